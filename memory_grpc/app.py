@@ -1,0 +1,158 @@
+"""The composition root: what a server is made of, and in which order it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+import structlog
+
+from memory_grpc.background import Loop
+from memory_grpc.embedding import Embedder, ModelIdentity, create_provider
+from memory_grpc.errors import StartupError
+from memory_grpc.observability import metrics
+from memory_grpc.observability.http import HttpSide
+from memory_grpc.operations.embed_pending import EmbedPending
+from memory_grpc.operations.get import Get
+from memory_grpc.operations.health import Health
+from memory_grpc.operations.ingest import Ingest
+from memory_grpc.operations.policy import Policies
+from memory_grpc.operations.registry import Operations, Slot
+from memory_grpc.operations.retain import Retain
+from memory_grpc.operations.search import Search
+from memory_grpc.retention.sweep import Sweep
+from memory_grpc.server import Server
+from memory_grpc.settings import Settings
+from memory_grpc.store import embeddings
+from memory_grpc.store.database import Database
+from memory_grpc.store.migrations import migrate
+
+log = structlog.get_logger(__name__)
+
+# How often a server asks whether a sweep is due, at most; and looks for pending messages without being woken.
+_SWEEP_POLL_SECONDS = 30.0
+_PENDING_POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A server that serves: where it listens, and its parts for those who run it."""
+
+    grpc_port: int
+    metrics_port: int
+    server: Server
+    database: Database
+    operations: Operations
+
+
+@asynccontextmanager
+async def running(settings: Settings, conninfo: str) -> AsyncIterator[Application]:
+    """A server that serves inside the block, and has drained when the block has ended.
+
+    Order: listen (probes are answered, NOT_SERVING) → migrate → pool → model → background loops → SERVING; and the
+    other way round at the end. Raises StartupError with one clear sentence.
+    """
+    slot = Slot()
+    async with AsyncExitStack() as stack:
+        http_side = HttpSide(settings.host, settings.metrics_port)
+        metrics_port = http_side.start()
+        stack.callback(http_side.close)
+        server = Server(settings, slot)
+        grpc_port = await server.start()
+        stack.push_async_callback(server.drain)
+
+        for name in await asyncio.to_thread(migrate, conninfo):
+            log.info("migration_applied", migration=name)
+        database = Database(
+            conninfo,
+            min_size=settings.database_pool_min_size,
+            max_size=settings.database_pool_max_size,
+            max_waiting=settings.database_pool_max_waiting,
+            timeout_seconds=settings.database_pool_timeout_seconds,
+        )
+        await database.open()
+        stack.push_async_callback(database.close)
+        stack.callback(metrics.register_pool(database.pool.get_stats))
+
+        provider = await asyncio.to_thread(create_provider, settings)
+        embedder = Embedder.of(provider, settings)
+        await embedder.start()
+        stack.push_async_callback(embedder.close)
+        model_id = await _model_id(database, provider.identity)
+
+        operations = _operations(stack, settings, database, embedder, model_id)
+        slot.fill(operations)
+        await server.open()
+        # Pushed again, to be the first thing that happens at the end: everything else is still there for calls in
+        # flight. Draining twice is harmless.
+        stack.push_async_callback(server.drain)
+        log.info("serving", grpc_port=grpc_port, metrics_port=metrics_port, environment=settings.environment)
+        yield Application(grpc_port, metrics_port, server, database, operations)
+        log.info("draining")
+
+
+def _operations(
+    stack: AsyncExitStack, settings: Settings, database: Database, embedder: Embedder, model_id: int
+) -> Operations:
+    """Builds the operations and starts the loops that run some of them."""
+    policies = Policies(database, settings)
+    retain = Retain(database, policies, settings.retention_batch_size)
+
+    pending = Loop(
+        "embed_pending",
+        EmbedPending(database, embedder, model_id, settings.embedding_max_attempts),
+        _PENDING_POLL_SECONDS,
+    )
+    pending.start()
+    stack.push_async_callback(pending.stop)
+
+    if settings.retention_schedule_seconds > 0:
+        sweep = Sweep(
+            database,
+            retain,
+            uuid4(),
+            schedule_seconds=settings.retention_schedule_seconds,
+            idempotency_hours=settings.idempotency_hours,
+            batch_size=settings.retention_batch_size,
+        )
+        sweeps = Loop("retention", sweep, min(settings.retention_schedule_seconds, _SWEEP_POLL_SECONDS))
+        sweeps.start()
+        stack.push_async_callback(sweeps.stop)
+
+    return Operations(
+        ingest=Ingest(database, embedder, model_id, policies, uuid4, pending.wake),
+        get=Get(database),
+        search=Search(database, embedder, model_id, policies),
+        retain=retain,
+        health=Health(database),
+        policies=policies,
+    )
+
+
+async def _model_id(database: Database, identity: ModelIdentity) -> int:
+    """The database's number of this model. Raises StartupError when the database was filled by another one."""
+    async with database.transaction() as tx:
+        await embeddings.activate_first_model(
+            tx,
+            name=identity.name,
+            revision=identity.revision,
+            precision=identity.precision,
+            dimensions=identity.dimensions,
+        )
+        active = await embeddings.active_model(tx)
+    assert active is not None, "a model was just made active"
+    if active.dimensions != identity.dimensions:
+        raise StartupError(
+            f"The database holds embeddings of {active.dimensions} dimensions ({active.name}), but the configured "
+            f"model {identity.name} makes {identity.dimensions}: set MEMORY_EMBEDDING_MODEL_NAME to the database's model."
+        )
+    if (active.name, active.revision, active.precision) != (identity.name, identity.revision, identity.precision):
+        raise StartupError(
+            f"The database holds embeddings of {active.name} ({active.precision}, revision {active.revision}), but the "
+            f"configured model is {identity.name} ({identity.precision}, revision {identity.revision}): vectors of two "
+            "models cannot be compared."
+        )
+    return active.id

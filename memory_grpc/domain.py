@@ -1,0 +1,130 @@
+"""The values that operations and the store exchange: plain, immutable, free of protobuf and SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to ingest, already valid."""
+
+    tenant_id: str
+    conversation_id: str
+    role: str
+    content: str
+    metadata: Json = field(default_factory=dict)
+    importance_override: float | None = None
+    name: str | None = None
+    created_at: datetime | None = None
+    request_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message as the store holds it; ``archived_at`` is None while it is searchable."""
+
+    id: UUID
+    tenant_id: str
+    conversation_id: str
+    role: str
+    name: str | None
+    content: str
+    metadata: Json
+    importance: float
+    embedding_status: str
+    created_at: datetime
+    updated_at: datetime
+    archived_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilters:
+    """Which messages a search ranks."""
+
+    conversation_id: str | None = None
+    importance_min: float | None = None
+    candidate_limit: int | None = None
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A message that was found, with the parts of its score."""
+
+    message_id: UUID
+    score: float
+    similarity: float
+    decay: float
+    importance: float
+    conversation_id: str
+    role: str
+    name: str | None
+    content: str
+    metadata: Json
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionLimits:
+    """When messages leave: ages in days, importance 0..1."""
+
+    max_age_days: float = 30.0
+    importance_threshold: float = 0.35
+    delete_after_days: float = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportanceWeights:
+    """Weights of importance at ingest."""
+
+    recency: float = 0.4
+    role: float = 0.2
+    explicit: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreWeights:
+    """Weights of the score of a search."""
+
+    similarity: float = 0.6
+    importance: float = 0.3
+    decay: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for a tenant; ``overrides`` names the values that are its own (``retention.max_age_days``)."""
+
+    retention: RetentionLimits = field(default_factory=RetentionLimits)
+    importance: ImportanceWeights = field(default_factory=ImportanceWeights)
+    score: ScoreWeights = field(default_factory=ScoreWeights)
+    overrides: tuple[str, ...] = ()
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionCounts:
+    """How many messages a sweep archived and deleted, or would."""
+
+    archived: int = 0
+    deleted: int = 0
+
+    def __add__(self, other: RetentionCounts) -> RetentionCounts:
+        return RetentionCounts(self.archived + other.archived, self.deleted + other.deleted)
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRun:
+    """The last scheduled sweep of the deployment."""
+
+    started_at: datetime
+    status: str
+    archived: int
+    deleted: int

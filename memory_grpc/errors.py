@@ -1,0 +1,127 @@
+"""Every error the service raises on purpose.
+
+::
+
+    MemoryLayerError
+    ├── InvalidInput            a request breaks the contract            INVALID_ARGUMENT
+    ├── MalformedRequest        bytes that are not the request's message INVALID_ARGUMENT
+    ├── Unauthenticated         no key, or one that is not known         UNAUTHENTICATED
+    ├── PermissionDenied        a key that may not do this               PERMISSION_DENIED
+    ├── NotFound                nothing under that name                  NOT_FOUND
+    ├── RequestIdReused         same request_id, another body            ALREADY_EXISTS
+    ├── Exhausted               a limit was met; carries retry_after     RESOURCE_EXHAUSTED
+    │   ├── RateLimited           too many calls from one client
+    │   ├── QueueFull             the embedding queue is full
+    │   └── BodyTooLarge          the request is larger than allowed
+    ├── DeadlineExceeded        the call ran out of time                 DEADLINE_EXCEEDED
+    ├── Unavailable             a part the call needs is down            UNAVAILABLE
+    │   ├── StoreUnavailable      Postgres
+    │   ├── EmbeddingUnavailable  the embedding model
+    │   └── NotServing            this process is starting, or
+    │       └── Draining            shutting down
+    └── StartupError            the process cannot start (exit code, never on the wire)
+
+The class docstring is the default message. Messages reach clients, so none of them ever holds content, a key or a DSN.
+The mapping onto gRPC codes and ``ErrorInfo`` reasons lives in ``interceptors/errors.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One field of a request that breaks the contract: its path (``messages[3].role``) and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class MemoryLayerError(Exception):
+    """The request could not be served."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class InvalidInput(MemoryLayerError):
+    """The request breaks the contract."""
+
+    def __init__(self, violations: list[FieldViolation], message: str | None = None) -> None:
+        first = f"{violations[0].field}: {violations[0].description}" if violations else None
+        super().__init__(message or first)
+        self.violations = violations
+
+    @classmethod
+    def of(cls, field: str, description: str) -> InvalidInput:
+        """The common case of one field."""
+        return cls([FieldViolation(field, description)])
+
+
+class MalformedRequest(MemoryLayerError):
+    """The request cannot be read."""
+
+
+class Unauthenticated(MemoryLayerError):
+    """A valid x-api-key is required."""
+
+
+class PermissionDenied(MemoryLayerError):
+    """This key may not do that."""
+
+
+class NotFound(MemoryLayerError):
+    """Nothing is stored under that id."""
+
+
+class RequestIdReused(MemoryLayerError):
+    """This request_id was used before with another body."""
+
+
+class Exhausted(MemoryLayerError):
+    """A limit was met; try again later."""
+
+    def __init__(self, message: str | None = None, *, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimited(Exhausted):
+    """Too many calls from this client."""
+
+
+class QueueFull(Exhausted):
+    """The embedding queue is full."""
+
+
+class BodyTooLarge(Exhausted):
+    """The request is larger than the server accepts."""
+
+
+class DeadlineExceeded(MemoryLayerError):
+    """The call ran out of time."""
+
+
+class Unavailable(MemoryLayerError):
+    """A part of the service is down; try again."""
+
+
+class StoreUnavailable(Unavailable):
+    """The database cannot be reached; try again."""
+
+
+class EmbeddingUnavailable(Unavailable):
+    """The embedding model cannot answer; try again."""
+
+
+class NotServing(Unavailable):
+    """This server is starting or shutting down; try again."""
+
+
+class Draining(NotServing):
+    """This server is shutting down; try another."""
+
+
+class StartupError(MemoryLayerError):
+    """The service cannot start."""

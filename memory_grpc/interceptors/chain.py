@@ -1,0 +1,90 @@
+"""The interceptors, outermost first. The order is the contract of this file, and a test asserts it.
+
+=============  =====================================================================================================
+observe        first, so that every call is counted, timed and logged with the code that the client saw
+translate      everything below may raise; from here on outwards there are only gRPC statuses, never exception texts
+gate           a server that is starting or draining refuses calls before it does any work for them
+rate_limit     before the key is looked at: guessing keys is limited too
+authenticate   before the request is read: bytes of strangers are not parsed
+deadline       starts the clock for everything that does real work
+(decode)       bytes to message, then the limits of the contract; see ``decode.py``
+=============  =====================================================================================================
+
+Probes and reflection pass the same chain: each interceptor says for itself what it asks of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeAlias, cast
+
+import grpc
+
+from memory_grpc.interceptors import decode
+from memory_grpc.interceptors.authenticate import guard_reflection
+from memory_grpc.interceptors.call import Call, Interceptor
+
+# Generic in the type stubs only.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+
+class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
+    """Wraps every RPC handler of a server in the interceptors, in order."""
+
+    def __init__(self, interceptors: Sequence[Interceptor], max_request_bytes: int) -> None:
+        self.interceptors = tuple(interceptors)
+        self._max_request_bytes = max_request_bytes
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """The handler of a call, wrapped; None, as grpc has it, for a method that does not exist."""
+        handler = cast(Any, await continuation(handler_call_details))
+        if handler is None:
+            return cast("Handler", None)
+        pairs: Any = handler_call_details.invocation_metadata or ()
+        metadata = {str(key): value for key, value in pairs if isinstance(value, str)}
+        return self._wrap(handler, str(handler_call_details.method), metadata)
+
+    @asynccontextmanager
+    async def _around(self, method: str, kind: str, metadata: dict[str, str], context: Any) -> AsyncIterator[Call]:
+        call = Call(method, kind, context, metadata)
+        async with AsyncExitStack() as stack:
+            for interceptor in self.interceptors:
+                await stack.enter_async_context(interceptor(call))
+            yield call
+
+    def _wrap(self, handler: Any, method: str, metadata: dict[str, str]) -> Handler:
+        read = decode.reader(handler.request_deserializer, self._max_request_bytes)
+        serialize = handler.response_serializer
+
+        async def unary(raw: bytes, context: Any) -> Any:
+            async with self._around(method, "unary", metadata, context):
+                return await handler.unary_unary(read(raw), context)
+
+        async def server_stream(raw: bytes, context: Any) -> AsyncIterator[Any]:
+            async with self._around(method, "server_stream", metadata, context):
+                responses = handler.unary_stream(read(raw), context)
+                if inspect.isawaitable(responses):  # a servicer that writes to the context itself, as health's Watch
+                    await responses
+                    return
+                async for response in responses:
+                    yield response
+
+        async def bidi_stream(raws: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+            async with self._around(method, "bidi_stream", metadata, context) as call:
+                requests: AsyncIterator[Any] = (read(raw) async for raw in raws)
+                if call.service.startswith("grpc.reflection."):
+                    requests = guard_reflection(call, requests)
+                async for response in handler.stream_stream(requests, context):
+                    yield response
+
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(bidi_stream, None, serialize)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(server_stream, None, serialize)
+        return grpc.unary_unary_rpc_method_handler(unary, None, serialize)

@@ -1,0 +1,70 @@
+"""MEMORY_GLOBAL_RATE_LIMIT: calls per client IP, counted in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import ip_address, ip_network
+from urllib.parse import unquote
+
+from limits import parse_many
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+
+from memory_grpc.errors import RateLimited, StartupError
+from memory_grpc.interceptors.call import Call, is_open
+
+
+class RateLimit:
+    """A moving window per client IP, by the ``limits`` library; several limits (``10/second;200/minute``) all hold."""
+
+    def __init__(self, notation: str, trusted_proxies: Sequence[str]) -> None:
+        try:
+            self._limits = parse_many(notation) if notation.strip() else []
+        except ValueError as error:
+            raise StartupError("MEMORY_GLOBAL_RATE_LIMIT is not a limit like 200/minute.") from error
+        try:
+            self._trusted = [ip_network(network) for network in trusted_proxies]
+        except ValueError as error:
+            raise StartupError("MEMORY_TRUSTED_PROXIES holds something that is not a network.") from error
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    @asynccontextmanager
+    async def interceptor(self, call: Call) -> AsyncIterator[None]:
+        """Raises RateLimited, which says when the client may come back."""
+        if not is_open(call):
+            client = self.client_ip(call.context.peer(), call.metadata.get("x-forwarded-for", ""))
+            for limit in self._limits:
+                if not await self._limiter.hit(limit, client):
+                    window = await self._limiter.get_window_stats(limit, client)
+                    raise RateLimited(retry_after_seconds=window.reset_time - time.time())
+        yield
+
+    def client_ip(self, peer: str, forwarded_for: str) -> str:
+        """The client's address.
+
+        ``peer`` is what grpc says (``ipv4:127.0.0.1:4242``, ``ipv6:%5B::1%5D:4242``); x-forwarded-for is read from its
+        end, each entry believed only if whoever wrote it is a trusted proxy.
+        """
+        address = _peer_address(peer)
+        for hop in reversed([part.strip() for part in forwarded_for.split(",") if part.strip()]):
+            if not self._is_trusted(address):
+                break
+            address = hop
+        return address
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            ip = ip_address(address)
+        except ValueError:
+            return False
+        return any(ip in network for network in self._trusted)
+
+
+def _peer_address(peer: str) -> str:
+    """``ipv4:127.0.0.1:4242`` → ``127.0.0.1``; a Unix socket counts as loopback."""
+    kind, _, rest = unquote(peer).partition(":")
+    if kind == "unix":
+        return "127.0.0.1"
+    return rest.rpartition(":")[0].strip("[]")

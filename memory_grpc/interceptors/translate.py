@@ -1,0 +1,86 @@
+"""Turns the service's errors into gRPC statuses, by one table; whatever else is raised becomes INTERNAL, wordless."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from math import ceil
+
+import grpc
+import structlog
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc import error_details_pb2, status_pb2
+
+from memory_grpc import errors
+from memory_grpc.interceptors.call import Call
+from memory_layer.v1.errors_pb2 import ErrorReason
+
+log = structlog.get_logger(__name__)
+
+DOMAIN = "memory_layer.v1"
+
+# Domain error -> status code and reason. The most particular class that an error is an instance of counts.
+STATUSES: dict[type[errors.MemoryLayerError], tuple[grpc.StatusCode, ErrorReason.ValueType]] = {
+    errors.InvalidInput: (grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_FIELD),
+    errors.MalformedRequest: (grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_MALFORMED_REQUEST),
+    errors.Unauthenticated: (grpc.StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_INVALID_API_KEY),
+    errors.PermissionDenied: (grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_KEY_NOT_ALLOWED),
+    errors.NotFound: (grpc.StatusCode.NOT_FOUND, ErrorReason.ERROR_REASON_NOT_FOUND),
+    errors.RequestIdReused: (grpc.StatusCode.ALREADY_EXISTS, ErrorReason.ERROR_REASON_REQUEST_ID_REUSED),
+    errors.RateLimited: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_RATE_LIMITED),
+    errors.QueueFull: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_QUEUE_FULL),
+    errors.BodyTooLarge: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE),
+    errors.DeadlineExceeded: (grpc.StatusCode.DEADLINE_EXCEEDED, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED),
+    errors.StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_DATABASE_UNAVAILABLE),
+    errors.EmbeddingUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_EMBEDDING_UNAVAILABLE),
+    errors.NotServing: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_NOT_SERVING),
+}
+_INTERNAL = (grpc.StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL)
+
+
+@asynccontextmanager
+async def translate(call: Call) -> AsyncIterator[None]:
+    """The interceptor: errors leave it as statuses with ``google.rpc`` details."""
+    try:
+        yield
+    except errors.MemoryLayerError as error:
+        await _abort(call, error, str(error))
+    except grpc.aio.AbortError:
+        raise
+    except Exception as error:
+        # The text of a stranger's exception can hold a DSN or a row's content: the log gets where, not what.
+        frames = [f"{f.filename.rpartition('/')[2]}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
+        log.error("internal_error", error=type(error).__name__, at=frames[-8:])
+        await _abort(call, error, "Internal error; the server's log has it under the request id.")
+
+
+async def _abort(call: Call, error: Exception, message: str) -> None:
+    code, reason = next((STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES), _INTERNAL)
+    status = status_pb2.Status(code=code.value[0], message=message)
+    status.details.append(
+        _packed(
+            error_details_pb2.ErrorInfo(reason=ErrorReason.Name(reason).removeprefix("ERROR_REASON_"), domain=DOMAIN)
+        )
+    )
+    trailers = [("x-request-id", call.request_id)]
+    if isinstance(error, errors.InvalidInput) and error.violations:
+        bad = error_details_pb2.BadRequest()
+        for violation in error.violations:
+            bad.field_violations.add(field=violation.field, description=violation.description)
+        status.details.append(_packed(bad))
+    if isinstance(error, errors.Exhausted) and not isinstance(error, errors.BodyTooLarge):
+        seconds = max(1, ceil(error.retry_after_seconds))
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.seconds = seconds
+        status.details.append(_packed(retry))
+        trailers.append(("retry-after", str(seconds)))
+    await call.context.abort(code, message, (*trailers, ("grpc-status-details-bin", status.SerializeToString())))
+
+
+def _packed(
+    message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest | error_details_pb2.RetryInfo,
+) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(message)
+    return packed

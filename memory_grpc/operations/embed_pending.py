@@ -1,0 +1,73 @@
+"""Embed pending: gives messages that were stored without an embedding their embedding."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+
+from memory_grpc.embedding import Embedder
+from memory_grpc.errors import EmbeddingUnavailable, QueueFull
+from memory_grpc.observability import metrics
+from memory_grpc.store import embeddings, jobs
+from memory_grpc.store.database import Database
+from memory_grpc.store.jobs import Job
+
+BATCH = 64
+LEASE_SECONDS = 60.0
+_LONGEST_BACKOFF_SECONDS = 300.0
+
+log = structlog.get_logger(__name__)
+
+
+class EmbedPending:
+    """Takes due jobs under a lease, so that several servers share the queue and a dead one's jobs come back."""
+
+    def __init__(self, database: Database, embedder: Embedder, model_id: int, max_attempts: int) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._model_id = model_id
+        self._max_attempts = max_attempts
+
+    async def __call__(self) -> int:
+        """Works one batch of due jobs off; returns how many there were."""
+        async with self._database.transaction() as tx:
+            leased = await jobs.lease(tx, BATCH, LEASE_SECONDS)
+        groups: dict[str, list[Job]] = defaultdict(list)
+        for job in leased:
+            groups[job.tenant_id].append(job)
+        for tenant_id, group in groups.items():
+            # A text that the model chokes on must not hold up the others: what failed before goes alone.
+            alone = [job for job in group if job.attempts > 1]
+            together = [job for job in group if job.attempts == 1]
+            for batch in ([together] if together else []) + [[job] for job in alone]:
+                await self._embed(tenant_id, batch)
+        return len(leased)
+
+    async def _embed(self, tenant_id: str, batch: Sequence[Job]) -> None:
+        ids = [job.message_id for job in batch]
+        async with self._database.transaction() as tx:
+            contents = await jobs.contents(tx, tenant_id, ids)
+        try:
+            vectors = await self._embedder.embed_messages(list(contents.values())) if contents else []
+        except (EmbeddingUnavailable, QueueFull):
+            await self._failed(tenant_id, batch)
+            return
+        async with self._database.transaction() as tx:
+            await embeddings.insert_many(tx, tenant_id, self._model_id, dict(zip(contents, vectors, strict=True)))
+            await jobs.finish(tx, tenant_id, ids, "completed")
+        metrics.JOBS.labels("completed").inc(len(contents))
+
+    async def _failed(self, tenant_id: str, batch: Sequence[Job]) -> None:
+        spent: list[UUID] = [job.message_id for job in batch if job.attempts >= self._max_attempts]
+        async with self._database.transaction() as tx:
+            if spent:
+                await jobs.finish(tx, tenant_id, spent, "failed")
+            for job in batch:
+                if job.message_id not in spent:
+                    seconds = min(_LONGEST_BACKOFF_SECONDS, 2.0**job.attempts)
+                    await jobs.postpone(tx, tenant_id, [job.message_id], seconds)
+        metrics.JOBS.labels("failed").inc(len(spent))
+        log.warning("embedding_failed", jobs=len(batch), given_up=len(spent))

@@ -1,0 +1,42 @@
+"""Health: whether the database answers, how fast, and what the retention job did last."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from memory_grpc import deadline
+from memory_grpc.domain import RetentionRun
+from memory_grpc.errors import DeadlineExceeded, StoreUnavailable
+from memory_grpc.store import retention
+from memory_grpc.store.database import Database
+
+# A health check that waits for a dead database tells its caller nothing.
+PATIENCE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """``latency_ms`` is None while the database is down; ``last_run`` None when there was no sweep."""
+
+    latency_ms: float | None
+    last_run: RetentionRun | None
+
+
+class Health:
+    """Asks the database, briefly."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __call__(self) -> HealthReport:
+        """A report; never raises for a database that is down."""
+        try:
+            with deadline.within(PATIENCE_SECONDS):
+                async with self._database.transaction() as tx:
+                    started = time.perf_counter()
+                    await tx.one("database.ping")
+                    latency_ms = (time.perf_counter() - started) * 1000
+                    return HealthReport(latency_ms, await retention.last_run(tx))
+        except (StoreUnavailable, DeadlineExceeded):
+            return HealthReport(None, None)

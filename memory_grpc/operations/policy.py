@@ -1,0 +1,79 @@
+"""A tenant's policy: its own values over the deployment's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from memory_grpc.domain import ImportanceWeights, Policy, RetentionLimits, ScoreWeights
+from memory_grpc.settings import Settings
+from memory_grpc.store import policies as table
+from memory_grpc.store.database import Database, Row
+
+# The contract promises that a change reaches every server within 10 seconds.
+CACHE_SECONDS = 5.0
+_CACHE_ENTRIES = 10_000
+
+# Section of a policy -> its class, and the prefix and suffix of its columns and settings.
+_SECTIONS: dict[str, tuple[type, str, str]] = {
+    "retention": (RetentionLimits, "retention_", ""),
+    "importance_weights": (ImportanceWeights, "importance_", "_weight"),
+    "score_weights": (ScoreWeights, "score_", "_weight"),
+}
+
+
+def _columns() -> dict[str, str]:
+    """``retention.max_age_days`` -> ``retention_max_age_days``, for every value of a policy."""
+    return {
+        f"{section}.{field.name}": f"{prefix}{field.name}{suffix}"
+        for section, (cls, prefix, suffix) in _SECTIONS.items()
+        for field in fields(cls)
+    }
+
+
+COLUMNS: Mapping[str, str] = _columns()
+
+
+class Policies:
+    """Reads and sets policies; remembers what it read for a few seconds, because every call needs one."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._defaults = {path: float(getattr(settings, column)) for path, column in COLUMNS.items()}
+        self._cache: dict[str, tuple[float, Policy]] = {}
+
+    async def get(self, tenant_id: str, *, fresh: bool = False) -> Policy:
+        """The policy that holds for a tenant; ``fresh`` reads past the cache."""
+        cached = self._cache.get(tenant_id)
+        if cached is not None and not fresh and time.monotonic() - cached[0] < CACHE_SECONDS:
+            return cached[1]
+        read_at = time.monotonic()
+        async with self._database.transaction() as tx:
+            policy = self._merge(await table.get(tx, tenant_id))
+        if len(self._cache) >= _CACHE_ENTRIES:
+            self._cache.clear()
+        self._cache[tenant_id] = (read_at, policy)
+        return policy
+
+    async def set(self, tenant_id: str, values: Mapping[str, float]) -> Policy:
+        """Replaces the tenant's own values, given by path; those left out fall back to the deployment's."""
+        async with self._database.transaction() as tx:
+            await table.set_(tx, tenant_id, {column: values.get(path) for path, column in COLUMNS.items()})
+        return await self.get(tenant_id, fresh=True)
+
+    def _merge(self, row: Row | None) -> Policy:
+        own = {path: row[column] for path, column in COLUMNS.items() if row and row[column] is not None}
+        values = self._defaults | own
+        sections: dict[str, Any] = {
+            section: cls(**{field.name: values[f"{section}.{field.name}"] for field in fields(cls)})
+            for section, (cls, _, _) in _SECTIONS.items()
+        }
+        return Policy(
+            retention=sections["retention"],
+            importance=sections["importance_weights"],
+            score=sections["score_weights"],
+            overrides=tuple(own),
+            updated_at=row["updated_at"] if row else None,
+        )

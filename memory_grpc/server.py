@@ -1,0 +1,107 @@
+"""The grpc.aio server: services, standard health, reflection, the interceptor chain, and the drain."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from memory_grpc.errors import StartupError
+from memory_grpc.interceptors.authenticate import Authenticate
+from memory_grpc.interceptors.chain import Chain
+from memory_grpc.interceptors.deadline import limit_time
+from memory_grpc.interceptors.gate import Gate
+from memory_grpc.interceptors.observe import observe
+from memory_grpc.interceptors.rate_limit import RateLimit
+from memory_grpc.interceptors.translate import translate
+from memory_grpc.operations.registry import Slot
+from memory_grpc.services.admin_service import AdminService
+from memory_grpc.services.memory_service import MemoryService
+from memory_grpc.settings import Settings
+from memory_layer.v1 import admin_service_pb2, admin_service_pb2_grpc, memory_service_pb2, memory_service_pb2_grpc
+
+SERVICES = (
+    memory_service_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name,
+    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
+)
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def _options(settings: Settings) -> list[tuple[str, Any]]:
+    return [
+        # Two servers would share a port in silence, each seeing half of the calls.
+        ("grpc.so_reuseport", 0),
+        # The chain refuses what is over the limit with a reason; this only bounds what is read for that.
+        ("grpc.max_receive_message_length", 2 * settings.max_request_bytes + 65536),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", 16 * 1024),
+        ("grpc.max_concurrent_streams", 1000),
+        # Dead peers are noticed, and eager keepalives of live ones are borne.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ]
+
+
+class Server:
+    """Listens from ``start`` on; serves from ``open`` on; ends with ``drain``."""
+
+    def __init__(self, settings: Settings, slot: Slot) -> None:
+        self._settings = settings
+        self._started_at = time.monotonic()
+        self.gate = Gate()
+        self._health = health.aio.HealthServicer()
+        rate_limit = RateLimit(settings.global_rate_limit, settings.trusted_proxies)
+        authenticate = Authenticate(settings.api_keys)
+        self.chain = Chain(
+            [
+                observe(),
+                translate,
+                self.gate.interceptor,
+                rate_limit.interceptor,
+                authenticate.interceptor,
+                limit_time(settings.request_timeout_seconds),
+            ],
+            settings.max_request_bytes,
+        )
+        self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
+        memory_service_pb2_grpc.add_MemoryServiceServicer_to_server(MemoryService(slot), self._server)
+        admin_service_pb2_grpc.add_AdminServiceServicer_to_server(
+            AdminService(slot, settings, lambda: time.monotonic() - self._started_at), self._server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+
+    async def start(self) -> int:
+        """Listens, NOT_SERVING; returns the port. Raises StartupError when the port is taken."""
+        await self._set_health(_NOT_SERVING)
+        address = f"{self._settings.host}:{self._settings.grpc_port}"
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise StartupError(f"Port {address} is taken: stop what listens there, or set MEMORY_GRPC_PORT.") from error
+        await self._server.start()
+        return port
+
+    async def open(self) -> None:
+        """SERVING from here on."""
+        self.gate.is_open = True
+        await self._set_health(_SERVING)
+
+    async def drain(self) -> None:
+        """NOT_SERVING first, then no new calls, then up to MEMORY_DRAIN_SECONDS for those in flight."""
+        await self._set_health(_NOT_SERVING)
+        self.gate.is_open = False
+        await self._server.stop(self._settings.drain_seconds)
+
+    async def wait(self) -> None:
+        """Returns when the server has ended."""
+        await self._server.wait_for_termination()
+
+    async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        await asyncio.gather(*(self._health.set(name, status) for name in ("", *SERVICES)))

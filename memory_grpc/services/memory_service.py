@@ -1,0 +1,85 @@
+"""memory_layer.v1.MemoryService."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import grpc
+
+from memory_grpc.domain import SearchFilters
+from memory_grpc.errors import FieldViolation, InvalidInput
+from memory_grpc.operations.registry import Slot
+from memory_grpc.services import convert
+from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import memory_service_pb2_grpc as pb_grpc
+from memory_layer.v1 import message_pb2
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+DEFAULT_TOP_K = 5
+
+# Envoy's transcoder answers 200; a filter of ours makes it what this header says.
+ACCEPTED = (("x-http-status", "202"),)
+
+
+class MemoryService(pb_grpc.MemoryServiceServicer):
+    """Each method: request to values, one operation, values to response."""
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+
+    async def IngestMessage(self, request: pb.IngestMessageRequest, context: Context) -> message_pb2.Message:
+        """Stores one message."""
+        try:
+            stored = await self._slot.operations.ingest([convert.new_message(request)])
+        except InvalidInput as error:
+            raise _unindexed(error) from error
+        await context.send_initial_metadata(ACCEPTED)
+        return convert.stored_message(stored[0])
+
+    async def BatchIngestMessages(
+        self, request: pb.BatchIngestMessagesRequest, context: Context
+    ) -> pb.BatchIngestMessagesResponse:
+        """Stores many messages, all or none."""
+        _check_batch(request)
+        stored = await self._slot.operations.ingest([convert.new_message(m) for m in request.messages])
+        await context.send_initial_metadata(ACCEPTED)
+        return pb.BatchIngestMessagesResponse(messages=[convert.stored_message(m) for m in stored])
+
+    async def GetMessage(self, request: pb.GetMessageRequest, context: Context) -> message_pb2.Message:
+        """Returns one message."""
+        found = await self._slot.operations.get(UUID(request.message_id), convert.optional(request, "tenant_id", None))
+        return convert.stored_message(found)
+
+    async def SearchMemories(self, request: pb.SearchMemoriesRequest, context: Context) -> pb.SearchMemoriesResponse:
+        """Ranks a tenant's memory."""
+        filters = SearchFilters(
+            conversation_id=convert.optional(request, "conversation_id", None),
+            importance_min=convert.optional(request, "importance_min", None),
+            candidate_limit=convert.optional(request, "candidate_limit", None),
+            as_of=convert.moment(request, "as_of"),
+        )
+        top_k = convert.optional(request, "top_k", DEFAULT_TOP_K)
+        hits = await self._slot.operations.search(request.tenant_id, request.query, filters, top_k)
+        return pb.SearchMemoriesResponse(total=len(hits), items=[convert.memory_hit(hit) for hit in hits])
+
+
+def _check_batch(request: pb.BatchIngestMessagesRequest) -> None:
+    """One tenant a batch, and no request_id twice: what the fields' own limits cannot say."""
+    violations = []
+    seen: dict[str, int] = {}
+    for index, message in enumerate(request.messages):
+        if message.tenant_id != request.messages[0].tenant_id:
+            violations.append(FieldViolation(f"messages[{index}].tenant_id", "must be that of messages[0]"))
+        if message.HasField("request_id"):
+            first = seen.setdefault(message.request_id.lower(), index)
+            if first != index:
+                violations.append(FieldViolation(f"messages[{index}].request_id", f"is that of messages[{first}]"))
+    if violations:
+        raise InvalidInput(violations)
+
+
+def _unindexed(error: InvalidInput) -> InvalidInput:
+    """``messages[0].created_at`` → ``created_at``, where the caller sent one message and no list."""
+    return InvalidInput([FieldViolation(v.field.removeprefix("messages[0]."), v.description) for v in error.violations])

@@ -1,0 +1,140 @@
+"""Every MEMORY_* variable: one class, units in the names, secrets that never print.
+
+Unknown ``MEMORY_*`` variables are ignored by pydantic-settings; ``memory-grpc`` warns of them at start, since a
+misspelt limit is a limit that does not hold.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Names = Annotated[list[str], NoDecode]
+
+
+class Settings(BaseSettings):
+    """The service's configuration, read from the environment and from ``.env``."""
+
+    model_config = SettingsConfigDict(env_prefix="MEMORY_", env_file=".env", extra="ignore", frozen=True)
+
+    # What it is
+    environment: str = Field("local", description="Name of the deployment, shown by the health endpoint and in logs.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is logged.")
+    log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people.")
+
+    # Where it listens
+    host: str = Field("127.0.0.1", description="Address the gRPC server and the metrics endpoint bind to.")
+    grpc_port: int = Field(50051, ge=0, le=65535, description="gRPC port.")
+    metrics_port: int = Field(9464, ge=0, le=65535, description="HTTP port of /metrics, /docs and /openapi.json.")
+    http_host: str = Field("127.0.0.1", description="Address Envoy binds to.")
+    http_port: int = Field(8000, ge=0, le=65535, description="Envoy's port: REST/JSON, and gRPC on the same port.")
+    upstream_host: str = Field("127.0.0.1", description="Where Envoy finds the gRPC server and the metrics endpoint.")
+
+    # Database
+    database_url: SecretStr | None = Field(
+        None,
+        description="Postgres with pgvector, postgresql://user:password@host/db (the postgresql+asyncpg:// spelling is "
+        "accepted). Unset: `memory-grpc up` runs an embedded Postgres.",
+    )
+    data_dir: Path = Field(Path(".data"), description="Where the embedded Postgres keeps its data.")
+    database_pool_min_size: int = Field(2, ge=0, description="Connections kept open.")
+    database_pool_max_size: int = Field(10, ge=1, description="Connections opened at most.")
+    database_pool_max_waiting: int = Field(
+        100, ge=1, description="Calls that may wait for a connection; the next is refused with UNAVAILABLE at once."
+    )
+    database_pool_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection.")
+
+    # Access
+    api_keys: Annotated[list[SecretStr], NoDecode] = Field(
+        [], description="Comma-separated keys; once set, every call but health, metrics and docs needs x-api-key."
+    )
+    allowed_origins: Names = Field([], description="Comma-separated origins that browsers may call from (CORS), or *.")
+    global_rate_limit: str = Field(
+        "200/minute", description="Calls per client IP, in the notation of the limits library; empty for none."
+    )
+    trusted_proxies: Names = Field(
+        ["127.0.0.0/8", "::1/128"],
+        description="Networks whose x-forwarded-for is believed when the client IP is looked for.",
+    )
+    request_timeout_seconds: float = Field(
+        15.0, gt=0, le=3600, description="Longest time a call may take, whatever the client asks."
+    )
+    max_request_bytes: int = Field(
+        4 * 1024 * 1024, ge=1024, description="Largest request; a larger one gets RESOURCE_EXHAUSTED / 413."
+    )
+    drain_seconds: float = Field(10.0, ge=0, description="Time that calls in flight get to finish at shutdown.")
+
+    # Embedding
+    embedding_provider: Literal["sentence_transformer", "openai", "hashing"] = Field(
+        "sentence_transformer", description="Who embeds. hashing is for tests only: it knows no meaning."
+    )
+    embedding_model_name: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2", description="Model name, or the path of a local model folder."
+    )
+    embedding_dimensions: int = Field(384, ge=1, le=4000, description="Length of the model's vectors.")
+    embedding_device: str = Field("cpu", description="Torch device of the model: cpu, cuda, mps.")
+    embedding_precision: Literal["fp32", "bf16", "auto"] = Field(
+        "fp32", description="Precision of the model; auto takes bf16 where the CPU computes it natively."
+    )
+    embedding_workers: int = Field(
+        0, ge=0, le=64, description="Inference threads, one torch thread each; 0 takes it from the CPUs."
+    )
+    embedding_batch_size: int = Field(64, ge=1, le=1024, description="Windows embedded in one batch at most.")
+    embedding_batch_wait_ms: float = Field(2.0, ge=0, le=100, description="Longest wait for a batch to fill.")
+    embedding_queue_size: int = Field(
+        4096, ge=1, description="Windows that may wait; past that a call gets RESOURCE_EXHAUSTED at once."
+    )
+    embedding_query_cache_size: int = Field(1024, ge=0, description="Query vectors kept (least recently used go).")
+    embedding_max_attempts: int = Field(
+        10, ge=1, le=100, description="Tries to embed a pending message before it is marked failed."
+    )
+    openai_base_url: str = Field("", description="Base URL of an OpenAI-compatible embeddings API (…/v1).")
+    openai_api_key: SecretStr | None = Field(None, description="Its key.")
+    openai_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one of its answers.")
+    openai_max_retries: int = Field(3, ge=0, le=10, description="Tries after the first, with jittered backoff.")
+
+    # Importance and score (the deployment's defaults; a tenant's policy goes before them)
+    importance_recency_weight: float = Field(0.4, ge=0, le=1, description="Weight of recency in importance.")
+    importance_role_weight: float = Field(0.2, ge=0, le=1, description="Weight of the role in importance.")
+    importance_explicit_weight: float = Field(0.4, ge=0, le=1, description="Weight of importance_override.")
+    score_similarity_weight: float = Field(0.6, ge=0, le=1, description="Weight of similarity in the score.")
+    score_importance_weight: float = Field(0.3, ge=0, le=1, description="Weight of importance in the score.")
+    score_decay_weight: float = Field(0.1, ge=0, le=1, description="Weight of decay in the score.")
+
+    # Retention
+    retention_max_age_days: float = Field(30, gt=0, le=36500, description="Messages older than this are archived.")
+    retention_importance_threshold: float = Field(
+        0.35, ge=0, le=1, description="Messages less important than this are archived."
+    )
+    retention_delete_after_days: float = Field(
+        90, ge=0, le=36500, description="Archived messages are deleted after this many days in the archive."
+    )
+    retention_schedule_seconds: float = Field(
+        3600, ge=0, description="Time between two sweeps of all tenants; 0 switches the scheduler off."
+    )
+    retention_batch_size: int = Field(1000, ge=1, le=100000, description="Rows moved or deleted in one transaction.")
+    idempotency_hours: float = Field(24, gt=0, description="How long a request_id is remembered.")
+
+    @field_validator("api_keys", "allowed_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Comma-separated text becomes a list; blanks around and between the commas do not count."""
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @property
+    def conninfo(self) -> str | None:
+        """The DSN psycopg understands, or None for the embedded Postgres."""
+        if self.database_url is None or not self.database_url.get_secret_value().strip():
+            return None
+        scheme, separator, rest = self.database_url.get_secret_value().strip().partition("://")
+        return f"{scheme.partition('+')[0]}{separator}{rest}"
+
+
+def unknown_variables() -> list[str]:
+    """Names of MEMORY_* environment variables that no setting reads, sorted."""
+    known = {f"MEMORY_{name.upper()}" for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith("MEMORY_") and name not in known)

@@ -1,0 +1,133 @@
+"""The connection pool, and the three verbs in which the service speaks to Postgres: execute, one, all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString
+
+import psycopg
+from pgvector.psycopg import register_vector_async
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from memory_grpc import deadline
+from memory_grpc.errors import StoreUnavailable
+from memory_grpc.store.errors import translated
+from memory_grpc.store.queries import QUERIES
+
+Row = dict[str, Any]
+Params = Mapping[str, Any]
+
+# Statements that no call waits for (sweeps, embedding jobs) are bounded all the same.
+BACKGROUND_TIMEOUT_SECONDS = 300.0
+
+_BEGIN: LiteralString = "begin; set local statement_timeout = {timeout}"
+
+
+class Transaction:
+    """One open transaction. Its verbs take the name of a query in ``sql/queries`` and its parameters."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
+        self._connection = connection
+
+    async def execute(self, query: str, params: Params | None = None) -> int:
+        """Runs a query; returns the number of rows it touched."""
+        return (await self._connection.execute(QUERIES[query], params)).rowcount
+
+    async def one(self, query: str, params: Params | None = None) -> Row | None:
+        """Runs a query; returns its first row, or None."""
+        return await (await self._connection.execute(QUERIES[query], params)).fetchone()
+
+    async def all(self, query: str, params: Params | None = None) -> list[Row]:
+        """Runs a query; returns all its rows."""
+        return await (await self._connection.execute(QUERIES[query], params)).fetchall()
+
+
+class Database:
+    """A pool of connections to one Postgres.
+
+    Errors of every method: StoreUnavailable when no connection is to be had (at once when ``max_waiting`` calls wait
+    already), DeadlineExceeded when the call's deadline passes, in Postgres too.
+    """
+
+    def __init__(
+        self, conninfo: str, *, min_size: int, max_size: int, max_waiting: int, timeout_seconds: float
+    ) -> None:
+        self._timeout = timeout_seconds
+        self.pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
+            conninfo,
+            connection_class=psycopg.AsyncConnection[Row],
+            kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "memory-grpc"},
+            min_size=min(min_size, max_size),
+            max_size=max_size,
+            max_waiting=max_waiting,
+            timeout=timeout_seconds,
+            # A server that was down for a while is tried again soon after it is back.
+            reconnect_timeout=10.0,
+            max_idle=300.0,
+            configure=_configure,
+            open=False,
+            name="memory-grpc",
+        )
+
+    async def open(self) -> None:
+        """Opens the pool; connections are made in the background."""
+        await self.pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        What is left of the call's deadline becomes the statement_timeout, so that Postgres stops working for a caller
+        who has gone even when the cancellation does not reach it.
+        """
+        with translated():
+            connection = await self._begin()
+            try:
+                yield Transaction(connection)
+                await connection.execute("commit")
+            except BaseException:
+                if not connection.closed:
+                    await connection.rollback()
+                raise
+            finally:
+                await self.pool.putconn(connection)
+
+    async def _begin(self) -> psycopg.AsyncConnection[Row]:
+        """A connection on which a transaction has begun, in one round trip.
+
+        Connections that a restart of Postgres left dead in the pool are found here, before anything has been sent, and
+        the next one is tried: the caller sees no error for them.
+        """
+        while True:
+            left = deadline.remaining()
+            patience = self._timeout if left is None else min(self._timeout, left)
+            connection = await self.pool.getconn(timeout=patience)
+            try:
+                left = deadline.remaining()
+                timeout_ms = max(1, int((BACKGROUND_TIMEOUT_SECONDS if left is None else left) * 1000))
+                await connection.execute(sql.SQL(_BEGIN).format(timeout=sql.Literal(timeout_ms)))
+            except BaseException as error:
+                dead = connection.closed and isinstance(error, psycopg.OperationalError)
+                await self.pool.putconn(connection)
+                if not dead:
+                    raise
+            else:
+                return connection
+
+    async def ping(self) -> None:
+        """Returns when Postgres has answered."""
+        async with self.transaction() as tx:
+            if await tx.one("database.ping") is None:
+                raise StoreUnavailable
+
+
+async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
+    """A new connection knows pgvector's types; a database without the extension is not migrated yet."""
+    await register_vector_async(connection)

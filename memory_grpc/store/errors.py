@@ -1,0 +1,39 @@
+"""Turns driver errors into the service's own, in one place; what the driver says never reaches a client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import psycopg_pool
+from psycopg import errors as pg
+
+from memory_grpc.errors import DeadlineExceeded, InvalidInput, StoreUnavailable
+
+# What Postgres says when it is starting, stopping, out of connections or out of room: the call may be tried again.
+_TRY_AGAIN = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg_pool.PoolTimeout,
+    psycopg_pool.TooManyRequests,
+    psycopg_pool.PoolClosed,
+    pg.InsufficientResources,
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Runs a block of store calls; driver errors leave it as errors of ``memory_grpc.errors``.
+
+    Programming errors (bad SQL, broken constraints) leave it as they are: they are faults of ours, answered with
+    INTERNAL and logged by their class alone.
+    """
+    try:
+        yield
+    except pg.QueryCanceled as error:
+        raise DeadlineExceeded from error
+    except (pg.UntranslatableCharacter, pg.CharacterNotInRepertoire, pg.DatetimeFieldOverflow) as error:
+        raise InvalidInput([], "The request holds a value that cannot be stored.") from error
+    except _TRY_AGAIN as error:
+        raise StoreUnavailable from error

@@ -1,0 +1,44 @@
+"""embedding_jobs: messages that wait for their embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from memory_grpc.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A message to embed, and how many times that was tried, this time included."""
+
+    tenant_id: str
+    message_id: UUID
+    attempts: int
+
+
+async def enqueue_many(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID]) -> None:
+    """Queues messages of one tenant."""
+    await tx.execute("jobs.enqueue_many", {"tenant_id": tenant_id, "message_ids": list(message_ids)})
+
+
+async def lease(tx: Transaction, limit: int, seconds: float) -> list[Job]:
+    """Takes up to ``limit`` due jobs for ``seconds``."""
+    return [Job(**row) for row in await tx.all("jobs.lease", {"limit": limit, "seconds": seconds})]
+
+
+async def postpone(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID], seconds: float) -> None:
+    """Puts jobs back, due again after ``seconds``."""
+    await tx.execute("jobs.postpone", {"tenant_id": tenant_id, "message_ids": list(message_ids), "seconds": seconds})
+
+
+async def finish(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID], status: str) -> None:
+    """Ends jobs; their messages become ``completed`` or ``failed``."""
+    await tx.execute("jobs.finish", {"tenant_id": tenant_id, "message_ids": list(message_ids), "status": status})
+
+
+async def contents(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The texts of messages that still wait; those that are gone or done are missing."""
+    rows = await tx.all("jobs.contents", {"tenant_id": tenant_id, "message_ids": list(message_ids)})
+    return {row["id"]: row["content"] for row in rows}

@@ -1,0 +1,59 @@
+"""messages and archived_messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from memory_grpc.domain import StoredMessage
+from memory_grpc.store.database import Row, Transaction
+
+
+async def insert_many(
+    tx: Transaction, tenant_id: str, messages: Sequence[StoredMessage], *, stamp_now: Sequence[bool]
+) -> list[StoredMessage]:
+    """Stores messages of one tenant; returns them in order, with the times the database gave.
+
+    Where ``stamp_now`` is true, the database's clock gives created_at.
+    """
+    rows = await tx.all(
+        "messages.insert_many",
+        {
+            "tenant_id": tenant_id,
+            "ids": [m.id for m in messages],
+            "conversation_ids": [m.conversation_id for m in messages],
+            "roles": [m.role for m in messages],
+            "names": [m.name for m in messages],
+            "contents": [m.content for m in messages],
+            "metadatas": [Jsonb(m.metadata) for m in messages],
+            "importances": [m.importance for m in messages],
+            "embedding_statuses": [m.embedding_status for m in messages],
+            "created_ats": [None if now else m.created_at for m, now in zip(messages, stamp_now, strict=True)],
+        },
+    )
+    times = {row["id"]: row for row in rows}
+    return [replace(m, created_at=times[m.id]["created_at"], updated_at=times[m.id]["updated_at"]) for m in messages]
+
+
+async def get(tx: Transaction, message_id: UUID, tenant_id: str | None) -> StoredMessage | None:
+    """One message, live or archived; within ``tenant_id`` unless that is None."""
+    row = await tx.one("messages.get", {"id": message_id, "tenant_id": tenant_id})
+    return _stored(row) if row else None
+
+
+async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> dict[UUID, StoredMessage]:
+    """Messages of one tenant, live or archived, by id; unknown ids are missing."""
+    rows = await tx.all("messages.get_many", {"tenant_id": tenant_id, "ids": list(ids)})
+    return {row["id"]: _stored(row) for row in rows}
+
+
+async def tenants(tx: Transaction) -> list[str]:
+    """Every tenant that has messages, live or archived, in byte order."""
+    return [row["tenant_id"] for row in await tx.all("messages.tenants")]
+
+
+def _stored(row: Row) -> StoredMessage:
+    return StoredMessage(**row)

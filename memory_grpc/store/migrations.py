@@ -1,0 +1,103 @@
+"""Applies ``sql/migrations/NNNN_name.sql`` in order, each once, in a transaction of its own.
+
+Two servers that start together do not both migrate: an advisory lock lets one go first, and the other finds the work
+done. An applied migration that was edited since, or is missing, stops the start: a database whose history nobody can
+read is not one to guess about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import LiteralString
+
+import psycopg
+
+from memory_grpc.errors import StartupError
+from memory_grpc.resources import SQL
+
+# Any constant that no other program takes: the first bytes of sha256("memory-grpc migrations").
+LOCK_KEY = int.from_bytes(hashlib.sha256(b"memory-grpc migrations").digest()[:7], "big")
+CONNECT_TIMEOUT_SECONDS = 5
+
+_TABLE: LiteralString = """
+create table if not exists schema_migrations (
+    version integer primary key,
+    name text not null,
+    checksum text not null,
+    applied_at timestamptz not null default now()
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of ``sql/migrations``."""
+
+    version: int
+    name: str
+    checksum: str
+    text: str
+
+
+def load(folder: Path = SQL / "migrations") -> list[Migration]:
+    """The migrations of a folder, in order."""
+    migrations = []
+    for path in sorted(folder.glob("*.sql")):
+        number, _, name = path.stem.partition("_")
+        text = path.read_text(encoding="utf-8")
+        migrations.append(Migration(int(number), name, hashlib.sha256(text.encode()).hexdigest(), text))
+    return migrations
+
+
+def migrate(conninfo: str, migrations: list[Migration] | None = None) -> list[str]:
+    """Brings a database up to date; returns the names of the migrations that were applied now.
+
+    Raises StartupError when the database cannot be reached, lacks pgvector, or has another history than these files.
+    """
+    wanted = load() if migrations is None else migrations
+    try:
+        with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+            connection.execute("select pg_advisory_lock(%s)", (LOCK_KEY,))
+            return _apply(connection, wanted)
+    except psycopg.OperationalError as error:
+        # The driver's text can hold the DSN's host and user; the class is enough to act on with the setting's name.
+        raise StartupError(
+            "The database cannot be reached: check MEMORY_DATABASE_URL and that Postgres is running."
+        ) from error
+    except psycopg.ProgrammingError as error:
+        if isinstance(error, psycopg.errors.SyntaxError) or error.sqlstate is not None:
+            raise StartupError(f"The database refused a migration ({type(error).__name__}).") from error
+        raise StartupError("MEMORY_DATABASE_URL is not a Postgres connection string.") from error
+
+
+def _apply(connection: psycopg.Connection, wanted: list[Migration]) -> list[str]:
+    connection.execute(_TABLE)
+    rows = connection.execute("select version, name, checksum from schema_migrations order by version").fetchall()
+    known = {migration.version: migration for migration in wanted}
+    for version, name, checksum in rows:
+        migration = known.get(version)
+        if migration is None:
+            raise StartupError(
+                f"The database has migration {version:04} ({name}), which this version of the service does not know: "
+                "run the version that wrote it, or a newer one."
+            )
+        if migration.checksum != checksum:
+            raise StartupError(
+                f"Migration {version:04} ({name}) was edited after it was applied: put it back as it was and write a "
+                "new one."
+            )
+    done = {row[0] for row in rows}
+    applied = []
+    for migration in wanted:
+        if migration.version in done:
+            continue
+        with connection.transaction():
+            connection.execute(migration.text)
+            connection.execute(
+                "insert into schema_migrations (version, name, checksum) values (%s, %s, %s)",
+                (migration.version, migration.name, migration.checksum),
+            )
+        applied.append(f"{migration.version:04}_{migration.name}")
+    return applied

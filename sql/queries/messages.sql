@@ -1,0 +1,57 @@
+-- name: messages.insert_many
+-- Stores messages and returns when, in no order. The arrays run in step; created_at null means now.
+insert into messages (
+    tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status, created_at, updated_at
+)
+select %(tenant_id)s, id, conversation_id, role, name, content, metadata, importance, embedding_status,
+    coalesce(created_at, now()), now()
+from unnest(
+    %(ids)s::uuid[], %(conversation_ids)s::text[], %(roles)s::text[], %(names)s::text[], %(contents)s::text[],
+    %(metadatas)s::jsonb[], %(importances)s::double precision[], %(embedding_statuses)s::text[],
+    %(created_ats)s::timestamptz[]
+) as new (id, conversation_id, role, name, content, metadata, importance, embedding_status, created_at)
+returning id, created_at, updated_at;
+
+-- name: messages.get
+-- One message by its id, live or archived; tenant_id null means any tenant.
+select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,
+    created_at, updated_at, null::timestamptz as archived_at
+from messages
+where id = %(id)s and (%(tenant_id)s::text is null or tenant_id = %(tenant_id)s)
+union all
+select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,
+    created_at, updated_at, archived_at
+from archived_messages
+where id = %(id)s and (%(tenant_id)s::text is null or tenant_id = %(tenant_id)s)
+limit 1;
+
+-- name: messages.get_many
+-- Messages of one tenant by their ids, live or archived, in no order.
+select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,
+    created_at, updated_at, null::timestamptz as archived_at
+from messages
+where tenant_id = %(tenant_id)s and id = any(%(ids)s)
+union all
+select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,
+    created_at, updated_at, archived_at
+from archived_messages
+where tenant_id = %(tenant_id)s and id = any(%(ids)s);
+
+-- name: messages.tenants
+-- Every tenant that has messages, live or archived, by jumping from one to the next in the indexes.
+with recursive live as (
+    (select tenant_id from messages order by tenant_id limit 1)
+    union all
+    select (select m.tenant_id from messages m where m.tenant_id > live.tenant_id order by m.tenant_id limit 1)
+    from live where live.tenant_id is not null
+), archived as (
+    (select tenant_id from archived_messages order by tenant_id limit 1)
+    union all
+    select (select m.tenant_id from archived_messages m where m.tenant_id > archived.tenant_id
+            order by m.tenant_id limit 1)
+    from archived where archived.tenant_id is not null
+)
+select tenant_id from live where tenant_id is not null
+union
+select tenant_id from archived where tenant_id is not null
+order by tenant_id;

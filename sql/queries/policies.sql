@@ -1,0 +1,34 @@
+-- name: policies.get
+-- A tenant's own policy; no row when it has none.
+select retention_max_age_days, retention_importance_threshold, retention_delete_after_days,
+    importance_recency_weight, importance_role_weight, importance_explicit_weight,
+    score_similarity_weight, score_importance_weight, score_decay_weight, updated_at
+from tenant_policies
+where tenant_id = %(tenant_id)s;
+
+-- name: policies.set
+-- Replaces a tenant's own policy.
+insert into tenant_policies (
+    tenant_id, retention_max_age_days, retention_importance_threshold, retention_delete_after_days,
+    importance_recency_weight, importance_role_weight, importance_explicit_weight,
+    score_similarity_weight, score_importance_weight, score_decay_weight
+) values (
+    %(tenant_id)s, %(retention_max_age_days)s, %(retention_importance_threshold)s, %(retention_delete_after_days)s,
+    %(importance_recency_weight)s, %(importance_role_weight)s, %(importance_explicit_weight)s,
+    %(score_similarity_weight)s, %(score_importance_weight)s, %(score_decay_weight)s
+)
+on conflict (tenant_id) do update set
+    retention_max_age_days = excluded.retention_max_age_days,
+    retention_importance_threshold = excluded.retention_importance_threshold,
+    retention_delete_after_days = excluded.retention_delete_after_days,
+    importance_recency_weight = excluded.importance_recency_weight,
+    importance_role_weight = excluded.importance_role_weight,
+    importance_explicit_weight = excluded.importance_explicit_weight,
+    score_similarity_weight = excluded.score_similarity_weight,
+    score_importance_weight = excluded.score_importance_weight,
+    score_decay_weight = excluded.score_decay_weight,
+    updated_at = now();
+
+-- name: policies.remove
+-- Removes a tenant's own policy.
+delete from tenant_policies where tenant_id = %(tenant_id)s;

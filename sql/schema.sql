@@ -1,0 +1,160 @@
+-- The whole schema, as all migrations together leave it (a test compares the two).
+--
+-- tenant_id leads every key and index, so that a search reads one tenant's rows only and the tables can be distributed
+-- by it. Identifiers collate "C": they are compared byte for byte, never folded.
+
+create extension if not exists vector;
+
+-- The models that have made embeddings here. One is active: its embeddings are the ones that searches read.
+create table embedding_models (
+    id smallint generated always as identity primary key,
+    name text not null,
+    revision text not null,
+    precision text not null,
+    dimensions integer not null check (dimensions > 0),
+    active boolean not null,
+    created_at timestamptz not null default now(),
+    unique (name, revision, precision, dimensions)
+);
+
+create unique index embedding_models_one_active on embedding_models (active) where active;
+
+-- What was said.
+create table messages (
+    tenant_id text collate "C" not null,
+    id uuid not null,
+    conversation_id text collate "C" not null,
+    role text collate "C" not null check (role in ('user', 'assistant', 'system')),
+    name text collate "C",
+    content text not null,
+    metadata jsonb not null,
+    importance double precision not null check (importance between 0 and 1),
+    embedding_status text collate "C" not null check (embedding_status in ('pending', 'completed', 'failed')),
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    primary key (tenant_id, id)
+);
+
+-- GetMessage knows the id alone.
+create index messages_by_id on messages (id);
+
+-- Retention by age; the turns of a conversation in order; retention by importance.
+create index messages_by_age on messages (tenant_id, created_at);
+
+create index messages_by_conversation on messages (tenant_id, conversation_id, created_at, id);
+
+create index messages_by_importance on messages (tenant_id, importance);
+
+-- The vectors, one a window of the content (chunk 0 is the first), narrow and apart from the text. What the ranking
+-- reads besides the vector is repeated here, because it never changes and lets one index answer the whole scan.
+create table message_embeddings (
+    tenant_id text collate "C" not null,
+    message_id uuid not null,
+    chunk integer not null check (chunk >= 0),
+    model_id smallint not null references embedding_models (id),
+    created_at timestamptz not null,
+    importance double precision not null,
+    conversation_id text collate "C" not null,
+    role text collate "C" not null,
+    embedding halfvec not null,
+    primary key (tenant_id, message_id, chunk, model_id),
+    foreign key (tenant_id, message_id) references messages (tenant_id, id) on delete cascade
+)
+-- Index-only scans need the visibility map: vacuum after inserts long before a fifth of the table is new.
+with (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_scale_factor = 0.02);
+
+-- The exact scan of a tenant: everything the score needs, without a visit to the table.
+create index message_embeddings_scan on message_embeddings (tenant_id, model_id, created_at desc, message_id)
+include (chunk, importance, conversation_id, role, embedding);
+
+-- What retention took out of search. GetMessage still reads it.
+create table archived_messages (
+    tenant_id text collate "C" not null,
+    id uuid not null,
+    conversation_id text collate "C" not null,
+    role text collate "C" not null,
+    name text collate "C",
+    content text not null,
+    metadata jsonb not null,
+    importance double precision not null,
+    embedding_status text collate "C" not null,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    archived_at timestamptz not null,
+    primary key (tenant_id, id)
+);
+
+create index archived_messages_by_id on archived_messages (id);
+
+create index archived_messages_by_archival on archived_messages (tenant_id, archived_at);
+
+create table archived_embeddings (
+    tenant_id text collate "C" not null,
+    message_id uuid not null,
+    chunk integer not null,
+    model_id smallint not null references embedding_models (id),
+    created_at timestamptz not null,
+    importance double precision not null,
+    conversation_id text collate "C" not null,
+    role text collate "C" not null,
+    embedding halfvec not null,
+    primary key (tenant_id, message_id, chunk, model_id),
+    foreign key (tenant_id, message_id) references archived_messages (tenant_id, id) on delete cascade
+);
+
+-- The request ids of recent ingests, with a digest of the body, so that a retry stores nothing twice.
+create table idempotency_keys (
+    tenant_id text collate "C" not null,
+    request_id uuid not null,
+    body_digest bytea not null,
+    message_id uuid not null,
+    created_at timestamptz not null default now(),
+    primary key (tenant_id, request_id)
+);
+
+create index idempotency_keys_by_age on idempotency_keys (created_at);
+
+-- Messages that wait for their embedding. A queue over all tenants, small, and never distributed.
+create table embedding_jobs (
+    tenant_id text collate "C" not null,
+    message_id uuid not null,
+    attempts integer not null default 0,
+    run_at timestamptz not null default now(),
+    enqueued_at timestamptz not null default now(),
+    primary key (tenant_id, message_id)
+);
+
+create index embedding_jobs_due on embedding_jobs (run_at);
+
+-- A tenant's own policy; null falls back to the deployment's.
+create table tenant_policies (
+    tenant_id text collate "C" primary key,
+    retention_max_age_days double precision,
+    retention_importance_threshold double precision,
+    retention_delete_after_days double precision,
+    importance_recency_weight double precision,
+    importance_role_weight double precision,
+    importance_explicit_weight double precision,
+    score_similarity_weight double precision,
+    score_importance_weight double precision,
+    score_decay_weight double precision,
+    updated_at timestamptz not null default now()
+);
+
+-- Who may do a job that only one server may do at a time, and until when by the database's clock.
+create table leases (
+    name text collate "C" primary key,
+    holder uuid not null,
+    expires_at timestamptz not null
+);
+
+-- The scheduled sweeps, newest last.
+create table retention_runs (
+    id bigint generated always as identity primary key,
+    started_at timestamptz not null default now(),
+    finished_at timestamptz,
+    status text collate "C" not null check (status in ('running', 'ok', 'failed')),
+    tenants integer not null default 0,
+    archived bigint not null default 0,
+    deleted bigint not null default 0
+);
