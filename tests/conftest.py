@@ -1,0 +1,183 @@
+"""What the tests stand on: one real Postgres a session, one database a test cloned from a migrated template, and
+servers that are the real thing but for the `hashing` embedder."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+import pytest_asyncio
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from memory_grpc.app import Application, running
+from memory_grpc.local.postgres import EmbeddedPostgres
+from memory_grpc.observability.logging import configure
+from memory_grpc.settings import Settings
+from memory_grpc.store.database import Database
+from memory_grpc.store.migrations import migrate
+from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
+from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
+
+TEMPLATE = "memory_template"
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no .env of the developer's reaches a test."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("MEMORY_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_logs() -> None:
+    """Logs as the service writes them, from WARNING up."""
+    configure("WARNING", "json")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Postgres with pgvector, for the whole session; the value is the DSN of its `postgres` database."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str) -> str:
+    """A migrated database that others are cloned from; the value is the server's DSN."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
+    migrate(make_conninfo(postgres, dbname=TEMPLATE))
+    return postgres
+
+
+def _database(postgres: str, template: str) -> Iterator[str]:
+    name = f"memory_test_{next(_numbers)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    yield make_conninfo(postgres, dbname=name)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def empty_dsn(postgres: str) -> Iterator[str]:
+    """A database with nothing in it, not even the extension."""
+    yield from _database(postgres, "template0")
+
+
+@pytest.fixture
+def dsn(template: str) -> Iterator[str]:
+    """A migrated database of the test's own."""
+    yield from _database(template, TEMPLATE)
+
+
+@pytest_asyncio.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    """The pool over the test's own database."""
+    pool = Database(dsn, min_size=1, max_size=4, max_waiting=10, timeout_seconds=5.0)
+    await pool.open()
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def rows(dsn: str) -> Callable[..., list[tuple[Any, ...]]]:
+    """Runs SQL beside the service and returns its rows: for looking, and for faults."""
+
+    def run(query: str, *params: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            cursor = connection.execute(query.encode(), params)
+            return cursor.fetchall() if cursor.description else []
+
+    return run
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def settings_for_tests(**changes: Any) -> Settings:
+    """Hashing embedder, free ports, no rate limit, no scheduler; each can be changed."""
+    values: dict[str, Any] = {
+        "embedding_provider": "hashing",
+        "grpc_port": 0,
+        "metrics_port": 0,
+        "http_port": free_port(),
+        "global_rate_limit": "",
+        "retention_schedule_seconds": 0,
+        "log_level": "WARNING",
+        "drain_seconds": 2.0,
+    }
+    return Settings(**(values | changes))
+
+
+@dataclass
+class RunningServer:
+    """A server that serves, and clients of it."""
+
+    application: Application
+    settings: Settings
+    dsn: str
+    channel: grpc.aio.Channel
+    memory: Any
+    admin: Any
+
+    @property
+    def grpc_address(self) -> str:
+        """host:port of the gRPC server."""
+        return f"127.0.0.1:{self.application.grpc_port}"
+
+    @property
+    def database(self) -> Database:
+        """The server's own pool."""
+        return self.application.database
+
+
+StartServer = Callable[..., AbstractAsyncContextManager[RunningServer]]
+
+
+@pytest.fixture
+def start_server(dsn: str) -> StartServer:
+    """Starts a real server in this process on the test's own database, with the settings given."""
+
+    @asynccontextmanager
+    async def start(**changes: Any) -> AsyncIterator[RunningServer]:
+        settings = settings_for_tests(**changes)
+        async with (
+            running(settings, dsn) as application,
+            grpc.aio.insecure_channel(f"127.0.0.1:{application.grpc_port}") as channel,
+        ):
+            yield RunningServer(
+                application, settings, dsn, channel, MemoryServiceStub(channel), AdminServiceStub(channel)
+            )
+
+    return start
+
+
+@pytest_asyncio.fixture
+async def server(start_server: StartServer) -> AsyncIterator[RunningServer]:
+    """A server with the test defaults."""
+    async with start_server() as started:
+        yield started

@@ -1,0 +1,170 @@
+"""Retention: what leaves, what stays, and who may sweep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+
+from memory_grpc.retention.sweep import LEASE, LeaseLost, Sweep
+from memory_grpc.store import leases
+from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import memory_service_pb2 as pb
+from tests.conftest import RunningServer, StartServer
+
+Rows = Callable[..., list[tuple[Any, ...]]]
+
+
+def run(actions: tuple[str, ...] = ("archive", "delete"), **fields: Any) -> admin.RunRetentionRequest:
+    return admin.RunRetentionRequest(**({"tenant_id": "acme", "actions": actions} | fields))
+
+
+async def fill(server: RunningServer, tenant: str = "acme") -> None:
+    """6 fresh, 4 old, 3 unimportant: by the default policy 7 leave."""
+    now = datetime.now(UTC)
+    plans = [(timedelta(0), 0.5)] * 6 + [(timedelta(days=31), 1.0)] * 4 + [(timedelta(days=2), None)] * 3
+    requests = []
+    for age, override in plans:
+        request = pb.IngestMessageRequest(
+            tenant_id=tenant, conversation_id="c", role="user", content="some words", importance_override=override
+        )
+        request.created_at.FromDatetime(now - age)
+        requests.append(request)
+    await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=requests))
+
+
+def sweep(server: RunningServer, **changes: Any) -> Sweep:
+    values = {"schedule_seconds": 3600.0, "idempotency_hours": 24.0, "batch_size": 2} | changes
+    return Sweep(server.database, server.application.operations.retain, uuid4(), **values)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("batch_size", [2, 1000])
+async def test_a_dry_run_counts_what_a_run_then_does(start_server: StartServer, rows: Rows, batch_size: int) -> None:
+    async with start_server(retention_batch_size=batch_size) as server:
+        await fill(server)
+        await fill(server, "bystander")
+        dry = await server.admin.RunRetention(run(dry_run=True))
+        assert (dry.archived, dry.deleted, dry.dry_run) == (7, 0, True)
+        assert rows("select count(*) from archived_messages") == [(0,)]
+        real = await server.admin.RunRetention(run())
+        assert (real.archived, real.deleted, real.dry_run) == (7, 0, False)
+        again = await server.admin.RunRetention(run())
+        assert (again.archived, again.deleted) == (0, 0)
+    assert rows("select tenant_id, count(*) from messages group by 1 order by 1") == [("acme", 6), ("bystander", 13)]
+    assert rows("select count(*) from message_embeddings where tenant_id = 'acme'") == [(6,)]
+    assert rows("select count(*) from archived_embeddings") == [(7,)]
+
+
+@pytest.mark.asyncio
+async def test_an_archived_message_is_fetched_but_not_found(server: RunningServer, rows: Rows) -> None:
+    await fill(server)
+    await server.admin.RunRetention(run(("archive",)))
+    (archived,) = rows("select id from archived_messages limit 1")[0]
+    fetched = await server.memory.GetMessage(pb.GetMessageRequest(message_id=str(archived)))
+    assert fetched.HasField("archived_at")
+    found = await server.memory.SearchMemories(
+        pb.SearchMemoriesRequest(tenant_id="acme", query="some words", top_k=1000)
+    )
+    assert found.total == 6
+    assert str(archived) not in {hit.message_id for hit in found.items}
+
+
+@pytest.mark.asyncio
+async def test_the_archive_is_deleted_when_its_time_has_come(server: RunningServer, rows: Rows) -> None:
+    await fill(server)
+    await server.admin.RunRetention(run(("archive",)))
+    rows("update archived_messages set archived_at = now() - interval '91 days' where importance > 0.3")
+    dry = await server.admin.RunRetention(run(("delete",), dry_run=True))
+    real = await server.admin.RunRetention(run(("delete",)))
+    assert (dry.deleted, real.deleted) == (4, 4)
+    assert rows("select count(*) from archived_messages") == [(3,)]
+    assert rows("select count(*) from archived_embeddings") == [(3,)]
+
+
+@pytest.mark.asyncio
+async def test_the_tenants_policy_rules_its_sweeps(server: RunningServer) -> None:
+    await fill(server)
+    await server.admin.SetTenantPolicy(
+        admin.SetTenantPolicyRequest(
+            tenant_id="acme", retention=admin.RetentionPolicy(max_age_days=1, importance_threshold=0)
+        )
+    )
+    assert (await server.admin.RunRetention(run(dry_run=True))).archived == 7
+    await server.admin.SetTenantPolicy(
+        admin.SetTenantPolicyRequest(tenant_id="acme", retention=admin.RetentionPolicy(importance_threshold=0))
+    )
+    assert (await server.admin.RunRetention(run(dry_run=True))).archived == 4
+    policy = await server.admin.SetTenantPolicy(admin.SetTenantPolicyRequest(tenant_id="acme"))
+    assert list(policy.overrides) == []
+    assert policy.retention.max_age_days == 30
+    assert (await server.admin.RunRetention(run(dry_run=True))).archived == 7
+
+
+@pytest.mark.asyncio
+async def test_unknown_and_repeated_actions_are_refused(server: RunningServer) -> None:
+    for actions in ((), ("burn",), ("archive", "archive")):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await server.admin.RunRetention(run(actions))
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert (refused.value.details() or "").startswith("actions")
+
+
+@pytest.mark.asyncio
+async def test_two_servers_never_both_sweep(server: RunningServer, rows: Rows) -> None:
+    for tenant in ("t1", "t2", "t3"):
+        await fill(server, tenant)
+    results = await asyncio.gather(*(sweep(server)() for _ in range(4)))
+    done = [counts for counts in results if counts is not None]
+    assert len(done) == 1
+    assert done[0].archived == 21
+    assert rows("select status, tenants, archived from retention_runs") == [("ok", 3, 21)]
+    # The next is due only when its time has come.
+    assert await sweep(server)() is None
+    assert await sweep(server, schedule_seconds=0.0)() is not None
+
+
+@pytest.mark.asyncio
+async def test_a_sweeper_that_lost_its_lease_changes_nothing_more(server: RunningServer, rows: Rows) -> None:
+    await fill(server)
+    sweeper = sweep(server)
+    retain = server.application.operations.retain
+    assert await sweeper._begin() is not None
+    rows("update leases set expires_at = now() - interval '1 second'")
+    async with server.database.transaction() as tx:
+        assert await leases.acquire(tx, LEASE, uuid4(), 60)
+    with pytest.raises(LeaseLost):
+        await retain("acme", ("archive",), dry_run=False, guard=sweeper._hold)
+    assert rows("select count(*) from messages") == [(13,)]
+
+
+@pytest.mark.asyncio
+async def test_the_scheduler_sweeps_by_itself_and_health_tells(start_server: StartServer, rows: Rows) -> None:
+    async with start_server() as server:
+        await fill(server)
+        health = await server.admin.GetHealth(admin.GetHealthRequest())
+        assert (health.retention.last_status, health.retention.schedule_seconds) == ("never", 0)
+    async with start_server(retention_schedule_seconds=0.2) as server, asyncio.timeout(10):
+        while True:
+            health = await server.admin.GetHealth(admin.GetHealthRequest())
+            if health.retention.last_status == "ok" and rows("select count(*) from messages") == [(6,)]:
+                break
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.asyncio
+async def test_old_request_ids_are_forgotten(server: RunningServer, rows: Rows) -> None:
+    request = pb.IngestMessageRequest(
+        tenant_id="acme", conversation_id="c", role="user", content="hello", request_id=str(uuid4())
+    )
+    await server.memory.IngestMessage(request)
+    await sweep(server)()
+    assert rows("select count(*) from idempotency_keys") == [(1,)]
+    rows("update idempotency_keys set created_at = now() - interval '25 hours'")
+    await sweep(server, schedule_seconds=0.0)()
+    assert rows("select count(*) from idempotency_keys") == [(0,)]

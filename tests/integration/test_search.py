@@ -1,0 +1,189 @@
+"""Search: the documented ranking, over the whole memory."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from pgvector import HalfVector
+
+from memory_grpc import scoring
+from memory_grpc.domain import ScoreWeights
+from memory_grpc.store.queries import QUERIES
+from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import memory_service_pb2 as pb
+from tests.conftest import RunningServer, StartServer
+
+Rows = Callable[..., list[tuple[Any, ...]]]
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+WORDS = ["python", "java", "garden", "music", "travel", "adoption", "painting", "running", "cooking", "bread"]
+
+
+def message(content: str, created_at: datetime = NOW, **fields: Any) -> pb.IngestMessageRequest:
+    request = pb.IngestMessageRequest(
+        **({"tenant_id": "acme", "conversation_id": "c1", "role": "user", "content": content} | fields)
+    )
+    request.created_at.FromDatetime(created_at)
+    return request
+
+
+def query(text: str, as_of: datetime = NOW, **fields: Any) -> pb.SearchMemoriesRequest:
+    request = pb.SearchMemoriesRequest(**({"tenant_id": "acme", "query": text} | fields))
+    request.as_of.FromDatetime(as_of)
+    return request
+
+
+async def fill(server: RunningServer, messages: list[pb.IngestMessageRequest]) -> list[str]:
+    ids = []
+    for start in range(0, len(messages), 1000):
+        batch = pb.BatchIngestMessagesRequest(messages=messages[start : start + 1000])
+        ids += [m.id for m in (await server.memory.BatchIngestMessages(batch)).messages]
+    return ids
+
+
+def random_messages(count: int, seed: int = 7) -> list[pb.IngestMessageRequest]:
+    rng = random.Random(seed)
+    return [
+        message(
+            " ".join(rng.choices(WORDS, k=rng.randint(1, 12))),
+            NOW - timedelta(seconds=rng.randint(0, 40 * 86400)),
+            conversation_id=f"c{rng.randint(1, 4)}",
+            role=rng.choice(["user", "assistant", "system"]),
+            importance_override=rng.random(),
+        )
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("weights", [ScoreWeights(), ScoreWeights(0.2, 0.5, 0.9)])
+async def test_sql_and_python_agree_on_every_score(server: RunningServer, rows: Rows, weights: ScoreWeights) -> None:
+    await fill(server, random_messages(300))
+    await server.admin.SetTenantPolicy(
+        admin.SetTenantPolicyRequest(
+            tenant_id="acme",
+            score_weights=admin.ScoreWeights(
+                similarity=weights.similarity, importance=weights.importance, decay=weights.decay
+            ),
+        )
+    )
+    text = "python bread and travel"
+    found = await server.memory.SearchMemories(query(text, top_k=1000))
+    assert found.total == 300
+
+    asked = (await server.application.operations.search._embedder.embed_query(text)).astype(np.float16).astype(float)
+    stored = {
+        str(id_): np.array([float(x) for x in vector.strip("[]").split(",")])
+        for id_, vector in rows("select message_id, embedding::text from message_embeddings")
+    }
+    expected = []
+    for hit in found.items:
+        vector = stored[hit.message_id]
+        cosine = float(vector @ asked / np.linalg.norm(vector) / np.linalg.norm(asked))
+        decay = scoring.decay((NOW - hit.created_at.ToDatetime(tzinfo=UTC)).total_seconds())
+        assert hit.similarity == pytest.approx(cosine, abs=1e-6)
+        assert hit.decay == pytest.approx(decay, abs=1e-6)
+        assert hit.score == pytest.approx(scoring.score(cosine, hit.importance, decay, weights), abs=1e-6)
+        expected.append((-hit.score, -hit.created_at.ToNanoseconds(), hit.message_id))
+    assert expected == sorted(expected)
+
+
+@pytest.mark.asyncio
+async def test_the_oldest_of_a_thousand_is_found_unless_candidates_are_limited(server: RunningServer) -> None:
+    messages = [message("we adopted a kitten called Miso", NOW - timedelta(days=20))]
+    messages += [message(f"weather report number {i}", NOW - timedelta(minutes=i)) for i in range(999)]
+    ids = await fill(server, messages)
+    found = await server.memory.SearchMemories(query("which kitten have we adopted"))
+    assert ids[0] in [hit.message_id for hit in found.items]
+    limited = await server.memory.SearchMemories(query("which kitten have we adopted", candidate_limit=200))
+    assert limited.total == 5
+    assert ids[0] not in [hit.message_id for hit in limited.items]
+
+
+@pytest.mark.asyncio
+async def test_filters_and_defaults(server: RunningServer) -> None:
+    await fill(server, random_messages(200))
+    assert (await server.memory.SearchMemories(query("music"))).total == 5
+    for hit in (await server.memory.SearchMemories(query("music", conversation_id="c2", top_k=1000))).items:
+        assert hit.conversation_id == "c2"
+    important = await server.memory.SearchMemories(query("music", importance_min=0.4, top_k=1000))
+    assert 0 < important.total < 200
+    assert min(hit.importance for hit in important.items) >= 0.4
+    nothing = await server.memory.SearchMemories(query("music", conversation_id="no such conversation"))
+    assert (nothing.total, list(nothing.items)) == (0, [])
+    assert (await server.memory.SearchMemories(query("music", tenant_id="other"))).total == 0
+
+
+@pytest.mark.asyncio
+async def test_as_of_hides_what_came_later_and_repeats_to_the_byte_after_a_restart(start_server: StartServer) -> None:
+    request = query("music and bread", NOW - timedelta(days=10), top_k=50)
+    async with start_server() as server:
+        await fill(server, random_messages(300))
+        before = await server.memory.SearchMemories(request)
+        limit = request.as_of.ToNanoseconds()
+        assert all(hit.created_at.ToNanoseconds() <= limit for hit in before.items)
+        await fill(server, [message("music and bread", NOW)])
+    async with start_server() as server:
+        again = await server.memory.SearchMemories(request)
+    assert again.SerializeToString(deterministic=True) == before.SerializeToString(deterministic=True)
+
+
+@pytest.mark.asyncio
+async def test_equal_scores_are_ordered_by_time_then_id(server: RunningServer) -> None:
+    await fill(server, [message("the same words", NOW - timedelta(days=8 + i % 3)) for i in range(9)])
+    zero_decay = admin.SetTenantPolicyRequest(tenant_id="acme", score_weights=admin.ScoreWeights(decay=0))
+    await server.admin.SetTenantPolicy(zero_decay)
+    hits = (await server.memory.SearchMemories(query("the same words", top_k=9))).items
+    assert len({hit.score for hit in hits}) == 1
+    keys = [(-hit.created_at.ToNanoseconds(), hit.message_id) for hit in hits]
+    assert keys == sorted(keys)
+
+
+@pytest.mark.asyncio
+async def test_a_fact_at_the_end_of_a_very_long_message_is_found(server: RunningServer, rows: Rows) -> None:
+    filler = "nothing of note happened on that day at all "
+    fact = "the spare key lies under the third flowerpot"
+    long = (filler * 2300)[: 100_000 - len(fact)] + fact
+    ids = await fill(server, [message(long), *(message(f"other talk {i}") for i in range(20))])
+    assert rows("select max(chunk) from message_embeddings")[0][0] > 10
+    found = await server.memory.SearchMemories(query("where is the spare key flowerpot", top_k=3))
+    assert found.items[0].message_id == ids[0]
+    assert len({hit.message_id for hit in found.items}) == 3, "a message of many windows is one hit"
+
+
+@pytest.mark.asyncio
+async def test_long_messages_never_crowd_out_other_hits(server: RunningServer) -> None:
+    long = "python " * 12_000
+    await fill(server, [message(long) for _ in range(3)] + [message("bread") for _ in range(4)])
+    found = await server.memory.SearchMemories(query("python", top_k=7))
+    assert found.total == 7
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("plan_mode", ["force_custom_plan", "force_generic_plan"])
+async def test_the_exact_scan_is_index_only(server: RunningServer, rows: Rows, plan_mode: str) -> None:
+    await fill(server, random_messages(1000))
+    columns = "conversation_id, role, name, content, metadata, importance, embedding_status, created_at, updated_at"
+    rows(
+        f"with copies as (insert into messages (tenant_id, id, {columns}) "
+        f"select 'other ' || n, gen_random_uuid(), {columns} from messages, generate_series(1, 20) n returning *) "
+        "insert into message_embeddings select tenant_id, id, 0, 1, created_at, importance, conversation_id, role, "
+        "(select embedding from message_embeddings limit 1) from copies"
+    )
+    rows("vacuum analyze message_embeddings")
+    vector = HalfVector(np.ones(384))
+    params = {"tenant_id": "acme", "model_id": 1, "query": vector, "as_of": NOW, "importance_min": None}
+    params |= {"conversation_id": None, "scan_limit": 21, "top_k": 5}
+    params |= {"similarity_weight": 0.6, "importance_weight": 0.3, "decay_weight": 0.1}
+    async with server.database.transaction() as tx:
+        await tx._connection.execute(f"set local plan_cache_mode = {plan_mode}".encode())
+        cursor = await tx._connection.execute(
+            b"explain (costs off) " + QUERIES["search.semantic"].encode(), params, prepare=True
+        )
+        plan = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
+    assert "Index Only Scan using message_embeddings_scan" in plan
+    assert "Seq Scan" not in plan
