@@ -1,0 +1,118 @@
+"""RPCs as OpenAPI operations: their paths, parameters, bodies and answers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from memory_grpc.codegen import rest
+from memory_grpc.codegen.comments import remainder, summary
+from memory_grpc.codegen.contract import Binding, Contract, Field, MessageType, Rpc
+from memory_grpc.codegen.examples import field_example, message_example
+from memory_grpc.codegen.failures import component_name
+from memory_grpc.codegen.problem import CodegenError
+from memory_grpc.codegen.schemas import TIMESTAMP, Schemas, description, is_required
+
+_VARIABLE = re.compile(r"\{([^}=]+)(?:=[^}]*)?\}")
+
+
+class Operations:
+    """Turns the RPCs of one contract into operations; their schemas are collected in ``schemas``."""
+
+    def __init__(self, contract: Contract, schemas: Schemas) -> None:
+        self._contract = contract
+        self._schemas = schemas
+
+    def paths(self) -> dict[str, dict[str, Any]]:
+        """Operations by path and verb, in the order of the contract."""
+        paths: dict[str, dict[str, Any]] = {}
+        for rpc in self._contract.rpcs.values():
+            for index, binding in enumerate(rpc.bindings):
+                # Names must be unique in the document, and the first binding owns the RPC's.
+                name = rpc.name if index == 0 else f"{rpc.name}By{binding.verb.title()}"
+                path = _VARIABLE.sub(r"{\1}", binding.path)
+                paths.setdefault(path, {})[binding.verb] = self._operation(rpc, binding, name)
+        return paths
+
+    def _operation(self, rpc: Rpc, binding: Binding, name: str) -> dict[str, Any]:
+        request = self._schemas.message(rpc.request)
+        in_path = _VARIABLE.findall(binding.path)
+        operation: dict[str, Any] = {"tags": [rpc.service], "operationId": name, "summary": summary(rpc.comment)}
+        if text := remainder(rpc.comment):
+            operation["description"] = text
+        if rpc.full_name in rest.OPEN:
+            operation["security"] = []
+        if parameters := self._parameters(request, in_path, binding.body):
+            operation["parameters"] = parameters
+        if binding.body:
+            operation["requestBody"] = self._body(request, frozenset(in_path), binding.body)
+        operation["responses"] = self._responses(rpc, has_body=bool(binding.body))
+        return operation
+
+    def _parameters(self, request: MessageType, in_path: list[str], body: str) -> list[dict[str, Any]]:
+        """Path variables, then as query parameters whatever the body does not carry."""
+        fields = {field.name: field for field in request.fields}
+        if missing := [name for name in in_path if name not in fields]:
+            raise CodegenError(f"{request.full_name} has no field for the path variable {missing[0]}.")
+        parameters = [self._parameter(fields[name], "path") for name in in_path]
+        if body != "*":
+            rest_of_fields = [field for name, field in fields.items() if name not in {*in_path, body}]
+            parameters += [self._parameter(field, "query") for field in rest_of_fields if _fits_query(field)]
+        return parameters
+
+    def _parameter(self, field: Field, where: str) -> dict[str, Any]:
+        required = where == "path" or is_required(field, "request")
+        parameter: dict[str, Any] = {"name": field.name, "in": where, "required": required}
+        text = description(field)
+        if field.limits.example and not required:
+            # Swagger UI fills examples in when one tries a call, and a filter that nobody chose finds nothing: an
+            # optional parameter's example is part of its description instead.
+            text += f" Example: `{_plain(field_example(field))}`."
+        if text := text.strip():
+            parameter["description"] = text
+        parameter["schema"] = self._schemas.field(field, "request", documented=False)
+        if field.limits.example and required:
+            parameter["example"] = field_example(field)
+        return parameter
+
+    def _body(self, request: MessageType, in_path: frozenset[str], body: str) -> dict[str, Any]:
+        if body == "*":
+            schema = self._schemas.reference(request.full_name, "request", in_path)
+            message, without = request, in_path
+            required = any(is_required(field, "request") for field in request.fields if field.name not in in_path)
+        else:
+            field = next(field for field in request.fields if field.name == body)
+            schema = self._schemas.field(field, "request")
+            message, without = self._schemas.message(field.type_name), frozenset()
+            required = is_required(field, "request")
+        content = {"schema": schema, "examples": self._examples(message, without)}
+        return {"required": required, "content": {"application/json": content}}
+
+    def _examples(self, message: MessageType, without: frozenset[str]) -> dict[str, Any]:
+        """The least that is accepted, and everything. The least comes first: it is what Swagger UI sends on a click."""
+        least = message_example(self._contract, message, without, only=lambda field: is_required(field, "request"))
+        most = message_example(self._contract, message, without)
+        examples = {"required": {"summary": "What must be there", "value": least}} if least and least != most else {}
+        return {**examples, "all": {"summary": "Every field", "value": most}}
+
+    def _responses(self, rpc: Rpc, *, has_body: bool) -> dict[str, Any]:
+        response = self._schemas.message(rpc.response)
+        content = {
+            "schema": self._schemas.reference(rpc.response, "response"),
+            "example": message_example(self._contract, response),
+        }
+        success = {"description": response.comment or "Done.", "content": {"application/json": content}}
+        responses: dict[str, Any] = {str(rest.SUCCESS.get(rpc.full_name, 200)): success}
+        for status in rest.error_statuses(rpc.full_name, has_body=has_body):
+            responses[str(status)] = {"$ref": f"#/components/responses/{component_name(status)}"}
+        return responses
+
+
+def _fits_query(field: Field) -> bool:
+    """Scalars, enums and timestamps; objects have no agreed spelling in a query."""
+    return field.type != "message" or (field.type_name == TIMESTAMP and not field.repeated)
+
+
+def _plain(value: Any) -> str:
+    """A value as one types it into a query."""
+    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
