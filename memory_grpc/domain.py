@@ -49,26 +49,71 @@ class SearchFilters:
     """Which messages a search ranks."""
 
     conversation_id: str | None = None
+    role: str | None = None
     importance_min: float | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    metadata: Json | None = None
+    metadata_equals: Mapping[str, str] = field(default_factory=dict)
+    include_archived: bool = False
     candidate_limit: int | None = None
     as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """A message that was found, with the parts of its score."""
+class Term:
+    """A term of a score: weight · value."""
+
+    name: str
+    weight: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A message that was ranked; the terms add up to the score."""
 
     message_id: UUID
     score: float
     similarity: float
-    decay: float
     importance: float
-    conversation_id: str
-    role: str
-    name: str | None
-    content: str
-    metadata: Json
-    created_at: datetime
+    decay: float
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A message that was found, why, and the turns around it."""
+
+    ranked: Ranked
+    message: StoredMessage
+    before: tuple[StoredMessage, ...] = ()
+    after: tuple[StoredMessage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What to look for: ``ranking`` None leaves it to the policy; ``neighbours`` counts turns to each side."""
+
+    tenant_id: str
+    query: str
+    filters: SearchFilters = field(default_factory=SearchFilters)
+    top_k: int = 5
+    ranking: str | None = None
+    neighbours: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits, best first, and how they were ranked."""
+
+    hits: tuple[Hit, ...]
+    ranking: str
+    exact: bool
+    candidates: int
+    weights: Mapping[str, float]
+    model: str
+    as_of: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Server:
         self._settings = settings
         self._started_at = time.monotonic()
         self.gate = Gate()
-        self._health = health.aio.HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing in the stubs
         rate_limit = RateLimit(settings.global_rate_limit, settings.trusted_proxies)
         authenticate = Authenticate(settings.api_keys)
         self.chain = Chain(

@@ -106,9 +106,9 @@ def _number_faults(value: float, rules: Limits) -> Iterator[str]:
     if not math.isfinite(value):
         yield "must be a finite number"
     elif rules.HasField("min") and value < rules.min:
-        yield f"must be at least {rules.min:g}"
+        yield f"must be at least {rules.min:.15g}"
     elif rules.HasField("max") and value > rules.max:
-        yield f"must be at most {rules.max:g}"
+        yield f"must be at most {rules.max:.15g}"
 
 
 def _timestamp_faults(value: Timestamp) -> Iterator[str]:

@@ -29,7 +29,7 @@ CALL_SECONDS = Histogram(
 )
 INGESTED = Counter("memory_messages_ingested", "Messages stored, by their embedding status.", ["embedding_status"])
 INGEST_REPEATED = Counter("memory_ingest_repeated", "Messages not stored again, because of their request_id.")
-SEARCHES = Counter("memory_searches", "Searches answered.")
+SEARCHES = Counter("memory_searches", "Searches answered, by ranking.", ["ranking"])
 CANDIDATES = Histogram(
     "memory_search_candidates",
     "Messages ranked by a search.",

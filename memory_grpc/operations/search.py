@@ -1,17 +1,20 @@
-"""Search: embeds the query and ranks a tenant's memory."""
+"""Search: embeds the query, ranks a tenant's memory and fetches what was found."""
 
 from __future__ import annotations
 
-from memory_grpc.domain import Hit, SearchFilters
+from dataclasses import asdict
+from datetime import datetime
+
+from memory_grpc.domain import Hit, Policy, Ranked, SearchRequest, SearchResult
 from memory_grpc.embedding import Embedder
 from memory_grpc.observability import metrics
 from memory_grpc.operations.policy import Policies
-from memory_grpc.store import search
-from memory_grpc.store.database import Database
+from memory_grpc.store import messages, search
+from memory_grpc.store.database import Database, Transaction
 
 
 class Search:
-    """The documented ranking."""
+    """Ranks in SQL; everything in one transaction, so that one moment is ``now`` for all of it."""
 
     def __init__(self, database: Database, embedder: Embedder, model_id: int, policies: Policies) -> None:
         self._database = database
@@ -19,16 +22,53 @@ class Search:
         self._model_id = model_id
         self._policies = policies
 
-    async def __call__(self, tenant_id: str, query: str, filters: SearchFilters, top_k: int) -> list[Hit]:
-        """The best ``top_k`` hits, best first; empty when nothing passes the filters.
+    async def __call__(self, request: SearchRequest) -> SearchResult:
+        """The best ``top_k`` hits, best first; none when nothing passes the filters.
 
         Raises EmbeddingUnavailable, QueueFull, StoreUnavailable, DeadlineExceeded.
         """
-        policy = await self._policies.get(tenant_id)
-        vector = await self._embedder.embed_query(query)
+        policy = await self._policies.get(request.tenant_id)
+        vector = await self._embedder.embed_query(request.query)
+        filters = request.filters
         async with self._database.transaction() as tx:
-            hits = await search.semantic(tx, tenant_id, self._model_id, vector, filters, policy.score, top_k=top_k)
-            candidates = await search.count(tx, tenant_id, self._model_id, filters)
-        metrics.SEARCHES.inc()
+            ranked = await search.semantic(
+                tx, request.tenant_id, self._model_id, vector, filters, policy.score, request.top_k
+            )
+            candidates = await search.count(tx, request.tenant_id, self._model_id, filters)
+            hits = await _hits(tx, request, ranked)
+            as_of = filters.as_of or await _now(tx)
+        metrics.SEARCHES.labels("semantic").inc()
         metrics.CANDIDATES.observe(candidates)
+        return self._result(hits, policy, candidates, as_of)
+
+    def _result(self, hits: tuple[Hit, ...], policy: Policy, candidates: int, as_of: datetime) -> SearchResult:
+        return SearchResult(
+            hits=hits,
+            ranking="semantic",
+            exact=True,
+            candidates=candidates,
+            weights=asdict(policy.score),
+            model=self._embedder.identity.name,
+            as_of=as_of,
+        )
+
+
+async def _hits(tx: Transaction, request: SearchRequest, ranked: list[Ranked]) -> tuple[Hit, ...]:
+    """What was ranked, with its message; a message that was deleted in the meantime is left out."""
+    found = await messages.get_many(tx, request.tenant_id, [r.message_id for r in ranked])
+    hits = tuple(Hit(r, found[r.message_id]) for r in ranked if r.message_id in found)
+    if not request.neighbours or not hits:
         return hits
+    around = await messages.neighbours(
+        tx, request.tenant_id, [hit.message for hit in hits], request.neighbours, request.filters.as_of
+    )
+    return tuple(
+        Hit(hit.ranked, hit.message, tuple(around[hit.message.id][0]), tuple(around[hit.message.id][1])) for hit in hits
+    )
+
+
+async def _now(tx: Transaction) -> datetime:
+    row = await tx.one("database.now")
+    assert row is not None, "now() has a row"
+    now: datetime = row["now"]
+    return now

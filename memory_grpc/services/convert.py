@@ -11,11 +11,14 @@ from google.protobuf.message import Message as ProtoMessage
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from memory_grpc.domain import Hit, Json, NewMessage, StoredMessage
+from memory_grpc.domain import Hit, Json, NewMessage, SearchFilters, SearchRequest, SearchResult, StoredMessage
+from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import message_pb2
 
 T = TypeVar("T")
+
+DEFAULT_TOP_K = 5
 
 
 def optional(message: ProtoMessage, field: str, default: T) -> Any | T:
@@ -42,6 +45,21 @@ def struct(value: Json) -> Struct:
     return result
 
 
+def plain(value: Struct) -> Json:
+    """A Struct as a JSON object; whole numbers become integers, as they were before protobuf made them doubles."""
+    result = _whole(MessageToDict(value))
+    assert isinstance(result, dict), "a Struct is an object"
+    return result
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _whole(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def new_message(request: pb.IngestMessageRequest) -> NewMessage:
     """A valid request as the message to ingest."""
     return NewMessage(
@@ -49,7 +67,7 @@ def new_message(request: pb.IngestMessageRequest) -> NewMessage:
         conversation_id=request.conversation_id,
         role=request.role,
         content=request.content,
-        metadata=MessageToDict(request.metadata) if request.HasField("metadata") else {},
+        metadata=plain(request.metadata) if request.HasField("metadata") else {},
         importance_override=optional(request, "importance_override", None),
         name=optional(request, "name", None),
         created_at=moment(request, "created_at"),
@@ -77,18 +95,71 @@ def stored_message(message: StoredMessage) -> message_pb2.Message:
     return result
 
 
-def memory_hit(hit: Hit) -> pb.MemoryHit:
-    """A hit as the contract shows it."""
+def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
+    """A valid request as what to look for. Raises InvalidInput for a metadata_equals without ``=``."""
+    pairs = [entry.partition("=") for entry in request.metadata_equals]
+    faults = [
+        FieldViolation(f"metadata_equals[{i}]", "must be key=value") for i, pair in enumerate(pairs) if not pair[1]
+    ]
+    if faults:
+        raise InvalidInput(faults)
+    return SearchRequest(
+        tenant_id=request.tenant_id,
+        query=request.query,
+        filters=SearchFilters(
+            conversation_id=optional(request, "conversation_id", None),
+            role=optional(request, "role", None),
+            importance_min=optional(request, "importance_min", None),
+            created_after=moment(request, "created_after"),
+            created_before=moment(request, "created_before"),
+            metadata=plain(request.metadata) if request.HasField("metadata") else None,
+            metadata_equals={key: value for key, _, value in pairs},
+            include_archived=request.include_archived,
+            candidate_limit=optional(request, "candidate_limit", None),
+            as_of=moment(request, "as_of"),
+        ),
+        top_k=optional(request, "top_k", DEFAULT_TOP_K),
+        ranking=optional(request, "ranking", None),
+        neighbours=optional(request, "neighbours", 0),
+    )
+
+
+def search_response(result: SearchResult, *, explain: bool) -> pb.SearchMemoriesResponse:
+    """What was found as the contract shows it."""
+    response = pb.SearchMemoriesResponse(
+        total=len(result.hits), items=[_memory_hit(hit, explain=explain) for hit in result.hits]
+    )
+    if explain:
+        response.explanation.CopyFrom(
+            pb.SearchExplanation(
+                ranking=result.ranking,
+                exact=result.exact,
+                candidates=result.candidates,
+                weights=[pb.ScoreWeight(name=name, weight=weight) for name, weight in result.weights.items()],
+                model=result.model,
+                as_of=timestamp(result.as_of),
+            )
+        )
+    return response
+
+
+def _memory_hit(hit: Hit, *, explain: bool) -> pb.MemoryHit:
+    message, ranked = hit.message, hit.ranked
+    terms = [pb.ScoreTerm(name=term.name, weight=term.weight, value=term.value) for term in ranked.terms]
     return pb.MemoryHit(
-        message_id=str(hit.message_id),
-        score=hit.score,
-        similarity=hit.similarity,
-        decay=hit.decay,
-        content=hit.content,
-        role=hit.role,
-        metadata=struct(hit.metadata),
-        created_at=timestamp(hit.created_at),
-        importance=hit.importance,
-        conversation_id=hit.conversation_id,
-        name=hit.name,
+        message_id=str(message.id),
+        score=ranked.score,
+        similarity=ranked.similarity,
+        decay=ranked.decay,
+        content=message.content,
+        role=message.role,
+        metadata=struct(message.metadata),
+        created_at=timestamp(message.created_at),
+        importance=ranked.importance,
+        conversation_id=message.conversation_id,
+        name=message.name,
+        terms=terms if explain else [],
+        before=[stored_message(turn) for turn in hit.before],
+        after=[stored_message(turn) for turn in hit.after],
+        archived_at=timestamp(message.archived_at) if message.archived_at else None,
     )

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import grpc
 
-from memory_grpc.domain import SearchFilters
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.operations.registry import Slot
 from memory_grpc.services import convert
@@ -16,8 +15,6 @@ from memory_layer.v1 import memory_service_pb2_grpc as pb_grpc
 from memory_layer.v1 import message_pb2
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-DEFAULT_TOP_K = 5
 
 # Envoy's transcoder answers 200; a filter of ours makes it what this header says.
 ACCEPTED = (("x-http-status", "202"),)
@@ -54,15 +51,8 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
 
     async def SearchMemories(self, request: pb.SearchMemoriesRequest, context: Context) -> pb.SearchMemoriesResponse:
         """Ranks a tenant's memory."""
-        filters = SearchFilters(
-            conversation_id=convert.optional(request, "conversation_id", None),
-            importance_min=convert.optional(request, "importance_min", None),
-            candidate_limit=convert.optional(request, "candidate_limit", None),
-            as_of=convert.moment(request, "as_of"),
-        )
-        top_k = convert.optional(request, "top_k", DEFAULT_TOP_K)
-        hits = await self._slot.operations.search(request.tenant_id, request.query, filters, top_k)
-        return pb.SearchMemoriesResponse(total=len(hits), items=[convert.memory_hit(hit) for hit in hits])
+        result = await self._slot.operations.search(convert.search_request(request))
+        return convert.search_response(result, explain=request.explain)
 
 
 def _check_batch(request: pb.BatchIngestMessagesRequest) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -48,6 +49,28 @@ async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> dict
     """Messages of one tenant, live or archived, by id; unknown ids are missing."""
     rows = await tx.all("messages.get_many", {"tenant_id": tenant_id, "ids": list(ids)})
     return {row["id"]: _stored(row) for row in rows}
+
+
+async def neighbours(
+    tx: Transaction, tenant_id: str, messages: Sequence[StoredMessage], turns: int, as_of: datetime | None
+) -> dict[UUID, tuple[list[StoredMessage], list[StoredMessage]]]:
+    """The ``turns`` live messages before and after each message in its conversation, oldest first, by its id."""
+    found: dict[UUID, tuple[list[StoredMessage], list[StoredMessage]]] = {m.id: ([], []) for m in messages}
+    rows = await tx.all(
+        "messages.neighbours",
+        {
+            "tenant_id": tenant_id,
+            "ids": [m.id for m in messages],
+            "conversation_ids": [m.conversation_id for m in messages],
+            "created_ats": [m.created_at for m in messages],
+            "turns": turns,
+            "as_of": as_of,
+        },
+    )
+    for row in rows:
+        before, after = found[row.pop("neighbour_of")]
+        (before if row.pop("is_before") else after).append(_stored(row))
+    return found
 
 
 async def tenants(tx: Transaction) -> list[str]:

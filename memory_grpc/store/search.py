@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from pgvector import HalfVector
+from psycopg.types.json import Jsonb
 
-from memory_grpc.domain import Hit, ScoreWeights, SearchFilters
+from memory_grpc.domain import Ranked, ScoreWeights, SearchFilters, Term
 from memory_grpc.store.database import Row, Transaction
 from memory_grpc.store.embeddings import Vectors
 
@@ -21,11 +23,10 @@ async def semantic(
     query: Vectors,
     filters: SearchFilters,
     weights: ScoreWeights,
-    *,
     top_k: int,
-) -> list[Hit]:
+) -> list[Ranked]:
     """The best ``top_k`` messages by the documented score, best first. ``query`` is a float32 array [dimensions]."""
-    params = _filter_params(tenant_id, model_id, filters) | {
+    params = filter_params(tenant_id, model_id, filters) | {
         "query": HalfVector(query),
         "top_k": top_k,
         "similarity_weight": weights.similarity,
@@ -33,34 +34,50 @@ async def semantic(
         "decay_weight": weights.decay,
     }
     if filters.candidate_limit is not None:
-        return [_hit(row) for row in await tx.all("search.semantic_newest", params)]
+        return [_ranked(row, weights) for row in await tx.all("search.semantic_newest", params)]
     # A message of many windows can fill the kept windows alone: then more are kept, until there are hits enough or no
     # windows left.
     scan_limit = top_k + _SPARE_WINDOWS
     while True:
         rows = await tx.all("search.semantic", params | {"scan_limit": scan_limit})
         if len(rows) >= top_k or not rows or rows[0]["windows"] < scan_limit:
-            return [_hit(row) for row in rows]
+            return [_ranked(row, weights) for row in rows]
         scan_limit *= 4
 
 
 async def count(tx: Transaction, tenant_id: str, model_id: int, filters: SearchFilters) -> int:
     """How many messages a search with these filters ranks."""
-    row = await tx.one("search.count", _filter_params(tenant_id, model_id, filters))
+    row = await tx.one("search.count", filter_params(tenant_id, model_id, filters))
     candidates = int(row["candidates"]) if row else 0
     return candidates if filters.candidate_limit is None else min(candidates, filters.candidate_limit)
 
 
-def _filter_params(tenant_id: str, model_id: int, filters: SearchFilters) -> dict[str, Any]:
+def filter_params(tenant_id: str, model_id: int, filters: SearchFilters) -> dict[str, Any]:
+    """The parameters of ``search.filters``."""
+    by_metadata = filters.metadata is not None or filters.metadata_equals
     return {
         "tenant_id": tenant_id,
         "model_id": model_id,
         "as_of": filters.as_of,
+        "created_after": filters.created_after,
+        "created_before": filters.created_before,
         "importance_min": filters.importance_min,
         "conversation_id": filters.conversation_id,
+        "role": filters.role,
+        "metadata": Jsonb(filters.metadata or {}) if by_metadata else None,
+        "metadata_keys": list(filters.metadata_equals),
+        "metadata_texts": list(filters.metadata_equals.values()),
+        "include_archived": filters.include_archived,
         "candidate_limit": filters.candidate_limit,
     }
 
 
-def _hit(row: Row) -> Hit:
-    return Hit(**{name: value for name, value in row.items() if name != "windows"})
+def _ranked(row: Row, weights: ScoreWeights) -> Ranked:
+    message_id: UUID = row["message_id"]
+    similarity, importance, decay = row["similarity"], row["importance"], row["decay"]
+    terms = (
+        Term("similarity", weights.similarity, similarity),
+        Term("importance", weights.importance, importance),
+        Term("decay", weights.decay, decay),
+    )
+    return Ranked(message_id, row["score"], similarity, importance, decay, terms)

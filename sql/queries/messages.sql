@@ -4,12 +4,14 @@ insert into messages (
     tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status, created_at, updated_at
 )
 select %(tenant_id)s, id, conversation_id, role, name, content, metadata, importance, embedding_status,
-    coalesce(created_at, now()), now()
+    -- A microsecond apart, so that the turns of a batch keep their order.
+    coalesce(created_at, now() + place * interval '1 microsecond'), now()
 from unnest(
     %(ids)s::uuid[], %(conversation_ids)s::text[], %(roles)s::text[], %(names)s::text[], %(contents)s::text[],
     %(metadatas)s::jsonb[], %(importances)s::double precision[], %(embedding_statuses)s::text[],
     %(created_ats)s::timestamptz[]
-) as new (id, conversation_id, role, name, content, metadata, importance, embedding_status, created_at)
+) with ordinality
+    as new (id, conversation_id, role, name, content, metadata, importance, embedding_status, created_at, place)
 returning id, created_at, updated_at;
 
 -- name: messages.get
@@ -36,6 +38,37 @@ select tenant_id, id, conversation_id, role, name, content, metadata, importance
     created_at, updated_at, archived_at
 from archived_messages
 where tenant_id = %(tenant_id)s and id = any(%(ids)s);
+
+-- name: messages.neighbours
+-- Up to `turns` live messages before and after each of some messages in its conversation, oldest first.
+select given.id as neighbour_of, turns.created_at < given.created_at
+        or turns.created_at = given.created_at and turns.id < given.id as is_before,
+    turns.*
+from unnest(%(ids)s::uuid[], %(conversation_ids)s::text[], %(created_ats)s::timestamptz[])
+    as given (id, conversation_id, created_at)
+cross join lateral (
+    (
+        select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,
+            created_at, updated_at, null::timestamptz as archived_at
+        from messages
+        where tenant_id = %(tenant_id)s and conversation_id = given.conversation_id
+            and (created_at, id) < (given.created_at, given.id)
+        order by created_at desc, id desc
+        limit %(turns)s
+    )
+    union all
+    (
+        select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,
+            created_at, updated_at, null::timestamptz as archived_at
+        from messages
+        where tenant_id = %(tenant_id)s and conversation_id = given.conversation_id
+            and (created_at, id) > (given.created_at, given.id)
+        order by created_at, id
+        limit %(turns)s
+    )
+) as turns
+where %(as_of)s::timestamptz is null or turns.created_at <= %(as_of)s
+order by given.id, turns.created_at, turns.id;
 
 -- name: messages.tenants
 -- Every tenant that has messages, live or archived, by jumping from one to the next in the indexes.

@@ -12,8 +12,9 @@ import pytest
 from pgvector import HalfVector
 
 from memory_grpc import scoring
-from memory_grpc.domain import ScoreWeights
+from memory_grpc.domain import ScoreWeights, SearchFilters
 from memory_grpc.store.queries import QUERIES
+from memory_grpc.store.search import filter_params
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import RunningServer, StartServer
@@ -175,9 +176,8 @@ async def test_the_exact_scan_is_index_only(server: RunningServer, rows: Rows, p
         "(select embedding from message_embeddings limit 1) from copies"
     )
     rows("vacuum analyze message_embeddings")
-    vector = HalfVector(np.ones(384))
-    params = {"tenant_id": "acme", "model_id": 1, "query": vector, "as_of": NOW, "importance_min": None}
-    params |= {"conversation_id": None, "scan_limit": 21, "top_k": 5}
+    params = filter_params("acme", 1, SearchFilters(as_of=NOW)) | {"query": HalfVector(np.ones(384))}
+    params |= {"scan_limit": 21, "top_k": 5}
     params |= {"similarity_weight": 0.6, "importance_weight": 0.3, "decay_weight": 0.1}
     async with server.database.transaction() as tx:
         await tx._connection.execute(f"set local plan_cache_mode = {plan_mode}".encode())
@@ -187,3 +187,84 @@ async def test_the_exact_scan_is_index_only(server: RunningServer, rows: Rows, p
         plan = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
     assert "Index Only Scan using message_embeddings_scan" in plan
     assert "Seq Scan" not in plan
+
+
+@pytest.mark.asyncio
+async def test_every_filter_keeps_to_what_it_says_and_leaves_no_hit_out(server: RunningServer) -> None:
+    rng = random.Random(3)
+    requests = random_messages(300)
+    for request in requests:
+        request.metadata.update(
+            {"source": rng.choice(["web", "app"]), "n": rng.randint(1, 3), "deep": {"a": 1, "b": 2}}
+        )
+    await fill(server, requests)
+    everything = (await server.memory.SearchMemories(query("music", top_k=1000))).items
+
+    def times(hit: pb.MemoryHit) -> int:
+        return hit.created_at.ToNanoseconds()
+
+    after, before = NOW - timedelta(days=20), NOW - timedelta(days=5)
+    by_time = query("music", top_k=1000)
+    by_time.created_after.FromDatetime(after)
+    by_time.created_before.FromDatetime(before)
+    low, high = by_time.created_after.ToNanoseconds(), by_time.created_before.ToNanoseconds()
+    by_object = query("music", top_k=1000)
+    by_object.metadata.update({"source": "web", "deep": {"b": 2}})
+    cases = [
+        (query("music", top_k=1000, role="system"), lambda hit: hit.role == "system"),
+        (by_time, lambda hit: low <= times(hit) < high),
+        (by_object, lambda hit: hit.metadata["source"] == "web"),
+        (
+            query("music", top_k=1000, metadata_equals=["source=app", "n=2"]),
+            lambda hit: hit.metadata["source"] == "app" and hit.metadata["n"] == 2,
+        ),
+        (query("music", top_k=7, role="user", conversation_id="c1"), None),
+    ]
+    for request, passes in cases:
+        found = (await server.memory.SearchMemories(request)).items
+        if passes is None:
+            assert len(found) == 7
+        else:
+            wanted = [hit.message_id for hit in everything if passes(hit)]
+            assert 0 < len(wanted) < 300
+            assert [hit.message_id for hit in found] == wanted
+
+
+@pytest.mark.asyncio
+async def test_archived_messages_are_ranked_only_when_asked_for(server: RunningServer) -> None:
+    await fill(server, random_messages(100))
+    await server.admin.RunRetention(admin.RunRetentionRequest(tenant_id="acme", actions=["archive"]))
+    live = await server.memory.SearchMemories(query("music", top_k=1000))
+    both = await server.memory.SearchMemories(query("music", top_k=1000, include_archived=True))
+    assert live.total < 100
+    assert both.total == 100
+    assert sum(hit.HasField("archived_at") for hit in both.items) == 100 - live.total
+
+
+@pytest.mark.asyncio
+async def test_explain_gives_terms_that_add_up_to_the_score(server: RunningServer) -> None:
+    await fill(server, random_messages(50))
+    found = await server.memory.SearchMemories(query("music", top_k=50, explain=True))
+    for hit in found.items:
+        assert sum(term.weight * term.value for term in hit.terms) == pytest.approx(hit.score, abs=1e-6)
+    assert (found.explanation.ranking, found.explanation.exact, found.explanation.candidates) == ("semantic", True, 50)
+    assert found.explanation.as_of.ToDatetime(tzinfo=UTC) == NOW
+    plain = await server.memory.SearchMemories(query("music", top_k=50))
+    assert not plain.HasField("explanation")
+    assert not any(hit.terms for hit in plain.items)
+
+
+@pytest.mark.asyncio
+async def test_neighbours_are_the_turns_around_a_hit_in_order(server: RunningServer) -> None:
+    turns = [
+        pb.IngestMessageRequest(tenant_id="acme", conversation_id="c", role="user", content=f"turn {i}")
+        for i in range(9)
+    ]
+    turns[4].content = "the needle"
+    other = [pb.IngestMessageRequest(tenant_id="acme", conversation_id="d", role="user", content="elsewhere")]
+    await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=turns + other))
+    request = pb.SearchMemoriesRequest(tenant_id="acme", query="the needle", top_k=1, neighbours=2)
+    (hit,) = (await server.memory.SearchMemories(request)).items
+    assert hit.content == "the needle"
+    assert [turn.content for turn in hit.before] == ["turn 2", "turn 3"]
+    assert [turn.content for turn in hit.after] == ["turn 5", "turn 6"]

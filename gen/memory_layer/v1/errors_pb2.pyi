@@ -11,7 +11,7 @@ names below without their prefix `ERROR_REASON_`. Over REST the error body is th
        {"@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": "INVALID_FIELD", "domain": "memory_layer.v1", "metadata": {}},
        {"@type": "type.googleapis.com/google.rpc.BadRequest",
-        "fieldViolations": [{"field": "role", "description": "must be one of user, assistant, system"}]}]}
+        "field_violations": [{"field": "role", "description": "must be one of user, assistant, system"}]}]}
 """
 
 from google.protobuf import descriptor as _descriptor

@@ -181,6 +181,15 @@ class SearchMemoriesRequest(_message.Message):
     IMPORTANCE_MIN_FIELD_NUMBER: _builtins.int
     CANDIDATE_LIMIT_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    CREATED_AFTER_FIELD_NUMBER: _builtins.int
+    CREATED_BEFORE_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    METADATA_EQUALS_FIELD_NUMBER: _builtins.int
+    INCLUDE_ARCHIVED_FIELD_NUMBER: _builtins.int
+    RANKING_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Whose memory to search."""
     query: _builtins.str
@@ -193,11 +202,41 @@ class SearchMemoriesRequest(_message.Message):
     """Only messages at least this important."""
     candidate_limit: _builtins.int
     """Rank only this many of the newest messages that pass the filters; the whole memory when not set."""
+    role: _builtins.str
+    """Only messages of this role."""
+    include_archived: _builtins.bool
+    """Ranks archived messages too."""
+    ranking: _builtins.str
+    """`semantic`, the documented score, or `hybrid`, which also weighs words, conversations, dates and speakers. When not
+    set, the tenant's policy decides, then MEMORY_SEARCH_RANKING.
+    """
+    explain: _builtins.bool
+    """Adds to every hit the terms that make its score, and to the response how it was ranked."""
+    neighbours: _builtins.int
+    """Adds to every hit this many turns before and after it in its conversation."""
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The moment to search from: ages are counted up to it, and later messages are left out. The same request with the
         same `as_of` gives the same bytes as long as the memory up to it is the same. The server's time when not set.
         """
+
+    @_builtins.property
+    def created_after(self) -> _timestamp_pb2.Timestamp:
+        """Only messages said at this moment or later."""
+
+    @_builtins.property
+    def created_before(self) -> _timestamp_pb2.Timestamp:
+        """Only messages said before this moment."""
+
+    @_builtins.property
+    def metadata(self) -> _struct_pb2.Struct:
+        """Only messages whose metadata holds all of this: the same keys with the same values, objects within objects
+        likewise. For POST and gRPC; see `metadata_equals` for GET.
+        """
+
+    @_builtins.property
+    def metadata_equals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The same for GET, as `key=value`, repeated for several keys: the value of that key, written as text, is the same."""
 
     def __init__(
         self,
@@ -209,10 +248,19 @@ class SearchMemoriesRequest(_message.Message):
         importance_min: _builtins.float | None = ...,
         candidate_limit: _builtins.int | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        role: _builtins.str | None = ...,
+        created_after: _timestamp_pb2.Timestamp | None = ...,
+        created_before: _timestamp_pb2.Timestamp | None = ...,
+        metadata: _struct_pb2.Struct | None = ...,
+        metadata_equals: _abc.Iterable[_builtins.str] | None = ...,
+        include_archived: _builtins.bool = ...,
+        ranking: _builtins.str | None = ...,
+        explain: _builtins.bool = ...,
+        neighbours: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_importance_min", b"_importance_min", "_top_k", b"_top_k", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "importance_min", b"importance_min", "top_k", b"top_k"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_importance_min", b"_importance_min", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "importance_min", b"importance_min", "metadata", b"metadata", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "top_k", b"top_k"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_importance_min", b"_importance_min", "_top_k", b"_top_k", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "importance_min", b"importance_min", "query", b"query", "tenant_id", b"tenant_id", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_importance_min", b"_importance_min", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "explain", b"explain", "importance_min", b"importance_min", "include_archived", b"include_archived", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__candidate_limit: _TypeAlias = _typing.Literal["candidate_limit"]  # noqa: Y015
     _WhichOneofArgType__candidate_limit: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit"]  # noqa: Y015
@@ -220,6 +268,12 @@ class SearchMemoriesRequest(_message.Message):
     _WhichOneofArgType__conversation_id: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015
     _WhichOneofReturnType__importance_min: _TypeAlias = _typing.Literal["importance_min"]  # noqa: Y015
     _WhichOneofArgType__importance_min: _TypeAlias = _typing.Literal["_importance_min", b"_importance_min"]  # noqa: Y015
+    _WhichOneofReturnType__neighbours: _TypeAlias = _typing.Literal["neighbours"]  # noqa: Y015
+    _WhichOneofArgType__neighbours: _TypeAlias = _typing.Literal["_neighbours", b"_neighbours"]  # noqa: Y015
+    _WhichOneofReturnType__ranking: _TypeAlias = _typing.Literal["ranking"]  # noqa: Y015
+    _WhichOneofArgType__ranking: _TypeAlias = _typing.Literal["_ranking", b"_ranking"]  # noqa: Y015
+    _WhichOneofReturnType__role: _TypeAlias = _typing.Literal["role"]  # noqa: Y015
+    _WhichOneofArgType__role: _TypeAlias = _typing.Literal["_role", b"_role"]  # noqa: Y015
     _WhichOneofReturnType__top_k: _TypeAlias = _typing.Literal["top_k"]  # noqa: Y015
     _WhichOneofArgType__top_k: _TypeAlias = _typing.Literal["_top_k", b"_top_k"]  # noqa: Y015
     @_typing.overload
@@ -228,6 +282,12 @@ class SearchMemoriesRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation_id) -> _WhichOneofReturnType__conversation_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__importance_min) -> _WhichOneofReturnType__importance_min | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbours) -> _WhichOneofReturnType__neighbours | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ranking) -> _WhichOneofReturnType__ranking | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__role) -> _WhichOneofReturnType__role | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__top_k) -> _WhichOneofReturnType__top_k | None: ...
 
@@ -241,25 +301,135 @@ class SearchMemoriesResponse(_message.Message):
 
     TOTAL_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     """How many hits are in `items`."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemoryHit]:
         """The hits."""
 
+    @_builtins.property
+    def explanation(self) -> Global___SearchExplanation:
+        """How they were ranked; set with `explain`."""
+
     def __init__(
         self,
         *,
         total: _builtins.int = ...,
         items: _abc.Iterable[Global___MemoryHit] | None = ...,
+        explanation: Global___SearchExplanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "items", b"items", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchMemoriesResponse: _TypeAlias = SearchMemoriesResponse  # noqa: Y015
+
+@_typing.final
+class SearchExplanation(_message.Message):
+    """How a search was ranked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RANKING_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    ranking: _builtins.str
+    """`semantic` or `hybrid`."""
+    exact: _builtins.bool
+    """True when every candidate was scored; false when only the pool that a graph proposed was."""
+    candidates: _builtins.int
+    """How many messages passed the filters and were ranked."""
+    model: _builtins.str
+    """The model whose vectors were compared."""
+    @_builtins.property
+    def weights(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoreWeight]:
+        """The weights that the policy gives."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The moment that ages were counted up to. With this as its `as_of` a request ranks the same memory the same way."""
+
+    def __init__(
+        self,
+        *,
+        ranking: _builtins.str = ...,
+        exact: _builtins.bool = ...,
+        candidates: _builtins.int = ...,
+        weights: _abc.Iterable[Global___ScoreWeight] | None = ...,
+        model: _builtins.str = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "candidates", b"candidates", "exact", b"exact", "model", b"model", "ranking", b"ranking", "weights", b"weights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchExplanation: _TypeAlias = SearchExplanation  # noqa: Y015
+
+@_typing.final
+class ScoreWeight(_message.Message):
+    """A weight of the ranking."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What it weighs, as `similarity`."""
+    weight: _builtins.float
+    """The weight."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        weight: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreWeight: _TypeAlias = ScoreWeight  # noqa: Y015
+
+@_typing.final
+class ScoreTerm(_message.Message):
+    """One term of a score: the score is the sum of weight · value over the terms, within 1e-6."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What it is: `similarity`, `importance`, `decay`, and with `hybrid` also `lexical`, `conversation`, `date`,
+    `speaker` and, where relevance came out below zero, `floor`, which lifts it to zero.
+    """
+    weight: _builtins.float
+    """Its weight in this response."""
+    value: _builtins.float
+    """Its value for this hit."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        weight: _builtins.float = ...,
+        value: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreTerm: _TypeAlias = ScoreTerm  # noqa: Y015
 
 @_typing.final
 class MemoryHit(_message.Message):
@@ -278,6 +448,10 @@ class MemoryHit(_message.Message):
     IMPORTANCE_FIELD_NUMBER: _builtins.int
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    ARCHIVED_AT_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """The id of the message."""
     score: _builtins.float
@@ -304,6 +478,22 @@ class MemoryHit(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was said."""
 
+    @_builtins.property
+    def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoreTerm]:
+        """The terms that make the score; set with `explain`."""
+
+    @_builtins.property
+    def before(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
+        """The turns before it, oldest first; set with `neighbours`."""
+
+    @_builtins.property
+    def after(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
+        """The turns after it, oldest first; set with `neighbours`."""
+
+    @_builtins.property
+    def archived_at(self) -> _timestamp_pb2.Timestamp:
+        """When retention archived it; not set while it is live."""
+
     def __init__(
         self,
         *,
@@ -318,10 +508,14 @@ class MemoryHit(_message.Message):
         importance: _builtins.float = ...,
         conversation_id: _builtins.str = ...,
         name: _builtins.str | None = ...,
+        terms: _abc.Iterable[Global___ScoreTerm] | None = ...,
+        before: _abc.Iterable[_message_pb2.Message] | None = ...,
+        after: _abc.Iterable[_message_pb2.Message] | None = ...,
+        archived_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "created_at", b"created_at", "metadata", b"metadata", "name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "archived_at", b"archived_at", "created_at", b"created_at", "metadata", b"metadata", "name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "decay", b"decay", "importance", b"importance", "message_id", b"message_id", "metadata", b"metadata", "name", b"name", "role", b"role", "score", b"score", "similarity", b"similarity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "after", b"after", "archived_at", b"archived_at", "before", b"before", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "decay", b"decay", "importance", b"importance", "message_id", b"message_id", "metadata", b"metadata", "name", b"name", "role", b"role", "score", b"score", "similarity", b"similarity", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015

@@ -105,9 +105,10 @@ class MemoryServiceServicer:
     def SearchMemories(self, request, context):
         """Ranks a tenant's memory against a query and returns the best hits.
 
-        Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise. Messages
-        without an embedding and archived messages are not ranked. Finds nothing: `total` 0 and an empty `items`, never an
-        error. Equal scores are ordered by `created_at`, newest first, then by id.
+        Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
+        never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
+        ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
+        ordered by `created_at`, newest first, then by id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -63,9 +63,10 @@ class MemoryServiceStub:
     SearchMemories: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]
     """Ranks a tenant's memory against a query and returns the best hits.
 
-    Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise. Messages
-    without an embedding and archived messages are not ranked. Finds nothing: `total` 0 and an empty `items`, never an
-    error. Equal scores are ordered by `created_at`, newest first, then by id.
+    Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
+    never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
+    ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
+    ordered by `created_at`, newest first, then by id.
     """
 
 @_typing.type_check_only
@@ -102,9 +103,10 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     SearchMemories: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]  # type: ignore[assignment]
     """Ranks a tenant's memory against a query and returns the best hits.
 
-    Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise. Messages
-    without an embedding and archived messages are not ranked. Finds nothing: `total` 0 and an empty `items`, never an
-    error. Equal scores are ordered by `created_at`, newest first, then by id.
+    Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
+    never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
+    ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
+    ordered by `created_at`, newest first, then by id.
     """
 
 class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -162,9 +164,10 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_memory_service_pb2.SearchMemoriesResponse, _abc.Awaitable[_memory_service_pb2.SearchMemoriesResponse]]:
         """Ranks a tenant's memory against a query and returns the best hits.
 
-        Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise. Messages
-        without an embedding and archived messages are not ranked. Finds nothing: `total` 0 and an empty `items`, never an
-        error. Equal scores are ordered by `created_at`, newest first, then by id.
+        Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
+        never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
+        ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
+        ordered by `created_at`, newest first, then by id.
         """
 
 def add_MemoryServiceServicer_to_server(servicer: MemoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
