@@ -22,19 +22,25 @@ from memory_grpc.operations.ingest import Ingest
 from memory_grpc.operations.policy import Policies
 from memory_grpc.operations.registry import Operations, Slot
 from memory_grpc.operations.retain import Retain
+from memory_grpc.operations.retry_failed import RetryFailed
 from memory_grpc.operations.search import Search
+from memory_grpc.operations.stream_ingest import StreamIngest
 from memory_grpc.retention.sweep import Sweep
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store import embeddings
 from memory_grpc.store.database import Database
 from memory_grpc.store.migrations import migrate
+from memory_grpc.store.notifications import listen
 
 log = structlog.get_logger(__name__)
 
 # How often a server asks whether a sweep is due, at most; and looks for pending messages without being woken.
 _SWEEP_POLL_SECONDS = 30.0
 _PENDING_POLL_SECONDS = 2.0
+# Two, so that one embeds while the other stores.
+_PENDING_WORKERS = 2
+_MEASURE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         )
         await database.open()
         stack.push_async_callback(database.close)
-        stack.callback(metrics.register_pool(database.pool.get_stats))
+        stack.callback(metrics.POOLS.add(database.pool.get_stats))
 
         provider = await asyncio.to_thread(create_provider, settings)
         embedder = Embedder.of(provider, settings)
@@ -83,7 +89,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         stack.push_async_callback(embedder.close)
         model_id = await _model_id(database, provider.identity)
 
-        operations = _operations(stack, settings, database, embedder, model_id)
+        operations = _operations(stack, settings, conninfo, database, embedder, model_id)
         slot.fill(operations)
         await server.open()
         # Pushed again, to be the first thing that happens at the end: everything else is still there for calls in
@@ -95,20 +101,33 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
 
 
 def _operations(
-    stack: AsyncExitStack, settings: Settings, database: Database, embedder: Embedder, model_id: int
+    stack: AsyncExitStack,
+    settings: Settings,
+    conninfo: str,
+    database: Database,
+    embedder: Embedder,
+    model_id: int,
 ) -> Operations:
     """Builds the operations and starts the loops that run some of them."""
     policies = Policies(database, settings)
     retain = Retain(database, policies, settings.retention_batch_size)
+    ingest = Ingest(database, embedder, model_id, policies, uuid4, embed_later=settings.async_embeddings)
 
-    pending = Loop(
-        "embed_pending",
-        EmbedPending(database, embedder, model_id, settings.embedding_max_attempts),
-        _PENDING_POLL_SECONDS,
-    )
-    pending.start()
-    stack.push_async_callback(pending.stop)
+    pending = EmbedPending(database, embedder, model_id, settings.embedding_max_attempts)
+    workers = [Loop(f"embed_pending_{i}", pending, _PENDING_POLL_SECONDS) for i in range(_PENDING_WORKERS)]
 
+    async def listening() -> None:
+        def wake() -> None:
+            for worker in workers:
+                worker.wake()
+
+        await listen(conninfo, wake)
+
+    loops = [
+        *workers,
+        Loop("listen", listening, 1.0),
+        Loop("measure_pending", pending.measure, _MEASURE_SECONDS),
+    ]
     if settings.retention_schedule_seconds > 0:
         sweep = Sweep(
             database,
@@ -118,17 +137,20 @@ def _operations(
             idempotency_hours=settings.idempotency_hours,
             batch_size=settings.retention_batch_size,
         )
-        sweeps = Loop("retention", sweep, min(settings.retention_schedule_seconds, _SWEEP_POLL_SECONDS))
-        sweeps.start()
-        stack.push_async_callback(sweeps.stop)
+        loops.append(Loop("retention", sweep, min(settings.retention_schedule_seconds, _SWEEP_POLL_SECONDS)))
+    for loop in loops:
+        loop.start()
+        stack.push_async_callback(loop.stop)
 
     return Operations(
-        ingest=Ingest(database, embedder, model_id, policies, uuid4, pending.wake),
+        ingest=ingest,
+        stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
         search=Search(database, embedder, model_id, policies),
         retain=retain,
         health=Health(database),
         policies=policies,
+        retry_failed=RetryFailed(database),
     )
 
 
@@ -147,7 +169,7 @@ async def _model_id(database: Database, identity: ModelIdentity) -> int:
     if active.dimensions != identity.dimensions:
         raise StartupError(
             f"The database holds embeddings of {active.dimensions} dimensions ({active.name}), but the configured "
-            f"model {identity.name} makes {identity.dimensions}: set MEMORY_EMBEDDING_MODEL_NAME to the database's model."
+            f"model {identity.name} makes {identity.dimensions}: set MEMORY_EMBEDDING_MODEL_NAME to the database's."
         )
     if (active.name, active.revision, active.precision) != (identity.name, identity.revision, identity.precision):
         raise StartupError(

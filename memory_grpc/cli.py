@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -43,11 +44,13 @@ ApiKey = Annotated[
 ]
 Timeout = Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="Longest wait for an answer.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant.")]
+Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 
 
 def main() -> None:
     """The console script: every failure is one sentence and an exit code, never a traceback."""
+    # The C core writes lines of its own to standard error, about what is said here in a sentence anyway.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     with said_plainly():
         app(prog_name="memory-grpc")
 
@@ -167,7 +170,7 @@ def health(
 def import_(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="JSON lines, or LoCoMo."),
+        typer.Argument(exists=True, dir_okay=False, readable=True, help="JSON lines, or LoCoMo."),
     ],
     format_name: Annotated[
         str, typer.Option("--format", metavar="auto|jsonl|locomo", help="What the file holds; auto looks.")
@@ -216,7 +219,7 @@ def import_(
 
 @app.command(rich_help_panel=_CLIENT, epilog=_EPILOG)
 def search(
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="The question, in plain words.")],
+    query: Annotated[str, typer.Argument(help="The question, in plain words.")],
     tenant: Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="Whose memory to search.")],
     conversation: Annotated[str | None, typer.Option(metavar="ID", help="Only this conversation.")] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", "-k", help="Hits at most. [default: 5]")] = None,

@@ -24,6 +24,7 @@ class NewMessage:
     name: str | None = None
     created_at: datetime | None = None
     request_id: UUID | None = None
+    embed_later: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@
     └── StartupError            the process cannot start (exit code, never on the wire)
 
 The class docstring is the default message. Messages reach clients, so none of them ever holds content, a key or a DSN.
-The mapping onto gRPC codes and ``ErrorInfo`` reasons lives in ``interceptors/errors.py``.
+The mapping onto gRPC codes and ``ErrorInfo`` reasons lives in ``interceptors/translate.py``.
 """
 
 from __future__ import annotations

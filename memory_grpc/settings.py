@@ -89,6 +89,9 @@ class Settings(BaseSettings):
         4096, ge=1, description="Windows that may wait; past that a call gets RESOURCE_EXHAUSTED at once."
     )
     embedding_query_cache_size: int = Field(1024, ge=0, description="Query vectors kept (least recently used go).")
+    async_embeddings: bool = Field(
+        False, description="Store messages at once as pending and embed them afterwards, unless a request disagrees."
+    )
     embedding_max_attempts: int = Field(
         10, ge=1, le=100, description="Tries to embed a pending message before it is marked failed."
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from prometheus_client import Counter, Histogram, Metric
+from prometheus_client import Counter, Gauge, Histogram, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
 
@@ -36,12 +36,17 @@ CANDIDATES = Histogram(
     buckets=(0, 10, 100, 1_000, 10_000, 100_000, 1_000_000),
 )
 JOBS = Counter("memory_embedding_jobs", "Pending messages worked off, by outcome.", ["outcome"])
+JOBS_WAITING = Gauge("memory_embedding_jobs_waiting", "Messages of all tenants that wait for their embedding.")
+JOBS_OLDEST_SECONDS = Gauge("memory_embedding_jobs_oldest_seconds", "How long the oldest of them has waited.")
 RETAINED = Counter("memory_retention_messages", "Messages archived and deleted.", ["action"])
 SWEEPS = Counter("memory_retention_sweeps", "Scheduled sweeps, by outcome.", ["outcome"])
 
 
+Stats = Callable[[], Mapping[str, int]]
+
+
 class PoolCollector(Collector):
-    """The connection pool's own figures, read when they are asked for."""
+    """The connection pools' own figures, read when they are asked for and added up over the pools of the process."""
 
     _GAUGES: Mapping[str, str] = {
         "pool_size": "Connections open.",
@@ -49,18 +54,21 @@ class PoolCollector(Collector):
         "requests_waiting": "Calls that wait for a connection.",
     }
 
-    def __init__(self, stats: Callable[[], Mapping[str, int]]) -> None:
-        self._stats = stats
+    def __init__(self) -> None:
+        self._pools: list[Stats] = []
+
+    def add(self, stats: Stats) -> Callable[[], None]:
+        """Exports a pool's figures; returns what takes them out again."""
+        self._pools.append(stats)
+        return lambda: self._pools.remove(stats)
 
     def collect(self) -> Iterable[Metric]:
         """One gauge a figure."""
-        stats = self._stats()
+        figures = [stats() for stats in list(self._pools)]
         for key, help_text in self._GAUGES.items():
-            yield GaugeMetricFamily(f"memory_database_{key}", help_text, value=stats.get(key, 0))
+            value = sum(figure.get(key, 0) for figure in figures)
+            yield GaugeMetricFamily(f"memory_database_{key}", help_text, value=value)
 
 
-def register_pool(stats: Callable[[], Mapping[str, int]]) -> Callable[[], None]:
-    """Exports a pool's figures; returns what takes them out again."""
-    collector = PoolCollector(stats)
-    REGISTRY.register(collector)
-    return lambda: REGISTRY.unregister(collector)
+POOLS = PoolCollector()
+REGISTRY.register(POOLS)

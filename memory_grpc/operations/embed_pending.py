@@ -15,7 +15,7 @@ from memory_grpc.store import embeddings, jobs
 from memory_grpc.store.database import Database
 from memory_grpc.store.jobs import Job
 
-BATCH = 64
+BATCH = 256
 LEASE_SECONDS = 60.0
 _LONGEST_BACKOFF_SECONDS = 300.0
 
@@ -30,6 +30,13 @@ class EmbedPending:
         self._embedder = embedder
         self._model_id = model_id
         self._max_attempts = max_attempts
+
+    async def measure(self) -> None:
+        """Exports how many jobs wait, and how long the oldest has."""
+        async with self._database.transaction() as tx:
+            depth, oldest_seconds = await jobs.depth(tx)
+        metrics.JOBS_WAITING.set(depth)
+        metrics.JOBS_OLDEST_SECONDS.set(oldest_seconds)
 
     async def __call__(self) -> int:
         """Works one batch of due jobs off; returns how many there were."""

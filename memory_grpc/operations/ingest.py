@@ -36,20 +36,22 @@ class Ingest:
         model_id: int,
         policies: Policies,
         new_id: Callable[[], UUID],
-        wake_worker: Callable[[], None],
+        *,
+        embed_later: bool,
     ) -> None:
         self._database = database
         self._embedder = embedder
         self._model_id = model_id
         self._policies = policies
         self._new_id = new_id
-        self._wake_worker = wake_worker
+        self._embed_later = embed_later
 
     async def __call__(self, messages: Sequence[NewMessage]) -> list[StoredMessage]:
         """Stores messages, all of one tenant and all or none; returns them in order.
 
-        When the model is down, messages are stored as ``pending`` and embedded later. A message whose request_id has
-        been seen is not stored again: the stored one is returned.
+        Messages that are to be embedded later, and all of them while the model is down, are stored as ``pending`` with
+        a job that embeds them. A message whose request_id has been seen is not stored again: the stored one is
+        returned.
 
         Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id),
         QueueFull, StoreUnavailable, DeadlineExceeded; nothing is stored then.
@@ -66,7 +68,7 @@ class Ingest:
         vectors = await self._embed(fresh)
 
         async with self._database.transaction() as tx:
-            drafts = await self._draft(tx, fresh, policy, embedded=vectors is not None)
+            drafts = await self._draft(tx, fresh, policy, vectors)
             if digests and fresh:
                 known |= await _claim(tx, tenant_id, drafts, digests)
                 drafts = [(m, draft) for m, draft in drafts if m.request_id is None or m.request_id not in known]
@@ -77,33 +79,28 @@ class Ingest:
                 stamp_now=[m.created_at is None for m, _ in drafts],
             )
             by_message = {id(m): s for (m, _), s in zip(drafts, stored, strict=True)}
-            if vectors is None:
-                await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored])
-            else:
-                await embeddings.insert_many(
-                    tx,
-                    tenant_id,
-                    self._model_id,
-                    {by_message[id(m)].id: v for m, v in zip(fresh, vectors, strict=True) if id(m) in by_message},
-                )
-            repeated = (
-                await table.get_many(tx, tenant_id, [claim.message_id for claim in known.values()]) if known else {}
-            )
-        if vectors is None and stored:
-            self._wake_worker()
-        metrics.INGESTED.labels("pending" if vectors is None else "completed").inc(len(stored))
+            embedded = {s.id: vectors[key] for key, s in by_message.items() if key in vectors}
+            if embedded:
+                await embeddings.insert_many(tx, tenant_id, self._model_id, embedded)
+            if len(embedded) < len(stored):
+                await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in embedded])
+            repeated = await table.get_many(tx, tenant_id, [c.message_id for c in known.values()]) if known else {}
+        metrics.INGESTED.labels("completed").inc(len(embedded))
+        metrics.INGESTED.labels("pending").inc(len(stored) - len(embedded))
         metrics.INGEST_REPEATED.inc(len(messages) - len(stored))
         return [by_message.get(id(m)) or _repeated(m, known, repeated) for m in messages]
 
-    async def _embed(self, messages: Sequence[NewMessage]) -> list[Vectors] | None:
-        """The vectors of each message, or None when the model is down: they are stored all the same."""
+    async def _embed(self, messages: Sequence[NewMessage]) -> dict[int, Vectors]:
+        """The vectors of the messages that are to be embedded now, by ``id(message)``; none while the model is down."""
+        now = [m for m in messages if not (self._embed_later if m.embed_later is None else m.embed_later)]
         try:
-            return await self._embedder.embed_messages([m.content for m in messages]) if messages else []
+            vectors = await self._embedder.embed_messages([m.content for m in now]) if now else []
         except EmbeddingUnavailable:
-            return None
+            return {}
+        return {id(m): v for m, v in zip(now, vectors, strict=True)}
 
     async def _draft(
-        self, tx: Transaction, messages: Sequence[NewMessage], policy: Policy, *, embedded: bool
+        self, tx: Transaction, messages: Sequence[NewMessage], policy: Policy, vectors: Mapping[int, Vectors]
     ) -> list[tuple[NewMessage, StoredMessage]]:
         """Messages as they will be stored, with an id and their importance."""
         now = None
@@ -128,7 +125,7 @@ class Ingest:
                         m.importance_override,
                         policy.importance,
                     ),
-                    embedding_status="completed" if embedded else "pending",
+                    embedding_status="completed" if id(m) in vectors else "pending",
                     created_at=m.created_at or _LATER,
                     updated_at=_LATER,
                 ),

@@ -10,7 +10,9 @@ from memory_grpc.operations.health import Health
 from memory_grpc.operations.ingest import Ingest
 from memory_grpc.operations.policy import Policies
 from memory_grpc.operations.retain import Retain
+from memory_grpc.operations.retry_failed import RetryFailed
 from memory_grpc.operations.search import Search
+from memory_grpc.operations.stream_ingest import StreamIngest
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +20,13 @@ class Operations:
     """One of each."""
 
     ingest: Ingest
+    stream_ingest: StreamIngest
     get: Get
     search: Search
     retain: Retain
     health: Health
     policies: Policies
+    retry_failed: RetryFailed
 
 
 class Slot:

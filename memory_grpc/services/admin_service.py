@@ -40,6 +40,12 @@ class AdminService(pb_grpc.AdminServiceServicer):
         counts = await self._slot.operations.retain(request.tenant_id, request.actions, dry_run=request.dry_run)
         return pb.RunRetentionResponse(archived=counts.archived, deleted=counts.deleted, dry_run=request.dry_run)
 
+    async def RetryFailedEmbeddings(
+        self, request: pb.RetryFailedEmbeddingsRequest, context: Context
+    ) -> pb.RetryFailedEmbeddingsResponse:
+        """Queues failed messages again."""
+        return pb.RetryFailedEmbeddingsResponse(queued=await self._slot.operations.retry_failed(request.tenant_id))
+
     async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> pb.GetHealthResponse:
         """Says whether the service works."""
         report = await self._slot.operations.health()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 from uuid import UUID
 
 import grpc
 
+from memory_grpc.domain import NewMessage
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.operations.registry import Slot
 from memory_grpc.services import convert
@@ -44,6 +46,15 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         await context.send_initial_metadata(ACCEPTED)
         return pb.BatchIngestMessagesResponse(messages=[convert.stored_message(m) for m in stored])
 
+    async def StreamIngest(
+        self, requests: AsyncIterator[pb.StreamIngestRequest], context: Context
+    ) -> AsyncIterator[pb.StreamIngestResponse]:
+        """Stores messages as they come."""
+        async for ack in self._slot.operations.stream_ingest(_streamed(requests)):
+            yield pb.StreamIngestResponse(
+                sequence=ack.sequence, message_id=str(ack.message_id), embedding_status=ack.embedding_status
+            )
+
     async def GetMessage(self, request: pb.GetMessageRequest, context: Context) -> message_pb2.Message:
         """Returns one message."""
         found = await self._slot.operations.get(UUID(request.message_id), convert.optional(request, "tenant_id", None))
@@ -53,6 +64,22 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         """Ranks a tenant's memory."""
         result = await self._slot.operations.search(convert.search_request(request))
         return convert.search_response(result, explain=request.explain)
+
+
+async def _streamed(requests: AsyncIterator[pb.StreamIngestRequest]) -> AsyncIterator[NewMessage]:
+    """The messages of a stream; a broken one is named by its place."""
+    place = 0
+    try:
+        async for request in requests:
+            yield convert.new_message(request.message)
+            place += 1
+    except InvalidInput as error:
+        raise InvalidInput(
+            [
+                FieldViolation(f"messages[{place}]{v.field.removeprefix('message')}", v.description)
+                for v in error.violations
+            ]
+        ) from error
 
 
 def _check_batch(request: pb.BatchIngestMessagesRequest) -> None:

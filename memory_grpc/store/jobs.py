@@ -21,6 +21,20 @@ class Job:
 async def enqueue_many(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID]) -> None:
     """Queues messages of one tenant."""
     await tx.execute("jobs.enqueue_many", {"tenant_id": tenant_id, "message_ids": list(message_ids)})
+    await tx.execute("jobs.notify")
+
+
+async def retry_failed(tx: Transaction, tenant_id: str) -> int:
+    """Queues a tenant's failed messages again; returns how many."""
+    row = await tx.one("jobs.retry_failed", {"tenant_id": tenant_id})
+    await tx.execute("jobs.notify")
+    return int(row["queued"]) if row else 0
+
+
+async def depth(tx: Transaction) -> tuple[int, float]:
+    """How many jobs wait, and for how many seconds the oldest has."""
+    row = await tx.one("jobs.depth")
+    return (int(row["depth"]), float(row["oldest_seconds"])) if row else (0, 0.0)
 
 
 async def lease(tx: Transaction, limit: int, seconds: float) -> list[Job]:

@@ -4,6 +4,29 @@ insert into embedding_jobs (tenant_id, message_id)
 select %(tenant_id)s, message_id from unnest(%(message_ids)s::uuid[]) as new (message_id)
 on conflict do nothing;
 
+-- name: jobs.notify
+-- Tells every server's workers, once this transaction is committed, that there are jobs.
+select pg_notify('embedding_jobs', '');
+
+-- name: jobs.retry_failed
+-- Queues a tenant's failed messages again and counts them.
+with again as (
+    update messages
+    set embedding_status = 'pending', updated_at = now()
+    where tenant_id = %(tenant_id)s and embedding_status = 'failed'
+    returning tenant_id, id
+), queued as (
+    insert into embedding_jobs (tenant_id, message_id)
+    select tenant_id, id from again
+    on conflict do nothing
+)
+select count(*) as queued from again;
+
+-- name: jobs.depth
+-- How many jobs wait, and how long the oldest has.
+select count(*) as depth, coalesce(date_part('epoch', now() - min(enqueued_at)), 0) as oldest_seconds
+from embedding_jobs;
+
 -- name: jobs.lease
 -- Takes up to `limit` jobs that are due, the oldest first, for `seconds`; a worker that dies leaves them to the next.
 update embedding_jobs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,6 +13,7 @@ import pytest
 
 from memory_grpc.embedding import Embedder
 from memory_grpc.errors import EmbeddingUnavailable
+from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1.message_pb2 import Message
 from tests.conftest import RunningServer, StartServer
@@ -208,3 +209,85 @@ async def test_get_says_the_same_of_what_is_not_there_and_what_is_another_tenant
         details.add(refused.value.details())
     assert len(details) == 1
     assert (await server.memory.GetMessage(pb.GetMessageRequest(message_id=stored.id.upper()))).id == stored.id
+
+
+@pytest.mark.asyncio
+async def test_an_asynchronous_message_is_acknowledged_pending_and_embedded_soon(
+    server: RunningServer, rows: Rows
+) -> None:
+    stored = await server.memory.IngestMessage(message(**{"async": True}))
+    assert stored.embedding_status == "pending"
+    await eventually(lambda: rows("select embedding_status from messages") == [("completed",)])
+    found = await server.memory.SearchMemories(pb.SearchMemoriesRequest(tenant_id="acme", query="I love Python"))
+    assert [hit.message_id for hit in found.items] == [stored.id]
+
+
+@pytest.mark.asyncio
+async def test_two_servers_share_the_queue_and_every_accepted_message_has_a_status(
+    start_server: StartServer, rows: Rows
+) -> None:
+    async with start_server(async_embeddings=True) as one, start_server(async_embeddings=True) as two:
+        for server in (one, two):
+            for start in range(0, 1000, 250):
+                batch = [message(f"text {start + i}") for i in range(250)]
+                batch[0] = message("embedded at once", **{"async": False})
+                await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=batch))
+        await eventually(lambda: rows("select count(*) from embedding_jobs") == [(0,)], 30)
+    assert rows("select embedding_status, count(*) from messages group by 1") == [("completed", 2000)]
+    assert rows("select count(*), count(distinct message_id) from message_embeddings") == [(2000, 2000)]
+
+
+@pytest.mark.asyncio
+async def test_failed_messages_are_tried_again_when_an_operator_says_so(
+    start_server: StartServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuses(self: Embedder, texts: Any) -> Any:
+        raise EmbeddingUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Embedder, "embed_messages", refuses)
+        async with start_server(embedding_max_attempts=1) as server:
+            await server.memory.IngestMessage(message())
+            await eventually(lambda: rows("select embedding_status from messages") == [("failed",)])
+    async with start_server() as server:
+        request = admin.RetryFailedEmbeddingsRequest(tenant_id="acme")
+        assert (await server.admin.RetryFailedEmbeddings(request)).queued == 1
+        await eventually(lambda: rows("select embedding_status from messages") == [("completed",)])
+        assert (await server.admin.RetryFailedEmbeddings(request)).queued == 0
+
+
+@pytest.mark.asyncio
+async def test_a_stream_is_acknowledged_in_order_and_stored_once(server: RunningServer, rows: Rows) -> None:
+    ids = [str(uuid4()) for _ in range(3000)]
+
+    async def stream(start: int) -> AsyncIterator[pb.StreamIngestRequest]:
+        for i in range(start, len(ids)):
+            tenant = f"t{i % 3}"
+            yield pb.StreamIngestRequest(message=message(f"text {i}", tenant_id=tenant, request_id=ids[i]))
+
+    acknowledged = [ack async for ack in server.memory.StreamIngest(stream(0))]
+    assert [ack.sequence for ack in acknowledged] == list(range(3000))
+    contents = dict(rows("select id::text, content from messages"))
+    assert [contents[ack.message_id] for ack in acknowledged] == [f"text {i}" for i in range(3000)]
+    # A stream that broke is resumed by sending again: what is stored is acknowledged as before.
+    again = [ack.message_id async for ack in server.memory.StreamIngest(stream(1000))]
+    assert again == [ack.message_id for ack in acknowledged[1000:]]
+    assert rows("select count(*) from messages") == [(3000,)]
+
+
+@pytest.mark.asyncio
+async def test_a_stream_ends_at_the_first_bad_message_with_all_before_it_stored(
+    server: RunningServer, rows: Rows
+) -> None:
+    async def stream() -> AsyncIterator[pb.StreamIngestRequest]:
+        for i in range(500):
+            yield pb.StreamIngestRequest(message=message(f"text {i}", role="robot" if i == 400 else "user"))
+
+    acknowledged = []
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        async for ack in server.memory.StreamIngest(stream()):
+            acknowledged.append(ack.sequence)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.value.details() == "messages[400].role: must be one of user, assistant, system"
+    assert acknowledged == list(range(400))
+    assert rows("select count(*) from messages") == [(400,)]

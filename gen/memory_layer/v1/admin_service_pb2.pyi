@@ -82,6 +82,50 @@ class RunRetentionResponse(_message.Message):
 Global___RunRetentionResponse: _TypeAlias = RunRetentionResponse  # noqa: Y015
 
 @_typing.final
+class RetryFailedEmbeddingsRequest(_message.Message):
+    """Whose failed messages to embed again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    """The tenant."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryFailedEmbeddingsRequest: _TypeAlias = RetryFailedEmbeddingsRequest  # noqa: Y015
+
+@_typing.final
+class RetryFailedEmbeddingsResponse(_message.Message):
+    """What is tried again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUED_FIELD_NUMBER: _builtins.int
+    queued: _builtins.int
+    """Messages that were queued."""
+    def __init__(
+        self,
+        *,
+        queued: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queued", b"queued"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryFailedEmbeddingsResponse: _TypeAlias = RetryFailedEmbeddingsResponse  # noqa: Y015
+
+@_typing.final
 class GetHealthRequest(_message.Message):
     """Asks for the health of the service."""
 

@@ -40,6 +40,11 @@ class AdminServiceStub:
                 request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionResponse.FromString,
                 _registered_method=True)
+        self.RetryFailedEmbeddings = channel.unary_unary(
+                '/memory_layer.v1.AdminService/RetryFailedEmbeddings',
+                request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.RetryFailedEmbeddingsRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.RetryFailedEmbeddingsResponse.FromString,
+                _registered_method=True)
         self.GetHealth = channel.unary_unary(
                 '/memory_layer.v1.AdminService/GetHealth',
                 request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.GetHealthRequest.SerializeToString,
@@ -68,6 +73,15 @@ class AdminServiceServicer:
         `delete` removes what was archived more than `delete_after_days` ago. Runs in small transactions: a run that is cut
         off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
         nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryFailedEmbeddings(self, request, context):
+        """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
+
+        Idempotent. Nothing is marked failed: zero.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,6 +123,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RunRetention,
                     request_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionResponse.SerializeToString,
+            ),
+            'RetryFailedEmbeddings': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryFailedEmbeddings,
+                    request_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.RetryFailedEmbeddingsRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_admin__service__pb2.RetryFailedEmbeddingsResponse.SerializeToString,
             ),
             'GetHealth': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHealth,
@@ -154,6 +173,33 @@ class AdminService:
             '/memory_layer.v1.AdminService/RunRetention',
             memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionRequest.SerializeToString,
             memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryFailedEmbeddings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/RetryFailedEmbeddings',
+            memory__layer_dot_v1_dot_admin__service__pb2.RetryFailedEmbeddingsRequest.SerializeToString,
+            memory__layer_dot_v1_dot_admin__service__pb2.RetryFailedEmbeddingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,11 @@ class AdminServiceStub:
     off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
     nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
     """
+    RetryFailedEmbeddings: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RetryFailedEmbeddingsRequest, _admin_service_pb2.RetryFailedEmbeddingsResponse]
+    """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
+
+    Idempotent. Nothing is marked failed: zero.
+    """
     GetHealth: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]
     """Says whether the service works. Needs no key.
 
@@ -71,6 +76,11 @@ class AdminServiceAsyncStub(AdminServiceStub):
     `delete` removes what was archived more than `delete_after_days` ago. Runs in small transactions: a run that is cut
     off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
     nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
+    """
+    RetryFailedEmbeddings: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RetryFailedEmbeddingsRequest, _admin_service_pb2.RetryFailedEmbeddingsResponse]  # type: ignore[assignment]
+    """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
+
+    Idempotent. Nothing is marked failed: zero.
     """
     GetHealth: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]  # type: ignore[assignment]
     """Says whether the service works. Needs no key.
@@ -105,6 +115,17 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         `delete` removes what was archived more than `delete_after_days` ago. Runs in small transactions: a run that is cut
         off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
         nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryFailedEmbeddings(
+        self,
+        request: _admin_service_pb2.RetryFailedEmbeddingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.RetryFailedEmbeddingsResponse, _abc.Awaitable[_admin_service_pb2.RetryFailedEmbeddingsResponse]]:
+        """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
+
+        Idempotent. Nothing is marked failed: zero.
         """
 
     @_abc_1.abstractmethod

@@ -36,6 +36,7 @@ class IngestMessageRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ASYNC_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Which product or customer the message belongs to."""
     conversation_id: _builtins.str
@@ -73,16 +74,20 @@ class IngestMessageRequest(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "created_at", b"created_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_async", b"_async", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "async", b"async", "created_at", b"created_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_async", b"_async", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "async", b"async", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__async: _TypeAlias = _typing.Literal["async"]  # noqa: Y015
+    _WhichOneofArgType__async: _TypeAlias = _typing.Literal["_async", b"_async"]  # noqa: Y015
     _WhichOneofReturnType__importance_override: _TypeAlias = _typing.Literal["importance_override"]  # noqa: Y015
     _WhichOneofArgType__importance_override: _TypeAlias = _typing.Literal["_importance_override", b"_importance_override"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__async) -> _WhichOneofReturnType__async | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__importance_override) -> _WhichOneofReturnType__importance_override | None: ...
     @_typing.overload
@@ -139,6 +144,60 @@ class BatchIngestMessagesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchIngestMessagesResponse: _TypeAlias = BatchIngestMessagesResponse  # noqa: Y015
+
+@_typing.final
+class StreamIngestRequest(_message.Message):
+    """The next message of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def message(self) -> Global___IngestMessageRequest:
+        """The message."""
+
+    def __init__(
+        self,
+        *,
+        message: Global___IngestMessageRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamIngestRequest: _TypeAlias = StreamIngestRequest  # noqa: Y015
+
+@_typing.final
+class StreamIngestResponse(_message.Message):
+    """A message of the stream is committed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    EMBEDDING_STATUS_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Which one: its place in the stream, counted from 0."""
+    message_id: _builtins.str
+    """The id it is stored under."""
+    embedding_status: _builtins.str
+    """`completed`, or `pending` when it is embedded later."""
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        message_id: _builtins.str = ...,
+        embedding_status: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding_status", b"embedding_status", "message_id", b"message_id", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamIngestResponse: _TypeAlias = StreamIngestResponse  # noqa: Y015
 
 @_typing.final
 class GetMessageRequest(_message.Message):

@@ -49,6 +49,11 @@ class MemoryServiceStub:
                 request_serializer=memory__layer_dot_v1_dot_memory__service__pb2.BatchIngestMessagesRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.BatchIngestMessagesResponse.FromString,
                 _registered_method=True)
+        self.StreamIngest = channel.stream_stream(
+                '/memory_layer.v1.MemoryService/StreamIngest',
+                request_serializer=memory__layer_dot_v1_dot_memory__service__pb2.StreamIngestRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.StreamIngestResponse.FromString,
+                _registered_method=True)
         self.GetMessage = channel.unary_unary(
                 '/memory_layer.v1.MemoryService/GetMessage',
                 request_serializer=memory__layer_dot_v1_dot_memory__service__pb2.GetMessageRequest.SerializeToString,
@@ -92,6 +97,19 @@ class MemoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamIngest(self, request_iterator, context):
+        """Stores messages as they come, and acknowledges each once it is committed. For imports; gRPC only.
+
+        Messages are embedded and stored in batches, of several tenants if need be; acknowledgements come in the order of
+        the messages. A server that falls behind stops reading, so that the client is slowed down and nothing is dropped.
+        The stream counts as one call against the rate limit and has no deadline but the client's. The first invalid message
+        ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged. To resume a stream that broke,
+        open another and send what was not acknowledged, with the same request ids: nothing is stored twice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetMessage(self, request, context):
         """Returns one message by its id, archived ones included.
 
@@ -126,6 +144,11 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     servicer.BatchIngestMessages,
                     request_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.BatchIngestMessagesRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_memory__service__pb2.BatchIngestMessagesResponse.SerializeToString,
+            ),
+            'StreamIngest': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamIngest,
+                    request_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.StreamIngestRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_memory__service__pb2.StreamIngestResponse.SerializeToString,
             ),
             'GetMessage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMessage,
@@ -196,6 +219,33 @@ class MemoryService:
             '/memory_layer.v1.MemoryService/BatchIngestMessages',
             memory__layer_dot_v1_dot_memory__service__pb2.BatchIngestMessagesRequest.SerializeToString,
             memory__layer_dot_v1_dot_memory__service__pb2.BatchIngestMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamIngest(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/memory_layer.v1.MemoryService/StreamIngest',
+            memory__layer_dot_v1_dot_memory__service__pb2.StreamIngestRequest.SerializeToString,
+            memory__layer_dot_v1_dot_memory__service__pb2.StreamIngestResponse.FromString,
             options,
             channel_credentials,
             insecure,

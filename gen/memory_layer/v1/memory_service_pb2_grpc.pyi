@@ -54,6 +54,15 @@ class MemoryServiceStub:
     stand in the order of the request. Counts as one call against the rate limit. Retrying with the same request ids
     stores only what is not stored yet.
     """
+    StreamIngest: _grpc.StreamStreamMultiCallable[_memory_service_pb2.StreamIngestRequest, _memory_service_pb2.StreamIngestResponse]
+    """Stores messages as they come, and acknowledges each once it is committed. For imports; gRPC only.
+
+    Messages are embedded and stored in batches, of several tenants if need be; acknowledgements come in the order of
+    the messages. A server that falls behind stops reading, so that the client is slowed down and nothing is dropped.
+    The stream counts as one call against the rate limit and has no deadline but the client's. The first invalid message
+    ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged. To resume a stream that broke,
+    open another and send what was not acknowledged, with the same request ids: nothing is stored twice.
+    """
     GetMessage: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.GetMessageRequest, _message_pb2.Message]
     """Returns one message by its id, archived ones included.
 
@@ -93,6 +102,15 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     All or nothing: one invalid message refuses the whole batch, and every broken field is named by its index. Results
     stand in the order of the request. Counts as one call against the rate limit. Retrying with the same request ids
     stores only what is not stored yet.
+    """
+    StreamIngest: _aio.StreamStreamMultiCallable[_memory_service_pb2.StreamIngestRequest, _memory_service_pb2.StreamIngestResponse]  # type: ignore[assignment]
+    """Stores messages as they come, and acknowledges each once it is committed. For imports; gRPC only.
+
+    Messages are embedded and stored in batches, of several tenants if need be; acknowledgements come in the order of
+    the messages. A server that falls behind stops reading, so that the client is slowed down and nothing is dropped.
+    The stream counts as one call against the rate limit and has no deadline but the client's. The first invalid message
+    ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged. To resume a stream that broke,
+    open another and send what was not acknowledged, with the same request ids: nothing is stored twice.
     """
     GetMessage: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.GetMessageRequest, _message_pb2.Message]  # type: ignore[assignment]
     """Returns one message by its id, archived ones included.
@@ -142,6 +160,21 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         All or nothing: one invalid message refuses the whole batch, and every broken field is named by its index. Results
         stand in the order of the request. Counts as one call against the rate limit. Retrying with the same request ids
         stores only what is not stored yet.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamIngest(
+        self,
+        request_iterator: _MaybeAsyncIterator[_memory_service_pb2.StreamIngestRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_memory_service_pb2.StreamIngestResponse], _abc.AsyncIterator[_memory_service_pb2.StreamIngestResponse]]:
+        """Stores messages as they come, and acknowledges each once it is committed. For imports; gRPC only.
+
+        Messages are embedded and stored in batches, of several tenants if need be; acknowledgements come in the order of
+        the messages. A server that falls behind stops reading, so that the client is slowed down and nothing is dropped.
+        The stream counts as one call against the rate limit and has no deadline but the client's. The first invalid message
+        ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged. To resume a stream that broke,
+        open another and send what was not acknowledged, with the same request ids: nothing is stored twice.
         """
 
     @_abc_1.abstractmethod

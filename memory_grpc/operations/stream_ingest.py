@@ -1,0 +1,124 @@
+"""Stream ingest: stores a stream of messages in batches, and says of each when it is committed.
+
+::
+
+    messages ──reader──▶ inbox (bounded) ──launcher──▶ lanes (bounded) ──▶ acknowledgements, in order
+
+While one batch is embedded and stored the next gathers in the inbox, so that batches grow as large as the load needs.
+Both queues are bounded: a server that falls behind stops reading, and the sender's flow control does the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from memory_grpc import deadline
+from memory_grpc.domain import NewMessage, StoredMessage
+from memory_grpc.errors import DeadlineExceeded, QueueFull
+from memory_grpc.operations.ingest import Ingest
+
+BATCH = 256
+BATCH_CHARACTERS = 1_000_000
+INBOX = 1024
+LANES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """The message at ``sequence``, counted from 0, is committed."""
+
+    sequence: int
+    message_id: UUID
+    embedding_status: str
+
+
+class StreamIngest:
+    """One ``ingest`` a batch and tenant, a few batches at a time."""
+
+    def __init__(self, ingest: Ingest, timeout_seconds: float) -> None:
+        self._ingest = ingest
+        self._timeout_seconds = timeout_seconds
+
+    async def __call__(self, messages: AsyncIterator[NewMessage]) -> AsyncIterator[Acknowledgement]:
+        """Acknowledges messages in their order.
+
+        An error of ``messages`` or of a batch ends the stream, after everything before it was acknowledged.
+        """
+        inbox: asyncio.Queue[NewMessage | Exception | None] = asyncio.Queue(INBOX)
+        lanes: asyncio.Queue[asyncio.Task[list[StoredMessage]] | Exception | None] = asyncio.Queue(LANES)
+        running: set[asyncio.Task[list[StoredMessage]]] = set()
+
+        async def read() -> None:
+            try:
+                async for message in messages:
+                    await inbox.put(message)
+                await inbox.put(None)
+            except Exception as error:
+                await inbox.put(error)
+
+        async def launch() -> None:
+            end: Exception | None = None
+            while True:
+                batch, ended, end = await _gather(inbox)
+                if batch:
+                    task = asyncio.create_task(self._store(batch))
+                    running.add(task)
+                    await lanes.put(task)
+                if ended:
+                    await lanes.put(end)
+                    return
+
+        workers = [asyncio.create_task(read()), asyncio.create_task(launch())]
+        sequence = 0
+        try:
+            while (lane := await lanes.get()) is not None:
+                if isinstance(lane, Exception):
+                    raise lane
+                for stored in await lane:
+                    yield Acknowledgement(sequence, stored.id, stored.embedding_status)
+                    sequence += 1
+                running.discard(lane)
+        finally:
+            for task in (*workers, *running):
+                task.cancel()
+            await asyncio.gather(*workers, *running, return_exceptions=True)
+
+    async def _store(self, batch: list[NewMessage]) -> list[StoredMessage]:
+        """Stores a batch, one transaction a tenant; waits when the embedding queue is full."""
+        stored: dict[int, StoredMessage] = {}
+        for tenant_id in dict.fromkeys(m.tenant_id for m in batch):
+            part = [m for m in batch if m.tenant_id == tenant_id]
+            for m, s in zip(part, await self._patiently(part), strict=True):
+                stored[id(m)] = s
+        return [stored[id(m)] for m in batch]
+
+    async def _patiently(self, part: list[NewMessage]) -> list[StoredMessage]:
+        while True:
+            try:
+                with deadline.within(self._timeout_seconds):
+                    async with asyncio.timeout(self._timeout_seconds):
+                        return await self._ingest(part)
+            except QueueFull as full:
+                await asyncio.sleep(full.retry_after_seconds)
+            except TimeoutError as error:
+                raise DeadlineExceeded from error
+
+
+async def _gather(
+    inbox: asyncio.Queue[NewMessage | Exception | None],
+) -> tuple[list[NewMessage], bool, Exception | None]:
+    """What waits in the inbox, at least one item: the messages, whether the stream ended, and by which error."""
+    batch: list[NewMessage] = []
+    characters = 0
+    item = await inbox.get()
+    while True:
+        if item is None or isinstance(item, Exception):
+            return batch, True, item
+        batch.append(item)
+        characters += len(item.content)
+        if inbox.empty() or len(batch) >= BATCH or characters >= BATCH_CHARACTERS:
+            return batch, False, None
+        item = inbox.get_nowait()
