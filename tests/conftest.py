@@ -3,6 +3,7 @@ servers that are the real thing but for the `hashing` embedder."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import psycopg
 import pytest
 import pytest_asyncio
@@ -19,6 +21,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from memory_grpc.app import Application, running
+from memory_grpc.local.envoy import EnvoyProcess
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.observability.logging import configure
 from memory_grpc.settings import Settings
@@ -174,6 +177,45 @@ def start_server(dsn: str) -> StartServer:
             )
 
     return start
+
+
+@dataclass
+class RunningRest:
+    """A server behind a real Envoy, and an HTTP client of it."""
+
+    server: RunningServer
+    http: httpx.AsyncClient
+
+
+StartRest = Callable[..., AbstractAsyncContextManager[RunningRest]]
+
+
+@pytest.fixture
+def start_rest(start_server: StartServer, tmp_path: Path) -> StartRest:
+    """Starts a server and a real Envoy in front of it, with the settings given."""
+
+    @asynccontextmanager
+    async def start(**changes: Any) -> AsyncIterator[RunningRest]:
+        ports = {"grpc_port": free_port(), "metrics_port": free_port(), "http_port": free_port()}
+        async with start_server(**(ports | changes)) as server:
+            envoy = EnvoyProcess(server.settings, tmp_path / "envoy")
+            try:
+                await asyncio.to_thread(envoy.start)
+                await asyncio.to_thread(envoy.wait_ready)
+                base = f"http://127.0.0.1:{server.settings.http_port}"
+                async with httpx.AsyncClient(base_url=base, timeout=30, trust_env=False) as http:
+                    yield RunningRest(server, http)
+            finally:
+                await asyncio.to_thread(envoy.stop, 0.0)
+
+    return start
+
+
+@pytest_asyncio.fixture
+async def rest(start_rest: StartRest) -> AsyncIterator[RunningRest]:
+    """REST with the test defaults."""
+    async with start_rest() as started:
+        yield started
 
 
 @pytest_asyncio.fixture

@@ -69,7 +69,10 @@ async def _abort(call: Call, error: Exception, message: str) -> None:
         for violation in error.violations:
             bad.field_violations.add(field=violation.field, description=violation.description)
         status.details.append(_packed(bad))
-    if isinstance(error, errors.Exhausted) and not isinstance(error, errors.BodyTooLarge):
+    if isinstance(error, errors.BodyTooLarge):
+        # RESOURCE_EXHAUSTED is 429 over REST unless the filter in envoy.yaml is told otherwise.
+        trailers.append(("x-http-status", "413"))
+    elif isinstance(error, errors.Exhausted):
         seconds = max(1, ceil(error.retry_after_seconds))
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.seconds = seconds

@@ -1,0 +1,256 @@
+"""The documented REST paths, through a real Envoy: shapes to the letter."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.conftest import RunningRest
+
+MESSAGE = {"tenant_id": "test", "conversation_id": "conv-1", "role": "user", "content": "Hello"}
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+
+@pytest.mark.asyncio
+async def test_create_message(rest: RunningRest) -> None:
+    response = await rest.http.post("/v1/messages", json=MESSAGE | {"metadata": {"source": "web", "n": 1}})
+    assert response.status_code == 202
+    body = response.json()
+    assert list(body) == [
+        "id",
+        "tenant_id",
+        "conversation_id",
+        "role",
+        "content",
+        "metadata",
+        "importance_score",
+        "embedding_status",
+        "created_at",
+        "updated_at",
+    ]
+    assert {key: body[key] for key in MESSAGE} == MESSAGE
+    assert body["metadata"] == {"source": "web", "n": 1}
+    assert body["embedding_status"] == "completed"
+    assert body["importance_score"] == pytest.approx(0.54)
+    assert TIME.fullmatch(body["created_at"])
+    assert TIME.fullmatch(body["updated_at"])
+    UUID(body["id"])
+
+    fetched = await rest.http.get(f"/v1/messages/{body['id']}")
+    assert (fetched.status_code, fetched.json()) == (200, body)
+
+
+@pytest.mark.asyncio
+async def test_a_message_without_metadata_shows_an_empty_object(rest: RunningRest) -> None:
+    assert (await rest.http.post("/v1/messages", json=MESSAGE)).json()["metadata"] == {}
+
+
+@pytest.mark.asyncio
+async def test_search_by_get_and_by_post(rest: RunningRest) -> None:
+    created = (await rest.http.post("/v1/messages", json=MESSAGE | {"metadata": {"source": "web"}})).json()
+    wanted = {"tenant_id": "test", "query": "Hello", "top_k": 5, "as_of": created["created_at"]}
+    by_get = await rest.http.get("/v1/memory/search", params=wanted)
+    by_post = await rest.http.post("/v1/memory/search", json=wanted)
+    assert by_get.status_code == by_post.status_code == 200
+    assert by_get.content == by_post.content
+    body = by_get.json()
+    assert list(body) == ["total", "items"]
+    assert body["total"] == 1
+    (hit,) = body["items"]
+    documented = [
+        "message_id",
+        "score",
+        "similarity",
+        "decay",
+        "content",
+        "role",
+        "metadata",
+        "created_at",
+        "importance",
+    ]
+    assert list(hit)[: len(documented)] == documented
+    assert (hit["message_id"], hit["content"], hit["role"]) == (created["id"], "Hello", "user")
+    assert hit["similarity"] == pytest.approx(1, abs=1e-3)
+    assert hit["decay"] == 1
+    parts = 0.6 * hit["similarity"] + 0.3 * hit["importance"] + 0.1 * hit["decay"]
+    assert hit["score"] == pytest.approx(parts, abs=1e-6)
+
+    by_metadata = {"tenant_id": "test", "query": "Hello"}
+    for value, total in (("web", 1), ("app", 0)):
+        got = await rest.http.get("/v1/memory/search", params=by_metadata | {"metadata_equals": f"source={value}"})
+        posted = await rest.http.post("/v1/memory/search", json=by_metadata | {"metadata": {"source": value}})
+        assert got.json()["total"] == posted.json()["total"] == total
+
+
+@pytest.mark.asyncio
+async def test_a_search_that_finds_nothing_prints_zero_and_an_empty_list(rest: RunningRest) -> None:
+    response = await rest.http.get("/v1/memory/search", params={"tenant_id": "nobody", "query": "x"})
+    assert (response.status_code, response.text) == (200, '{"total":0,"items":[]}')
+
+
+@pytest.mark.asyncio
+async def test_batch(rest: RunningRest) -> None:
+    response = await rest.http.post("/v1/messages:batch", json={"messages": [MESSAGE] * 3})
+    assert response.status_code == 202
+    assert [message["content"] for message in response.json()["messages"]] == ["Hello"] * 3
+
+
+@pytest.mark.asyncio
+async def test_retention(rest: RunningRest) -> None:
+    request = {"tenant_id": "test", "actions": ["archive", "delete"]}
+    response = await rest.http.post("/v1/admin/retention/run", json=request)
+    assert (response.status_code, response.text) == (200, '{"archived":0,"deleted":0,"dry_run":false}')
+    dry = await rest.http.post("/v1/admin/retention/run", json=request | {"dry_run": True})
+    assert dry.json() == {"archived": 0, "deleted": 0, "dry_run": True}
+
+
+@pytest.mark.asyncio
+async def test_health(rest: RunningRest) -> None:
+    response = await rest.http.get("/v1/admin/health")
+    assert response.status_code == 200
+    body = response.json()
+    assert list(body)[:7] == [
+        "status",
+        "database",
+        "timestamp",
+        "latency_ms",
+        "uptime_seconds",
+        "environment",
+        "version",
+    ]
+    assert (body["status"], body["database"], body["environment"]) == ("ok", "ok", "local")
+    assert 0 < body["latency_ms"] < 2000
+    assert isinstance(body["uptime_seconds"], int)
+    assert body["retention"]["last_status"] == "never"
+
+
+@pytest.mark.asyncio
+async def test_tenant_policy(rest: RunningRest) -> None:
+    path = "/v1/admin/tenants/acme/policy"
+    default = (await rest.http.get(path)).json()
+    assert default == {
+        "tenant_id": "acme",
+        "retention": {"max_age_days": 30, "importance_threshold": 0.35, "delete_after_days": 90},
+        "importance_weights": {"recency": 0.4, "role": 0.2, "explicit": 0.4},
+        "score_weights": {"similarity": 0.6, "importance": 0.3, "decay": 0.1},
+        "overrides": [],
+    }
+    changed = await rest.http.put(path, json={"retention": {"max_age_days": 7}, "score_weights": {"decay": 0}})
+    assert changed.status_code == 200
+    body = changed.json()
+    assert body["overrides"] == ["retention.max_age_days", "score_weights.decay"]
+    assert (body["retention"]["max_age_days"], body["score_weights"]["decay"]) == (7, 0)
+    assert (await rest.http.get(path)).json() == body
+    assert (await rest.http.put(path, json={})).json() == default
+    mixed = await rest.http.put(f"{path}?tenant_id=other", json={"tenant_id": "third"})
+    assert mixed.status_code == 400
+
+
+@pytest.mark.asyncio
+async def test_metrics_docs_and_openapi_are_open(rest: RunningRest) -> None:
+    await rest.http.post("/v1/messages", json=MESSAGE)
+    metrics = await rest.http.get("/metrics")
+    assert metrics.status_code == 200
+    for name in (
+        "grpc_server_handled_total",
+        "grpc_server_handling_seconds_bucket",
+        "memory_messages_ingested_total",
+        "memory_searches_total",
+        "memory_search_candidates_bucket",
+        "memory_embedding_batch_size_bucket",
+        "memory_database_pool_size",
+        "memory_retention_messages_total",
+        "memory_embedding_jobs_waiting",
+    ):
+        assert f"\n{name}" in metrics.text, name
+    docs = await rest.http.get("/docs", follow_redirects=True)
+    assert (docs.status_code, docs.headers["content-type"].split(";")[0]) == (200, "text/html")
+    assert "/v1/messages" in (await rest.http.get("/openapi.json")).json()["paths"]
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"tenant_id": ""}, "tenant_id"),
+    ({"tenant_id": "  "}, "tenant_id"),
+    ({"tenant_id": "x" * 65}, "tenant_id"),
+    ({"conversation_id": "x" * 129}, "conversation_id"),
+    ({"role": "robot"}, "role"),
+    ({"content": ""}, "content"),
+    ({"content": " \n\t "}, "content"),
+    ({"content": "x" * 100_001}, "content"),
+    ({"content": "a\x00b"}, "content"),
+    ({"importance_override": 1.5}, "importance_override"),
+    ({"importance_override": "NaN"}, "importance_override"),
+    ({"importance_override": "Infinity"}, "importance_override"),
+    ({"metadata": {"key": "x" * 20_000}}, "metadata"),
+    ({"metadata": {"a\x00": 1}}, "metadata"),
+    ({"created_at": "2999-01-01T00:00:00Z"}, "created_at"),
+    ({"created_at": "1901-01-01T00:00:00Z"}, "created_at"),
+    ({"request_id": "not-a-uuid"}, "request_id"),
+    ({"name": " "}, "name"),
+]
+
+
+@pytest.mark.asyncio
+async def test_every_invalid_field_is_400_with_its_name(rest: RunningRest) -> None:
+    for change, field in BAD:
+        response = await rest.http.post("/v1/messages", json=MESSAGE | change)
+        body = response.json()
+        assert response.status_code == 400, change
+        assert list(body) == ["code", "message", "details"]
+        assert body["code"] == 3
+        assert body["message"].startswith(f"{field}: "), body["message"]
+        violations = next(d["field_violations"] for d in body["details"] if "field_violations" in d)
+        assert [violation["field"] for violation in violations] == [field]
+    for params, field in (
+        ({"top_k": -1}, "top_k"),
+        ({"top_k": 0}, "top_k"),
+        ({"top_k": 1001}, "top_k"),
+        ({"candidate_limit": 0}, "candidate_limit"),
+        ({"importance_min": "NaN"}, "importance_min"),
+        ({"importance_min": -0.1}, "importance_min"),
+        ({"query": " "}, "query"),
+        ({"role": "robot"}, "role"),
+        ({"metadata_equals": "no equals sign"}, "metadata_equals[0]"),
+        ({"as_of": "0001-01-01T00:00:00Z"}, "as_of"),
+    ):
+        response = await rest.http.get("/v1/memory/search", params={"tenant_id": "t", "query": "q"} | params)
+        assert response.status_code == 400, params
+        assert response.json()["message"].startswith(f"{field}: "), response.text
+
+
+@pytest.mark.asyncio
+async def test_values_of_the_wrong_type_are_400_in_the_same_shape(rest: RunningRest) -> None:
+    for content in (
+        '{"tenant_id": {}}',
+        '{"importance_override": "lots"}',
+        '{"metadata": []}',
+        '{"created_at": "yesterday"}',
+        "{",
+        '{"tenant_id": "\\ud800"}',
+    ):
+        response = await rest.http.post("/v1/messages", content=content, headers={"content-type": "application/json"})
+        assert response.status_code == 400, content
+        assert set(response.json()) == {"code", "message", "details"}
+    response = await rest.http.get("/v1/memory/search", params={"tenant_id": "t", "query": "q", "top_k": "many"})
+    assert response.status_code == 400
+    assert "top_k" in response.json()["message"]
+
+
+@pytest.mark.asyncio
+async def test_not_found_conflict_and_too_large(rest: RunningRest) -> None:
+    missing = await rest.http.get(f"/v1/messages/{uuid4()}")
+    assert (missing.status_code, missing.json()["code"]) == (404, 5)
+    assert missing.json()["details"][0]["reason"] == "NOT_FOUND"
+    assert (await rest.http.get("/v1/messages/not-a-uuid")).status_code == 400
+
+    request_id = str(uuid4())
+    await rest.http.post("/v1/messages", json=MESSAGE | {"request_id": request_id})
+    conflict = await rest.http.post("/v1/messages", json=MESSAGE | {"request_id": request_id, "content": "other"})
+    assert (conflict.status_code, conflict.json()["code"]) == (409, 6)
+
+    large = await rest.http.post("/v1/messages", json=MESSAGE | {"content": "x" * (5 * 1024 * 1024)})
+    assert large.status_code == 413
+    assert set(large.json()) == {"code", "message", "details"}
