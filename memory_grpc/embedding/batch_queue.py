@@ -1,0 +1,183 @@
+"""The queue between callers and inference threads: who waits, and which windows make the next batch.
+
+::
+
+    submit(call) ──▶ queries: q1 q2 …        ──▶ take() ──▶ [windows of similar length, of one kind]
+                     ingests: c1 c2 c3 …
+                              ▲          │ a call with windows left goes to the back
+                              └──────────┘
+
+Queries go first. Ingest calls take turns: the call in front gives the batch its first window, and every call may add
+windows of about that length up to an even share, so a call of a thousand messages and a call of one both advance.
+All methods are thread-safe; nothing here knows of asyncio or of the model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from memory_grpc.errors import Draining, QueueFull
+
+from . import stats
+from .calls import KINDS, Call, Item, Kind
+from .provider import Vectors
+from .selection import candidates, similar
+
+
+class BatchQueue:
+    """Bounded by windows waiting, per kind; see the module's docstring for the order."""
+
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        batch_length: int,
+        pads: bool,
+        batch_wait_seconds: float,
+        limit: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._batch_size = batch_size
+        self._batch_length = batch_length
+        self._pads = pads
+        self._wait = batch_wait_seconds
+        self._limit = limit
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._calls: dict[Kind, deque[Call]] = {"query": deque(), "ingest": deque()}
+        self._waiting: dict[Kind, int] = {"query": 0, "ingest": 0}
+        self._in_flight = 0  # ingest batches in the model
+        self._expected = 1  # callers in the last ingest batch
+        self._rate = 100.0  # windows a second of one thread, for the hint in QueueFull
+        self._closing = False
+
+    def submit(self, call: Call) -> None:
+        """Queue a call's windows; QueueFull at once past the limit, Draining once closing.
+
+        A call that finds no window of its kind waiting is accepted whatever its size: it could never be otherwise.
+        """
+        with self._changed:
+            if self._closing:
+                raise Draining()
+            waiting = self._waiting[call.kind]
+            if waiting and waiting + len(call.windows) > self._limit:
+                raise QueueFull(retry_after_seconds=min(max(waiting / self._rate, 0.1), 60.0))
+            self._calls[call.kind].append(call)
+            self._count(call.kind, len(call.windows))
+            self._changed.notify_all()
+
+    def drop(self, call: Call) -> None:
+        """Forget a call: its waiting windows leave the queue, those in a batch are embedded for nothing."""
+        with self._changed:
+            self._drop(call)
+
+    def take(self, *, queries_only: bool = False) -> list[Item]:
+        """The next batch, at least one item; blocks for it. Empty when closing and nothing is left."""
+        with self._changed:
+            while True:
+                if self._waiting["query"]:
+                    return self._pick("query")
+                if not queries_only and self._waiting["ingest"]:
+                    self._linger()
+                    # Either may have come or gone during the wait.
+                    for kind in KINDS:
+                        if self._waiting[kind]:
+                            return self._pick(kind)
+                    continue
+                if self._closing:
+                    return []
+                self._changed.wait()
+
+    def finish(self, items: Sequence[Item], seconds: float) -> None:
+        """The model is done with a batch (whatever came of it) that took ``seconds``."""
+        with self._changed:
+            if items[0].call.kind == "ingest":
+                self._in_flight -= 1
+                self._expected = len({id(item.call) for item in items})
+            self._rate += 0.2 * (len(items) / max(seconds, 1e-6) - self._rate)
+            self._changed.notify_all()
+
+    def deliver(self, items: Sequence[Item], vectors: Vectors) -> list[Call]:
+        """Write the rows of ``vectors`` into the items' calls; the calls that are complete now."""
+        done: list[Call] = []
+        with self._changed:
+            for item, vector in zip(items, vectors, strict=True):
+                call = item.call
+                if call.over or call.vectors is None:
+                    continue
+                call.vectors[item.index] = vector
+                call.left -= 1
+                if call.left == 0:
+                    call.over = True
+                    done.append(call)
+        return done
+
+    def fail(self, call: Call, error: Exception) -> bool:
+        """End a call with ``error``; False when it was over already."""
+        with self._changed:
+            if call.over:
+                return False
+            self._drop(call)
+            call.error = error
+            return True
+
+    def close(self) -> None:
+        """Accept nothing more; ``take`` hands out what is left, then empty batches."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
+    def _drop(self, call: Call) -> None:
+        call.over = True
+        if call.waiting:
+            self._count(call.kind, -len(call.waiting))
+            call.waiting.clear()
+            self._calls[call.kind].remove(call)
+
+    def _count(self, kind: Kind, change: int) -> None:
+        self._waiting[kind] += change
+        stats.QUEUE_WINDOWS.inc(change)
+
+    def _linger(self) -> None:
+        """Give a small batch a moment to grow, but only when others are likely to come.
+
+        They are when another ingest batch is running, or when the last one served several callers, who may all be
+        about to send their next. A lone caller never waits.
+        """
+        deadline = self._clock() + self._wait
+        while not self._closing and not self._waiting["query"] and 0 < self._waiting["ingest"] < self._batch_size:
+            enough = self._in_flight == 0 and len(self._calls["ingest"]) >= self._expected
+            left = deadline - self._clock()
+            if enough or left <= 0:
+                return
+            self._changed.wait(left)
+
+    def _pick(self, kind: Kind) -> list[Item]:
+        batch = similar(
+            candidates(self._calls[kind], self._batch_size),
+            batch_size=self._batch_size,
+            batch_length=self._batch_length,
+            pads=self._pads,
+        )
+        self._remove(kind, batch)
+        if kind == "ingest":
+            self._in_flight += 1
+        return batch
+
+    def _remove(self, kind: Kind, batch: list[Item]) -> None:
+        calls = self._calls[kind]
+        taken: dict[int, set[int]] = {}
+        for item in batch:
+            taken.setdefault(id(item.call), set()).add(item.index)
+        front = batch[0].call
+        for call in {id(item.call): item.call for item in batch}.values():
+            gone = taken[id(call)]
+            call.waiting = [index for index in call.waiting if index not in gone]
+        if any(not item.call.waiting for item in batch):
+            self._calls[kind] = calls = deque(call for call in calls if call.waiting)
+        if front.waiting:
+            calls.remove(front)
+            calls.append(front)
+        self._count(kind, -len(batch))

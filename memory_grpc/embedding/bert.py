@@ -1,0 +1,160 @@
+"""A plain BERT sentence encoder: the forward pass of Transformer(BertModel) + mean pooling + normalise, and no more.
+
+Most small sentence-transformers models, the default one among them, are exactly this. Reading the weights directly
+starts in a fraction of the time and memory that importing transformers and sentence-transformers takes (see
+``bench/embedding.py``), and one short text costs little more than its matrix products. Any other architecture
+goes through sentence-transformers; the tests hold this module to ``SentenceTransformer.encode`` within 1e-5.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+
+from .tokens import TokenWindows
+
+MODULES = ("Transformer", "Pooling", "Normalize")
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight, self.bias)
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return functional.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One transformer block; query, key and value are one product instead of three."""
+
+    heads: int
+    qkv: Linear
+    attended: Linear
+    attended_norm: Norm
+    wide: Linear
+    narrow: Linear
+    narrow_norm: Norm
+
+    def __call__(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        n, length, width = x.shape
+        q, k, v = self.qkv(x).view(n, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = self.attended_norm(self.attended(mixed.transpose(1, 2).reshape(n, length, width)) + x)
+        return self.narrow_norm(self.narrow(functional.gelu(self.wide(x))) + x)
+
+
+class BertEncoder:
+    """Token ids to normalised sentence vectors."""
+
+    def __init__(self, tensors: dict[str, Tensor], config: dict[str, Any], dimensions: int) -> None:
+        self.dimensions = dimensions
+        eps = config["layer_norm_eps"]
+
+        def linear(name: str) -> Linear:
+            return Linear(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
+
+        def norm(name: str) -> Norm:
+            return Norm(tensors[f"{name}.weight"], tensors[f"{name}.bias"], eps)
+
+        def layer(name: str) -> Layer:
+            parts = [linear(f"{name}.attention.self.{part}") for part in ("query", "key", "value")]
+            return Layer(
+                config["num_attention_heads"],
+                Linear(torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts])),
+                linear(f"{name}.attention.output.dense"),
+                norm(f"{name}.attention.output.LayerNorm"),
+                linear(f"{name}.intermediate.dense"),
+                linear(f"{name}.output.dense"),
+                norm(f"{name}.output.LayerNorm"),
+            )
+
+        self._words = tensors["embeddings.word_embeddings.weight"]
+        # Every token is of type 0 in a sentence encoder, so its type's vector is part of the position's.
+        self._positions = (
+            tensors["embeddings.position_embeddings.weight"] + tensors["embeddings.token_type_embeddings.weight"][0]
+        )
+        self._norm = norm("embeddings.LayerNorm")
+        self._layers = [layer(f"encoder.layer.{i}") for i in range(config["num_hidden_layers"])]
+
+    def __call__(self, ids: Tensor, mask: Tensor | None) -> Tensor:
+        """int64 ``[n, length]`` ids and mask (1 = token, 0 = padding; None = no padding) to ``[n, dimensions]``."""
+        x = self._norm(functional.embedding(ids, self._words) + self._positions[: ids.shape[1]])
+        attend = None if mask is None else mask.bool()[:, None, None, :]
+        for layer in self._layers:
+            x = layer(x, attend)
+        x = x.float()
+        if mask is None:
+            pooled = x.mean(dim=1)
+        else:
+            weights = mask.unsqueeze(-1).to(x.dtype)
+            pooled = (x * weights).sum(dim=1) / weights.sum(dim=1)
+        return functional.normalize(pooled, dim=1)
+
+
+def load(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[BertEncoder, TokenWindows] | None:
+    """The encoder in ``folder`` and its windows, or None when the model there is not a plain BERT sentence encoder."""
+    modules = _json(folder / "modules.json")
+    if not isinstance(modules, list) or tuple(m["type"].rpartition(".")[2] for m in modules) != MODULES:
+        return None
+    config, pooling = _json(folder / "config.json"), _json(folder / modules[1]["path"] / "config.json")
+    sentence, prompts = _json(folder / "sentence_bert_config.json"), _json(folder / "config_sentence_transformers.json")
+    weights, tokenizer = folder / "model.safetensors", folder / "tokenizer.json"
+    plain = (
+        modules[0]["path"] == ""
+        and config.get("model_type") == "bert"
+        and config.get("hidden_act") == "gelu"
+        and config.get("position_embedding_type", "absolute") == "absolute"
+        and not config.get("is_decoder", False)
+        and _mean(pooling)
+        and isinstance(sentence.get("max_seq_length"), int)
+        and not sentence.get("do_lower_case", False)
+        and not prompts.get("default_prompt_name")
+        and weights.is_file()
+        and tokenizer.is_file()
+    )
+    if not plain:
+        return None
+    tensors = {
+        name: t.to(device=device, dtype=dtype) for name, t in load_file(weights).items() if t.is_floating_point()
+    }
+    if not {"embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight"} <= tensors.keys():
+        return None
+    windows = TokenWindows(
+        Tokenizer.from_file(str(tokenizer)),
+        min(sentence["max_seq_length"], config["max_position_embeddings"]),
+        config.get("pad_token_id") or 0,
+    )
+    return BertEncoder(tensors, config, config["hidden_size"]), windows
+
+
+def _mean(pooling: dict[str, Any]) -> bool:
+    """Mean pooling and nothing else, in either spelling of the pooling module's configuration."""
+    if "pooling_mode" in pooling:
+        return bool(pooling["pooling_mode"] == "mean")
+    modes = {key for key, value in pooling.items() if key.startswith("pooling_mode_") and value}
+    return modes == {"pooling_mode_mean_tokens"}
+
+
+def _json(file: Path) -> Any:
+    """The file's content, or an empty mapping when there is none."""
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

@@ -1,0 +1,119 @@
+"""What an embedding model must offer, whoever runs it.
+
+A provider is synchronous and knows nothing of asyncio, queues or callers: ``batcher.Embedder`` calls ``encode`` from
+its inference threads. Adding a provider means writing these members and one branch in ``create_provider``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from memory_grpc.errors import EmbeddingUnavailable
+
+Vectors = npt.NDArray[np.float32]
+"""float32, either ``[dimensions]`` or ``[n, dimensions]``, every row of length 1."""
+
+
+class ProviderDown(EmbeddingUnavailable):
+    """The embedding model cannot be reached; try again."""
+
+    # Unlike a plain EmbeddingUnavailable this blames no text, so a batch is not tried again caller by caller.
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model made a vector. Vectors of different identities must never be compared with each other."""
+
+    name: str
+    revision: str
+    """Hex digest (shortened) of the weights, or of the model's name where the weights are out of sight."""
+    precision: str
+    """``fp32`` or ``bf16`` for a local model, ``remote`` for an API's."""
+    dimensions: int
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.revision}/{self.precision}/{self.dimensions}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A piece of a text that fits the model, prepared for it; opaque to everyone but the provider that made it."""
+
+    length: int
+    """Cost in the provider's own unit (tokens, words, characters): windows of similar length batch well."""
+    payload: Any
+
+
+class EmbeddingProvider(Protocol):
+    """An embedding model."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """The model behind the vectors; constant for the provider's life."""
+
+    @property
+    def max_batch_length(self) -> int:
+        """Largest useful batch, in the unit of ``Window.length``. One window alone may be longer."""
+
+    @property
+    def pads(self) -> bool:
+        """Whether a batch costs windows x longest length (its windows are padded), not the sum of the lengths."""
+
+    def windows(self, text: str) -> list[Window]:
+        """The text as overlapping windows, at least one; exactly one when it fits the model. Thread-safe."""
+
+    def encode(self, windows: Sequence[Window]) -> Vectors:
+        """Embed: float32 ``[len(windows), dimensions]``, rows of length 1, in order.
+
+        Blocks; called from several threads at once. Raises ``ProviderDown`` when no text is at fault, and
+        ``EmbeddingUnavailable`` when one may be.
+        """
+
+    def close(self) -> None:
+        """Release what is held; a blocked ``encode`` returns soon. Calling it twice is harmless."""
+
+
+def normalised(vectors: npt.NDArray[np.float64]) -> Vectors:
+    """Rows scaled to length 1, as float32; zero, infinite and NaN rows stay unfit, for ``checked`` to refuse."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+        scaled: Vectors = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return scaled
+
+
+def checked(vectors: npt.NDArray[Any], dimensions: int, count: int) -> Vectors:
+    """``vectors`` as contiguous float32 ``[count, dimensions]``; EmbeddingUnavailable for anything unfit to store.
+
+    Unfit is: another shape, NaN or infinity (after the conversion to float32), a zero vector.
+    """
+    if vectors.shape != (count, dimensions):
+        if vectors.ndim == 2 and vectors.shape[0] == count:
+            raise EmbeddingUnavailable(
+                f"The embedding model gave vectors of {vectors.shape[1]} dimensions, {dimensions} are configured."
+            )
+        raise EmbeddingUnavailable("The embedding model gave another number of vectors than it was asked for.")
+    with np.errstate(over="ignore"):
+        result: Vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    if not np.isfinite(result).all():
+        raise EmbeddingUnavailable("The embedding model gave a vector that is not finite.")
+    if not result.any(axis=1).all():
+        raise EmbeddingUnavailable("The embedding model gave a zero vector.")
+    return result
+
+
+def spans(total: int, size: int, overlap: int) -> list[tuple[int, int]]:
+    """Half-open ``(start, end)`` pieces of ``range(total)``, at most ``size`` long, neighbours sharing ``overlap``.
+
+    One piece when everything fits. The last one is as long as the others (its overlap may be larger), so that no
+    piece is left with a few units and no context.
+    """
+    if total <= size:
+        return [(0, total)]
+    step = size - overlap
+    starts = [*range(0, total - size, step), total - size]
+    return [(start, start + size) for start in starts]

@@ -1,0 +1,48 @@
+"""Which windows make a batch: similar lengths, so that little of it is padding, and a share for every call."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+from .calls import Call, Item
+
+PADDING_SHARE = 0.15
+"""Share of a batch that may be padding; more, and two batches are cheaper than one."""
+PADDING_FREE = 64
+"""Padding that is always allowed, in the provider's unit: about what a batch of its own would cost."""
+
+
+def candidates(calls: Sequence[Call], batch_size: int) -> list[Item]:
+    """Windows that may join the next batch: the longest waiting ones of every call, an even share each.
+
+    No more calls are looked at than could matter, since this runs under the queue's lock.
+    """
+    share = -(-batch_size // len(calls))
+    return [
+        Item(call, index)
+        for call in itertools.islice(calls, 4 * batch_size)
+        for index in itertools.islice(reversed(call.waiting), share)
+    ]
+
+
+def similar(items: Iterable[Item], *, batch_size: int, batch_length: int, pads: bool) -> list[Item]:
+    """The first item and those nearest to it in length, up to the limits; never empty.
+
+    ``batch_length`` limits the batch's cost: windows x longest when the provider ``pads``, else the sum of lengths.
+    """
+    items = list(items)
+    anchor = items[0].window.length
+    batch: list[Item] = []
+    longest = total = 0
+    for item in sorted(items, key=lambda item: abs(item.window.length - anchor)):  # stable: the first stays first
+        total_then, longest_then = total + item.window.length, max(longest, item.window.length)
+        cost = longest_then * (len(batch) + 1) if pads else total_then
+        padding = cost - total_then
+        if batch and (cost > batch_length or padding > max(PADDING_SHARE * cost, PADDING_FREE)):
+            continue
+        batch.append(item)
+        longest, total = longest_then, total_then
+        if len(batch) == batch_size:
+            break
+    return batch

@@ -1,0 +1,145 @@
+"""The default provider: a sentence-transformers model in this process, on the CPU unless told otherwise."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import structlog
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from memory_grpc.errors import EmbeddingUnavailable, StartupError
+
+from . import bert, model_files
+from .provider import ModelIdentity, Vectors, Window, checked
+from .tokens import TokenWindows
+
+CPU_BATCH_TOKENS = 512
+"""Padded tokens in one batch on a CPU. Measured on real turns, 256 to 768 embed most per CPU second; 2,048 10 % less,
+since its activations leave the caches. The smaller the batch, the shorter the wait for the one that is running."""
+ACCELERATOR_BATCH_TOKENS = 16384
+
+Forward = Callable[[Tensor, Tensor | None], Tensor]
+
+log = structlog.get_logger(__name__)
+
+
+class SentenceTransformerProvider:
+    """Vectors equal to ``SentenceTransformer.encode(..., normalize_embeddings=True)`` within 1e-5 in fp32."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        device: str = "cpu",
+        precision: Literal["fp32", "bf16", "auto"] = "fp32",
+    ) -> None:
+        """Load the model called ``name``; StartupError in one sentence when it cannot be."""
+        folder = model_files.resolve(name)
+        chosen: Literal["fp32", "bf16"] = "fp32"
+        if precision == "bf16" or (precision == "auto" and native_bf16(device)):
+            chosen = "bf16"
+        dtype = torch.bfloat16 if chosen == "bf16" else torch.float32
+        # Two intra-op threads on contended cores collapse; parallelism comes from the inference threads.
+        torch.set_num_threads(1)
+        self._thread = threading.local()
+        try:
+            self._device = torch.device(device)
+            loaded = bert.load(folder, self._device, dtype)
+            self._forward, self._tokens, dimensions = (
+                (loaded[0], loaded[1], loaded[0].dimensions) if loaded else _general(folder, device, dtype)
+            )
+            self._identity = ModelIdentity(name, model_files.weights_digest(folder)[:16], chosen, dimensions)
+            # A model that gives NaN, or cannot run on the device, is found now and not by the first message.
+            self.encode(self.windows("warm up"))
+        except StartupError:
+            raise
+        except Exception as error:
+            raise StartupError(
+                f"The embedding model in {folder} cannot be loaded on {device}: {type(error).__name__}."
+            ) from error
+        log.info(
+            "embedding_model_loaded",
+            model=name,
+            revision=self._identity.revision,
+            dimensions=dimensions,
+            device=device,
+            precision=chosen,
+            precision_setting=precision,
+            forward="bert" if loaded else "sentence_transformers",
+        )
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return self._identity
+
+    @property
+    def max_batch_length(self) -> int:
+        return CPU_BATCH_TOKENS if self._device.type == "cpu" else ACCELERATOR_BATCH_TOKENS
+
+    @property
+    def pads(self) -> bool:
+        return True
+
+    def windows(self, text: str) -> list[Window]:
+        return self._tokens.windows(text)
+
+    def encode(self, windows: Sequence[Window]) -> Vectors:
+        if not hasattr(self._thread, "ready"):
+            # OpenMP keeps the thread count per calling thread, so each inference thread sets its own.
+            torch.set_num_threads(1)
+            self._thread.ready = True
+        ids, mask = self._tokens.padded(windows)
+        try:
+            with torch.inference_mode():
+                vectors = self._forward(
+                    torch.from_numpy(ids).to(self._device),
+                    None if mask is None else torch.from_numpy(mask).to(self._device),
+                )
+                result = vectors.float().cpu().numpy()
+        except RuntimeError as error:
+            raise EmbeddingUnavailable("The embedding model failed on this batch.") from error
+        return checked(result, self._identity.dimensions, len(windows))
+
+    def close(self) -> None:
+        """Nothing to do: the weights go with the last reference."""
+
+
+def native_bf16(device: str) -> bool:
+    """Whether bf16 is computed in hardware here: avx512_bf16 or AMX on a CPU, the driver's word on a CUDA card."""
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    if kind != "cpu":
+        return False
+    try:
+        flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        return False
+    return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))
+
+
+def _general(folder: Path, device: str, dtype: torch.dtype) -> tuple[Forward, TokenWindows, int]:
+    """Any other model, through the modules sentence-transformers builds for it."""
+    from sentence_transformers import SentenceTransformer
+
+    model: Any = SentenceTransformer(str(folder), device=device, local_files_only=True, model_kwargs={"dtype": dtype})
+    model.eval()
+    backend = getattr(model.tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise StartupError(f"The embedding model in {folder} has no fast tokenizer (tokenizer.json).")
+    prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
+    if prompt:
+        raise StartupError(f"The embedding model in {folder} asks for a default prompt, which is not supported.")
+    windows = TokenWindows(backend, model.max_seq_length or 512, model.tokenizer.pad_token_id or 0)
+
+    def forward(ids: Tensor, mask: Tensor | None) -> Tensor:
+        features = {"input_ids": ids, "attention_mask": torch.ones_like(ids) if mask is None else mask}
+        vectors: Tensor = model(features)["sentence_embedding"]
+        return functional.normalize(vectors.float(), dim=1)
+
+    return forward, windows, int(model.get_embedding_dimension())

@@ -1,0 +1,134 @@
+import pytest
+
+from memory_grpc.embedding.batch_queue import BatchQueue
+from memory_grpc.embedding.calls import Call, Item, Kind
+from memory_grpc.embedding.provider import Window
+from memory_grpc.errors import Draining, QueueFull
+
+
+def queue(*, batch_size: int = 4, batch_length: int = 10_000, limit: int = 10, pads: bool = True) -> BatchQueue:
+    return BatchQueue(
+        batch_size=batch_size, batch_length=batch_length, pads=pads, batch_wait_seconds=0, limit=limit, clock=lambda: 0
+    )
+
+
+def call(*lengths: int, kind: Kind = "ingest") -> Call:
+    return Call(kind, [Window(length, None) for length in lengths], lambda: None)
+
+
+def lengths(items: list[Item]) -> list[int]:
+    return [item.window.length for item in items]
+
+
+def test_queries_go_first_and_never_mix_with_ingest() -> None:
+    q = queue()
+    ingest, query = call(5, 5), call(5, kind="query")
+    q.submit(ingest)
+    q.submit(query)
+    assert [item.call for item in q.take()] == [query]
+    assert [item.call for item in q.take()] == [ingest, ingest]
+
+
+def test_a_batch_holds_windows_of_similar_length() -> None:
+    q = queue(batch_size=3)
+    q.submit(call(10, 200, 11, 210, 12, 205))
+    assert sorted(lengths(q.take())) == [200, 205, 210]
+    assert sorted(lengths(q.take())) == [10, 11, 12]
+
+
+def test_windows_of_other_calls_join_when_they_are_of_similar_length() -> None:
+    q = queue(batch_size=8)
+    first, long, near = call(200), call(10), call(190)
+    for c in (first, long, near):
+        q.submit(c)
+    assert [item.call for item in q.take()] == [first, near]
+    assert [item.call for item in q.take()] == [long]
+
+
+def test_the_padded_length_of_a_batch_is_capped_but_one_window_always_goes() -> None:
+    q = queue(batch_size=8, batch_length=500)
+    q.submit(call(250, 250, 250))
+    assert lengths(q.take()) == [250, 250]
+    q.submit(call(900))
+    assert lengths(q.take()) == [250]
+    assert lengths(q.take()) == [900]
+
+
+def test_a_provider_that_does_not_pad_takes_all_lengths_together() -> None:
+    q = queue(batch_size=8, batch_length=500, pads=False)
+    q.submit(call(400, 5, 90))
+    assert sorted(lengths(q.take())) == [5, 90, 400]
+
+
+def test_a_large_call_does_not_starve_a_small_one() -> None:
+    q = queue(batch_size=4, limit=1000)
+    large, small = call(*[50] * 100), call(50)
+    q.submit(large)
+    assert {item.call for item in q.take()} == {large}
+    q.submit(small)
+    assert small in {item.call for item in q.take()}
+
+
+def test_every_call_advances_even_when_lengths_never_match() -> None:
+    q = queue(batch_size=4, limit=1000)
+    large, other = call(*[10] * 100), call(250, 250)
+    q.submit(large)
+    q.submit(other)
+    assert {item.call for item in q.take()} == {large}
+    assert {item.call for item in q.take()} == {other}
+
+
+def test_past_the_limit_a_call_is_refused_at_once_with_a_hint() -> None:
+    q = queue(limit=10)
+    q.submit(call(*[5] * 9))
+    q.submit(call(5))
+    with pytest.raises(QueueFull) as caught:
+        q.submit(call(5))
+    assert 0 < caught.value.retry_after_seconds <= 60
+    q.submit(call(5, kind="query"))  # searches have a bound of their own
+
+
+def test_one_call_of_any_size_is_accepted_when_nothing_waits() -> None:
+    q = queue(limit=10, batch_size=64)
+    q.submit(call(*[5] * 1000))
+    assert len(q.take()) == 64
+
+
+def test_a_dropped_call_leaves_the_queue_and_its_place_is_free() -> None:
+    q = queue(limit=4)
+    gone, kept = call(5, 5, 5), call(5)
+    q.submit(gone)
+    q.submit(kept)
+    q.drop(gone)
+    q.submit(call(5, 5, 5))
+    assert gone not in {item.call for item in q.take()}
+
+
+def test_dropping_twice_counts_once() -> None:
+    q = queue(limit=4)
+    gone = call(5, 5)
+    q.submit(call(5, 5))
+    q.submit(gone)
+    q.drop(gone)
+    q.drop(gone)
+    q.submit(call(5, 5))
+    with pytest.raises(QueueFull):
+        q.submit(call(5))
+
+
+def test_closing_hands_out_what_waits_then_nothing() -> None:
+    q = queue()
+    q.submit(call(5))
+    q.close()
+    with pytest.raises(Draining):
+        q.submit(call(5))
+    assert len(q.take()) == 1
+    assert q.take() == [] and q.take(queries_only=True) == []
+
+
+def test_the_query_thread_leaves_ingest_alone() -> None:
+    q = queue()
+    q.submit(call(5))
+    q.close()
+    assert q.take(queries_only=True) == []
+    assert len(q.take()) == 1

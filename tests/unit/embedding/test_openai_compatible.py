@@ -1,0 +1,326 @@
+"""The remote provider against a real HTTP server on loopback that speaks the API, with an embedder behind it."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from memory_grpc.embedding import create_provider
+from memory_grpc.embedding.hashing import HashingProvider
+from memory_grpc.embedding.openai_compatible import OpenAICompatibleProvider, _retry_after
+from memory_grpc.embedding.provider import EmbeddingProvider, ProviderDown
+from memory_grpc.embedding.resilience import Backoff
+from memory_grpc.errors import EmbeddingUnavailable, StartupError
+from memory_grpc.settings import Settings
+
+KEY = "sk-very-secret"
+Reply = tuple[int, dict[str, str], Any]
+
+
+class Server(ThreadingHTTPServer):
+    """Speaks POST …/embeddings; ``replies`` go before the embedder behind it."""
+
+    daemon_threads = True
+
+    def __init__(self, embedder: EmbeddingProvider) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.embedder = embedder
+        self.replies: list[Reply] = []
+        self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+        self.hold: threading.Event | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def answer(self, body: dict[str, Any]) -> Reply:
+        windows = [self.embedder.windows(text)[0] for text in body["input"]]
+        vectors = self.embedder.encode(windows) * 3  # not every service normalises
+        data = [{"object": "embedding", "index": i, "embedding": v.tolist()} for i, v in enumerate(vectors)]
+        return 200, {}, {"object": "list", "model": body["model"], "data": data[::-1]}
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that hung up (the timeout test) is no news."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        if self.server.hold is not None:
+            self.server.hold.wait(10)
+        status, headers, reply = self.server.replies.pop(0) if self.server.replies else self.server.answer(body)
+        content = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(HashingProvider(64)) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+class Sleeps(list[float]):
+    """Records what would have been slept."""
+
+    def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+
+
+@pytest.fixture
+def sleeps() -> Sleeps:
+    return Sleeps()
+
+
+@pytest.fixture
+def make(server: Server, sleeps: Sleeps) -> Iterator[Callable[..., OpenAICompatibleProvider]]:
+    made: list[OpenAICompatibleProvider] = []
+
+    def make(**changes: Any) -> OpenAICompatibleProvider:
+        arguments: dict[str, Any] = {
+            "base_url": server.url,
+            "model": "some-model",
+            "dimensions": 64,
+            "api_key": SecretStr(KEY),
+            "backoff": Backoff(base_seconds=1, cap_seconds=8),
+            "random": lambda: 0.5,
+            "sleep": sleeps,
+            "clock": lambda: 0.0,
+        }
+        made.append(OpenAICompatibleProvider(**arguments | changes))
+        return made[-1]
+
+    yield make
+    for provider in made:
+        provider.close()
+
+
+def encode(provider: EmbeddingProvider, *texts: str) -> Any:
+    return provider.encode([window for text in texts for window in provider.windows(text)])
+
+
+def test_vectors_come_normalised_and_in_the_order_asked(make: Any, server: Server) -> None:
+    texts = ["one fish", "two fish", "red fish", "blue fish"]
+    vectors = encode(make(), *texts)
+    np.testing.assert_allclose(vectors, encode(server.embedder, *texts), atol=1e-6)
+    assert vectors.dtype == np.float32
+
+
+def test_the_request_is_the_documented_one(make: Any, server: Server) -> None:
+    encode(make(), "one", "two")
+    ((path, headers, body),) = server.requests
+    assert path == "/v1/embeddings"
+    assert headers["authorization"] == f"Bearer {KEY}" and "api-key" not in headers
+    assert body == {"model": "some-model", "input": ["one", "two"], "encoding_format": "float"}
+
+
+def test_dimensions_are_asked_of_models_that_can_shorten(make: Any, server: Server) -> None:
+    encode(make(model="text-embedding-3-small"), "one")
+    assert server.requests[0][2]["dimensions"] == 64
+
+
+def test_azure_gets_its_header_and_keeps_its_query() -> None:
+    provider = OpenAICompatibleProvider(
+        base_url="https://x.openai.azure.com/openai/deployments/d?api-version=2024-10-21",
+        model="m",
+        dimensions=3,
+        api_key=SecretStr(KEY),
+    )
+    assert str(provider._url) == "https://x.openai.azure.com/openai/deployments/d/embeddings?api-version=2024-10-21"
+    assert provider._client.headers["api-key"] == KEY
+    provider.close()
+
+
+def test_no_key_sends_no_authorization(make: Any, server: Server) -> None:
+    encode(make(api_key=None), "one")
+    assert "authorization" not in server.requests[0][1]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_passing_failures_are_tried_again_with_growing_jittered_delays(
+    make: Any, server: Server, sleeps: Sleeps, status: int
+) -> None:
+    server.replies = [(status, {}, {})] * 3
+    assert encode(make(), "one").shape == (1, 64)
+    assert len(server.requests) == 4
+    assert sleeps == [0.75, 1.5, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7),
+        ({"retry-after-ms": "2500"}, 2.5),
+        ({"retry-after": "0"}, 0.75),
+        ({"retry-after": "soon"}, 0.75),
+    ],
+)
+def test_retry_after_is_honoured(
+    make: Any, server: Server, sleeps: Sleeps, headers: dict[str, str], seconds: float
+) -> None:
+    server.replies = [(429, headers, {})]
+    encode(make(), "one")
+    assert sleeps == [seconds]
+
+
+def test_a_retry_after_date_is_measured_from_the_service_own_clock() -> None:
+    dates = {"date": "Tue, 21 Oct 2025 07:28:00 GMT", "retry-after": "Tue, 21 Oct 2025 07:28:09 GMT"}
+    assert _retry_after(httpx.Response(429, headers=dates)) == 9
+    assert _retry_after(httpx.Response(429, headers={"retry-after": dates["retry-after"]})) is None
+
+
+def test_a_very_long_retry_after_is_not_waited_for(make: Any, server: Server, sleeps: Sleeps) -> None:
+    server.replies = [(429, {"retry-after": "3600"}, {})]
+    with pytest.raises(ProviderDown, match="HTTP 429"):
+        encode(make(), "one")
+    assert not sleeps
+
+
+def test_the_last_failure_is_provider_down(make: Any, server: Server, sleeps: Sleeps) -> None:
+    server.replies = [(503, {}, {})] * 3
+    with pytest.raises(ProviderDown, match="HTTP 503"):
+        encode(make(max_retries=2), "one")
+    assert len(server.requests) == 3 and len(sleeps) == 2
+
+
+def test_a_service_that_does_not_answer_in_time_is_down(make: Any, server: Server) -> None:
+    server.hold = threading.Event()
+    with pytest.raises(ProviderDown, match="ReadTimeout"):
+        encode(make(max_retries=0, timeout_seconds=0.05), "one")
+    server.hold.set()
+
+
+def test_nobody_listening_is_provider_down(make: Any, sleeps: Sleeps) -> None:
+    with pytest.raises(ProviderDown, match="ConnectError"):
+        encode(make(base_url="http://127.0.0.1:1/v1", max_retries=1), "one")
+    assert sleeps == [0.75]
+
+
+@pytest.mark.parametrize(("status", "blames_the_service"), [(400, False), (413, False), (401, True), (404, True)])
+def test_a_refusal_is_not_tried_again(make: Any, server: Server, status: int, blames_the_service: bool) -> None:
+    server.replies = [(status, {}, {"error": f"bad key {KEY} or text"})]
+    with pytest.raises(EmbeddingUnavailable, match=f"HTTP {status}") as caught:
+        encode(make(), "one")
+    assert isinstance(caught.value, ProviderDown) is blames_the_service
+    assert len(server.requests) == 1
+    assert KEY not in str(caught.value) and "bad" not in str(caught.value)
+
+
+def test_the_circuit_opens_and_a_trial_closes_it(make: Any, server: Server) -> None:
+    now = 0.0
+    provider = make(max_retries=0, breaker_threshold=2, breaker_cooldown_seconds=10, clock=lambda: now)
+    server.replies = [(500, {}, {})] * 2
+    for _ in range(2):
+        with pytest.raises(ProviderDown, match="HTTP 500"):
+            encode(provider, "one")
+    with pytest.raises(ProviderDown, match="left alone"):
+        encode(provider, "one")
+    assert len(server.requests) == 2
+    now = 10.0
+    encode(provider, "one")
+    encode(provider, "one")
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"<html>",
+        b"[]",
+        {"data": []},
+        {"data": [{"index": 1, "embedding": [1.0] * 64}]},
+        {"data": [{"index": 0, "embedding": [1.0] * 63}]},
+        {"data": [{"index": 0, "embedding": [0.0] * 64}]},
+        {"data": [{"index": 0, "embedding": [float("nan")] + [1.0] * 63}]},
+        {"data": [{"index": 0, "embedding": [float("inf")] + [1.0] * 63}]},
+        {"data": [{"index": 0, "embedding": ["x"] * 64}]},
+        {"data": [{"index": 0, "embedding": None}]},
+        {"data": [{"index": 0, "embedding": 1.0}]},
+        {"data": None},
+    ],
+)
+def test_unfit_answers_are_refused(make: Any, server: Server, reply: Any) -> None:
+    server.replies = [(200, {}, reply)]
+    with pytest.raises(EmbeddingUnavailable):
+        encode(make(), "one")
+
+
+def test_closing_wakes_a_thread_that_waits_to_try_again(server: Server) -> None:
+    about_to_wait = threading.Event()
+
+    def random() -> float:
+        about_to_wait.set()
+        return 1.0
+
+    provider = OpenAICompatibleProvider(
+        base_url=server.url,
+        model="m",
+        dimensions=64,
+        backoff=Backoff(base_seconds=1000, cap_seconds=1000),
+        random=random,
+    )
+    server.replies = [(500, {}, {})] * 9
+    failed = threading.Event()
+
+    def run() -> None:
+        try:
+            encode(provider, "one")
+        except ProviderDown:
+            failed.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert about_to_wait.wait(10)
+    provider.close()
+    thread.join(10)
+    assert failed.is_set()
+
+
+def test_long_texts_are_cut_by_characters(make: Any) -> None:
+    windows = make().windows("x" * 50_000)
+    assert [window.length for window in windows] == [24_000] * 3
+    assert len(make().windows("x" * 24_000)) == 1
+    assert len(make().windows("")) == 1
+
+
+@pytest.mark.parametrize("url", ["", "api.openai.com/v1", "ftp://host/v1", "http://"])
+def test_a_base_url_that_is_none_stops_the_start(url: str) -> None:
+    settings = Settings(_env_file=None, embedding_provider="openai", openai_base_url=url)
+    with pytest.raises(StartupError, match="MEMORY_OPENAI_BASE_URL"):
+        create_provider(settings)
+
+
+def test_a_key_that_cannot_be_sent_stops_the_start_without_showing_it() -> None:
+    with pytest.raises(StartupError) as caught:
+        OpenAICompatibleProvider(base_url="http://h/v1", model="m", dimensions=3, api_key=SecretStr("ключ\n"))
+    assert "ключ" not in str(caught.value)
+
+
+def test_the_real_model_behind_the_api_gives_its_own_vectors(server: Server, make: Any) -> None:
+    from memory_grpc.embedding.sentence_transformer import SentenceTransformerProvider
+
+    server.embedder = SentenceTransformerProvider("all-MiniLM-L6-v2")
+    texts = ["I love Python programming", "What programming languages do I like?", "The weather is grey"]
+    vectors = encode(make(dimensions=384), *texts)
+    np.testing.assert_allclose(vectors, encode(server.embedder, *texts), atol=1e-5)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
