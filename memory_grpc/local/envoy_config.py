@@ -1,0 +1,164 @@
+"""envoy.yaml with this deployment's settings in it.
+
+The file in the repository is the configuration; this module only replaces the values that follow from settings, each by
+a function of its own. When a place it sets is gone from envoy.yaml, it fails instead of serving with a limit that does
+not hold.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from memory_grpc.errors import StartupError
+from memory_grpc.resources import DESCRIPTORS, ENVOY_YAML
+from memory_grpc.settings import Settings
+
+Node = dict[str, Any]
+
+# Envoy waits this much longer than the server, whose own error says more.
+_ROUTE_MARGIN_SECONDS = 1.0
+
+
+def render(settings: Settings, descriptors: Path | None = None, *, admin_socket: Path | None = None) -> str:
+    """The configuration as YAML text.
+
+    ``descriptors`` is where Envoy will find the descriptor set; without it the set is written into the text, which then
+    needs no other file. ``admin_socket`` is a unix socket for the admin interface; without it there is none.
+    Raises StartupError when envoy.yaml or the descriptor set is missing or lacks a place.
+    """
+    config = _load()
+    manager = _manager(config)
+    _set_listener(config, settings)
+    _set_origins(manager, settings)
+    _set_body_limit(manager, settings)
+    _set_timeouts(manager, settings)
+    _set_descriptors(manager, descriptors)
+    _set_upstreams(config, settings)
+    _set_admin(config, admin_socket)
+    return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what anchors share in full: easier to read, and no other parser's view of aliases matters."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _set_listener(config: Node, settings: Settings) -> None:
+    listener = _named(_at(config, "static_resources", "listeners"), "memory_layer")
+    _replace(_at(listener, "address", "socket_address"), address=settings.http_host, port_value=settings.http_port)
+
+
+def _set_origins(manager: Node, settings: Settings) -> None:
+    policy = _at(_virtual_host(manager), "typed_per_filter_config", "envoy.filters.http.cors")
+    # Envoy takes an exact `*` for any origin.
+    _replace(policy, allow_origin_string_match=[{"exact": origin} for origin in settings.allowed_origins])
+
+
+def _set_body_limit(manager: Node, settings: Settings) -> None:
+    _replace(_filter(manager, "envoy.filters.http.buffer"), max_request_bytes=settings.max_request_bytes)
+
+
+def _set_timeouts(manager: Node, settings: Settings) -> None:
+    routes = _at(_virtual_host(manager), "routes")
+    patience = f"{settings.request_timeout_seconds + _ROUTE_MARGIN_SECONDS:.3f}s"
+    for name in ("rpc", "rest"):
+        _replace(_at(_named(routes, name), "route"), timeout=patience)
+    for addition in _at(_named(routes, "rpc"), "request_headers_to_add"):
+        header = _at(addition, "header")
+        if header.get("key") == "grpc-timeout":
+            _replace(header, value=f"{max(1, round(settings.request_timeout_seconds * 1000))}m")
+            return
+    raise _gone("a grpc-timeout in the route rpc")
+
+
+def _set_descriptors(manager: Node, descriptors: Path | None) -> None:
+    transcoder = _filter(manager, "envoy.filters.http.grpc_json_transcoder")
+    if descriptors is not None:
+        _replace(transcoder, proto_descriptor=str(descriptors))
+        return
+    try:
+        content = DESCRIPTORS.read_bytes()
+    except OSError as error:
+        raise StartupError(f"The descriptor set {DESCRIPTORS} cannot be read: {error.strerror}.") from None
+    _at(transcoder, "proto_descriptor")
+    del transcoder["proto_descriptor"]
+    transcoder["proto_descriptor_bin"] = base64.b64encode(content).decode()
+
+
+def _set_upstreams(config: Node, settings: Settings) -> None:
+    clusters = _at(config, "static_resources", "clusters")
+    for name, port in (("memory_grpc", settings.grpc_port), ("http_side", settings.metrics_port)):
+        for locality in _at(_named(clusters, name), "load_assignment", "endpoints"):
+            for endpoint in _at(locality, "lb_endpoints"):
+                address = _at(endpoint, "endpoint", "address", "socket_address")
+                _replace(address, address=settings.upstream_host, port_value=port)
+
+
+def _set_admin(config: Node, admin_socket: Path | None) -> None:
+    if "admin" in config:
+        raise StartupError("envoy.yaml must not have an admin section: it would be open to others.")
+    if admin_socket is not None:
+        config["admin"] = {"address": {"pipe": {"path": str(admin_socket), "mode": 0o600}}}
+
+
+def _load() -> Node:
+    try:
+        config = yaml.safe_load(ENVOY_YAML.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StartupError(f"{ENVOY_YAML} cannot be read: {error.strerror}.") from None
+    except yaml.YAMLError as error:
+        raise StartupError(f"{ENVOY_YAML} is no YAML: {error}".replace("\n", " ")) from None
+    if not isinstance(config, dict):
+        raise StartupError(f"{ENVOY_YAML} is empty.")
+    return config
+
+
+def _manager(config: Node) -> Node:
+    listener = _named(_at(config, "static_resources", "listeners"), "memory_layer")
+    for chain in _at(listener, "filter_chains"):
+        manager: Node = _at(
+            _named(_at(chain, "filters"), "envoy.filters.network.http_connection_manager"), "typed_config"
+        )
+        return manager
+    raise _gone("a filter chain")
+
+
+def _virtual_host(manager: Node) -> Node:
+    return _named(_at(manager, "route_config", "virtual_hosts"), "memory_layer")
+
+
+def _filter(manager: Node, name: str) -> Node:
+    config: Node = _at(_named(_at(manager, "http_filters"), name), "typed_config")
+    return config
+
+
+def _named(items: Any, name: str) -> Node:
+    for item in items if isinstance(items, list) else []:
+        if isinstance(item, dict) and item.get("name") == name:
+            return item
+    raise _gone(f"an entry named {name}")
+
+
+def _at(node: Any, *path: str) -> Any:
+    for key in path:
+        if not isinstance(node, dict) or key not in node:
+            raise _gone(" / ".join(path))
+        node = node[key]
+    return node
+
+
+def _replace(node: Node, **values: object) -> None:
+    """Sets keys that must already be there."""
+    for key, value in values.items():
+        _at(node, key)
+        node[key] = value
+
+
+def _gone(what: str) -> StartupError:
+    return StartupError(f"envoy.yaml has no {what}, which the settings are written to: restore it.")

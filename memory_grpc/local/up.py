@@ -1,0 +1,171 @@
+"""``memory-grpc up``: Postgres, the server and Envoy, started in this order and stopped in the other."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import httpx
+from rich.console import Console
+
+from memory_grpc.errors import StartupError
+from memory_grpc.local.envoy import EnvoyProcess
+from memory_grpc.local.ports import ensure_free
+from memory_grpc.local.postgres import EmbeddedPostgres
+from memory_grpc.settings import Settings
+
+_T = TypeVar("_T")
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+async def up(settings: Settings) -> int:
+    """Runs everything until SIGINT or SIGTERM (0), or until a part dies on its own (1, after a sentence on which).
+
+    Each further signal cuts the step short that the stop is at. Raises StartupError when something cannot start; what
+    was started is then stopped again.
+    """
+    run = _Run(settings, Console(stderr=False, soft_wrap=True, highlight=False, markup=False))
+    main = asyncio.ensure_future(run.everything())
+    with _signals_to(lambda: run.interrupted(main)):
+        try:
+            return await main
+        except asyncio.CancelledError:
+            if not run.stopping:
+                raise  # cancelled from outside, not by a signal
+            return run.code
+
+
+@dataclass
+class _Run:
+    settings: Settings
+    console: Console
+    stopping: bool = False
+    code: int = 0
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _started: bool = False
+
+    def interrupted(self, main: asyncio.Future[int]) -> None:
+        """A signal: the first stops everything in order, or gives the start up; others do not wait for calls."""
+        hurried, self.stopping = self.stopping, True
+        self._stop.set()
+        if hurried or not self._started:
+            main.cancel()
+
+    async def everything(self) -> int:
+        settings = self.settings
+        self._check_ports()
+        from memory_grpc.app import running  # takes seconds: a taken port is told before
+
+        async with AsyncExitStack() as parts:
+            conninfo = settings.conninfo
+            postgres = None
+            if conninfo is None:
+                postgres = EmbeddedPostgres(settings.data_dir)
+                parts.push_async_callback(asyncio.to_thread, postgres.stop)
+                conninfo = await _to_the_end(postgres.start)
+            await parts.enter_async_context(running(settings, conninfo))
+            envoy = EnvoyProcess(settings, settings.data_dir / "envoy")
+            parts.push_async_callback(self._stop_envoy, envoy)
+            await _to_the_end(envoy.start)
+            await _to_the_end(envoy.wait_ready)
+            await self._answers()
+            self._started = True
+            self._say_hello()
+            self.code = await self._watch(postgres, envoy)
+            self.stopping = True
+        return self.code
+
+    def _check_ports(self) -> None:
+        settings = self.settings
+        for host, port, name in (
+            (settings.http_host, settings.http_port, "MEMORY_HTTP_PORT"),
+            (settings.host, settings.grpc_port, "MEMORY_GRPC_PORT"),
+            (settings.host, settings.metrics_port, "MEMORY_METRICS_PORT"),
+        ):
+            ensure_free(host, port, name, within_seconds=1.0)  # a killed run's parts are just ending
+
+    async def _answers(self) -> None:
+        """Returns once a REST call passes through Envoy and the server and back."""
+        url = f"{_base(self.settings)}/v1/admin/health"
+        async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
+            for _ in range(200):
+                try:
+                    if (await client.get(url)).status_code == 200:
+                        return
+                except httpx.HTTPError:
+                    pass
+                await asyncio.sleep(0.05)
+        raise StartupError(f"The service does not answer at {url}.")
+
+    async def _watch(self, postgres: EmbeddedPostgres | None, envoy: EnvoyProcess) -> int:
+        while True:
+            try:
+                await asyncio.wait_for(self._stop.wait(), timeout=0.25)
+            except TimeoutError:
+                pass
+            if self._stop.is_set():
+                self.console.print("Stopping.")
+                return 0
+            for name, part in (("The embedded Postgres", postgres), ("Envoy", envoy)):
+                if part is not None and (code := part.poll()) is not None:
+                    self.console.print(f"{name} ended on its own (exit code {code}), see {part.log}.")
+                    return 1
+
+    async def _stop_envoy(self, envoy: EnvoyProcess) -> None:
+        try:
+            await asyncio.to_thread(envoy.stop, self.settings.drain_seconds)
+        except asyncio.CancelledError:
+            await asyncio.to_thread(envoy.stop, 0.0)
+            raise
+
+    def _say_hello(self) -> None:
+        settings, base, say = self.settings, _base(self.settings), self.console.print
+        say("AI Memory Layer is ready.", style="bold green")
+        say(f"  REST     {base}")
+        say(f"  gRPC     {_host(settings.http_host)}:{settings.http_port}, {_host(settings.host)}:{settings.grpc_port}")
+        say(f"  docs     {base}/docs")
+        say(f"  metrics  {base}/metrics")
+        say("Try it:")
+        key = " -H 'x-api-key: YOUR-KEY'" if settings.api_keys else ""
+        body = '{"tenant_id":"acme","conversation_id":"conv-1","role":"user","content":"I love Python programming"}'
+        say(f"  curl -X POST {base}/v1/messages -H 'content-type: application/json'{key} -d '{body}'")
+        if settings.api_keys:
+            say("  YOUR-KEY is one of MEMORY_API_KEYS.")
+        say("Ctrl-C stops it.")
+
+
+async def _to_the_end(function: Callable[[], _T]) -> _T:
+    """Runs a start in a thread. Cancelled, it still waits for the end: only what has started can be stopped."""
+    thread = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.wait([thread])
+        raise
+
+
+@contextmanager
+def _signals_to(handler: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def _base(settings: Settings) -> str:
+    return f"http://{_host(settings.http_host)}:{settings.http_port}"
+
+
+def _host(host: str) -> str:
+    """Where a client on this machine reaches a server bound to ``host``."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+    return f"[{host}]" if ":" in host else host

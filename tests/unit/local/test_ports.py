@@ -1,0 +1,49 @@
+"""A taken port is told in one sentence that names the port and the variable."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from memory_grpc.errors import StartupError
+from memory_grpc.local.ports import ensure_free
+
+
+@pytest.fixture
+def listener():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening
+
+
+def test_free_port_passes(listener):
+    port = listener.getsockname()[1]
+    listener.close()
+    ensure_free("127.0.0.1", port, "MEMORY_HTTP_PORT")
+
+
+def test_taken_port_names_port_and_variable(listener):
+    port = listener.getsockname()[1]
+    with pytest.raises(StartupError, match=rf"^Port {port} on 127\.0\.0\.1 is already taken: .* MEMORY_GRPC_PORT "):
+        ensure_free("127.0.0.1", port, "MEMORY_GRPC_PORT")
+
+
+def test_a_port_that_is_just_being_freed_passes(listener):
+    port = listener.getsockname()[1]
+    timer = threading.Timer(0.2, listener.close)
+    timer.start()
+    ensure_free("127.0.0.1", port, "MEMORY_HTTP_PORT", within_seconds=5)
+    timer.join()
+
+
+def test_port_zero_is_refused():
+    with pytest.raises(StartupError, match="MEMORY_HTTP_PORT must name a port"):
+        ensure_free("127.0.0.1", 0, "MEMORY_HTTP_PORT")
+
+
+def test_foreign_address_is_told():
+    with pytest.raises(StartupError, match=r"198\.51\.100\.1 is no address of this machine .*MEMORY_HTTP_PORT"):
+        ensure_free("198.51.100.1", 8000, "MEMORY_HTTP_PORT")

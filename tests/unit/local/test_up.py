@@ -1,0 +1,156 @@
+"""`up` as a process of its own: real Postgres, real server, real Envoy; and no process left, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.unit.local.processes import eventually, gone
+
+PROGRAM = """
+import asyncio, sys
+from memory_grpc.errors import StartupError
+from memory_grpc.local.up import up
+from memory_grpc.settings import Settings
+try:
+    sys.exit(asyncio.run(up(Settings(_env_file=None))))
+except StartupError as error:
+    print(error)
+    sys.exit(1)
+"""
+
+
+class Run:
+    """One `up` and what it said."""
+
+    def __init__(self, home: Path, ports: dict[str, str]) -> None:
+        self.home = home
+        self.url = f"http://127.0.0.1:{ports['MEMORY_HTTP_PORT']}"
+        self.output = home / f"up-{time.monotonic_ns()}.log"
+        settings = {"MEMORY_DATA_DIR": str(home / "data"), "MEMORY_EMBEDDING_PROVIDER": "hashing", **ports}
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("MEMORY_")}
+        with self.output.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM], env={**outside, **settings}, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def ready(self) -> Run:
+        assert eventually(lambda: "Ctrl-C stops it." in self.said or self.process.poll() is not None, 60), self.said
+        assert self.process.poll() is None, self.said
+        return self
+
+    def children(self) -> list[int]:
+        """Processes that work for this run, whoever their parent is by now."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and os.fsencode(self.home) in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return [pid for pid in found if pid != self.process.pid and not gone(pid)]
+
+    def child(self, name: str) -> int:
+        (pid,) = [pid for pid in self.children() if Path(f"/proc/{pid}/comm").read_text().strip() == name]
+        return pid
+
+
+@pytest.fixture(scope="module")
+def ports() -> dict[str, str]:
+    with socket.socket() as a, socket.socket() as b, socket.socket() as c:
+        for probe in (a, b, c):
+            probe.bind(("127.0.0.1", 0))
+        names = ("MEMORY_HTTP_PORT", "MEMORY_GRPC_PORT", "MEMORY_METRICS_PORT")
+        return {name: str(probe.getsockname()[1]) for name, probe in zip(names, (a, b, c), strict=True)}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up")
+
+
+@pytest.fixture
+def start(home: Path, ports: dict[str, str]) -> Iterator[Callable[[], Run]]:
+    runs: list[Run] = []
+
+    def starting(**changed: str) -> Run:
+        runs.append(Run(home, {**ports, **changed}))
+        return runs[-1]
+
+    yield starting
+    for run in runs:
+        run.process.kill()
+        run.process.wait()
+        assert eventually(lambda run=run: not run.children())
+
+
+def ingest(run: Run, content: str) -> str:
+    body = {"tenant_id": "acme", "conversation_id": "c", "role": "user", "content": content}
+    response = httpx.post(f"{run.url}/v1/messages", json=body, trust_env=False, timeout=15)
+    assert response.status_code == 202
+    return response.json()["id"]
+
+
+def test_it_says_where_it_is_and_ctrl_c_stops_all_of_it(start: Callable[[], Run]):
+    run = start().ready()
+    for line in (f"REST     {run.url}", f"docs     {run.url}/docs", f"curl -X POST {run.url}/v1/messages"):
+        assert line in run.said
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(20) == 0
+    assert run.children() == []
+
+
+def test_a_killed_run_leaves_nothing_and_loses_nothing(start: Callable[[], Run]):
+    run = start().ready()
+    kept = ingest(run, "kept")
+    run.process.kill()
+    run.process.wait()
+    run = start().ready()  # at once
+    assert httpx.get(f"{run.url}/v1/messages/{kept}", trust_env=False).json()["content"] == "kept"
+    os.kill(run.child("envoy"), signal.SIGKILL)
+    assert run.process.wait(20) == 1
+    assert "Envoy ended on its own (exit code -9)" in run.said
+    assert "Traceback" not in run.said
+    assert run.children() == []
+
+
+def test_death_of_postgres_ends_it_with_a_sentence(start: Callable[[], Run]):
+    run = start().ready()
+    os.kill(min(pid for pid in run.children() if pid != run.child("envoy")), signal.SIGKILL)
+    assert run.process.wait(20) == 1
+    assert "The embedded Postgres ended on its own (exit code -9)" in run.said
+    assert run.children() == []
+
+
+def test_a_taken_port_is_one_sentence(start: Callable[..., Run]):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        run = start(MEMORY_GRPC_PORT=port)
+        assert run.process.wait(30) == 1
+    assert run.said.startswith(f"Port {port} on 127.0.0.1 is already taken")
+    assert run.said.count("\n") == 1
+    assert run.children() == []
+
+
+def test_a_signal_while_it_starts(start: Callable[[], Run]):
+    run = start()
+    assert eventually(lambda: bool(run.children()), 30)
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(30) == 0
+    assert "Traceback" not in run.said
+    assert run.children() == []
