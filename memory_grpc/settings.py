@@ -7,6 +7,7 @@ misspelt limit is a limit that does not hold.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -133,8 +134,7 @@ class Settings(BaseSettings):
         """The DSN psycopg understands, or None for the embedded Postgres."""
         if self.database_url is None or not self.database_url.get_secret_value().strip():
             return None
-        scheme, separator, rest = self.database_url.get_secret_value().strip().partition("://")
-        return f"{scheme.partition('+')[0]}{separator}{rest}"
+        return re.sub(r"^(\w+)\+\w+://", r"\1://", self.database_url.get_secret_value().strip())
 
 
 def unknown_variables() -> list[str]:

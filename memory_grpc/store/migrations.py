@@ -66,8 +66,8 @@ def migrate(conninfo: str, migrations: list[Migration] | None = None) -> list[st
         raise StartupError(
             "The database cannot be reached: check MEMORY_DATABASE_URL and that Postgres is running."
         ) from error
-    except psycopg.ProgrammingError as error:
-        if isinstance(error, psycopg.errors.SyntaxError) or error.sqlstate is not None:
+    except (psycopg.Error, UnicodeError) as error:  # UnicodeError: a host name that can be none
+        if isinstance(error, psycopg.Error) and error.sqlstate is not None:
             raise StartupError(f"The database refused a migration ({type(error).__name__}).") from error
         raise StartupError("MEMORY_DATABASE_URL is not a Postgres connection string.") from error
 

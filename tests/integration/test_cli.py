@@ -143,6 +143,24 @@ async def test_an_import_that_is_killed_goes_on_and_stores_each_line_once(
 
 
 @pytest.mark.asyncio
+async def test_ctrl_c_ends_an_import_with_a_sentence(server: RunningServer, cli: Cli) -> None:
+    called = asyncio.Event()
+
+    async def never_answers(messages: Any) -> Any:
+        called.set()
+        await asyncio.Event().wait()
+
+    object.__setattr__(server.application.operations, "ingest", never_answers)
+    process = await cli.start("import", write(cli, line("one")), "--address", server.grpc_address)
+    await called.wait()
+    process.send_signal(signal.SIGINT)
+    _, said = await process.communicate()
+    assert process.returncode == 130
+    assert said.decode().startswith("Interrupted.")
+    assert b"Traceback" not in said
+
+
+@pytest.mark.asyncio
 async def test_a_bad_line_stops_the_import_after_what_stands_before_it(
     server: RunningServer, cli: Cli, rows: Rows
 ) -> None:

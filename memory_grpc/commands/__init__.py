@@ -1,0 +1,1 @@
+"""The bodies of the commands of ``memory-grpc``; ``memory_grpc/cli.py`` holds their options."""

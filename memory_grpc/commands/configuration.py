@@ -1,0 +1,86 @@
+"""Settings as commands read them, and where a client command finds the service."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from memory_grpc.commands.failure import CommandError, complain
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from memory_grpc.settings import Settings
+
+# Read by the command line alone, so no setting of the service.
+CLIENT_API_KEY = "MEMORY_CLIENT_API_KEY"
+
+_EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - recognised, not bound
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The service a client command talks to. ``timeout_seconds`` is the deadline of each call."""
+
+    address: str
+    timeout_seconds: float
+    api_key: str | None = field(default=None, repr=False)
+
+
+def load_settings(*, warn: bool = True) -> Settings:
+    """Reads the settings; raises CommandError with one sentence that names the variables that are wrong."""
+    from pydantic import ValidationError
+
+    from memory_grpc.settings import Settings, unknown_variables
+
+    try:
+        settings = Settings()  # type: ignore[call-arg]  # every field has a default
+    except ValidationError as error:
+        raise CommandError(sentence(error)) from None
+    unknown = [name for name in unknown_variables() if name != CLIENT_API_KEY]
+    if warn and unknown:
+        complain(f"Warning: no setting reads {', '.join(unknown)}: look for a misspelling.")
+    return settings
+
+
+def sentence(error: ValidationError) -> str:
+    """What is wrong with the settings, without the values of those that may be secret."""
+    from memory_grpc.settings import Settings
+
+    faults = []
+    for fault in error.errors():
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        secret = "Secret" in str(getattr(Settings.model_fields.get(name), "annotation", "Secret"))
+        value = "" if secret else f" (it is {str(fault['input'])[:40]!r})"
+        faults.append(f"MEMORY_{name.upper()}: {_lower_first(fault['msg'])}{value}")
+    return f"The configuration is wrong: {'; '.join(faults)}."
+
+
+def local_host(settings: Settings) -> str:
+    """The host under which this machine reaches the server of these settings."""
+    return "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
+
+
+def target(address: str | None, api_key: str | None, timeout_seconds: float, **kwargs: Any) -> Target:
+    """The service to talk to: what the options say, and the settings for the rest."""
+    settings = load_settings(**kwargs)
+    if not address:
+        host = local_host(settings)
+        address = f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
+    key = api_key or os.environ.get(CLIENT_API_KEY) or None
+    if key is None and settings.api_keys:
+        key = settings.api_keys[0].get_secret_value()
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise CommandError("The API key holds characters that no header can carry.")
+    return Target(address, timeout_seconds, key)
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def rest_url(settings: Settings) -> str:
+    """Where this machine reaches Envoy of these settings."""
+    host = "127.0.0.1" if settings.http_host in _EVERYWHERE else settings.http_host
+    return f"http://{host}:{settings.http_port}"

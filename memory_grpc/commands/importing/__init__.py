@@ -1,0 +1,11 @@
+"""``memory-grpc import``: a file of messages into the service, each once, however often the import is cut off.
+
+::
+
+    file → source (jsonl, locomo) → records → batches of one tenant → sender → BatchIngestMessages
+                                                                        └→ ledger → progress file
+
+Two things make a line count once. Its ``request_id`` depends on the file's content up to it and on nothing else, so
+that the server knows a line it has stored in the last hours (MEMORY_IDEMPOTENCY_HOURS). And the progress file holds how
+far the server has acknowledged everything, with a digest of the file up to there, so that a later run skips it.
+"""

@@ -1,0 +1,59 @@
+"""Printing: JSON and tables on standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.json_format import MessageToDict
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+    from google.protobuf.timestamp_pb2 import Timestamp
+    from rich.console import Console
+    from rich.table import Table
+
+
+def console() -> Console:
+    """Standard output; as wide as it needs where it is no terminal, so that pipes get whole lines."""
+    from rich.console import Console
+
+    found = Console(highlight=False)
+    return found if found.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=200)
+
+
+def as_dict(message: Message) -> dict[str, Any]:
+    """A message as REST shows it: snake_case, zeros and empty lists printed."""
+    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+
+
+def write_json(value: Any) -> None:
+    """Prints JSON for programs."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    print(flush=True)
+
+
+def pairs(title: str, rows: list[tuple[str, str]]) -> Table:
+    """A small table of names and values."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, value in rows:
+        table.add_row(Text(name), Text(value))
+    return table
+
+
+def moment(value: Timestamp) -> str:
+    """A time as people read it, in UTC; nothing when it is not set."""
+    return value.ToDatetime().strftime("%Y-%m-%d %H:%M:%SZ") if value.seconds else ""
+
+
+def shortened(text: str, length: int) -> str:
+    """One line of a text, of at most ``length`` characters and nothing that moves a terminal's cursor."""
+    line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    return line if len(line) <= length else line[: length - 1] + "…"

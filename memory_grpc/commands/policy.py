@@ -1,0 +1,64 @@
+"""``memory-grpc policy``: a tenant's limits and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from memory_grpc.commands import output
+from memory_grpc.commands.client import client
+from memory_grpc.commands.configuration import Target
+from memory_grpc.commands.failure import OK
+from memory_layer.v1 import admin_service_pb2 as pb
+
+_SECTIONS = ("retention", "importance_weights", "score_weights")
+
+
+def show(tenant_id: str, target: Target, *, as_json: bool) -> int:
+    """Prints the policy that holds for a tenant."""
+    with client(target) as service:
+        policy = service.admin("GetTenantPolicy", pb.GetTenantPolicyRequest(tenant_id=tenant_id))
+    _print(policy, as_json=as_json)
+    return OK
+
+
+def change(tenant_id: str, values: Mapping[str, float], target: Target, *, reset: bool, as_json: bool) -> int:
+    """Sets values (``retention.max_age_days``) and keeps the tenant's others, or forgets those first (``reset``).
+
+    The contract replaces the whole policy: two of these at once keep the later one's view.
+    """
+    with client(target) as service:
+        request = pb.SetTenantPolicyRequest(tenant_id=tenant_id)
+        if not reset:
+            policy = service.admin("GetTenantPolicy", pb.GetTenantPolicyRequest(tenant_id=tenant_id))
+            for name in policy.overrides:
+                section, _, field = name.partition(".")
+                _set(request, name, getattr(getattr(policy, _section(section)), field))
+        for name, value in values.items():
+            _set(request, name, value)
+        _print(service.admin("SetTenantPolicy", request), as_json=as_json)
+    return OK
+
+
+def _set(request: Any, name: str, value: float) -> None:
+    section, _, field = name.partition(".")
+    setattr(getattr(request, _section(section)), field, value)
+
+
+def _section(name: str) -> str:
+    """The field of the contract: overrides may name the section in short."""
+    return next((section for section in _SECTIONS if section.partition("_")[0] == name.partition("_")[0]), name)
+
+
+def _print(policy: Any, *, as_json: bool) -> None:
+    if as_json:
+        output.write_json(output.as_dict(policy))
+        return
+    rows = []
+    for section in _SECTIONS:
+        for field, value in getattr(policy, section).ListFields():
+            name = f"{section}.{field.name}"
+            rows.append((name, f"{value:g}" + (" (the tenant's own)" if name in policy.overrides else "")))
+    if policy.HasField("updated_at"):
+        rows.append(("updated_at", output.moment(policy.updated_at)))
+    output.console().print(output.pairs(policy.tenant_id, rows))

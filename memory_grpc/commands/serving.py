@@ -1,0 +1,101 @@
+"""``memory-grpc up | serve | migrate | envoy-config``: the commands that run the service itself."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from memory_grpc.commands.configuration import load_settings
+from memory_grpc.commands.failure import OK, CommandError
+from memory_grpc.settings import Settings
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def up() -> int:
+    """Postgres (embedded, unless MEMORY_DATABASE_URL is set), the server and Envoy, until a signal."""
+    settings = _configured()
+    from memory_grpc.local.up import up as run_everything
+
+    return asyncio.run(run_everything(settings))
+
+
+def serve() -> int:
+    """The server alone, until a signal."""
+    settings = _configured()
+    return asyncio.run(_serve(settings, _conninfo(settings)))
+
+
+def migrate() -> int:
+    """Brings the database up to date and says what was applied."""
+    settings = _configured()
+    from memory_grpc.store.migrations import migrate as apply
+
+    applied = apply(_conninfo(settings))
+    for name in applied:
+        print(f"applied {name}")
+    if not applied:
+        print("The database is up to date.")
+    return OK
+
+
+def envoy_config(output: Path | None) -> int:
+    """Writes Envoy's configuration for these settings."""
+    settings = load_settings()
+    from memory_grpc.local.envoy_config import render
+
+    text = render(settings)
+    if output is None:
+        print(text, end="")
+    else:
+        output.write_text(text, encoding="utf-8")
+    return OK
+
+
+def _configured() -> Settings:
+    from memory_grpc.observability.logging import configure
+
+    settings = load_settings()
+    configure(settings.log_level, settings.log_format)
+    return settings
+
+
+def _conninfo(settings: Settings) -> str:
+    if settings.conninfo is None:
+        raise CommandError(
+            "MEMORY_DATABASE_URL is not set: give it a Postgres with pgvector (postgresql://user:password@host/db), or "
+            "run `memory-grpc up`, which brings its own."
+        )
+    return settings.conninfo
+
+
+async def _serve(settings: Settings, conninfo: str) -> int:
+    """Serves until SIGINT or SIGTERM, then drains; a second signal ends the process at once."""
+    from memory_grpc.app import running
+
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    serving = False
+
+    async def server() -> None:
+        nonlocal serving
+        async with running(settings, conninfo):
+            serving = True
+            await stop.wait()
+
+    task = asyncio.create_task(server())
+
+    def stopped() -> None:
+        stop.set()
+        if not serving:
+            task.cancel()  # a start can take long: nobody waits for it now
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stopped)
+    with suppress(asyncio.CancelledError):
+        await task
+    return OK

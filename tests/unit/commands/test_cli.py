@@ -1,0 +1,110 @@
+"""Options, help, and configuration that is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from memory_grpc.cli import _moment, app
+from memory_grpc.commands import output
+from memory_grpc.commands.configuration import load_settings, target
+from memory_grpc.commands.failure import CommandError, said_plainly
+
+COMMANDS = ["up", "serve", "migrate", "envoy-config", "health", "import", "search", "retention", "policy show"]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "policy set"])
+def test_every_command_explains_itself(command: str) -> None:
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*command.split(), "--help"])
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    assert "Exit codes" in result.output
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys, memory_grpc.cli; print(sorted({'grpc', 'torch', 'psycopg', 'pydantic'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_wrong_usage_is_2() -> None:
+    for arguments in (["search"], ["import", "nowhere.jsonl"], ["policy", "set", "t"], ["health", "--grpc", "--rest"]):
+        assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_wrong_settings_are_named_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_GRPC_PORT", "many")
+    monkeypatch.setenv("MEMORY_LOG_LEVEL", "LOUD")
+    monkeypatch.setenv("MEMORY_DATABASE_URL", "postgresql://u:hunter2@h/d")
+    with pytest.raises(CommandError) as caught:
+        load_settings()
+    assert "MEMORY_GRPC_PORT" in str(caught.value)
+    assert "MEMORY_LOG_LEVEL" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_variables_are_warned_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("MEMORY_RATE_LIMIT", "1")
+    monkeypatch.setenv("MEMORY_CLIENT_API_KEY", "k")
+    load_settings()
+    said = capsys.readouterr().err
+    assert "MEMORY_RATE_LIMIT" in said
+    assert "MEMORY_CLIENT_API_KEY" not in said
+
+
+def test_where_the_service_is_and_with_which_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_GRPC_PORT", "7")
+    monkeypatch.setenv("MEMORY_HOST", "0.0.0.0")
+    assert target(None, None, 1).address == "127.0.0.1:7"
+    assert target("there:8", None, 1).address == "there:8"
+    assert target(None, None, 1).api_key is None
+    monkeypatch.setenv("MEMORY_API_KEYS", "first, second")
+    assert target(None, None, 1).api_key == "first"
+    monkeypatch.setenv("MEMORY_CLIENT_API_KEY", "mine")
+    assert target(None, None, 1).api_key == "mine"
+    assert target(None, "given", 1).api_key == "given"
+    assert "given" not in repr(target(None, "given", 1))
+    with pytest.raises(CommandError):
+        target(None, "a\nb", 1)
+
+
+def test_moments() -> None:
+    assert _moment(None) is None
+    assert _moment("2023-10-23T09:55:14Z") == datetime(2023, 10, 23, 9, 55, 14, tzinfo=UTC)
+    assert _moment("2023-10-23") == datetime(2023, 10, 23, tzinfo=UTC)
+    with pytest.raises(typer.BadParameter):
+        _moment("soon")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("postgresql://u:hunter2@h"), "a fault of its own: RuntimeError at test_cli.py"),
+        (CommandError("Plainly.", 3), "Plainly."),
+        (PermissionError(13, "Permission denied", "/x"), "/x: Permission denied."),
+    ],
+)
+def test_failures_are_sentences(error: Exception, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, said_plainly():
+        raise error
+    assert ended.value.code == (3 if isinstance(error, CommandError) else 1)
+    assert said in capsys.readouterr().err
+
+
+def test_text_is_shortened_to_one_harmless_line() -> None:
+    assert output.shortened("a\n b\x1b[31m c", 80) == "a b [31m c"
+    assert output.shortened("abcdef", 4) == "abc…"
+
+
+def test_module_runs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "memory_grpc", "--version"], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stdout.strip().count(".") == 2

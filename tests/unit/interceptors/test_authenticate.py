@@ -1,0 +1,140 @@
+"""x-api-key: who gets in, and that the comparison tells nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from pydantic import SecretStr
+
+from memory_grpc.errors import Unauthenticated
+from memory_grpc.interceptors.authenticate import Authenticate, guard_reflection
+from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE, REFLECTION, fake_call
+
+KEYS = [SecretStr("first-key"), SecretStr("second-key"), SecretStr("third-key")]
+
+
+async def enter(authenticate: Authenticate, method: str = METHOD, key: str | None = None) -> bool:
+    """Passes one call through; returns what was noted on it."""
+    call = fake_call(method, metadata={} if key is None else {"x-api-key": key})
+    async with authenticate.interceptor(call):
+        return call.authenticated
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("key", ["first-key", "second-key", "third-key"])
+async def test_each_of_the_keys_lets_in(key: str) -> None:
+    assert await enter(Authenticate(KEYS), key=key)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "key", [None, "", "wrong", "first-key ", " first-key", "FIRST-KEY", "first", "first-key,second-key", "schlüssel"]
+)
+async def test_nothing_else_does(key: str | None) -> None:
+    with pytest.raises(Unauthenticated):
+        await enter(Authenticate(KEYS), key=key)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("key", [None, "", "anything"])
+async def test_without_keys_everybody_is_let_in(key: str | None) -> None:
+    assert await enter(Authenticate([]), key=key)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("method", [HEALTH, PROBE, REFLECTION])
+async def test_probes_health_and_reflection_need_no_key_and_the_call_knows(method: str) -> None:
+    assert not await enter(Authenticate(KEYS), method)
+    assert not await enter(Authenticate(KEYS), method, "wrong")
+    assert await enter(Authenticate(KEYS), method, "second-key")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "method",
+    [
+        "/memory_layer.v1.AdminService/RunRetention",
+        "/memory_layer.v1.AdminService/GetHealth/",
+        "/memory_layer.v1.AdminService/gethealth",
+        "/memory_layer.v1.MemoryService/GetHealth",
+        "/grpc.health.v1.HealthX/Check",
+    ],
+)
+async def test_what_only_looks_like_health_needs_a_key(method: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await enter(Authenticate(KEYS), method)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("key", ["first-key", "third-key", "wrong", ""])
+async def test_every_digest_is_compared_in_constant_time_whatever_the_key(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+    real = hmac.compare_digest
+
+    def watched(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+    authenticate = Authenticate(KEYS)
+    try:
+        await enter(authenticate, key=key)
+    except Unauthenticated:
+        pass
+    given = hashlib.sha256(key.encode()).digest()
+    assert compared == [(given, hashlib.sha256(k.get_secret_value().encode()).digest()) for k in KEYS]
+
+
+def test_the_keys_themselves_are_not_kept() -> None:
+    kept = repr(vars(Authenticate(KEYS)))
+    assert not any(key.get_secret_value() in kept for key in KEYS)
+
+
+async def ask(*requests: ServerReflectionRequest, authenticated: bool) -> list[Any]:
+    async def stream() -> AsyncIterator[Any]:
+        for request in requests:
+            yield request
+
+    call = fake_call(REFLECTION, kind="bidi_stream")
+    call.authenticated = authenticated
+    return [request async for request in guard_reflection(call, stream())]
+
+
+HEALTH_QUESTIONS = [
+    ServerReflectionRequest(file_containing_symbol="grpc.health.v1.Health"),
+    ServerReflectionRequest(file_containing_symbol="grpc.health.v1.Health.Check"),
+    ServerReflectionRequest(file_by_filename="grpc_health/v1/health.proto"),
+]
+OTHER_QUESTIONS = [
+    ServerReflectionRequest(),
+    ServerReflectionRequest(list_services=""),
+    ServerReflectionRequest(list_services="grpc.health.v1."),
+    ServerReflectionRequest(file_containing_symbol="memory_layer.v1.MemoryService"),
+    ServerReflectionRequest(file_containing_symbol=""),
+    ServerReflectionRequest(file_by_filename="memory_layer/v1/memory_service.proto"),
+    ServerReflectionRequest(all_extension_numbers_of_type="grpc.health.v1.HealthCheckRequest"),
+]
+
+
+@pytest.mark.asyncio
+async def test_with_a_key_reflection_shows_everything() -> None:
+    assert await ask(*HEALTH_QUESTIONS, *OTHER_QUESTIONS, authenticated=True) == HEALTH_QUESTIONS + OTHER_QUESTIONS
+
+
+@pytest.mark.asyncio
+async def test_without_a_key_it_shows_what_probes_need() -> None:
+    assert await ask(*HEALTH_QUESTIONS, authenticated=False) == HEALTH_QUESTIONS
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("question", OTHER_QUESTIONS, ids=str)
+async def test_and_nothing_else_not_even_after_a_good_question(question: ServerReflectionRequest) -> None:
+    with pytest.raises(Unauthenticated):
+        await ask(HEALTH_QUESTIONS[0], question, authenticated=False)

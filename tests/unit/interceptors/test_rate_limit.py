@@ -1,0 +1,203 @@
+"""Calls per client: who the client is, how many calls it has, and when it may come back."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from memory_grpc.errors import RateLimited, StartupError
+from memory_grpc.interceptors.rate_limit import RateLimit
+from memory_grpc.settings import Settings
+from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE, REFLECTION, fake_call
+
+LOOPBACK = ["127.0.0.0/8", "::1/128"]
+ENVOY = "ipv4:127.0.0.1:40000"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """time.time, moved by hand: a list of one moment."""
+    now = [1_700_000_000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return now
+
+
+def limit(notation: str = "3/minute", trusted: list[str] = LOOPBACK) -> RateLimit:
+    return RateLimit(notation, trusted)
+
+
+async def call(
+    rate_limit: RateLimit, method: str = METHOD, peer: str = "ipv4:203.0.113.7:1", forwarded_for: str | None = None
+) -> None:
+    metadata = {} if forwarded_for is None else {"x-forwarded-for": forwarded_for}
+    async with rate_limit.interceptor(fake_call(method, peer=peer, metadata=metadata)):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("ipv4:203.0.113.7:4242", "203.0.113.7"),
+        ("ipv6:%5B2001:db8::7%5D:4242", "2001:db8::7"),
+        ("ipv6:[2001:db8::7]:4242", "2001:db8::7"),
+        ("ipv6:%5B::1%5D:4242", "::1"),
+        ("unix:", "127.0.0.1"),
+        ("unix:/tmp/socket", "127.0.0.1"),
+    ],
+)
+def test_the_peer_is_the_client(peer: str, address: str) -> None:
+    assert limit().client_ip(peer, "") == address
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "address"),
+    [
+        # A trusted proxy says who called it; only what it wrote itself, the last entry, is believed.
+        (ENVOY, "198.51.100.9", "198.51.100.9"),
+        ("ipv6:%5B::1%5D:40000", "2001:db8::9", "2001:db8::9"),
+        ("unix:/tmp/envoy", "198.51.100.9", "198.51.100.9"),
+        (ENVOY, "1.1.1.1, 198.51.100.9", "198.51.100.9"),
+        (ENVOY, "127.0.0.1, 198.51.100.9", "198.51.100.9"),
+        (ENVOY, "1.1.1.1,2.2.2.2 ,  198.51.100.9 ", "198.51.100.9"),
+        (ENVOY, "nonsense, ', 198.51.100.9", "198.51.100.9"),
+        # Proxies before it that are trusted as well are passed over, to the first that is not.
+        (ENVOY, "1.1.1.1, 198.51.100.9, 127.0.0.2", "198.51.100.9"),
+        (ENVOY, "127.0.0.3, 127.0.0.2", "127.0.0.3"),
+        (ENVOY, "1.1.1.1, nonsense, 127.0.0.2", "nonsense"),
+        # Nothing was said.
+        (ENVOY, "", "127.0.0.1"),
+        (ENVOY, " , ,", "127.0.0.1"),
+        # A stranger can say what it wants.
+        ("ipv4:203.0.113.7:4242", "198.51.100.9", "203.0.113.7"),
+        ("ipv4:203.0.113.7:4242", "127.0.0.1", "203.0.113.7"),
+        ("ipv6:%5B2001:db8::7%5D:4242", "198.51.100.9, 127.0.0.1", "2001:db8::7"),
+    ],
+)
+def test_x_forwarded_for_is_believed_only_of_trusted_proxies(peer: str, forwarded_for: str, address: str) -> None:
+    assert limit().client_ip(peer, forwarded_for) == address
+
+
+def test_without_trusted_proxies_nothing_is_believed() -> None:
+    assert limit(trusted=[]).client_ip(ENVOY, "198.51.100.9") == "127.0.0.1"
+
+
+def test_a_network_of_proxies_can_be_trusted() -> None:
+    assert limit(trusted=["10.0.0.0/8"]).client_ip("ipv4:10.1.2.3:1", "198.51.100.9, 10.9.9.9") == "198.51.100.9"
+    assert limit(trusted=["10.0.0.0/8"]).client_ip("ipv4:11.1.2.3:1", "198.51.100.9") == "11.1.2.3"
+
+
+@pytest.mark.asyncio
+async def test_the_call_after_the_last_allowed_one_is_refused_with_the_time_to_wait(clock: list[float]) -> None:
+    rate_limit = limit()
+    for _ in range(3):
+        await call(rate_limit)
+        clock[0] += 10
+    with pytest.raises(RateLimited) as caught:
+        await call(rate_limit)
+    assert caught.value.retry_after_seconds == pytest.approx(30)
+
+
+@pytest.mark.asyncio
+async def test_the_window_moves(clock: list[float]) -> None:
+    rate_limit = limit()
+    for _ in range(3):
+        await call(rate_limit)
+        clock[0] += 10
+    clock[0] += 29
+    with pytest.raises(RateLimited):
+        await call(rate_limit)
+    clock[0] += 2
+    await call(rate_limit)
+    with pytest.raises(RateLimited):
+        await call(rate_limit)
+
+
+@pytest.mark.asyncio
+async def test_a_refused_call_costs_nothing(clock: list[float]) -> None:
+    rate_limit = limit("1/minute")
+    await call(rate_limit)
+    for _ in range(10):
+        clock[0] += 5
+        with pytest.raises(RateLimited):
+            await call(rate_limit)
+    clock[0] += 11
+    await call(rate_limit)
+
+
+@pytest.mark.asyncio
+async def test_each_client_has_its_own_count_whatever_its_port(clock: list[float]) -> None:
+    rate_limit = limit("1/minute")
+    await call(rate_limit, peer="ipv4:203.0.113.7:1")
+    await call(rate_limit, peer="ipv4:203.0.113.8:1")
+    await call(rate_limit, peer=ENVOY, forwarded_for="198.51.100.9")
+    for peer, forwarded_for in [("ipv4:203.0.113.7:2", None), (ENVOY, "198.51.100.9"), (ENVOY, "203.0.113.8")]:
+        with pytest.raises(RateLimited):
+            await call(rate_limit, peer=peer, forwarded_for=forwarded_for)
+
+
+@pytest.mark.asyncio
+async def test_a_forged_header_gives_no_fresh_count(clock: list[float]) -> None:
+    rate_limit = limit("1/minute")
+    await call(rate_limit, forwarded_for="10.0.0.1")
+    with pytest.raises(RateLimited):
+        await call(rate_limit, forwarded_for="10.0.0.2")
+    await call(rate_limit, peer=ENVOY, forwarded_for="10.0.0.3, 198.51.100.9")
+    with pytest.raises(RateLimited):
+        await call(rate_limit, peer=ENVOY, forwarded_for="10.0.0.4, 198.51.100.9")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("method", [HEALTH, PROBE, REFLECTION])
+async def test_probes_are_not_counted_and_not_refused(method: str, clock: list[float]) -> None:
+    rate_limit = limit("1/minute")
+    for _ in range(5):
+        await call(rate_limit, method)
+    await call(rate_limit)
+    await call(rate_limit, method)
+
+
+@pytest.mark.asyncio
+async def test_several_limits_all_hold(clock: list[float]) -> None:
+    rate_limit = limit("2/second;3/minute")
+    await call(rate_limit)
+    await call(rate_limit)
+    with pytest.raises(RateLimited) as caught:
+        await call(rate_limit)
+    assert caught.value.retry_after_seconds <= 1
+    clock[0] += 1.5
+    await call(rate_limit)
+    with pytest.raises(RateLimited) as caught:
+        await call(rate_limit)
+    assert caught.value.retry_after_seconds > 50
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("notation", ["", "  "])
+async def test_no_limit_is_a_limit_too(notation: str, clock: list[float]) -> None:
+    rate_limit = limit(notation)
+    for _ in range(300):
+        await call(rate_limit)
+
+
+@pytest.mark.asyncio
+async def test_the_documented_default_allows_200_a_minute(clock: list[float]) -> None:
+    settings = Settings()
+    rate_limit = RateLimit(settings.global_rate_limit, settings.trusted_proxies)
+    for _ in range(200):
+        await call(rate_limit)
+    with pytest.raises(RateLimited) as caught:
+        await call(rate_limit)
+    assert caught.value.retry_after_seconds == pytest.approx(60)
+
+
+@pytest.mark.parametrize("notation", ["lots", "200", "200/fortnight", "-1/minute"])
+def test_a_limit_that_is_none_stops_the_start(notation: str) -> None:
+    with pytest.raises(StartupError, match="MEMORY_GLOBAL_RATE_LIMIT"):
+        limit(notation)
+
+
+@pytest.mark.parametrize("network", ["everybody", "10.0.0.0/33", "10.0.0.1/8"])
+def test_a_network_that_is_none_stops_the_start(network: str) -> None:
+    with pytest.raises(StartupError, match="MEMORY_TRUSTED_PROXIES"):
+        limit(trusted=[network])
