@@ -111,7 +111,15 @@ def _operations(
     """Builds the operations and starts the loops that run some of them."""
     policies = Policies(database, settings)
     retain = Retain(database, policies, settings.retention_batch_size)
-    ingest = Ingest(database, embedder, model_id, policies, uuid4, embed_later=settings.async_embeddings)
+    ingest = Ingest(
+        database,
+        embedder,
+        model_id,
+        policies,
+        uuid4,
+        embed_later=settings.async_embeddings,
+        text_config=settings.search_text_config,
+    )
 
     pending = EmbedPending(database, embedder, model_id, settings.embedding_max_attempts)
     workers = [Loop(f"embed_pending_{i}", pending, _PENDING_POLL_SECONDS) for i in range(_PENDING_WORKERS)]
@@ -146,7 +154,7 @@ def _operations(
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
-        search=Search(database, embedder, model_id, policies),
+        search=Search(database, embedder, model_id, policies, text_config=settings.search_text_config),
         retain=retain,
         health=Health(database),
         policies=policies,

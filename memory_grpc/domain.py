@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from memory_grpc.ranking.weights import HybridWeights
+
 Json = Mapping[str, Any]
 
 
@@ -151,6 +153,8 @@ class Policy:
     retention: RetentionLimits = field(default_factory=RetentionLimits)
     importance: ImportanceWeights = field(default_factory=ImportanceWeights)
     score: ScoreWeights = field(default_factory=ScoreWeights)
+    hybrid: HybridWeights = field(default_factory=HybridWeights)
+    ranking: str = "semantic"
     overrides: tuple[str, ...] = ()
     updated_at: datetime | None = None
 

@@ -5,6 +5,7 @@
     MemoryLayerError
     ├── InvalidInput            a request breaks the contract            INVALID_ARGUMENT
     ├── MalformedRequest        bytes that are not the request's message INVALID_ARGUMENT
+    ├── UnknownMethod           no such RPC                              UNIMPLEMENTED
     ├── Unauthenticated         no key, or one that is not known         UNAUTHENTICATED
     ├── PermissionDenied        a key that may not do this               PERMISSION_DENIED
     ├── NotFound                nothing under that name                  NOT_FOUND
@@ -61,6 +62,10 @@ class InvalidInput(MemoryLayerError):
 
 class MalformedRequest(MemoryLayerError):
     """The request cannot be read."""
+
+
+class UnknownMethod(MemoryLayerError):
+    """There is no such RPC."""
 
 
 class Unauthenticated(MemoryLayerError):

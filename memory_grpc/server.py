@@ -39,7 +39,9 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
         # The chain refuses what is over the limit with a reason; this only bounds what is read for that.
         ("grpc.max_receive_message_length", 2 * settings.max_request_bytes + 65536),
         ("grpc.max_send_message_length", -1),
-        ("grpc.max_metadata_size", 16 * 1024),
+        # As much as Envoy lets through, with room for what it adds.
+        ("grpc.max_metadata_size", 64 * 1024),
+        ("grpc.absolute_max_metadata_size", 64 * 1024),
         ("grpc.max_concurrent_streams", 1000),
         # Dead peers are noticed, and eager keepalives of live ones are borne.
         ("grpc.keepalive_time_ms", 60_000),

@@ -109,6 +109,26 @@ class Settings(BaseSettings):
     score_importance_weight: float = Field(0.3, ge=0, le=1, description="Weight of importance in the score.")
     score_decay_weight: float = Field(0.1, ge=0, le=1, description="Weight of decay in the score.")
 
+    # Search
+    search_ranking: Literal["semantic", "hybrid"] = Field(
+        "semantic", description="Ranking of searches that name none: the documented score, or hybrid."
+    )
+    search_text_config: str = Field(
+        "english",
+        pattern="^[a-z_][a-z0-9_]*$",
+        description="Postgres text-search configuration of the hybrid ranking: stemming and stop words of a language.",
+    )
+    hybrid_lexical_weight: float = Field(0.25, ge=0, le=10, description="Weight of words in the hybrid relevance.")
+    hybrid_conversation_weight: float = Field(
+        0.4, ge=0, le=10, description="Weight of the best turn of the conversation in the hybrid relevance."
+    )
+    hybrid_date_weight: float = Field(
+        0.3, ge=0, le=10, description="Weight of a date that the query names in the hybrid relevance."
+    )
+    hybrid_speaker_weight: float = Field(
+        0.3, ge=0, le=10, description="Weight of a speaker that the query names in the hybrid relevance."
+    )
+
     # Retention
     retention_max_age_days: float = Field(30, gt=0, le=36500, description="Messages older than this are archived.")
     retention_importance_threshold: float = Field(

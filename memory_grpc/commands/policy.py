@@ -1,4 +1,4 @@
-"""``memory-grpc policy``: a tenant's limits and weights."""
+"""``memory-grpc policy``: a tenant's limits, weights and ranking."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK
 from memory_layer.v1 import admin_service_pb2 as pb
 
-_SECTIONS = ("retention", "importance_weights", "score_weights")
+_SECTIONS = ("retention", "importance_weights", "score_weights", "hybrid_weights")
 
 
 def show(tenant_id: str, target: Target, *, as_json: bool) -> int:
@@ -22,7 +22,7 @@ def show(tenant_id: str, target: Target, *, as_json: bool) -> int:
     return OK
 
 
-def change(tenant_id: str, values: Mapping[str, float], target: Target, *, reset: bool, as_json: bool) -> int:
+def change(tenant_id: str, values: Mapping[str, float | str], target: Target, *, reset: bool, as_json: bool) -> int:
     """Sets values (``retention.max_age_days``) and keeps the tenant's others, or forgets those first (``reset``).
 
     The contract replaces the whole policy: two of these at once keep the later one's view.
@@ -32,17 +32,21 @@ def change(tenant_id: str, values: Mapping[str, float], target: Target, *, reset
         if not reset:
             policy = service.admin("GetTenantPolicy", pb.GetTenantPolicyRequest(tenant_id=tenant_id))
             for name in policy.overrides:
-                section, _, field = name.partition(".")
-                _set(request, name, getattr(getattr(policy, _section(section)), field))
+                _set(request, name, _get(policy, name))
         for name, value in values.items():
             _set(request, name, value)
         _print(service.admin("SetTenantPolicy", request), as_json=as_json)
     return OK
 
 
-def _set(request: Any, name: str, value: float) -> None:
-    section, _, field = name.partition(".")
-    setattr(getattr(request, _section(section)), field, value)
+def _get(policy: Any, name: str) -> Any:
+    section, _, field = name.rpartition(".")
+    return getattr(getattr(policy, _section(section)) if section else policy, field)
+
+
+def _set(request: Any, name: str, value: float | str) -> None:
+    section, _, field = name.rpartition(".")
+    setattr(getattr(request, _section(section)) if section else request, field, value)
 
 
 def _section(name: str) -> str:
@@ -54,11 +58,14 @@ def _print(policy: Any, *, as_json: bool) -> None:
     if as_json:
         output.write_json(output.as_dict(policy))
         return
-    rows = []
-    for section in _SECTIONS:
-        for field, value in getattr(policy, section).ListFields():
-            name = f"{section}.{field.name}"
-            rows.append((name, f"{value:g}" + (" (the tenant's own)" if name in policy.overrides else "")))
+    values = [
+        (f"{section}.{field.name}", f"{value:g}")
+        for section in _SECTIONS
+        for field, value in getattr(policy, section).ListFields()
+    ]
+    if policy.ranking:  # a server of an earlier version has none
+        values.append(("ranking", policy.ranking))
+    rows = [(name, value + (" (the tenant's own)" if name in policy.overrides else "")) for name, value in values]
     if policy.HasField("updated_at"):
         rows.append(("updated_at", output.moment(policy.updated_at)))
     output.console().print(output.pairs(policy.tenant_id, rows))

@@ -1,4 +1,4 @@
-"""``memory-grpc search``: hits in a table, with the parts of each score."""
+"""``memory-grpc search``: hits in a table, with the parts of each score and, on request, its terms and its turns."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from memory_layer.v1 import admin_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 
 _CONTENT_CHARS = 160
+_TURN_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,18 @@ class Query:
     text: str
     tenant_id: str
     conversation_id: str | None = None
-    top_k: int | None = None
+    role: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    metadata_equals: tuple[str, ...] = ()
     importance_min: float | None = None
+    include_archived: bool = False
     candidate_limit: int | None = None
     as_of: datetime | None = None
+    ranking: str | None = None
+    top_k: int | None = None
+    neighbours: int | None = None
+    explain: bool = False
 
     def request(self) -> pb.SearchMemoriesRequest:
         """As the contract has it."""
@@ -37,12 +46,20 @@ class Query:
             tenant_id=self.tenant_id,
             query=self.text,
             conversation_id=self.conversation_id,
-            top_k=self.top_k,
+            role=self.role,
+            metadata_equals=self.metadata_equals,
             importance_min=self.importance_min,
+            include_archived=self.include_archived,
             candidate_limit=self.candidate_limit,
+            ranking=self.ranking,
+            top_k=self.top_k,
+            neighbours=self.neighbours,
+            explain=self.explain,
         )
-        if self.as_of is not None:
-            request.as_of.FromDatetime(self.as_of.astimezone(UTC))
+        for field in ("created_after", "created_before", "as_of"):
+            moment: datetime | None = getattr(self, field)
+            if moment is not None:
+                getattr(request, field).FromDatetime(moment.astimezone(UTC))
         return request
 
 
@@ -54,19 +71,23 @@ def search(query: Query, target: Target, *, as_json: bool) -> int:
             output.write_json(output.as_dict(found))
             return OK
         policy = service.admin("GetTenantPolicy", admin_service_pb2.GetTenantPolicyRequest(tenant_id=query.tenant_id))
-    if not found.items:
+    if found.items:
+        output.console().print(_table(query, found.items, policy))
+    else:
         print(f"Nothing found in the memory of {query.tenant_id}.")
-        return OK
-    output.console().print(_table(query, found.items, policy.score_weights))
+    if found.HasField("explanation"):
+        output.console().print(Text(_explanation(found.explanation)))
     return OK
 
 
-def _table(query: Query, items: Any, weights: Any) -> Table:
+def _table(query: Query, items: Any, policy: Any) -> Table:
     moment = f" as of {query.as_of.isoformat()}" if query.as_of else ""
+    weights = policy.score_weights
+    relevance = "relevance" if (query.ranking or policy.ranking) == "hybrid" else "similarity"
     table = Table(
         title=Text(f"“{output.shortened(query.text, 80)}” in {query.tenant_id}{moment}"),
         caption=Text(
-            f"score = {weights.similarity:g}·similarity + {weights.importance:g}·importance + {weights.decay:g}·decay"
+            f"score = {weights.similarity:g}·{relevance} + {weights.importance:g}·importance + {weights.decay:g}·decay"
         ),
         title_justify="left",
         caption_justify="left",
@@ -82,8 +103,32 @@ def _table(query: Query, items: Any, weights: Any) -> Table:
 
 
 def _message(hit: Any) -> Text:
-    """Who, when and where above what was said: a line of its own for the text, however narrow the terminal."""
+    """Who, when and where above what was said: a line of its own for each part, however narrow the terminal."""
     dia_id = hit.metadata.fields["dia_id"].string_value if "dia_id" in hit.metadata.fields else ""
-    where = (hit.name or hit.role, output.moment(hit.created_at), hit.conversation_id, dia_id)
+    archived = f"archived {output.moment(hit.archived_at)}" if hit.HasField("archived_at") else ""
+    where = (hit.name or hit.role, output.moment(hit.created_at), hit.conversation_id, dia_id, archived)
     heading = " · ".join(output.shortened(part, 40) for part in where if part)
-    return Text.assemble((heading, "bold"), "\n", output.shortened(hit.content, _CONTENT_CHARS))
+    lines: list[tuple[str, str]] = [(_turn(turn), "dim") for turn in hit.before]
+    lines += [(heading, "bold"), (output.shortened(hit.content, _CONTENT_CHARS), "")]
+    if hit.terms:
+        lines.append((_terms(hit), "italic"))
+    lines += [(_turn(turn), "dim") for turn in hit.after]
+    return Text("\n").join(Text(text, style) for text, style in lines)
+
+
+def _turn(turn: Any) -> str:
+    return f"  {output.shortened(turn.name or turn.role, 40)}: {output.shortened(turn.content, _TURN_CHARS)}"
+
+
+def _terms(hit: Any) -> str:
+    """The sum that the score is: name, weight and value of each term."""
+    return "score = " + " + ".join(f"{term.name} {term.weight:.4g}·{term.value:.4f}" for term in hit.terms)
+
+
+def _explanation(explanation: Any) -> str:
+    scored = "every one scored" if explanation.exact else "the pool of a graph scored"
+    weights = ", ".join(f"{weight.name} {weight.weight:g}" for weight in explanation.weights)
+    return (
+        f"{explanation.ranking} ranking of {explanation.candidates:,} candidates, {scored}; weights: {weights}; "
+        f"model {explanation.model}; as of {explanation.as_of.ToJsonString()}"
+    )

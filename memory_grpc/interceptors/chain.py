@@ -22,6 +22,7 @@ from typing import Any, TypeAlias, cast
 
 import grpc
 
+from memory_grpc.errors import UnknownMethod
 from memory_grpc.interceptors import decode
 from memory_grpc.interceptors.authenticate import guard_reflection
 from memory_grpc.interceptors.call import Call, Interceptor
@@ -42,12 +43,12 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
-        """The handler of a call, wrapped; None, as grpc has it, for a method that does not exist."""
+        """The handler of a call, wrapped; for a method that does not exist, one that says so."""
         handler = cast(Any, await continuation(handler_call_details))
-        if handler is None:
-            return cast("Handler", None)
         pairs: Any = handler_call_details.invocation_metadata or ()
         metadata = {str(key): value for key, value in pairs if isinstance(value, str)}
+        if handler is None:
+            return self._unknown(metadata)
         return self._wrap(handler, str(handler_call_details.method), metadata)
 
     @asynccontextmanager
@@ -57,6 +58,15 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
             for interceptor in self.interceptors:
                 await stack.enter_async_context(interceptor(call))
             yield call
+
+    def _unknown(self, metadata: dict[str, str]) -> Handler:
+        """One name for all methods that do not exist: names of strangers' choosing must not become metrics."""
+
+        async def unknown(raw: bytes, context: Any) -> Any:
+            async with self._around("/unknown/Unknown", "unary", metadata, context):
+                raise UnknownMethod
+
+        return grpc.unary_unary_rpc_method_handler(unknown)
 
     def _wrap(self, handler: Any, method: str, metadata: dict[str, str]) -> Handler:
         read = decode.reader(handler.request_deserializer, self._max_request_bytes)

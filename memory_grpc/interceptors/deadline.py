@@ -24,11 +24,14 @@ def limit_time(seconds: float) -> Interceptor:
             return
         asked = call.context.time_remaining()
         allowed = seconds if asked is None else min(seconds, asked)
+        timeout = asyncio.timeout(allowed)
         try:
             with deadline.within(allowed):
-                async with asyncio.timeout(allowed):
+                async with timeout:
                     yield
         except TimeoutError as error:
+            if not timeout.expired():  # somebody else's timeout, and a fault
+                raise
             raise DeadlineExceeded from error
 
     return interceptor

@@ -67,4 +67,6 @@ def _peer_address(peer: str) -> str:
     kind, _, rest = unquote(peer).partition(":")
     if kind == "unix":
         return "127.0.0.1"
-    return rest.rpartition(":")[0].strip("[]")
+    address = rest.rpartition(":")[0].strip("[]")
+    # A server that listens on :: sees IPv4 clients as ::ffff:127.0.0.1.
+    return address.removeprefix("::ffff:") if "." in address else address

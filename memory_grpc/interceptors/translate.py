@@ -24,6 +24,7 @@ DOMAIN = "memory_layer.v1"
 STATUSES: dict[type[errors.MemoryLayerError], tuple[grpc.StatusCode, ErrorReason.ValueType]] = {
     errors.InvalidInput: (grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_FIELD),
     errors.MalformedRequest: (grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_MALFORMED_REQUEST),
+    errors.UnknownMethod: (grpc.StatusCode.UNIMPLEMENTED, ErrorReason.ERROR_REASON_UNKNOWN_METHOD),
     errors.Unauthenticated: (grpc.StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_INVALID_API_KEY),
     errors.PermissionDenied: (grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_KEY_NOT_ALLOWED),
     errors.NotFound: (grpc.StatusCode.NOT_FOUND, ErrorReason.ERROR_REASON_NOT_FOUND),

@@ -14,7 +14,7 @@ from memory_grpc.embedding import Embedder
 from memory_grpc.errors import EmbeddingUnavailable, FieldViolation, InvalidInput, NotFound, RequestIdReused
 from memory_grpc.observability import metrics
 from memory_grpc.operations.policy import Policies
-from memory_grpc.store import embeddings, idempotency, jobs
+from memory_grpc.store import embeddings, idempotency, jobs, lexical
 from memory_grpc.store import messages as table
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.embeddings import Vectors
@@ -38,6 +38,7 @@ class Ingest:
         new_id: Callable[[], UUID],
         *,
         embed_later: bool,
+        text_config: str,
     ) -> None:
         self._database = database
         self._embedder = embedder
@@ -45,6 +46,7 @@ class Ingest:
         self._policies = policies
         self._new_id = new_id
         self._embed_later = embed_later
+        self._text_config = text_config
 
     async def __call__(self, messages: Sequence[NewMessage]) -> list[StoredMessage]:
         """Stores messages, all of one tenant and all or none; returns them in order.
@@ -78,6 +80,7 @@ class Ingest:
                 [draft for _, draft in drafts],
                 stamp_now=[m.created_at is None for m, _ in drafts],
             )
+            await lexical.insert_many(tx, tenant_id, self._text_config, stored)
             by_message = {id(m): s for (m, _), s in zip(drafts, stored, strict=True)}
             embedded = {s.id: vectors[key] for key, s in by_message.items() if key in vectors}
             if embedded:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from memory_grpc.domain import ImportanceWeights, Policy, RetentionLimits, ScoreWeights
+from memory_grpc.ranking.weights import HybridWeights
 from memory_grpc.settings import Settings
 from memory_grpc.store import policies as table
 from memory_grpc.store.database import Database, Row
@@ -16,21 +16,27 @@ from memory_grpc.store.database import Database, Row
 CACHE_SECONDS = 5.0
 _CACHE_ENTRIES = 10_000
 
-# Section of a policy -> its class, and the prefix and suffix of its columns and settings.
-_SECTIONS: dict[str, tuple[type, str, str]] = {
-    "retention": (RetentionLimits, "retention_", ""),
-    "importance_weights": (ImportanceWeights, "importance_", "_weight"),
-    "score_weights": (ScoreWeights, "score_", "_weight"),
+# Section of a policy -> its class, the values of it that a policy sets, and how their columns and settings are called.
+_SECTIONS: dict[str, tuple[type, tuple[str, ...], str]] = {
+    "retention": (
+        RetentionLimits,
+        ("max_age_days", "importance_threshold", "delete_after_days"),
+        "retention_{}",
+    ),
+    "importance_weights": (ImportanceWeights, ("recency", "role", "explicit"), "importance_{}_weight"),
+    "score_weights": (ScoreWeights, ("similarity", "importance", "decay"), "score_{}_weight"),
+    "hybrid_weights": (HybridWeights, ("lexical", "conversation", "date", "speaker"), "hybrid_{}_weight"),
 }
 
 
 def _columns() -> dict[str, str]:
     """``retention.max_age_days`` -> ``retention_max_age_days``, for every value of a policy."""
-    return {
-        f"{section}.{field.name}": f"{prefix}{field.name}{suffix}"
-        for section, (cls, prefix, suffix) in _SECTIONS.items()
-        for field in fields(cls)
+    columns = {
+        f"{section}.{name}": pattern.format(name)
+        for section, (_, names, pattern) in _SECTIONS.items()
+        for name in names
     }
+    return columns | {"ranking": "search_ranking"}
 
 
 COLUMNS: Mapping[str, str] = _columns()
@@ -41,7 +47,7 @@ class Policies:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self._defaults = {path: float(getattr(settings, column)) for path, column in COLUMNS.items()}
+        self._defaults = {path: getattr(settings, column) for path, column in COLUMNS.items()}
         self._cache: dict[str, tuple[float, Policy]] = {}
 
     async def get(self, tenant_id: str, *, fresh: bool = False) -> Policy:
@@ -57,7 +63,7 @@ class Policies:
         self._cache[tenant_id] = (read_at, policy)
         return policy
 
-    async def set(self, tenant_id: str, values: Mapping[str, float]) -> Policy:
+    async def set(self, tenant_id: str, values: Mapping[str, float | str]) -> Policy:
         """Replaces the tenant's own values, given by path; those left out fall back to the deployment's."""
         async with self._database.transaction() as tx:
             await table.set_(tx, tenant_id, {column: values.get(path) for path, column in COLUMNS.items()})
@@ -67,13 +73,15 @@ class Policies:
         own = {path: row[column] for path, column in COLUMNS.items() if row and row[column] is not None}
         values = self._defaults | own
         sections: dict[str, Any] = {
-            section: cls(**{field.name: values[f"{section}.{field.name}"] for field in fields(cls)})
-            for section, (cls, _, _) in _SECTIONS.items()
+            section: cls(**{name: values[f"{section}.{name}"] for name in names})
+            for section, (cls, names, _) in _SECTIONS.items()
         }
         return Policy(
             retention=sections["retention"],
             importance=sections["importance_weights"],
             score=sections["score_weights"],
+            hybrid=sections["hybrid_weights"],
+            ranking=values["ranking"],
             overrides=tuple(own),
             updated_at=row["updated_at"] if row else None,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
@@ -9,18 +10,22 @@ from memory_grpc.domain import Hit, Policy, Ranked, SearchRequest, SearchResult
 from memory_grpc.embedding import Embedder
 from memory_grpc.observability import metrics
 from memory_grpc.operations.policy import Policies
-from memory_grpc.store import messages, search
+from memory_grpc.ranking import Participants, plan_query
+from memory_grpc.store import lexical, messages, search
 from memory_grpc.store.database import Database, Transaction
 
 
 class Search:
-    """Ranks in SQL; everything in one transaction, so that one moment is ``now`` for all of it."""
+    """Ranks in SQL; what is ranked and fetched is read in one transaction, at one moment."""
 
-    def __init__(self, database: Database, embedder: Embedder, model_id: int, policies: Policies) -> None:
+    def __init__(
+        self, database: Database, embedder: Embedder, model_id: int, policies: Policies, *, text_config: str
+    ) -> None:
         self._database = database
         self._embedder = embedder
         self._model_id = model_id
         self._policies = policies
+        self._text_config = text_config
 
     async def __call__(self, request: SearchRequest) -> SearchResult:
         """The best ``top_k`` hits, best first; none when nothing passes the filters.
@@ -28,6 +33,14 @@ class Search:
         Raises EmbeddingUnavailable, QueueFull, StoreUnavailable, DeadlineExceeded.
         """
         policy = await self._policies.get(request.tenant_id)
+        ranking = request.ranking or policy.ranking
+        rank = self._hybrid if ranking == "hybrid" else self._semantic
+        result = await rank(request, policy)
+        metrics.SEARCHES.labels(ranking).inc()
+        metrics.CANDIDATES.observe(result.candidates)
+        return result
+
+    async def _semantic(self, request: SearchRequest, policy: Policy) -> SearchResult:
         vector = await self._embedder.embed_query(request.query)
         filters = request.filters
         async with self._database.transaction() as tx:
@@ -37,17 +50,42 @@ class Search:
             candidates = await search.count(tx, request.tenant_id, self._model_id, filters)
             hits = await _hits(tx, request, ranked)
             as_of = filters.as_of or await _now(tx)
-        metrics.SEARCHES.labels("semantic").inc()
-        metrics.CANDIDATES.observe(candidates)
-        return self._result(hits, policy, candidates, as_of)
+        return self._result("semantic", hits, candidates, asdict(policy.score), as_of)
 
-    def _result(self, hits: tuple[Hit, ...], policy: Policy, candidates: int, as_of: datetime) -> SearchResult:
+    async def _hybrid(self, request: SearchRequest, policy: Policy) -> SearchResult:
+        """The query is read first: which participants and dates it names decides what is embedded and matched."""
+        async with self._database.transaction() as tx:
+            names, roles, now = await lexical.participants(tx, request.tenant_id)
+        filters = request.filters
+        plan = plan_query(request.query, Participants(names, roles), filters.as_of or now, policy.hybrid)
+        vector = await self._embedder.embed_query(plan.embedding_text)
+        async with self._database.transaction() as tx:
+            ranked, candidates = await search.hybrid(
+                tx,
+                request.tenant_id,
+                self._model_id,
+                self._text_config,
+                vector,
+                plan,
+                filters,
+                policy.score,
+                policy.hybrid,
+                request.top_k,
+            )
+            hits = await _hits(tx, request, ranked)
+            as_of = filters.as_of or await _now(tx)
+        weights = asdict(policy.score) | {f"relevance.{name}": w for name, w in asdict(policy.hybrid).items()}
+        return self._result("hybrid", hits, candidates, weights, as_of)
+
+    def _result(
+        self, ranking: str, hits: tuple[Hit, ...], candidates: int, weights: Mapping[str, float], as_of: datetime
+    ) -> SearchResult:
         return SearchResult(
             hits=hits,
-            ranking="semantic",
+            ranking=ranking,
             exact=True,
             candidates=candidates,
-            weights=asdict(policy.score),
+            weights=weights,
             model=self._embedder.identity.name,
             as_of=as_of,
         )

@@ -22,7 +22,7 @@ _MONTHS = {name: number for number, names in enumerate(
 _WEEKDAYS = {name: number for number, name in enumerate(
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])}  # fmt: skip
 _NUMBERS = {name: number for number, name in enumerate(
-    ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])}  # fmt: skip
+    "zero one two three four five six seven eight nine ten eleven twelve".split())}  # noqa: SIM905  # fmt: skip
 _NUMBERS |= {"a": 1, "an": 1, "a couple of": 2, "a couple": 2, "couple of": 2, "a few": 3, "few": 3, "several": 4}
 _SEASONS = {"spring": 3, "summer": 6, "fall": 9, "autumn": 9, "winter": 12}
 _ORDINALS = {"first": 0, "1st": 0, "second": 1, "2nd": 1, "third": 2, "3rd": 2, "fourth": 3, "4th": 3, "last": 3}
@@ -38,7 +38,10 @@ _MONTH, _YEAR, _DAY = rf"{_any(_MONTHS)}\b\.?", r"(?:19|20)\d\d", r"(?:0?[1-9]|[
 _COUNT = rf"(?:\d{{1,4}}|{_any(_NUMBERS)})"
 _TO = r"\s*(?P<to>-|–|—|\bto\b|\band\b|\bthrough\b|\buntil\b)\s*"
 # A month or a year alone is a date only after a word that makes it one: people are called April, and 2000 is a count.
-_IN = r"(?:in|during|since|of|by|until|till|before|after|around|for|from|through|throughout|between|early|mid|late|as\s+of)"
+_IN = (
+    r"(?:in|during|since|of|by|until|till|before|after|around|for|from|through|throughout|between|early|mid|late"
+    r"|as\s+of)"
+)
 _DATE = (  # a whole day; the letter tells the groups of two dates in one pattern apart
     rf"(?:(?P<Y_>{_YEAR})(?P<sep_>[-/.])(?P<m_>\d\d?)(?P=sep_)(?P<d_>\d\d?)\b"
     rf"|(?P<d2_>{_DAY})(?:\s+of)?\s+(?P<M2_>{_MONTH})(?:,?\s*(?P<Y2_>{_YEAR}))?\b"

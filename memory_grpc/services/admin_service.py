@@ -22,7 +22,7 @@ from memory_layer.v1 import admin_service_pb2_grpc as pb_grpc
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-_SECTIONS = ("retention", "importance_weights", "score_weights")
+_SECTIONS = ("retention", "importance_weights", "score_weights", "hybrid_weights")
 
 
 class AdminService(pb_grpc.AdminServiceServicer):
@@ -80,11 +80,13 @@ class AdminService(pb_grpc.AdminServiceServicer):
 
     async def SetTenantPolicy(self, request: pb.SetTenantPolicyRequest, context: Context) -> pb.TenantPolicy:
         """Replaces the tenant's own values."""
-        values = {
+        values: dict[str, float | str] = {
             f"{section}.{field.name}": float(value)
             for section in _SECTIONS
             for field, value in getattr(request, section).ListFields()
         }
+        if request.HasField("ranking"):
+            values["ranking"] = request.ranking
         _check_weights(request)
         return _tenant_policy(request.tenant_id, await self._slot.operations.policies.set(request.tenant_id, values))
 
@@ -103,6 +105,13 @@ def _tenant_policy(tenant_id: str, policy: Policy) -> pb.TenantPolicy:
         retention=pb.RetentionPolicy(**asdict(policy.retention)),
         importance_weights=pb.ImportanceWeights(**asdict(policy.importance)),
         score_weights=pb.ScoreWeights(**asdict(policy.score)),
+        hybrid_weights=pb.HybridWeights(
+            lexical=policy.hybrid.lexical,
+            conversation=policy.hybrid.conversation,
+            date=policy.hybrid.date,
+            speaker=policy.hybrid.speaker,
+        ),
+        ranking=policy.ranking,
         overrides=policy.overrides,
     )
     if policy.updated_at is not None:

@@ -12,7 +12,7 @@ async def get(tx: Transaction, tenant_id: str) -> Row | None:
     return await tx.one("policies.get", {"tenant_id": tenant_id})
 
 
-async def set_(tx: Transaction, tenant_id: str, values: Mapping[str, float | None]) -> None:
+async def set_(tx: Transaction, tenant_id: str, values: Mapping[str, float | str | None]) -> None:
     """Replaces the tenant's own values; removes the row when all are None."""
     if all(value is None for value in values.values()):
         await tx.execute("policies.remove", {"tenant_id": tenant_id})

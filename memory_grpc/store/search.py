@@ -7,8 +7,11 @@ from uuid import UUID
 
 from pgvector import HalfVector
 from psycopg.types.json import Jsonb
+from psycopg.types.multirange import TimestamptzMultirange
+from psycopg.types.range import Range
 
 from memory_grpc.domain import Ranked, ScoreWeights, SearchFilters, Term
+from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.store.database import Row, Transaction
 from memory_grpc.store.embeddings import Vectors
 
@@ -43,6 +46,47 @@ async def semantic(
         if len(rows) >= top_k or not rows or rows[0]["windows"] < scan_limit:
             return [_ranked(row, weights) for row in rows]
         scan_limit *= 4
+
+
+async def hybrid(
+    tx: Transaction,
+    tenant_id: str,
+    model_id: int,
+    config: str,
+    query: Vectors,
+    plan: QueryPlan,
+    filters: SearchFilters,
+    weights: ScoreWeights,
+    parts: HybridWeights,
+    top_k: int,
+) -> tuple[list[Ranked], int]:
+    """The best ``top_k`` messages by the hybrid score, best first, and how many were ranked."""
+    ranges = [Range(start, end) for start, end in plan.date_ranges]
+    rows = await tx.all(
+        "hybrid.search",
+        filter_params(tenant_id, model_id, filters)
+        | {
+            "config": config,
+            "query": HalfVector(query),
+            "lexical_text": plan.lexical_text,
+            "speaker_names": list(plan.speaker_names),
+            "speaker_roles": list(plan.speaker_roles),
+            "date_ranges": TimestamptzMultirange(ranges),
+            "previous": parts.previous,
+            "previous2": parts.previous2,
+            "k1": parts.k1,
+            "b": parts.b,
+            "lexical_weight": parts.lexical,
+            "conversation_weight": parts.conversation,
+            "date_weight": parts.date,
+            "speaker_weight": parts.speaker,
+            "similarity_weight": weights.similarity,
+            "importance_weight": weights.importance,
+            "decay_weight": weights.decay,
+            "top_k": top_k,
+        },
+    )
+    return [_hybrid_ranked(row, weights, parts) for row in rows], int(rows[0]["candidates"]) if rows else 0
 
 
 async def count(tx: Transaction, tenant_id: str, model_id: int, filters: SearchFilters) -> int:
@@ -81,3 +125,22 @@ def _ranked(row: Row, weights: ScoreWeights) -> Ranked:
         Term("decay", weights.decay, decay),
     )
     return Ranked(message_id, row["score"], similarity, importance, decay, terms)
+
+
+def _hybrid_ranked(row: Row, weights: ScoreWeights, parts: HybridWeights) -> Ranked:
+    """The terms of relevance are divided by the best relevance of the search, as relevance is."""
+    importance, decay = row["importance"], row["decay"]
+    terms: tuple[Term, ...] = ()
+    if row["best_relevance"] > 0:
+        share = weights.similarity / row["best_relevance"]
+        terms = (
+            Term("similarity", share, row["similarity"]),
+            Term("lexical", share * parts.lexical, row["lexical"]),
+            Term("conversation", share * parts.conversation, row["conversation"]),
+            Term("date", share * parts.date, float(row["date"])),
+            Term("speaker", share * parts.speaker, float(row["speaker"])),
+        )
+        if row["raw_relevance"] < 0:
+            terms = (*terms, Term("floor", share, -row["raw_relevance"]))
+    terms = (*terms, Term("importance", weights.importance, importance), Term("decay", weights.decay, decay))
+    return Ranked(row["message_id"], row["score"], row["similarity"], importance, decay, terms)

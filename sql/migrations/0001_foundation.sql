@@ -135,6 +135,11 @@ create table tenant_policies (
     score_similarity_weight double precision,
     score_importance_weight double precision,
     score_decay_weight double precision,
+    hybrid_lexical_weight double precision,
+    hybrid_conversation_weight double precision,
+    hybrid_date_weight double precision,
+    hybrid_speaker_weight double precision,
+    search_ranking text collate "C" check (search_ranking in ('semantic', 'hybrid')),
     updated_at timestamptz not null default now()
 );
 

@@ -5,7 +5,7 @@ insert into messages (
 )
 select %(tenant_id)s, id, conversation_id, role, name, content, metadata, importance, embedding_status,
     -- A microsecond apart, so that the turns of a batch keep their order.
-    coalesce(created_at, now() + place * interval '1 microsecond'), now()
+    coalesce(created_at, now() + (place - 1) * interval '1 microsecond'), now() + (place - 1) * interval '1 microsecond'
 from unnest(
     %(ids)s::uuid[], %(conversation_ids)s::text[], %(roles)s::text[], %(names)s::text[], %(contents)s::text[],
     %(metadatas)s::jsonb[], %(importances)s::double precision[], %(embedding_statuses)s::text[],

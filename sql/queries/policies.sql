@@ -1,33 +1,34 @@
+-- fragment: policies.columns
+-- The values of a policy.
+retention_max_age_days, retention_importance_threshold, retention_delete_after_days,
+    importance_recency_weight, importance_role_weight, importance_explicit_weight,
+    score_similarity_weight, score_importance_weight, score_decay_weight,
+    hybrid_lexical_weight, hybrid_conversation_weight, hybrid_date_weight, hybrid_speaker_weight, search_ranking
+
 -- name: policies.get
 -- A tenant's own policy; no row when it has none.
-select retention_max_age_days, retention_importance_threshold, retention_delete_after_days,
-    importance_recency_weight, importance_role_weight, importance_explicit_weight,
-    score_similarity_weight, score_importance_weight, score_decay_weight, updated_at
+select {{policies.columns}}, updated_at
 from tenant_policies
 where tenant_id = %(tenant_id)s;
 
 -- name: policies.set
--- Replaces a tenant's own policy.
-insert into tenant_policies (
-    tenant_id, retention_max_age_days, retention_importance_threshold, retention_delete_after_days,
-    importance_recency_weight, importance_role_weight, importance_explicit_weight,
-    score_similarity_weight, score_importance_weight, score_decay_weight
-) values (
+-- Replaces a tenant's own policy; of two at once, the later one holds.
+insert into tenant_policies (tenant_id, {{policies.columns}})
+values (
     %(tenant_id)s, %(retention_max_age_days)s, %(retention_importance_threshold)s, %(retention_delete_after_days)s,
     %(importance_recency_weight)s, %(importance_role_weight)s, %(importance_explicit_weight)s,
-    %(score_similarity_weight)s, %(score_importance_weight)s, %(score_decay_weight)s
+    %(score_similarity_weight)s, %(score_importance_weight)s, %(score_decay_weight)s,
+    %(hybrid_lexical_weight)s, %(hybrid_conversation_weight)s, %(hybrid_date_weight)s, %(hybrid_speaker_weight)s,
+    %(search_ranking)s
 )
-on conflict (tenant_id) do update set
-    retention_max_age_days = excluded.retention_max_age_days,
-    retention_importance_threshold = excluded.retention_importance_threshold,
-    retention_delete_after_days = excluded.retention_delete_after_days,
-    importance_recency_weight = excluded.importance_recency_weight,
-    importance_role_weight = excluded.importance_role_weight,
-    importance_explicit_weight = excluded.importance_explicit_weight,
-    score_similarity_weight = excluded.score_similarity_weight,
-    score_importance_weight = excluded.score_importance_weight,
-    score_decay_weight = excluded.score_decay_weight,
-    updated_at = now();
+on conflict (tenant_id) do update
+set ({{policies.columns}}, updated_at) = (
+    select excluded.retention_max_age_days, excluded.retention_importance_threshold,
+        excluded.retention_delete_after_days, excluded.importance_recency_weight, excluded.importance_role_weight,
+        excluded.importance_explicit_weight, excluded.score_similarity_weight, excluded.score_importance_weight,
+        excluded.score_decay_weight, excluded.hybrid_lexical_weight, excluded.hybrid_conversation_weight,
+        excluded.hybrid_date_weight, excluded.hybrid_speaker_weight, excluded.search_ranking, now()
+);
 
 -- name: policies.remove
 -- Removes a tenant's own policy.

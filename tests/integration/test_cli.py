@@ -7,8 +7,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,24 @@ class Done:
     err: str
 
 
+@contextmanager
+def _sigint_as_at_a_terminal() -> Iterator[None]:
+    """Processes started inside are ended by SIGINT, however these tests themselves were started.
+
+    A shell without job control (a script, CI) starts ``pytest &`` with SIGINT ignored. That is inherited, and a program
+    is right to respect it, but here Ctrl-C is meant for the command.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Cli:
     """Runs ``memory-grpc`` in a folder of the test's own."""
 
@@ -36,16 +56,17 @@ class Cli:
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
 
     async def start(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "memory_grpc",
-            *arguments,
-            cwd=self.folder,
-            env=self.environment | environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        with _sigint_as_at_a_terminal():
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "memory_grpc",
+                *arguments,
+                cwd=self.folder,
+                env=self.environment | environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
 
     async def __call__(self, *arguments: str, **environment: str) -> Done:
         process = await self.start(*arguments, **environment)
@@ -161,6 +182,17 @@ async def test_ctrl_c_ends_an_import_with_a_sentence(server: RunningServer, cli:
 
 
 @pytest.mark.asyncio
+async def test_ctrl_c_reaches_a_command_of_tests_that_ignore_it(server: RunningServer, cli: Cli) -> None:
+    """As ``pytest &`` in a script does."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        await test_ctrl_c_ends_an_import_with_a_sentence(server, cli)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.asyncio
 async def test_a_bad_line_stops_the_import_after_what_stands_before_it(
     server: RunningServer, cli: Cli, rows: Rows
 ) -> None:
@@ -248,6 +280,73 @@ async def test_locomo_file_then_search(server: RunningServer, cli: Cli) -> None:
         assert part in table
     nothing = await cli("search", "x", "--tenant", "nobody", "--address", server.grpc_address)
     assert (nothing.code, nothing.out) == (0, "Nothing found in the memory of nobody.\n")
+
+
+@pytest.mark.asyncio
+async def test_search_filters_explains_and_shows_the_turns_around_a_hit(server: RunningServer, cli: Cli) -> None:
+    at = ("--address", server.grpc_address)
+    said = [
+        line("breakfast was late", created_at="2026-01-01T10:00:00Z"),
+        line("apples and pears", created_at="2026-01-01T10:01:00Z", metadata={"kind": "fruit"}),
+        line("apples it is then", created_at="2026-01-01T10:02:00Z", role="assistant"),
+    ]
+    assert (await cli("import", write(cli, *said), *at)).code == 0
+    search = ("search", "apples and pears", "--tenant", "acme", "--as-of", "2026-01-02", *at)
+
+    async def found(*options: str) -> list[str]:
+        done = await cli(*search, *options, "--json")
+        assert done.code == 0, done.err
+        return sorted(hit["content"] for hit in json.loads(done.out)["items"])
+
+    assert await found("--role", "assistant") == ["apples it is then"]
+    assert await found("--created-after", "2026-01-01T10:02:00Z") == ["apples it is then"]
+    assert await found("--created-before", "2026-01-01T10:01:00Z") == ["breakfast was late"]
+    assert await found("--metadata", "kind=fruit", "--ranking", "semantic") == ["apples and pears"]
+
+    explained = await cli(*search, "--top-k", "1", "--neighbours", "1", "--explain")
+    assert explained.code == 0, explained.err
+    for part in ("  user: breakfast was late", "  assistant: apples it is then", "score = similarity 0.6·"):
+        assert part in explained.out
+    assert "semantic ranking of 3 candidates, every one scored; weights: similarity 0.6" in explained.out
+    assert "as of 2026-01-02T00:00:00Z" in explained.out
+
+    assert (await cli("retention", "acme", "--action", "archive", *at)).code == 0
+    assert await found() == []
+    assert len(await found("--include-archived")) == 3
+    assert "archived 20" in (await cli(*search, "--include-archived")).out
+
+
+@pytest.mark.asyncio
+async def test_import_notes_what_the_importance_threshold_would_archive(server: RunningServer, cli: Cli) -> None:
+    at = ("--address", server.grpc_address)
+    two_days_ago = (datetime.now(UTC) - timedelta(days=2)).isoformat()
+    done = await cli("import", write(cli, line("now"), line("then", created_at=two_days_ago)), *at)
+    assert done.code == 0, done.err
+    assert "messages of acme are less important than the retention policy asks (0.14, below 0.35)" in done.err
+    assert done.err.endswith("memory-grpc policy set acme --importance-threshold 0\n")
+    assert (await cli("retention", "acme", "--dry-run", *at)).out.startswith("acme: 1 would be archived")
+
+    await cli("policy", "set", "acme", "--importance-threshold", "0", *at)
+    quiet = await cli("import", "history.jsonl", "--restart", *at)
+    assert (quiet.code, quiet.err) == (0, "")
+    heeded = line("then", "other", created_at=two_days_ago, importance_override=0.8)
+    assert "Note:" not in (await cli("import", write(cli, line("now", "other"), heeded), "--restart", *at)).err
+
+
+@pytest.mark.asyncio
+async def test_policy_sets_the_ranking_and_keeps_it(server: RunningServer, cli: Cli) -> None:
+    at = ("--address", server.grpc_address)
+    done = await cli("policy", "set", "acme", "--ranking", "hybrid", "--hybrid-lexical-weight", "0.5", *at)
+    assert done.code == 0, done.err
+    kept = await cli("policy", "set", "acme", "--hybrid-date-weight", "2", "--json", *at)
+    policy = json.loads(kept.out)
+    assert policy["ranking"] == "hybrid"
+    assert (policy["hybrid_weights"]["lexical"], policy["hybrid_weights"]["date"]) == (0.5, 2)
+    assert set(policy["overrides"]) == {"ranking", "hybrid_weights.lexical", "hybrid_weights.date"}
+
+    shown = (await cli("policy", "show", "acme", *at)).out
+    for part in ("hybrid (the tenant's own)", "0.5 (the tenant's own)", "hybrid_weights.speaker"):
+        assert part in shown
 
 
 @pytest.mark.asyncio

@@ -11,6 +11,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_status import rpc_status
 
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import StartRest, StartServer
@@ -123,6 +124,9 @@ async def test_bytes_that_are_no_message_are_invalid_not_unknown(start_server: S
         with pytest.raises(grpc.aio.AioRpcError) as unknown:
             await server.channel.unary_unary("/memory_layer.v1.MemoryService/NoSuchMethod")(b"")
         assert unknown.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        details = rpc_status.from_call(unknown.value)
+        assert details is not None
+        assert b"UNKNOWN_METHOD" in details.SerializeToString()
         with pytest.raises(grpc.aio.AioRpcError) as large:
             await call(b"\x0a" + b"x" * (5 * 1024 * 1024))
         assert large.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

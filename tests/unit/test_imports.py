@@ -23,10 +23,10 @@ LONGEST_MODULE = 300
 PURE = {"errors", "domain"}
 FLOW: dict[str, set[str]] = {
     "errors": set(),
-    "domain": set(),
+    "domain": {"ranking"},
     "resources": set(),
     "scoring": {"domain"},
-    "ranking": PURE,
+    "ranking": set(),
     "settings": PURE,
     "deadline": PURE,
     "background": PURE,

@@ -268,8 +268,12 @@ class SetTenantPolicyRequest(_message.Message):
     RETENTION_FIELD_NUMBER: _builtins.int
     IMPORTANCE_WEIGHTS_FIELD_NUMBER: _builtins.int
     SCORE_WEIGHTS_FIELD_NUMBER: _builtins.int
+    HYBRID_WEIGHTS_FIELD_NUMBER: _builtins.int
+    RANKING_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
+    ranking: _builtins.str
+    """The ranking of searches that name none. The deployment's default is `semantic`."""
     @_builtins.property
     def retention(self) -> Global___RetentionPolicy:
         """When messages are archived and deleted."""
@@ -282,6 +286,10 @@ class SetTenantPolicyRequest(_message.Message):
     def score_weights(self) -> Global___ScoreWeights:
         """How the score is computed in a search."""
 
+    @_builtins.property
+    def hybrid_weights(self) -> Global___HybridWeights:
+        """How relevance is computed in a hybrid search."""
+
     def __init__(
         self,
         *,
@@ -289,12 +297,16 @@ class SetTenantPolicyRequest(_message.Message):
         retention: Global___RetentionPolicy | None = ...,
         importance_weights: Global___ImportanceWeights | None = ...,
         score_weights: Global___ScoreWeights | None = ...,
+        hybrid_weights: Global___HybridWeights | None = ...,
+        ranking: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["importance_weights", b"importance_weights", "retention", b"retention", "score_weights", b"score_weights"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ranking", b"_ranking", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["importance_weights", b"importance_weights", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ranking", b"_ranking", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__ranking: _TypeAlias = _typing.Literal["ranking"]  # noqa: Y015
+    _WhichOneofArgType__ranking: _TypeAlias = _typing.Literal["_ranking", b"_ranking"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ranking) -> _WhichOneofReturnType__ranking | None: ...
 
 Global___SetTenantPolicyRequest: _TypeAlias = SetTenantPolicyRequest  # noqa: Y015
 
@@ -310,8 +322,12 @@ class TenantPolicy(_message.Message):
     SCORE_WEIGHTS_FIELD_NUMBER: _builtins.int
     OVERRIDES_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    HYBRID_WEIGHTS_FIELD_NUMBER: _builtins.int
+    RANKING_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
+    ranking: _builtins.str
+    """The ranking of searches that name none."""
     @_builtins.property
     def retention(self) -> Global___RetentionPolicy:
         """When messages are archived and deleted."""
@@ -332,6 +348,10 @@ class TenantPolicy(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When the tenant's own policy was last set; not set when it has none."""
 
+    @_builtins.property
+    def hybrid_weights(self) -> Global___HybridWeights:
+        """How relevance is computed in a hybrid search."""
+
     def __init__(
         self,
         *,
@@ -341,10 +361,12 @@ class TenantPolicy(_message.Message):
         score_weights: Global___ScoreWeights | None = ...,
         overrides: _abc.Iterable[_builtins.str] | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        hybrid_weights: Global___HybridWeights | None = ...,
+        ranking: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["importance_weights", b"importance_weights", "retention", b"retention", "score_weights", b"score_weights", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "retention", b"retention", "score_weights", b"score_weights", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["importance_weights", b"importance_weights", "overrides", b"overrides", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "overrides", b"overrides", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -474,3 +496,54 @@ class ScoreWeights(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__similarity) -> _WhichOneofReturnType__similarity | None: ...
 
 Global___ScoreWeights: _TypeAlias = ScoreWeights  # noqa: Y015
+
+@_typing.final
+class HybridWeights(_message.Message):
+    """relevance = h + conversation·(best h of the conversation) + date·[the query's date matches] + speaker·[the query names
+    the speaker], with h = cosine + lexical·BM25; divided by the best relevance of the search. 0 switches a part off.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEXICAL_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    SPEAKER_FIELD_NUMBER: _builtins.int
+    lexical: _builtins.float
+    """Weight of words. The deployment's default is 0.25."""
+    conversation: _builtins.float
+    """Weight of the best turn of the conversation. The deployment's default is 0.4."""
+    date: _builtins.float
+    """Weight of a date that the query names. The deployment's default is 0.3."""
+    speaker: _builtins.float
+    """Weight of a speaker that the query names. The deployment's default is 0.3."""
+    def __init__(
+        self,
+        *,
+        lexical: _builtins.float | None = ...,
+        conversation: _builtins.float | None = ...,
+        date: _builtins.float | None = ...,
+        speaker: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversation", b"_conversation", "_date", b"_date", "_lexical", b"_lexical", "_speaker", b"_speaker", "conversation", b"conversation", "date", b"date", "lexical", b"lexical", "speaker", b"speaker"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversation", b"_conversation", "_date", b"_date", "_lexical", b"_lexical", "_speaker", b"_speaker", "conversation", b"conversation", "date", b"date", "lexical", b"lexical", "speaker", b"speaker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__conversation: _TypeAlias = _typing.Literal["conversation"]  # noqa: Y015
+    _WhichOneofArgType__conversation: _TypeAlias = _typing.Literal["_conversation", b"_conversation"]  # noqa: Y015
+    _WhichOneofReturnType__date: _TypeAlias = _typing.Literal["date"]  # noqa: Y015
+    _WhichOneofArgType__date: _TypeAlias = _typing.Literal["_date", b"_date"]  # noqa: Y015
+    _WhichOneofReturnType__lexical: _TypeAlias = _typing.Literal["lexical"]  # noqa: Y015
+    _WhichOneofArgType__lexical: _TypeAlias = _typing.Literal["_lexical", b"_lexical"]  # noqa: Y015
+    _WhichOneofReturnType__speaker: _TypeAlias = _typing.Literal["speaker"]  # noqa: Y015
+    _WhichOneofArgType__speaker: _TypeAlias = _typing.Literal["_speaker", b"_speaker"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation) -> _WhichOneofReturnType__conversation | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__date) -> _WhichOneofReturnType__date | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lexical) -> _WhichOneofReturnType__lexical | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__speaker) -> _WhichOneofReturnType__speaker | None: ...
+
+Global___HybridWeights: _TypeAlias = HybridWeights  # noqa: Y015

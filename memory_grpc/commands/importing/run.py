@@ -41,7 +41,8 @@ class Import:
     """Brings a source into the service: ``run`` once.
 
     ``counts`` and ``empty`` (records without text) say what became of the records; ``stopped`` that an invalid one
-    ended the import; ``oldest`` holds the oldest time of each tenant's messages.
+    ended the import; ``oldest`` and ``least_important`` hold the oldest time and the lowest importance of each tenant's
+    messages.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Import:
         self.empty = 0
         self.stopped = False
         self.oldest: dict[str, datetime] = {}
+        self.least_important: dict[str, float] = {}
 
     async def run(self) -> None:
         """Returns when everything is acknowledged, or all before an invalid record is (``stopped``).
@@ -108,6 +110,7 @@ class Import:
             counts=self.counts,
             refused=self._refuse,
             note=self._report.note,
+            least_important=self.least_important,
         )
 
     async def _check_same_service(self, memory: Any, start: Progress) -> None:

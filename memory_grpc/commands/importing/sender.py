@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,7 +45,8 @@ class Sender:
 
     ``started_at`` is the server's time before the first call: a message that was last changed before it is a repeat.
     ``patience_seconds`` is how long nothing but failures is borne, waits that the server asked for not counted.
-    ``refused`` is told of every message that the server calls invalid.
+    ``refused`` is told of every message that the server calls invalid. ``least_important`` holds the lowest importance
+    that the server gave the messages of each tenant.
     """
 
     stub: Any
@@ -56,6 +57,7 @@ class Sender:
     counts: Counts
     refused: Callable[[Record, Sequence[Fault]], None]
     note: Callable[[str], None]
+    least_important: dict[str, float] = field(default_factory=dict)
     last_stored: message_pb2.Message | None = None
     _not_before: float = 0.0
 
@@ -76,6 +78,8 @@ class Sender:
                 self.counts.repeated += 1
             else:
                 self.counts.stored += 1
+            least = self.least_important.get(message.tenant_id, message.importance_score)
+            self.least_important[message.tenant_id] = min(least, message.importance_score)
             self.last_stored = message
         return True
 

@@ -11,10 +11,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from memory_grpc.cli import _moment, app
+from memory_grpc.cli import app
 from memory_grpc.commands import output
 from memory_grpc.commands.configuration import load_settings, target
 from memory_grpc.commands.failure import CommandError, said_plainly
+from memory_grpc.commands.options import moment
 
 COMMANDS = ["up", "serve", "migrate", "envoy-config", "health", "import", "search", "retention", "policy show"]
 
@@ -35,6 +36,13 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_wrong_usage_is_2() -> None:
     for arguments in (["search"], ["import", "nowhere.jsonl"], ["policy", "set", "t"], ["health", "--grpc", "--rest"]):
+        assert CliRunner().invoke(app, arguments).exit_code == 2
+    search = ["search", "x", "-t", "t", "--address", "127.0.0.1:1"]
+    for arguments in (["--as-of", "soon"], ["--metadata", "key"], ["--metadata", "=v"], ["--ranking", "best"]):
+        assert CliRunner().invoke(app, [*search, *arguments]).exit_code == 2
+    for arguments in (["--role", "robot"], ["--created-after", "soon"], ["--created-before", "soon"]):
+        assert CliRunner().invoke(app, [*search, *arguments]).exit_code == 2
+    for arguments in (["policy", "set", "t", "--ranking", "best"],):
         assert CliRunner().invoke(app, arguments).exit_code == 2
 
 
@@ -76,11 +84,10 @@ def test_where_the_service_is_and_with_which_key(monkeypatch: pytest.MonkeyPatch
 
 
 def test_moments() -> None:
-    assert _moment(None) is None
-    assert _moment("2023-10-23T09:55:14Z") == datetime(2023, 10, 23, 9, 55, 14, tzinfo=UTC)
-    assert _moment("2023-10-23") == datetime(2023, 10, 23, tzinfo=UTC)
+    assert moment("2023-10-23T09:55:14Z") == datetime(2023, 10, 23, 9, 55, 14, tzinfo=UTC)
+    assert moment("2023-10-23") == datetime(2023, 10, 23, tzinfo=UTC)
     with pytest.raises(typer.BadParameter):
-        _moment("soon")
+        moment("soon")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ SECRET = "postgresql://memory:hunter2@db.internal/prod"
 EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.InvalidInput: ("INVALID_ARGUMENT", "INVALID_FIELD"),
     errors.MalformedRequest: ("INVALID_ARGUMENT", "MALFORMED_REQUEST"),
+    errors.UnknownMethod: ("UNIMPLEMENTED", "UNKNOWN_METHOD"),
     errors.Unauthenticated: ("UNAUTHENTICATED", "INVALID_API_KEY"),
     errors.PermissionDenied: ("PERMISSION_DENIED", "KEY_NOT_ALLOWED"),
     errors.NotFound: ("NOT_FOUND", "NOT_FOUND"),

@@ -1,0 +1,124 @@
+"""What the commands' options have in common: their types, and how their values are read. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from memory_grpc.commands.configuration import Target
+
+EPILOG = (
+    "Exit codes: 0 done; 1 failed, with a sentence on standard error; 2 wrong usage; 3 not healthy (health); "
+    "130 interrupted."
+)
+
+
+class Ranking(StrEnum):
+    """How a search ranks."""
+
+    SEMANTIC = "semantic"
+    HYBRID = "hybrid"
+
+
+class Role(StrEnum):
+    """Who speaks."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    SYSTEM = "system"
+
+
+def moment(value: str | datetime) -> datetime:
+    """An RFC 3339 time, or a date; UTC where it does not say."""
+    try:
+        parsed = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except ValueError:
+        raise typer.BadParameter("give a time like 2023-10-22T10:00:00Z") from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def pair(value: str) -> str:
+    """``key=value`` with a key, as it was given."""
+    if value.find("=") < 1:
+        raise typer.BadParameter("give key=value")
+    return value
+
+
+def target(address: str | None, api_key: str | None, timeout: float, **kwargs: Any) -> Target:
+    """The service that the options name."""
+    from memory_grpc.commands import configuration
+
+    return configuration.target(address, api_key, timeout, **kwargs)
+
+
+# Every command that uses the service
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="The service; https://HOST:PORT for TLS. [default: MEMORY_GRPC_PORT here]"),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        envvar="MEMORY_CLIENT_API_KEY", metavar="KEY", help="Sent as x-api-key. [default: the first of MEMORY_API_KEYS]"
+    ),
+]
+Timeout = Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="Longest wait for an answer.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Tenant = Annotated[str, typer.Argument(help="The tenant.")]
+
+# import
+ImportFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="JSON lines, or LoCoMo.")]
+FormatName = Annotated[
+    str, typer.Option("--format", metavar="auto|jsonl|locomo", help="What the file holds; auto looks.")
+]
+BatchSize = Annotated[int, typer.Option(min=1, max=1000, help="Messages sent in one call at most.")]
+InFlight = Annotated[int, typer.Option(min=1, max=16, help="Calls made at once.")]
+SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Report and count invalid lines, and go on.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Begin again, whatever an earlier run did.")]
+ProgressPath = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Where to keep the progress. [default: in $XDG_STATE_HOME/memory-grpc]"),
+]
+GiveUpAfter = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="How long a service that is down is waited for.")
+]
+
+# search
+QueryText = Annotated[str, typer.Argument(help="The question, in plain words.")]
+SearchedTenant = Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="Whose memory to search.")]
+Conversation = Annotated[str | None, typer.Option(metavar="ID", help="Only this conversation.")]
+TopK = Annotated[int | None, typer.Option("--top-k", "-k", help="Hits at most. [default: 5]")]
+ImportanceMin = Annotated[float | None, typer.Option(help="Only messages at least this important (0 to 1).")]
+CandidateLimit = Annotated[
+    int | None, typer.Option(help="Rank only this many of the newest. [default: the whole memory]")
+]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(parser=moment, metavar="TIME", help="The moment to search from, RFC 3339. [default: now]"),
+]
+OnlyRole = Annotated[Role | None, typer.Option(help="Only messages of this role.")]
+CreatedAfter = Annotated[
+    datetime | None, typer.Option(parser=moment, metavar="TIME", help="Only messages said then or later.")
+]
+CreatedBefore = Annotated[
+    datetime | None, typer.Option(parser=moment, metavar="TIME", help="Only messages said before then.")
+]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option(parser=pair, metavar="KEY=VALUE", help="Only messages with this in their metadata; may repeat."),
+]
+IncludeArchived = Annotated[bool, typer.Option("--include-archived", help="Rank archived messages too.")]
+SearchRanking = Annotated[Ranking | None, typer.Option(help="How to rank. [default: as the tenant's policy says]")]
+Explain = Annotated[bool, typer.Option("--explain", help="Show the terms of each score, and how it was ranked.")]
+Neighbours = Annotated[int | None, typer.Option(metavar="N", help="Show N turns before and after each hit.")]
+
+# retention
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Count only, change nothing.")]
+Actions = Annotated[
+    list[str] | None, typer.Option(metavar="archive|delete", help="What to do; may repeat. [default: both]")
+]

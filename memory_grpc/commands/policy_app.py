@@ -1,0 +1,83 @@
+"""``memory-grpc policy``: its commands and their options; what they do is in ``policy.py``, imported at need."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Ranking, Tenant, Timeout, target
+
+policy_app = typer.Typer(help="Shows and sets a tenant's retention limits, weights and ranking.", no_args_is_help=True)
+
+
+@policy_app.command("show", epilog=EPILOG)
+def policy_show(
+    tenant: Tenant,
+    address: Address = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show the policy that holds for a tenant, and which values are its own.
+
+    Example: `memory-grpc policy show acme`
+    """
+    from memory_grpc.commands import policy
+
+    raise typer.Exit(policy.show(tenant, target(address, api_key, timeout), as_json=as_json))
+
+
+@policy_app.command("set", epilog=EPILOG)
+def policy_set(
+    tenant: Tenant,
+    max_age_days: Annotated[float | None, typer.Option(help="Archive messages older than this.")] = None,
+    importance_threshold: Annotated[float | None, typer.Option(help="Archive less important messages.")] = None,
+    delete_after_days: Annotated[float | None, typer.Option(help="Delete after this long in the archive.")] = None,
+    importance_recency: Annotated[float | None, typer.Option(help="Weight of recency in importance.")] = None,
+    importance_role: Annotated[float | None, typer.Option(help="Weight of the role in importance.")] = None,
+    importance_explicit: Annotated[float | None, typer.Option(help="Weight of importance_override.")] = None,
+    score_similarity: Annotated[float | None, typer.Option(help="Weight of similarity in the score.")] = None,
+    score_importance: Annotated[float | None, typer.Option(help="Weight of importance in the score.")] = None,
+    score_decay: Annotated[float | None, typer.Option(help="Weight of decay in the score.")] = None,
+    ranking: Annotated[Ranking | None, typer.Option(help="How searches rank that do not say.")] = None,
+    hybrid_lexical_weight: Annotated[float | None, typer.Option(help="Hybrid: weight of words.")] = None,
+    hybrid_conversation_weight: Annotated[
+        float | None, typer.Option(help="Hybrid: weight of the conversation's best turn.")
+    ] = None,
+    hybrid_date_weight: Annotated[float | None, typer.Option(help="Hybrid: weight of a date in the query.")] = None,
+    hybrid_speaker_weight: Annotated[
+        float | None, typer.Option(help="Hybrid: weight of a speaker in the query.")
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Forget the tenant's own values first.")] = False,
+    address: Address = None,
+    api_key: ApiKey = None,
+    timeout: Timeout = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Set some values of a tenant's policy; its others stay, and what it never set is the deployment's.
+
+    Example: `memory-grpc policy set acme --max-age-days 365 --importance-threshold 0`
+    """
+    given: dict[str, float | str | None] = {
+        "retention.max_age_days": max_age_days,
+        "retention.importance_threshold": importance_threshold,
+        "retention.delete_after_days": delete_after_days,
+        "importance_weights.recency": importance_recency,
+        "importance_weights.role": importance_role,
+        "importance_weights.explicit": importance_explicit,
+        "score_weights.similarity": score_similarity,
+        "score_weights.importance": score_importance,
+        "score_weights.decay": score_decay,
+        "hybrid_weights.lexical": hybrid_lexical_weight,
+        "hybrid_weights.conversation": hybrid_conversation_weight,
+        "hybrid_weights.date": hybrid_date_weight,
+        "hybrid_weights.speaker": hybrid_speaker_weight,
+        "ranking": ranking,
+    }
+    values = {name: value for name, value in given.items() if value is not None}
+    if not values and not reset:
+        raise typer.BadParameter("give at least one value, or --reset")
+    from memory_grpc.commands import policy
+
+    raise typer.Exit(policy.change(tenant, values, target(address, api_key, timeout), reset=reset, as_json=as_json))

@@ -1,0 +1,35 @@
+"""message_lexemes: the words of messages, and who speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from memory_grpc.domain import StoredMessage
+from memory_grpc.store.database import Transaction
+
+# A tenant of more speakers than this has names that no question is likely to mean.
+MOST_NAMES = 1000
+
+
+async def insert_many(tx: Transaction, tenant_id: str, config: str, messages: Sequence[StoredMessage]) -> None:
+    """Stores the words of messages that were stored in this transaction, by a text-search configuration."""
+    await tx.execute(
+        "lexical.insert_many",
+        {
+            "tenant_id": tenant_id,
+            "config": config,
+            "message_ids": [m.id for m in messages],
+            "conversation_ids": [m.conversation_id for m in messages],
+            "created_ats": [m.created_at for m in messages],
+            "names": [m.name for m in messages],
+            "contents": [m.content for m in messages],
+        },
+    )
+
+
+async def participants(tx: Transaction, tenant_id: str) -> tuple[tuple[str, ...], tuple[str, ...], datetime]:
+    """The names of a tenant's speakers, the roles of messages without a name, and the database's time."""
+    row = await tx.one("lexical.participants", {"tenant_id": tenant_id, "limit": MOST_NAMES})
+    assert row is not None, "a query of arrays has a row"
+    return tuple(row["names"]), tuple(row["roles"]), row["now"]

@@ -1,0 +1,137 @@
+"""The hybrid ranking through the API: words, speakers, dates, conversations, and its documented form."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from memory_layer.v1 import admin_service_pb2 as admin
+from tests.conftest import RunningServer, StartServer
+from tests.integration.test_search import NOW, fill, message, query, random_messages
+
+
+@pytest.mark.asyncio
+async def test_terms_add_up_and_the_score_keeps_the_documented_form(server: RunningServer) -> None:
+    await fill(server, random_messages(200))
+    found = await server.memory.SearchMemories(
+        query("bread and python last week", top_k=200, ranking="hybrid", explain=True)
+    )
+    assert (found.total, found.explanation.ranking, found.explanation.exact) == (200, "hybrid", True)
+    assert found.explanation.candidates == 200
+    relevances = []
+    for hit in found.items:
+        assert sum(term.weight * term.value for term in hit.terms) == pytest.approx(hit.score, abs=1e-6)
+        relevances.append((hit.score - 0.3 * hit.importance - 0.1 * hit.decay) / 0.6)
+    assert max(relevances) == pytest.approx(1, abs=1e-6)
+    assert min(relevances) >= -1e-6
+
+
+@pytest.mark.asyncio
+async def test_a_rare_word_a_named_speaker_and_a_date_each_lift_a_message(server: RunningServer) -> None:
+    may, june = datetime(2025, 5, 7, 9, tzinfo=UTC), datetime(2025, 6, 7, 9, tzinfo=UTC)
+    messages = [
+        message("I went to the lake with friends", may, name="Caroline", conversation_id="c1"),
+        message("I went to the lake with friends", june, name="Caroline", conversation_id="c2"),
+        message("I went to the lake with friends", may, name="Melanie", conversation_id="c3"),
+        message("The zugzwang was decisive", june, name="Melanie", conversation_id="c4"),
+    ]
+    ids = await fill(server, messages)
+
+    async def best(text: str) -> str:
+        return (await server.memory.SearchMemories(query(text, ranking="hybrid"))).items[0].message_id
+
+    assert await best("Where did Caroline go on 7 May 2025?") == ids[0]
+    assert await best("Where did Caroline go in June 2025?") == ids[1]
+    assert await best("Where did Melanie go with friends?") == ids[2]
+    assert await best("zugzwang") == ids[3]
+
+
+@pytest.mark.asyncio
+async def test_words_at_the_end_of_a_very_long_message_are_found(server: RunningServer) -> None:
+    rng = random.Random(5)
+    filler = " ".join("".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(9000))
+    ids = await fill(server, [message(filler[:99_000] + " quetzalcoatlus"), *random_messages(50)])
+    found = await server.memory.SearchMemories(query("quetzalcoatlus", ranking="hybrid", explain=True, top_k=51))
+    lexical = {hit.message_id: next(t.value for t in hit.terms if t.name == "lexical") for hit in found.items}
+    assert {message_id for message_id, value in lexical.items() if value > 0} == {ids[0]}
+
+
+@pytest.mark.asyncio
+async def test_filters_choose_hits_and_never_leave_one_out(server: RunningServer) -> None:
+    await fill(server, random_messages(300))
+    everything = (await server.memory.SearchMemories(query("music", ranking="hybrid", top_k=1000))).items
+    assert len(everything) == 300
+    for filters, passes in (
+        ({"role": "system"}, lambda hit: hit.role == "system"),
+        ({"conversation_id": "c3"}, lambda hit: hit.conversation_id == "c3"),
+        ({"importance_min": 0.3}, lambda hit: hit.importance >= 0.3),
+    ):
+        found = await server.memory.SearchMemories(query("music", ranking="hybrid", top_k=1000, **filters))
+        wanted = {hit.message_id for hit in everything if passes(hit)}
+        assert 0 < len(wanted) < 300
+        assert {hit.message_id for hit in found.items} == wanted
+    newest = await server.memory.SearchMemories(query("music", ranking="hybrid", top_k=1000, candidate_limit=10))
+    assert newest.total == 10
+
+
+@pytest.mark.asyncio
+async def test_archived_messages_are_found_by_their_words_when_asked_for(server: RunningServer) -> None:
+    ids = await fill(server, [message("the zugzwang was decisive", NOW - timedelta(days=40)), *random_messages(30)])
+    await server.admin.RunRetention(admin.RunRetentionRequest(tenant_id="acme", actions=["archive"]))
+    request = query("zugzwang", ranking="hybrid", top_k=1)
+    live = (await server.memory.SearchMemories(request)).items
+    assert ids[0] not in [hit.message_id for hit in live]
+    request.include_archived = True
+    assert (await server.memory.SearchMemories(request)).items[0].message_id == ids[0]
+
+
+@pytest.mark.asyncio
+async def test_the_ranking_comes_from_the_request_then_the_policy_then_the_deployment(
+    start_server: StartServer,
+) -> None:
+    async def ranking(server: RunningServer, **fields: str) -> str:
+        found = await server.memory.SearchMemories(query("x", explain=True, **fields))
+        return str(found.explanation.ranking)
+
+    async with start_server() as server:
+        assert await ranking(server) == "semantic"
+        await server.admin.SetTenantPolicy(admin.SetTenantPolicyRequest(tenant_id="acme", ranking="hybrid"))
+        assert await ranking(server) == "hybrid"
+        assert await ranking(server, ranking="semantic") == "semantic"
+    async with start_server(search_ranking="hybrid") as server:
+        assert await ranking(server, tenant_id="other") == "hybrid"
+
+
+@pytest.mark.asyncio
+async def test_parts_are_switched_off_by_policy(server: RunningServer) -> None:
+    await fill(server, random_messages(50))
+    off = admin.HybridWeights(lexical=0, conversation=0, date=0, speaker=0)
+    await server.admin.SetTenantPolicy(admin.SetTenantPolicyRequest(tenant_id="acme", hybrid_weights=off))
+    hybrid = (await server.memory.SearchMemories(query("python", ranking="hybrid", top_k=50, explain=True))).items
+    for hit in hybrid:
+        terms = {term.name: term.weight for term in hit.terms}
+        assert {terms[name] for name in ("lexical", "conversation", "date", "speaker")} == {0}
+
+
+@pytest.mark.asyncio
+async def test_the_same_request_gives_the_same_bytes_whatever_ran_before(start_server: StartServer) -> None:
+    request = query("python bread and music", ranking="hybrid", top_k=100, explain=True)
+    async with start_server() as server:
+        await fill(server, random_messages(400))
+        answers = {
+            (await server.memory.SearchMemories(request)).SerializeToString(deterministic=True) for _ in range(12)
+        }
+        assert len(answers) == 1, "custom and generic plans, prepared or not"
+    async with start_server() as server:
+        again = await server.memory.SearchMemories(request)
+    assert {again.SerializeToString(deterministic=True)} == answers
+
+
+@pytest.mark.asyncio
+async def test_an_empty_tenant_and_a_query_without_words(server: RunningServer) -> None:
+    assert (await server.memory.SearchMemories(query("anything", ranking="hybrid"))).total == 0
+    await fill(server, random_messages(5))
+    for text in ("?!", "the of and", "'''\\\\ & | ! ( ) : *", "日本語"):
+        assert (await server.memory.SearchMemories(query(text, ranking="hybrid"))).total == 5
