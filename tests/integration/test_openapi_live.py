@@ -1,0 +1,97 @@
+"""openapi.yaml against what a real Envoy answers: every response that a path gives has the schema that it promises."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import yaml
+from openapi_schema_validator import OAS30ReadValidator, oas30_format_checker
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+from memory_grpc.resources import OPENAPI_YAML
+from tests.conftest import RunningRest
+
+DOCUMENT: dict[str, Any] = yaml.safe_load(OPENAPI_YAML.read_text(encoding="utf-8"))
+REGISTRY: Registry[Any] = Registry().with_resource("urn:openapi", DRAFT202012.create_resource(DOCUMENT))
+
+MESSAGE = {
+    "tenant_id": "acme",
+    "conversation_id": "conv-1",
+    "role": "user",
+    "content": "I love Python",
+    "name": "Caroline",
+    "metadata": {"source": "web"},
+    "request_id": "7b0b6f0e-6c8e-4c62-9a53-0d4cb0b1a4f1",
+}
+
+
+def check(path: str, method: str, status: int, body: Any) -> None:
+    """Holds a response to the document; a status that the document does not name is a fault too."""
+    operation = DOCUMENT["paths"][path][method.lower()]
+    assert str(status) in operation["responses"], f"{method} {path} answers {status}, which the document does not name"
+    response = operation["responses"][str(status)]
+    if "$ref" in response:
+        response = DOCUMENT["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    schema = absolute(response["content"]["application/json"]["schema"])
+    validator = OAS30ReadValidator(schema, registry=REGISTRY, format_checker=oas30_format_checker)
+    errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(body)]
+    assert not errors, f"{method} {path} {status}: {errors}"
+
+
+def absolute(schema: Any) -> Any:
+    """Points references within the document at the document."""
+    if isinstance(schema, dict):
+        return {
+            key: f"urn:openapi{value}" if key == "$ref" and value.startswith("#") else absolute(value)
+            for key, value in schema.items()
+        }
+    return [absolute(item) for item in schema] if isinstance(schema, list) else schema
+
+
+@pytest.mark.asyncio
+async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> None:
+    search, policy = "/v1/memory/search", "/v1/admin/tenants/{tenant_id}/policy"
+    calls: list[tuple[str, str, int, dict[str, Any], dict[str, str]]] = [
+        ("/v1/messages", "POST", 202, {"json": MESSAGE}, {}),
+        ("/v1/messages", "POST", 400, {"json": MESSAGE | {"role": "robot"}}, {}),
+        ("/v1/messages", "POST", 409, {"json": MESSAGE | {"content": "another"}}, {}),
+        ("/v1/messages", "POST", 413, {"json": MESSAGE | {"content": "x" * 5_000_000}}, {}),
+        ("/v1/messages:batch", "POST", 202, {"json": {"messages": [MESSAGE]}}, {}),
+        ("/v1/messages/{message_id}", "GET", 404, {}, {"message_id": str(uuid4())}),
+        ("/v1/messages/{message_id}", "GET", 400, {}, {"message_id": "no-uuid"}),
+        (search, "GET", 200, {"params": {"tenant_id": "acme", "query": "Python", "explain": True}}, {}),
+        (search, "GET", 400, {"params": {"tenant_id": "acme", "query": "Python", "top_k": "x"}}, {}),
+        (search, "POST", 200, {"json": {"tenant_id": "acme", "query": "Python", "neighbours": 2}}, {}),
+        (search, "POST", 200, {"json": {"tenant_id": "nobody", "query": "Python", "ranking": "hybrid"}}, {}),
+        ("/v1/admin/retention/run", "POST", 200, {"json": {"tenant_id": "acme", "actions": ["archive"]}}, {}),
+        ("/v1/admin/retention/run", "POST", 400, {"json": {"tenant_id": "acme", "actions": ["burn"]}}, {}),
+        ("/v1/admin/embeddings/retry", "POST", 200, {"json": {"tenant_id": "acme"}}, {}),
+        ("/v1/admin/health", "GET", 200, {}, {}),
+        (policy, "PUT", 200, {"json": {"retention": {"max_age_days": 7}}}, {"tenant_id": "acme"}),
+        (policy, "GET", 200, {}, {"tenant_id": "acme"}),
+    ]
+    for path, method, status, content, variables in calls:
+        response = await rest.http.request(method, path.format(**variables), **content)
+        assert response.status_code == status, (path, method, response.text)
+        check(path, method, status, response.json())
+    stored = (await rest.http.post("/v1/messages", json=MESSAGE)).json()
+    fetched = await rest.http.get(f"/v1/messages/{stored['id']}")
+    check("/v1/messages/{message_id}", "GET", 200, fetched.json())
+    called = {(path, method.lower()) for path, method, *_ in calls}
+    documented = {
+        (path, method)
+        for path, item in DOCUMENT["paths"].items()
+        for method, operation in item.items()
+        if method in ("get", "post", "put") and operation["tags"] != ["HTTP"]
+    }
+    assert called == documented, "a path of the document is not tried here"
+
+
+def test_the_check_can_fail() -> None:
+    with pytest.raises(AssertionError, match="total"):
+        check("/v1/memory/search", "GET", 200, {"total": "one", "items": []})
+    with pytest.raises(AssertionError, match="does not name"):
+        check("/v1/memory/search", "GET", 418, {})
