@@ -56,6 +56,19 @@ check-gen: $(STAMP) ## Check that gen/ is what `make gen` writes
 coverage: $(STAMP) ## Run the tests and write htmlcov/
 	@$(BIN)/python -m pytest --cov=memory_grpc --cov-report=term-missing --cov-report=html
 
+.PHONY: eval
+eval: $(STAMP) ## Measure the rankings on LoCoMo data: make eval FILE=locomo10.json (starts a server of its own)
+	@test -n "$(FILE)" || { echo "Name the data: make eval FILE=locomo10.json"; exit 2; }
+	@$(BIN)/python bench/evaluate.py "$(FILE)" $(ARGS)
+
+.PHONY: bench-search
+bench-search: $(STAMP) ## Measure the ranking statements against a bare scan
+	@$(BIN)/python bench/search.py $(ARGS)
+
+.PHONY: chaos
+chaos: $(STAMP) ## Break things for real, for longer than the tests do, and print a table
+	@$(BIN)/python bench/chaos.py $(ARGS)
+
 .PHONY: migrate
 migrate: $(STAMP) ## Migrate the database of MEMORY_DATABASE_URL
 	@$(BIN)/memory-grpc migrate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 from uuid import UUID, uuid4
@@ -256,3 +257,14 @@ async def test_not_found_conflict_and_too_large(rest: RunningRest) -> None:
     large = await rest.http.post("/v1/messages", json=MESSAGE | {"content": "x" * (5 * 1024 * 1024)})
     assert large.status_code == 413
     assert set(large.json()) == {"code", "message", "details"}
+
+
+@pytest.mark.asyncio
+async def test_clients_that_speak_http_1_0_are_served(rest: RunningRest) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", rest.server.settings.http_port)
+    writer.write(b"GET /v1/admin/health HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert b" 200 OK\r\n" in answer
+    assert b'"status":"ok"' in answer

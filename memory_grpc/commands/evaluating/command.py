@@ -1,0 +1,79 @@
+"""The body of ``memory-grpc eval``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from memory_grpc.commands import client, output
+from memory_grpc.commands.configuration import Target
+from memory_grpc.commands.evaluating.caller import Caller
+from memory_grpc.commands.evaluating.dataset import Dataset, read
+from memory_grpc.commands.evaluating.loading import load
+from memory_grpc.commands.evaluating.report import Report, summary, table
+from memory_grpc.commands.evaluating.run import ask_all
+from memory_grpc.commands.evaluating.variants import Variant, variants
+from memory_grpc.commands.failure import INTERRUPTED, OK, complain
+from memory_layer.v1 import admin_service_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What to evaluate. ``limit`` asks only the first so many questions; ``json_lines`` gets one line an answer.
+
+    ``ablation`` adds `cosine alone` and hybrid with one part off at a time; ``without_names`` takes the participants'
+    names out of the questions, and adds `cosine alone` to compare with.
+    """
+
+    file: Path
+    rankings: Sequence[str] = ("semantic", "hybrid")
+    ablation: bool = False
+    without_names: bool = False
+    json_lines: Path | None = None
+    limit: int | None = None
+    tenant_prefix: str = ""
+    in_flight: int = 4
+
+
+def evaluate(evaluation: Evaluation, target: Target, *, as_json: bool = False) -> int:
+    """Imports what is missing, asks, and prints the figures; returns the exit code."""
+    dataset = read(
+        evaluation.file,
+        prefix=evaluation.tenant_prefix,
+        without_names=evaluation.without_names,
+        limit=evaluation.limit,
+    )
+    asked = variants(evaluation.rankings, ablation=evaluation.ablation, cosine=evaluation.without_names)
+    report = Report(len(asked) * len(dataset.questions), evaluation.json_lines)
+    try:
+        asyncio.run(_run(evaluation, dataset, asked, target, report))
+    except KeyboardInterrupt:
+        complain("Interrupted. The tenants have the policies they had; what is imported stays.")
+        return INTERRUPTED
+    rows = summary(report.answers)
+    if as_json:
+        output.write_json(rows)
+        return OK
+    names = ", participants' names removed" if evaluation.without_names else ""
+    dropped = f", {dataset.dropped} without evidence left out" if dataset.dropped else ""
+    title = f"{evaluation.file.name}: {len(dataset.questions):,} questions{names}{dropped}; percent"
+    output.console().print(table(rows, title))
+    sys.stdout.flush()
+    return OK
+
+
+async def _run(
+    evaluation: Evaluation, dataset: Dataset, asked: Sequence[Variant], target: Target, report: Report
+) -> None:
+    async with client.connected_aio(target) as channel:
+        # Somebody who forgot the server hears of it at once.
+        await Caller(channel, target, complain, patience_seconds=0).admin(
+            "GetHealth", admin_service_pb2.GetHealthRequest()
+        )
+        await load(dataset.memories, Caller(channel, target, complain), target, evaluation.file.name)
+        with report:
+            caller = Caller(channel, target, report.note)
+            await ask_all(dataset, asked, caller, evaluation.in_flight, report.add)

@@ -1,0 +1,123 @@
+"""What an evaluation shows: a bar while it runs, JSON lines, and a table at its end."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from memory_grpc.commands.evaluating.dataset import CATEGORIES
+from memory_grpc.commands.evaluating.metrics import mean
+from memory_grpc.commands.evaluating.run import Answer
+
+_LINE_EVERY_SECONDS = 10.0
+_COLUMNS = {
+    "recall_5": "R@5",
+    "recall_10": "R@10",
+    "recall_25": "R@25",
+    "ndcg_10": "NDCG@10",
+    "reciprocal_rank": "MRR",
+}
+
+
+class Report:
+    """A context manager that takes answers in; ``answers`` holds them all."""
+
+    def __init__(self, total: int, lines: Path | None) -> None:
+        self.answers: list[Answer] = []
+        self._total = total
+        self._path = lines
+        self._lines: IO[str] | None = None
+        self._console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self._last_line = time.monotonic()
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("questions", total=total)
+
+    def __enter__(self) -> Self:
+        self._lines = self._path.open("w", buffering=1, encoding="utf-8") if self._path else None
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._bar.stop()
+        if self._lines:
+            self._lines.close()
+
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        self._console.print(text)
+
+    def add(self, answer: Answer) -> None:
+        """Takes an answer in."""
+        self.answers.append(answer)
+        if self._lines:
+            self._lines.write(json.dumps(as_line(answer), ensure_ascii=False) + "\n")
+        self._bar.update(self._task, completed=len(self.answers), description=answer.variant.label)
+        if not self._console.is_terminal and time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS:
+            self._last_line = time.monotonic()
+            self.note(f"{len(self.answers):,} of {self._total:,} questions ({answer.variant.label})")
+
+
+def as_line(answer: Answer) -> dict[str, Any]:
+    """An answer for programs."""
+    question = answer.question
+    return {
+        "ranking": answer.variant.label,
+        "tenant_id": question.tenant_id,
+        "number": question.number,
+        "category": question.category,
+        "question": question.text,
+        "evidence": list(question.evidence),
+        "hits": list(answer.hits),
+        **{name: round(value, 6) for name, value in asdict(answer.scores).items()},
+    }
+
+
+def summary(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """A row for each ranking and category, and for all of a ranking (category None); means in percent."""
+    rows = []
+    for label in dict.fromkeys(answer.variant.label for answer in answers):
+        of_label = [answer for answer in answers if answer.variant.label == label]
+        for category in (*CATEGORIES, None):
+            scores = [a.scores for a in of_label if category in (None, a.question.category)]
+            if scores:
+                means = {name: round(100 * value, 2) for name, value in asdict(mean(scores)).items()}
+                rows.append({"ranking": label, "category": category, "questions": len(scores), **means})
+    return rows
+
+
+def table(rows: Sequence[dict[str, Any]], title: str) -> Table:
+    """The rows as people read them."""
+    found = Table(title=title, title_justify="left")
+    for name in ("ranking", "category"):
+        found.add_column(name, no_wrap=True)
+    for name in ("questions", *_COLUMNS.values()):
+        found.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        whole = row["category"] is None
+        category = "all" if whole else f"{row['category']} {CATEGORIES[row['category']]}"
+        figures = (f"{row[name]:.1f}" for name in _COLUMNS)
+        found.add_row(
+            row["ranking"],
+            category,
+            f"{row['questions']:,}",
+            *figures,
+            style="bold" if whole else None,
+            end_section=whole,
+        )
+    return found

@@ -1,0 +1,356 @@
+"""Metrics, evidence, names and policies of ``eval``, on small data made by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from contextlib import nullcontext
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from memory_grpc.commands.configuration import Target
+from memory_grpc.commands.evaluating.caller import Caller
+from memory_grpc.commands.evaluating.dataset import Dataset, Memory, Question, parse_evidence, read, strip_names
+from memory_grpc.commands.evaluating.loading import load, stored
+from memory_grpc.commands.evaluating.metrics import mean, score
+from memory_grpc.commands.evaluating.report import as_line, summary, table
+from memory_grpc.commands.evaluating.run import Answer, ask_all
+from memory_grpc.commands.evaluating.variants import COSINE, own_policy, variants, with_weights
+from memory_grpc.commands.failure import CommandError
+from memory_grpc.commands.importing.records import Mark
+from memory_layer.v1 import admin_service_pb2
+from memory_layer.v1 import memory_service_pb2 as pb
+from tests.unit.commands.test_sender import failure
+
+OTHERS = [f"x{n}" for n in range(40)]
+
+
+def test_everything_on_top_is_one() -> None:
+    scores = score(["a", "b", *OTHERS], {"a", "b"})
+    assert (scores.recall_5, scores.recall_10, scores.recall_25, scores.ndcg_10, scores.reciprocal_rank) == (1,) * 5
+
+
+def test_nothing_found_is_zero() -> None:
+    scores = score(OTHERS, {"a"})
+    assert (scores.recall_25, scores.ndcg_10, scores.reciprocal_rank) == (0, 0, 0)
+    assert score([], {"a"}) == scores
+
+
+def test_recall_counts_evidence_up_to_each_cutoff() -> None:
+    hits = [*OTHERS[:4], "a", *OTHERS[4:8], "b", *OTHERS[8:22], "c", "d"]  # ranks 5, 10, 25, 26
+    scores = score(hits, {"a", "b", "c", "d"})
+    assert (scores.recall_5, scores.recall_10, scores.recall_25) == (0.25, 0.5, 0.75)
+    assert scores.reciprocal_rank == pytest.approx(1 / 5)
+
+
+def test_ndcg_discounts_by_rank_against_the_best_order() -> None:
+    scores = score(["x", "a", "y", "b"], {"a", "b"})
+    best = 1 + 1 / math.log2(3)
+    assert scores.ndcg_10 == pytest.approx((1 / math.log2(3) + 1 / math.log2(5)) / best)
+
+
+def test_ndcg_looks_at_ten_and_expects_no_more_than_ten() -> None:
+    evidence = [f"e{n}" for n in range(12)]
+    assert score(evidence, evidence).ndcg_10 == pytest.approx(1)
+    assert score([*OTHERS[:10], "a"], {"a"}).ndcg_10 == 0
+
+
+def test_a_hit_that_comes_again_counts_once() -> None:
+    scores = score(["a", "a", "b"], {"a", "c"})
+    assert scores.recall_5 == 0.5
+    assert scores.ndcg_10 == pytest.approx(1 / (1 + 1 / math.log2(3)))
+
+
+def test_mean_weighs_every_question_the_same() -> None:
+    means = mean([score(["a"], {"a"}), score(["x", "a"], {"a", "b", "c", "d"})])
+    assert means.recall_5 == pytest.approx((1 + 0.25) / 2)
+    assert means.reciprocal_rank == pytest.approx((1 + 0.5) / 2)
+
+
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [
+        (["D1:1"], ["D1:1"]),
+        (["D8:6; D9:17"], ["D8:6", "D9:17"]),
+        (["D8:6 D9:17"], ["D8:6", "D9:17"]),
+        (["D:11:26"], ["D11:26"]),
+        (["D08:06"], ["D8:6"]),
+        (["D1:1", "D1:1; D8:6"], ["D1:1", "D8:6"]),
+        (["D99:1", "D", "", "session 8:6"], []),
+        ([], []),
+    ],
+)
+def test_evidence_is_every_pair_that_exists(entries: list[str], found: list[str]) -> None:
+    assert list(parse_evidence(entries, {"D1:1", "D8:6", "D9:17", "D11:26"})) == found
+
+
+@pytest.mark.parametrize(
+    ("question", "rest"),
+    [
+        ("What did Anna Berg's brother cook?", "What did brother cook?"),
+        ("When did Berg and ANNA meet?", "When did and meet?"),
+        ("What did James’ dog eat, Anna?", "What did dog eat,?"),
+        ("Who is Annabel?", "Who is Annabel?"),
+        ("Anna?", "?"),
+    ],
+)
+def test_names_go_with_what_hangs_on_them(question: str, rest: str) -> None:
+    assert strip_names(question, {"Anna Berg", "James"}) == rest
+
+
+def test_without_names_a_question_stays_as_it_is() -> None:
+    assert strip_names("What  did Anna eat ?", ()) == "What  did Anna eat ?"
+
+
+def sample(tenant: str = "s-1") -> dict[str, Any]:
+    """Two sessions of Anna and Ben, and questions of every kind."""
+    return {
+        "sample_id": tenant,
+        "conversation": {
+            "speaker_a": "Anna",
+            "speaker_b": "Ben",
+            "session_1_date_time": "1:56 pm on 8 May, 2023",
+            "session_1": [
+                {"speaker": "Anna", "dia_id": "D1:1", "text": "I bought a kite."},
+                {"speaker": "Ben", "dia_id": "D1:2", "text": " "},
+            ],
+            "session_2_date_time": "9:00 am on 2 June, 2023",
+            "session_2": [{"speaker": "Ben", "dia_id": "D2:1", "text": "My boat sank."}],
+        },
+        "qa": [
+            {"question": "What did Anna buy?", "answer": "a kite", "evidence": ["D1:1"], "category": 4},
+            {"question": "What sank?", "answer": "a boat", "evidence": ["D2:1; D1:1"], "category": 1},
+            {"question": "Who sang?", "answer": "?", "evidence": ["D7:1"], "category": 2},
+            {"question": "Did Ben fly?", "adversarial_answer": "yes", "evidence": ["D1:1"], "category": 5},
+        ],
+    }
+
+
+def write(path: Path, *samples: dict[str, Any]) -> Path:
+    """A LoCoMo file."""
+    file = path / "locomo.json"
+    file.write_text(json.dumps(samples))
+    return file
+
+
+def test_a_file_is_read_as_an_import_would(tmp_path: Path) -> None:
+    dataset = read(write(tmp_path, sample()))
+    memory = dataset.memories["s-1"]
+    assert list(memory.turns) == ["D1:1", "D2:1"]
+    assert memory.as_of == datetime(2023, 6, 3, 9, 0)
+    assert memory.names == {"Anna", "Ben"}
+    assert [(q.number, q.category, q.evidence) for q in dataset.questions] == [
+        (1, 4, ("D1:1",)),
+        (2, 1, ("D2:1", "D1:1")),
+    ]
+    assert dataset.dropped == 1
+
+
+def test_a_prefix_makes_other_tenants_and_other_request_ids(tmp_path: Path) -> None:
+    file = write(tmp_path, sample())
+    plain, prefixed, again = read(file), read(file, prefix="try-"), read(file, prefix="try-")
+
+    def ids(dataset: Dataset, tenant: str) -> list[str]:
+        return [turn.request.request_id for turn in dataset.memories[tenant].turns.values() if turn.request]
+
+    assert ids(prefixed, "try-s-1") == ids(again, "try-s-1")
+    assert not set(ids(prefixed, "try-s-1")) & set(ids(plain, "s-1"))
+    assert {question.tenant_id for question in prefixed.questions} == {"try-s-1"}
+
+
+def test_a_limit_keeps_only_the_tenants_that_are_asked(tmp_path: Path) -> None:
+    dataset = read(write(tmp_path, sample("s-1"), sample("s-2")), limit=1, without_names=True)
+    assert list(dataset.memories) == ["s-1"]
+    assert [question.text for question in dataset.questions] == ["What did buy?"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '[{"sample_id": "s", "conversation": {}}]', '{"a": 1}'])
+def test_another_file_is_a_sentence(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "other.json"
+    file.write_text(text)
+    with pytest.raises(CommandError):
+        read(file)
+    with pytest.raises(CommandError):
+        read(tmp_path / "missing.json")
+
+
+def test_the_former_policy_is_the_overrides_alone() -> None:
+    policy = admin_service_pb2.TenantPolicy(
+        tenant_id="t", ranking="hybrid", overrides=["retention.max_age_days", "hybrid_weights.date", "ranking"]
+    )
+    policy.retention.max_age_days, policy.retention.delete_after_days = 5, 90
+    policy.hybrid_weights.date, policy.hybrid_weights.lexical = 0.1, 0.25
+    own = own_policy(policy)
+    expected = admin_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
+    expected.retention.max_age_days, expected.hybrid_weights.date = 5, 0.1
+    assert own == expected
+    changed = with_weights(own, {"hybrid_weights.date": 0.0, "score_weights.decay": 0.0})
+    assert (changed.hybrid_weights.date, changed.score_weights.HasField("decay")) == (0, True)
+    assert (changed.retention.max_age_days, own) == (5, expected)
+
+
+def test_an_ablation_switches_one_part_off_at_a_time() -> None:
+    found = variants(["hybrid"], ablation=True, cosine=False)
+    assert [variant.label for variant in found] == [
+        "hybrid",
+        "cosine alone",
+        *(f"hybrid without {part}" for part in ("lexical", "conversation", "date", "speaker")),
+    ]
+    assert [dict(variant.weights) for variant in found[2:4]] == [
+        {"hybrid_weights.lexical": 0.0},
+        {"hybrid_weights.conversation": 0.0},
+    ]
+    assert variants(["semantic"], ablation=False, cosine=True)[1:] == [COSINE]
+
+
+def test_weights_are_recognised_in_an_explanation() -> None:
+    without_date = variants([], ablation=True, cosine=False)[3]
+    assert without_date.label == "hybrid without date"
+    used = pb.SearchExplanation(weights=[pb.ScoreWeight(name="relevance.date", weight=0.3)])
+    assert not without_date.is_shown_by(used)
+    used.weights[0].weight = 0
+    assert without_date.is_shown_by(used)
+
+
+class Service(Caller):
+    """A server in memory: one tenant with a policy, and searches that find D1:1 or, with weights changed, ``end``."""
+
+    def __init__(self, end: str = "") -> None:
+        self.policies: list[admin_service_pb2.SetTenantPolicyRequest] = []
+        self.end = end
+        self.main: asyncio.Task[None] | None = None
+
+    async def memory(self, method: str, request: Any) -> Any:
+        assert method == "SearchMemories"
+        if self.end == "refused" and request.explain:
+            raise CommandError("refused")
+        if self.end == "interrupted" and request.explain and self.main is not None:
+            self.main.cancel()
+            await asyncio.sleep(60)
+        hit = pb.MemoryHit()
+        hit.metadata["dia_id"] = "D1:1"
+        return pb.SearchMemoriesResponse(items=[hit])
+
+    async def admin(self, method: str, request: Any) -> Any:
+        if method == "GetHealth":
+            return admin_service_pb2.GetHealthResponse()
+        if method == "GetTenantPolicy":
+            return admin_service_pb2.TenantPolicy(tenant_id=request.tenant_id, overrides=["ranking"], ranking="hybrid")
+        self.policies.append(request)
+        return None
+
+
+DATASET = Dataset(
+    {"t": Memory("t", as_of=datetime(2023, 6, 3))},
+    [Question("t", 1, "What?", 4, ("D1:1",)), Question("t", 2, "Who?", 1, ("D2:1", "D1:1"))],
+    0,
+)
+
+
+@pytest.mark.parametrize(
+    ("end", "raised"), [("", None), ("refused", CommandError), ("interrupted", asyncio.CancelledError)]
+)
+def test_policies_are_put_back_however_it_ends(end: str, raised: type[BaseException] | None) -> None:
+    service, answers = Service(end), list[Answer]()
+
+    async def work() -> None:
+        service.main = asyncio.current_task()
+        await ask_all(DATASET, variants(["semantic"], ablation=True, cosine=False), service, 2, answers.append)
+
+    with pytest.raises(raised) if raised else nullcontext():
+        asyncio.run(work())
+    assert len(answers) == (2 if end else 6 * 2)
+    former = admin_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
+    assert len(service.policies) == (2 if end else 6)
+    assert former not in service.policies[:-1]
+    assert service.policies[-1] == former
+
+
+def test_plain_rankings_leave_policies_alone() -> None:
+    service, answers = Service(), list[Answer]()
+    asyncio.run(
+        ask_all(DATASET, variants(["semantic", "hybrid"], ablation=False, cosine=False), service, 2, answers.append)
+    )
+    assert service.policies == []
+    rows = summary(answers)
+    assert [(row["ranking"], row["category"], row["questions"]) for row in rows[:3]] == [
+        ("semantic", 1, 1),
+        ("semantic", 4, 1),
+        ("semantic", None, 2),
+    ]
+    assert (rows[2]["recall_10"], rows[2]["reciprocal_rank"]) == (75.0, 100.0)
+    assert table(rows, "title").row_count == len(rows)
+    assert as_line(answers[0])["hits"] == ["D1:1"]
+
+
+def test_what_is_stored_is_told_from_what_is_not(tmp_path: Path) -> None:
+    memory = read(write(tmp_path, sample())).memories["s-1"]
+
+    class Stocked(Service):
+        async def memory(self, method: str, request: Any) -> Any:
+            assert (request.tenant_id, request.top_k, request.include_archived) == ("s-1", 1000, True)
+            response = pb.SearchMemoriesResponse()
+            for dia_id in ("D1:1", "D1:1", "D5:5", ""):
+                hit = response.items.add()
+                if dia_id:
+                    hit.metadata["dia_id"] = dia_id
+            response.items[1].archived_at.FromSeconds(1)
+            return response
+
+    found = asyncio.run(stored(memory, Stocked()))
+    assert dict(found.turns) == {"D1:1": 2}
+    assert (found.archived, found.foreign) == (1, 2)
+
+
+def test_only_what_is_missing_is_sent_and_oddities_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent: list[str] = []
+
+    class Import:
+        stopped = False
+
+        def __init__(self, source: Any, *_: Any) -> None:
+            sent.extend(record.request.content for record in source.records(Mark()))
+
+        async def run(self) -> None:
+            """Sends nothing."""
+
+    monkeypatch.setattr("memory_grpc.commands.evaluating.loading.Import", Import)
+    memories = read(write(tmp_path, sample())).memories
+    asyncio.run(load(memories, Service(), Target("localhost:1", 1.0), "file"))  # Service has D1:1
+    assert sent == ["My boat sank."]
+    memories["s-1"].turns.pop("D2:1")
+    assert asyncio.run(load(memories, Service(), Target("localhost:1", 1.0), "file")) == 0
+    memories["s-1"].turns.clear()
+    asyncio.run(load(memories, Service(), Target("localhost:1", 1.0), "file"))
+    assert capsys.readouterr().err == "Warning: s-1 holds 1 messages that are not in the file.\n"
+
+
+def test_the_rate_limit_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED", retry_after="7")]
+    waits, notes = list[float](), list[str]()
+    now = 100.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        waits.append(seconds)
+        now += seconds
+
+    async def method(*_: Any, **__: Any) -> str:
+        if failures:
+            raise failures.pop()
+        return "answer"
+
+    monkeypatch.setattr("memory_grpc.commands.evaluating.caller.asyncio.sleep", sleep)
+    monkeypatch.setattr("memory_grpc.commands.evaluating.caller.time.monotonic", lambda: now)
+    caller = Caller(None, Target("localhost:1", 1.0), notes.append)  # type: ignore[arg-type]
+    assert asyncio.run(caller._call(method, None)) == "answer"
+    assert waits == [7.0]
+    assert len(notes) == 1
+    assert "MEMORY_GLOBAL_RATE_LIMIT=" in notes[0]
