@@ -86,12 +86,11 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A message that was found, why, and the turns around it."""
+    """A message that was found, why, and the turns before and after it where they were asked for."""
 
     ranked: Ranked
     message: StoredMessage
-    before: tuple[StoredMessage, ...] = ()
-    after: tuple[StoredMessage, ...] = ()
+    neighbours: tuple[list[StoredMessage], list[StoredMessage]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

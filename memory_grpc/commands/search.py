@@ -108,11 +108,11 @@ def _message(hit: Any) -> Text:
     archived = f"archived {output.moment(hit.archived_at)}" if hit.HasField("archived_at") else ""
     where = (hit.name or hit.role, output.moment(hit.created_at), hit.conversation_id, dia_id, archived)
     heading = " · ".join(output.shortened(part, 40) for part in where if part)
-    lines: list[tuple[str, str]] = [(_turn(turn), "dim") for turn in hit.before]
+    lines: list[tuple[str, str]] = [(_turn(turn), "dim") for turn in hit.neighbours.before]
     lines += [(heading, "bold"), (output.shortened(hit.content, _CONTENT_CHARS), "")]
-    if hit.terms:
+    if hit.explanation.terms:
         lines.append((_terms(hit), "italic"))
-    lines += [(_turn(turn), "dim") for turn in hit.after]
+    lines += [(_turn(turn), "dim") for turn in hit.neighbours.after]
     return Text("\n").join(Text(text, style) for text, style in lines)
 
 
@@ -122,7 +122,7 @@ def _turn(turn: Any) -> str:
 
 def _terms(hit: Any) -> str:
     """The sum that the score is: name, weight and value of each term."""
-    return "score = " + " + ".join(f"{term.name} {term.weight:.4g}·{term.value:.4f}" for term in hit.terms)
+    return "score = " + " + ".join(f"{term.name} {term.weight:.4g}·{term.value:.4f}" for term in hit.explanation.terms)
 
 
 def _explanation(explanation: Any) -> str:

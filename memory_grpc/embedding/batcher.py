@@ -22,7 +22,7 @@ from memory_grpc.settings import Settings
 from . import stats
 from .batch_queue import BatchQueue
 from .calls import Call, Item, Kind
-from .provider import EmbeddingProvider, ModelIdentity, ProviderDown, Vectors, Window
+from .provider import EmbeddingProvider, ModelIdentity, ProviderDown, Vectors, Window, checked
 from .query_cache import QueryCache
 
 INLINE_CHARACTERS = 2_000
@@ -185,7 +185,9 @@ class Embedder:
 
     def _encode(self, items: list[Item]) -> Vectors:
         started = self._clock()
-        vectors = self._provider.encode([item.window for item in items])
+        given = self._provider.encode([item.window for item in items])
+        # A provider is somebody else's model or service: what it gives is looked at before anybody's row is written.
+        vectors = checked(np.asarray(given), self.identity.dimensions, len(items))
         stats.BATCH_SECONDS.observe(self._clock() - started)
         stats.BATCH_SIZE.observe(len(items))
         stats.WINDOWS.labels(items[0].call.kind).inc(len(items))

@@ -100,9 +100,7 @@ async def _hits(tx: Transaction, request: SearchRequest, ranked: list[Ranked]) -
     around = await messages.neighbours(
         tx, request.tenant_id, [hit.message for hit in hits], request.neighbours, request.filters.as_of
     )
-    return tuple(
-        Hit(hit.ranked, hit.message, tuple(around[hit.message.id][0]), tuple(around[hit.message.id][1])) for hit in hits
-    )
+    return tuple(Hit(hit.ranked, hit.message, around[hit.message.id]) for hit in hits)
 
 
 async def _now(tx: Transaction) -> datetime:

@@ -146,8 +146,7 @@ def search_response(result: SearchResult, *, explain: bool) -> pb.SearchMemories
 
 def _memory_hit(hit: Hit, *, explain: bool) -> pb.MemoryHit:
     message, ranked = hit.message, hit.ranked
-    terms = [pb.ScoreTerm(name=term.name, weight=term.weight, value=term.value) for term in ranked.terms]
-    return pb.MemoryHit(
+    result = pb.MemoryHit(
         message_id=str(message.id),
         score=ranked.score,
         similarity=ranked.similarity,
@@ -159,8 +158,13 @@ def _memory_hit(hit: Hit, *, explain: bool) -> pb.MemoryHit:
         importance=ranked.importance,
         conversation_id=message.conversation_id,
         name=message.name,
-        terms=terms if explain else [],
-        before=[stored_message(turn) for turn in hit.before],
-        after=[stored_message(turn) for turn in hit.after],
         archived_at=timestamp(message.archived_at) if message.archived_at else None,
     )
+    if explain:
+        result.explanation.terms.extend(
+            pb.ScoreTerm(name=term.name, weight=term.weight, value=term.value) for term in ranked.terms
+        )
+    if hit.neighbours is not None:
+        result.neighbours.before.extend(stored_message(turn) for turn in hit.neighbours[0])
+        result.neighbours.after.extend(stored_message(turn) for turn in hit.neighbours[1])
+    return result

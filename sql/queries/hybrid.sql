@@ -109,7 +109,8 @@ with words as materialized (
         window conversation as (partition by conversation_id order by created_at, message_id)
     ) as neighbours
 ), corpus as materialized (
-    select count(*) as messages, sum(length) / count(*) as length from turns
+    -- No length, and no division by it, where no message has a word.
+    select count(*) as messages, nullif(sum(length) / count(*), 0) as length from turns
 ), counts as materialized (
     -- How often each word stands in each message: the cover density of a single word is its number.
     select message_id, next1, next2, word, ts_rank_cd('{1,1,1,1}', lexemes, query)::double precision as occurrences
@@ -217,9 +218,11 @@ with words as materialized (
 ), scored as (
     select message_id, similarity, lexical, conversation, date, speaker, relevance as raw_relevance,
         case when best_relevance > 0 then greatest(relevance, 0) / best_relevance else 0 end as relevance,
-        importance, exp(
-            -greatest(0, date_part('epoch', coalesce(%(as_of)s::timestamptz, now()) - created_at)) / 86400 / 7
-        ) as decay,
+        importance,
+        -- Postgres refuses to underflow: past 13 years decay is 1e-304 instead of less.
+        exp(-least(700, greatest(
+            0, date_part('epoch', coalesce(%(as_of)s::timestamptz, now()) - created_at)
+        ) / 86400 / 7)) as decay,
         created_at, best_relevance, candidates
     from ranked
     cross join best

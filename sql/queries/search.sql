@@ -39,8 +39,10 @@ select message_id, chunk, created_at, importance, embedding
 -- What the documented score is made of.
 message_id, created_at, importance,
             1 - (embedding <=> %(query)s::halfvec) as similarity,
-            exp(-greatest(0, date_part('epoch', coalesce(%(as_of)s::timestamptz, now()) - created_at)) / 86400 / 7)
-                as decay
+            -- Postgres refuses to underflow: past 13 years decay is 1e-304 instead of less.
+            exp(-least(700, greatest(
+                0, date_part('epoch', coalesce(%(as_of)s::timestamptz, now()) - created_at)
+            ) / 86400 / 7)) as decay
 
 -- name: search.semantic
 -- The documented score over the whole memory that passes the filters. An index-only scan of message_embeddings_scan

@@ -22,7 +22,7 @@ async def test_terms_add_up_and_the_score_keeps_the_documented_form(server: Runn
     assert found.explanation.candidates == 200
     relevances = []
     for hit in found.items:
-        assert sum(term.weight * term.value for term in hit.terms) == pytest.approx(hit.score, abs=1e-6)
+        assert sum(term.weight * term.value for term in hit.explanation.terms) == pytest.approx(hit.score, abs=1e-6)
         relevances.append((hit.score - 0.3 * hit.importance - 0.1 * hit.decay) / 0.6)
     assert max(relevances) == pytest.approx(1, abs=1e-6)
     assert min(relevances) >= -1e-6
@@ -54,7 +54,9 @@ async def test_words_at_the_end_of_a_very_long_message_are_found(server: Running
     filler = " ".join("".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(9000))
     ids = await fill(server, [message(filler[:99_000] + " quetzalcoatlus"), *random_messages(50)])
     found = await server.memory.SearchMemories(query("quetzalcoatlus", ranking="hybrid", explain=True, top_k=51))
-    lexical = {hit.message_id: next(t.value for t in hit.terms if t.name == "lexical") for hit in found.items}
+    lexical = {
+        hit.message_id: next(t.value for t in hit.explanation.terms if t.name == "lexical") for hit in found.items
+    }
     assert {message_id for message_id, value in lexical.items() if value > 0} == {ids[0]}
 
 
@@ -111,7 +113,7 @@ async def test_parts_are_switched_off_by_policy(server: RunningServer) -> None:
     await server.admin.SetTenantPolicy(admin.SetTenantPolicyRequest(tenant_id="acme", hybrid_weights=off))
     hybrid = (await server.memory.SearchMemories(query("python", ranking="hybrid", top_k=50, explain=True))).items
     for hit in hybrid:
-        terms = {term.name: term.weight for term in hit.terms}
+        terms = {term.name: term.weight for term in hit.explanation.terms}
         assert {terms[name] for name in ("lexical", "conversation", "date", "speaker")} == {0}
 
 

@@ -246,12 +246,12 @@ async def test_explain_gives_terms_that_add_up_to_the_score(server: RunningServe
     await fill(server, random_messages(50))
     found = await server.memory.SearchMemories(query("music", top_k=50, explain=True))
     for hit in found.items:
-        assert sum(term.weight * term.value for term in hit.terms) == pytest.approx(hit.score, abs=1e-6)
+        assert sum(term.weight * term.value for term in hit.explanation.terms) == pytest.approx(hit.score, abs=1e-6)
     assert (found.explanation.ranking, found.explanation.exact, found.explanation.candidates) == ("semantic", True, 50)
     assert found.explanation.as_of.ToDatetime(tzinfo=UTC) == NOW
     plain = await server.memory.SearchMemories(query("music", top_k=50))
     assert not plain.HasField("explanation")
-    assert not any(hit.terms for hit in plain.items)
+    assert not any(hit.HasField("explanation") for hit in plain.items)
 
 
 @pytest.mark.asyncio
@@ -266,5 +266,5 @@ async def test_neighbours_are_the_turns_around_a_hit_in_order(server: RunningSer
     request = pb.SearchMemoriesRequest(tenant_id="acme", query="the needle", top_k=1, neighbours=2)
     (hit,) = (await server.memory.SearchMemories(request)).items
     assert hit.content == "the needle"
-    assert [turn.content for turn in hit.before] == ["turn 2", "turn 3"]
-    assert [turn.content for turn in hit.after] == ["turn 5", "turn 6"]
+    assert [turn.content for turn in hit.neighbours.before] == ["turn 2", "turn 3"]
+    assert [turn.content for turn in hit.neighbours.after] == ["turn 5", "turn 6"]

@@ -507,9 +507,8 @@ class MemoryHit(_message.Message):
     IMPORTANCE_FIELD_NUMBER: _builtins.int
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
-    TERMS_FIELD_NUMBER: _builtins.int
-    BEFORE_FIELD_NUMBER: _builtins.int
-    AFTER_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
     ARCHIVED_AT_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """The id of the message."""
@@ -538,16 +537,12 @@ class MemoryHit(_message.Message):
         """When it was said."""
 
     @_builtins.property
-    def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoreTerm]:
-        """The terms that make the score; set with `explain`."""
+    def explanation(self) -> Global___HitExplanation:
+        """What makes the score; set with `explain`."""
 
     @_builtins.property
-    def before(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
-        """The turns before it, oldest first; set with `neighbours`."""
-
-    @_builtins.property
-    def after(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
-        """The turns after it, oldest first; set with `neighbours`."""
+    def neighbours(self) -> Global___Neighbours:
+        """The turns around it; set with `neighbours`."""
 
     @_builtins.property
     def archived_at(self) -> _timestamp_pb2.Timestamp:
@@ -567,17 +562,70 @@ class MemoryHit(_message.Message):
         importance: _builtins.float = ...,
         conversation_id: _builtins.str = ...,
         name: _builtins.str | None = ...,
-        terms: _abc.Iterable[Global___ScoreTerm] | None = ...,
-        before: _abc.Iterable[_message_pb2.Message] | None = ...,
-        after: _abc.Iterable[_message_pb2.Message] | None = ...,
+        explanation: Global___HitExplanation | None = ...,
+        neighbours: Global___Neighbours | None = ...,
         archived_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "archived_at", b"archived_at", "created_at", b"created_at", "metadata", b"metadata", "name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "archived_at", b"archived_at", "created_at", b"created_at", "explanation", b"explanation", "metadata", b"metadata", "name", b"name", "neighbours", b"neighbours"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "after", b"after", "archived_at", b"archived_at", "before", b"before", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "decay", b"decay", "importance", b"importance", "message_id", b"message_id", "metadata", b"metadata", "name", b"name", "role", b"role", "score", b"score", "similarity", b"similarity", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "decay", b"decay", "explanation", b"explanation", "importance", b"importance", "message_id", b"message_id", "metadata", b"metadata", "name", b"name", "neighbours", b"neighbours", "role", b"role", "score", b"score", "similarity", b"similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
 
 Global___MemoryHit: _TypeAlias = MemoryHit  # noqa: Y015
+
+@_typing.final
+class HitExplanation(_message.Message):
+    """What makes the score of a hit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoreTerm]:
+        """The terms that add up to the score."""
+
+    def __init__(
+        self,
+        *,
+        terms: _abc.Iterable[Global___ScoreTerm] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HitExplanation: _TypeAlias = HitExplanation  # noqa: Y015
+
+@_typing.final
+class Neighbours(_message.Message):
+    """The turns around a hit in its conversation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def before(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
+        """The turns before it, oldest first."""
+
+    @_builtins.property
+    def after(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
+        """The turns after it, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        before: _abc.Iterable[_message_pb2.Message] | None = ...,
+        after: _abc.Iterable[_message_pb2.Message] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Neighbours: _TypeAlias = Neighbours  # noqa: Y015

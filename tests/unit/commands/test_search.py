@@ -74,10 +74,10 @@ def test_every_option_is_asked_for() -> None:
 
 def test_a_hybrid_search_is_explained(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     hit = pb.MemoryHit(score=0.7, content="apples", role="user", conversation_id="c")
-    hit.terms.add(name="lexical", weight=0.12345678, value=2.5)
-    hit.terms.add(name="date", weight=0.3, value=1.0)
-    hit.before.append(Message(role="assistant", content="which\nfruit?"))
-    hit.after.append(Message(role="user", name="Ann", content="and pears"))
+    hit.explanation.terms.add(name="lexical", weight=0.12345678, value=2.5)
+    hit.explanation.terms.add(name="date", weight=0.3, value=1.0)
+    hit.neighbours.before.append(Message(role="assistant", content="which\nfruit?"))
+    hit.neighbours.after.append(Message(role="user", name="Ann", content="and pears"))
     found = pb.SearchMemoriesResponse(total=1, items=[hit])
     found.explanation.ranking, found.explanation.candidates, found.explanation.model = "hybrid", 4200, "m"
     found.explanation.weights.add(name="lexical", weight=0.25)
