@@ -66,7 +66,7 @@ bench-search: $(STAMP) ## Measure the ranking statements against a bare scan
 	@$(BIN)/python bench/search.py $(ARGS)
 
 .PHONY: chaos
-chaos: $(STAMP) ## Break things for real, for longer than the tests do, and print a table
+chaos: $(STAMP) ## Break things for real and print a table (ARGS=--long: for longer)
 	@$(BIN)/python bench/chaos.py $(ARGS)
 
 .PHONY: migrate

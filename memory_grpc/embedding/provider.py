@@ -86,10 +86,13 @@ def normalised(vectors: npt.NDArray[np.float64]) -> Vectors:
     return scaled
 
 
+_LARGEST_HALF = 65504.0
+
+
 def checked(vectors: npt.NDArray[Any], dimensions: int, count: int) -> Vectors:
     """``vectors`` as contiguous float32 ``[count, dimensions]``; EmbeddingUnavailable for anything unfit to store.
 
-    Unfit is: another shape, NaN or infinity (after the conversion to float32), a zero vector.
+    Unfit is: another shape, NaN or infinity, numbers past what Postgres stores in 16 bits, a zero vector.
     """
     if vectors.shape != (count, dimensions):
         if vectors.ndim == 2 and vectors.shape[0] == count:
@@ -99,7 +102,7 @@ def checked(vectors: npt.NDArray[Any], dimensions: int, count: int) -> Vectors:
         raise EmbeddingUnavailable("The embedding model gave another number of vectors than it was asked for.")
     with np.errstate(over="ignore"):
         result: Vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    if not np.isfinite(result).all():
+    if not (np.abs(result) <= _LARGEST_HALF).all():  # false for NaN too
         raise EmbeddingUnavailable("The embedding model gave a vector that is not finite.")
     if not result.any(axis=1).all():
         raise EmbeddingUnavailable("The embedding model gave a zero vector.")

@@ -1,0 +1,1 @@
+"""Faults for real: processes killed, connections cut, garbage sent. See docs/reliability.md."""

@@ -1,0 +1,322 @@
+"""Bytes of strangers: an answer by the contract, never INTERNAL, never UNKNOWN, never a dead process."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import memory_service_pb2 as pb
+from tests.chaos.harness import connected, item, message, rounds, serving
+
+pytestmark = pytest.mark.timeout(7200)
+
+OURS = (pb.DESCRIPTOR.services_by_name["MemoryService"], admin.DESCRIPTOR.services_by_name["AdminService"])
+UNARY = [m for s in OURS for m in s.methods if not m.client_streaming and not m.server_streaming]
+NEVER = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE}
+WAYS = 16
+
+
+def _path(method: Any) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def _valid(name: str) -> list[Message]:
+    """Valid requests of a method, with as many fields as it has."""
+    full = message(
+        "What do I like? Python, naïvely — 你好 🎉", name="Ann", importance_override=0.5, request_id=str(uuid4())
+    )
+    full.metadata.update({"a": 1.5, "b": [True, None, {"c": "d"}], "e": {"f": {"g": "h"}}})
+    full.created_at.FromJsonString("2026-01-02T03:04:05.678Z")
+    search = pb.SearchMemoriesRequest(
+        tenant_id="chaos",
+        query="What did Ann say in May 2023?",
+        conversation_id="c",
+        top_k=3,
+        importance_min=0.1,
+        candidate_limit=10,
+        role="user",
+        ranking="hybrid",
+        explain=True,
+        neighbours=2,
+        include_archived=True,
+        metadata_equals=["a=1.5"],
+    )
+    for field in ("as_of", "created_after", "created_before"):
+        getattr(search, field).FromJsonString("2026-01-02T03:04:05Z")
+    search.metadata.update({"e": {"f": {"g": "h"}}})
+    policy = admin.SetTenantPolicyRequest(
+        tenant_id="chaos-policy",
+        retention=admin.RetentionPolicy(max_age_days=3, importance_threshold=0.1, delete_after_days=4),
+        importance_weights=admin.ImportanceWeights(recency=0.1, role=0.2, explicit=0.3),
+        score_weights=admin.ScoreWeights(similarity=0.1, importance=0.2, decay=0.3),
+        hybrid_weights=admin.HybridWeights(lexical=1, conversation=2, date=3, speaker=4),
+        ranking="hybrid",
+    )
+    return {
+        "IngestMessage": [full, message("short")],
+        "BatchIngestMessages": [pb.BatchIngestMessagesRequest(messages=[full, message("two")])],
+        "GetMessage": [pb.GetMessageRequest(message_id=str(uuid4()), tenant_id="chaos")],
+        "SearchMemories": [search, pb.SearchMemoriesRequest(tenant_id="chaos", query="Python")],
+        "RunRetention": [admin.RunRetentionRequest(tenant_id="chaos", actions=["archive", "delete"], dry_run=True)],
+        "RetryFailedEmbeddings": [admin.RetryFailedEmbeddingsRequest(tenant_id="chaos")],
+        "GetHealth": [admin.GetHealthRequest()],
+        "GetTenantPolicy": [admin.GetTenantPolicyRequest(tenant_id="chaos")],
+        "SetTenantPolicy": [policy],
+    }[name]
+
+
+def _random(chance: random.Random) -> bytes:
+    return chance.randbytes(chance.choice([0, 1, 2, 8, 40, 300, 3000]))
+
+
+_EXTREMES = [
+    b"\xff" * 8,
+    b"\x00\x00\x00\x00\x00\x00\xf8\x7f",
+    b"\x00" * 8,
+    b"\xff\xff\xff\xff\xff\xff\xef\x7f",
+    b"\x00",
+]
+
+
+def _mutated(chance: random.Random, raw: bytes) -> bytes:
+    """A valid message's bytes with one to four faults."""
+    data = bytearray(raw or b"\x0a\x01x")
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(data)) if data else 0
+        match chance.randrange(7):
+            case 0 if data:
+                data[at] ^= 1 << chance.randrange(8)
+            case 1 if data:
+                data[at] = chance.randrange(256)
+            case 2:
+                del data[at : at + chance.randint(1, 9)]
+            case 3:
+                data[at:at] = chance.randbytes(chance.randint(1, 9))
+            case 4:
+                data[at:at] = data[at : at + chance.randint(1, 40)]
+            case 5:
+                data[at : at + 8] = chance.choice(_EXTREMES)
+            case _:
+                data = data[:at]
+    return bytes(data)
+
+
+async def _send(client: Any, path: str, raws: Iterator[bytes], codes: Counter[Any], faults: list[str]) -> None:
+    call = client.channel.unary_unary(path)
+    for raw in raws:
+        try:
+            await call(raw, timeout=30)
+            codes[grpc.StatusCode.OK] += 1
+        except grpc.aio.AioRpcError as error:
+            codes[error.code()] += 1
+            if error.code() in NEVER:
+                faults.append(f"{path} {error.code().name} {error.details()} {raw[:400].hex()}")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("form", ["random bytes", "mutated messages"])
+async def test_14_fuzz(form: str, dsn: str, tmp_path: Path) -> None:
+    count = rounds("FUZZ", 300)
+    codes: Counter[Any] = Counter()
+    faults: list[str] = []
+    with item(14, f"{form}, {len(UNARY)} RPCs") as result:
+        async with serving(dsn, tmp_path) as server, connected(server.address) as client:
+            for method in UNARY:
+                chance = random.Random(f"14 {form} {method.name}")
+                valid = [m.SerializeToString() for m in _valid(method.name)]
+
+                def raws(chance: random.Random = chance, valid: list[bytes] = valid) -> Iterator[bytes]:
+                    for _ in range(count):
+                        yield _random(chance) if form == "random bytes" else _mutated(chance, chance.choice(valid))
+
+                shared = raws()
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(WAYS):
+                        group.create_task(_send(client, _path(method), shared, codes, faults))
+                health = await client.admin.GetHealth(admin.GetHealthRequest(), timeout=10)
+                assert (health.status, server.is_running) == ("ok", True), method.name
+            result.tried, result.held = codes.total(), codes.total() - len(faults)
+            result.note = ", ".join(f"{code.name} {n}" for code, n in codes.most_common())
+        assert not faults, "\n".join([*faults[:5], server.text[-3000:]])
+
+
+def _deep(depth: int) -> bytes:
+    """Metadata nested `depth` deep, as bytes: the library's own objects would not go so far."""
+    value = b"\x1a\x01x"  # string_value "x"
+    for _ in range(depth):
+        entry = b"\x0a\x01k" + b"\x12" + _length(value) + value
+        struct = b"\x0a" + _length(entry) + entry
+        value = b"\x2a" + _length(struct) + struct
+    struct = value[1 + len(_length_of(value)) :]
+    return message("deep").SerializeToString() + b"\x2a" + _length(struct) + struct
+
+
+def _length_of(value: bytes) -> bytes:
+    end = next(i for i in range(1, len(value)) if value[i] < 0x80)
+    return value[1 : end + 1]
+
+
+def _length(raw: bytes) -> bytes:
+    number, out = len(raw), bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+SCRIPTS = {
+    "Latin": "a",
+    "Greek": "λ",
+    "Cyrillic": "ж",
+    "Arabic": "ش",
+    "Hebrew": "ש",
+    "Devanagari": "क",
+    "Thai": "ก",
+    "Han": "漢",
+    "Hangul": "한",
+    "emoji": "🎉",
+    "a family": "👨‍👩‍👧‍👦",
+    "combining": "e\u0301",
+    "right to left": "\u202e",
+    "zero width": "x\u200b",
+    "words": "ab cd ",
+    "distinct": "".join(f"w{n} " for n in range(3000)),
+    "long words": "q" * 5000 + " ",
+    "line separators": "a\u2028\u2029\x0b\x0c\r\n",
+    "control": "a\x01\x02\x1b[31m",
+    "noncharacters": "\ufffe\uffff\U0010ffff",
+    "quotes": "'\"\\;--$$%s%%{}",
+    "tsquery": "a & b | !c <-> (d:*) ",
+    "addresses": "http://a.b/c?d=e#f user@host.example ",
+}
+
+
+def _poison() -> dict[str, tuple[str, bytes, set[str]]]:
+    """Name to method, bytes, and the codes that are right."""
+    bad, good = {"INVALID_ARGUMENT"}, {"OK"}
+    found: dict[str, tuple[str, bytes, set[str]]] = {}
+
+    def add(name: str, request: Message | bytes, codes: set[str], method: str = "IngestMessage") -> None:
+        raw = request if isinstance(request, bytes) else request.SerializeToString()
+        found[f"{method}: {name}"] = (method, raw, codes)
+
+    for field in ("tenant_id", "conversation_id", "content", "name"):
+        add(f"NUL in {field}", message("x", **{field: "a\0b"}) if field != "content" else message("a\0b"), bad)
+        raw = {"tenant_id": b"\x0a", "conversation_id": b"\x12", "content": b"\x22", "name": b"\x3a"}[field]
+        add(f"lone surrogate in {field}", message("x").SerializeToString() + raw + b"\x03\xed\xa0\x80", bad)
+    for number in ("nan", "inf", "-inf"):
+        add(f"{number} override", message("x", importance_override=float(number)), bad)
+        request = message("x")
+        request.metadata["n"] = float(number)
+        add(f"{number} in metadata", request, bad)
+        search = pb.SearchMemoriesRequest(tenant_id="t", query="q", importance_min=float(number))
+        add(f"{number} importance_min", search, bad, "SearchMemories")
+        policy = admin.SetTenantPolicyRequest(
+            tenant_id="t", retention=admin.RetentionPolicy(max_age_days=float(number))
+        )
+        add(f"{number} max_age_days", policy, bad, "SetTenantPolicy")
+    for seconds in (-(2**63), -62135596801, -1, 253402300800, 2**63 - 1):
+        for field in ("as_of", "created_after", "created_before"):
+            search = pb.SearchMemoriesRequest(tenant_id="t", query="q")
+            getattr(search, field).seconds = seconds
+            add(f"{field} {seconds}", search, bad, "SearchMemories")
+        request = message("x")
+        request.created_at.seconds = seconds
+        add(f"created_at {seconds}", request, bad)
+    for field, seconds in (
+        ("as_of", 0),
+        ("as_of", 253402300799),
+        ("created_after", 253402300799),
+        ("created_before", 0),
+    ):
+        for ranking in ("semantic", "hybrid"):
+            search = pb.SearchMemoriesRequest(tenant_id="chaos", query="in May 2023", ranking=ranking)
+            getattr(search, field).seconds = seconds
+            add(f"{ranking} {field} {seconds}", search, good, "SearchMemories")
+    request = message("x")
+    request.created_at.seconds = 253402300799
+    add("created_at in 9999", request, bad)
+    # A tenant of its own: what follows must not stand or fall with it.
+    request = message("first second", tenant_id="old")
+    request.created_at.SetInParent()
+    add("created_at 1970", request, good)
+    for ranking in ("semantic", "hybrid"):
+        search = pb.SearchMemoriesRequest(tenant_id="old", query="first second", ranking=ranking)
+        add(f"{ranking}, a tenant with a message of 1970", search, good, "SearchMemories")
+    request = message("x")
+    request.metadata["a\0b"] = "c"
+    add("NUL in a metadata key", request, bad)
+    for depth in (17, 90, 200, 5000):
+        add(f"{depth} deep", _deep(depth), bad)
+    for name, text in SCRIPTS.items():
+        full = (text * (100_000 // len(text) + 1))[:100_000]
+        add(f"100,000 characters of {name}", message(full), good)
+        for ranking in ("semantic", "hybrid"):
+            search = pb.SearchMemoriesRequest(tenant_id="chaos", query=full[:10_000], ranking=ranking, neighbours=1)
+            add(f"10,000 characters of {name}, {ranking}", search, good, "SearchMemories")
+    add("100,001 characters", message("x" * 100_001), bad)
+    add("10 MB", message("x" * 10_000_000), {"RESOURCE_EXHAUSTED"})
+    add("unknown fields", message("fine").SerializeToString() + b"\xfa\x3f\x03abc", good)
+    for text in (
+        "in the year 99999",
+        "on 31 February 2023",
+        "0 days ago",
+        "999999999999 years ago",
+        "last week in 0001",
+    ):
+        search = pb.SearchMemoriesRequest(tenant_id="chaos", query=text, ranking="hybrid")
+        add(f"date {text!r}", search, good, "SearchMemories")
+    return found
+
+
+@pytest.mark.asyncio
+async def test_14_poison(dsn: str, tmp_path: Path) -> None:
+    wrong: list[str] = []
+    methods = {m.name: _path(m) for m in UNARY}
+    with item(14, "poison values") as result:
+        async with serving(dsn, tmp_path) as server, connected(server.address) as client:
+            for name, (method, raw, right) in _poison().items():
+                result.tried += 1
+                try:
+                    await client.channel.unary_unary(methods[method])(raw, timeout=20)
+                    code, details = "OK", ""
+                except grpc.aio.AioRpcError as error:
+                    code, details = error.code().name, error.details() or ""
+                if code in right:
+                    result.held += 1
+                else:
+                    wrong.append(f"{name}: {code} {details[:200]}, not {sorted(right)}")
+            # Headers: a flood, and one that is too large.
+            for name, metadata in {
+                "200 headers": [(f"x-{n}", "y" * 50) for n in range(200)],
+                "a 64 kB header": [("x-big", "y" * 65536)],
+            }.items():
+                result.tried += 1
+                try:
+                    await client.admin.GetHealth(admin.GetHealthRequest(), metadata=metadata, timeout=10)
+                except (grpc.aio.AioRpcError, ValueError) as error:
+                    if isinstance(error, grpc.aio.AioRpcError) and error.code() in NEVER:
+                        wrong.append(f"{name}: {error.code().name} {error.details()}")
+                        continue
+                result.held += 1
+            assert server.is_running
+            health = await client.admin.GetHealth(admin.GetHealthRequest(), timeout=10)
+            assert health.status == "ok"
+            assert not wrong, "\n".join([*wrong, server.text[-3000:]])
+
+
+def test_14_every_method_has_a_valid_message() -> None:
+    for method in UNARY:
+        for valid in _valid(method.name):
+            assert isinstance(valid, GetMessageClass(method.input_type)), method.name

@@ -1,0 +1,197 @@
+"""Killed, cut and told to stop: nothing acknowledged is lost, nothing is stored twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import grpc
+import psycopg
+import pytest
+from grpc_health.v1 import health_pb2
+
+from memory_grpc.local.postgres import EmbeddedPostgres
+from memory_layer.v1 import memory_service_pb2 as pb
+from tests.chaos.harness import (
+    TRY_AGAIN,
+    Load,
+    Proxy,
+    connected,
+    faults_of_store,
+    fetch,
+    item,
+    message,
+    rounds,
+    scrape,
+    serving,
+    until,
+)
+
+pytestmark = pytest.mark.timeout(3600)
+
+
+@pytest.mark.asyncio
+async def test_1_sigkill_of_the_server_under_load(dsn: str, tmp_path: Path) -> None:
+    chance = random.Random(1)
+    with item(1, "SIGKILL of the server, 32 clients") as result:
+        async with serving(dsn, tmp_path) as server:
+            load = Load(server.address)
+            async with load.running():
+                for _ in range(rounds("KILL_SERVER", 2)):
+                    result.tried += 1
+                    await load.more(chance.randint(50, 200))
+                    await server.kill()
+                    await server.start()
+                    await load.more(32)
+                    # What is in flight now is neither here nor there: look at what was acknowledged before.
+                    before = dict(load.acknowledged)
+                    stored = {r[0] for r in fetch(dsn, "select id::text from messages")}
+                    assert set(before.values()) <= stored
+                    result.held += 1
+            faults = faults_of_store(dsn, load.acknowledged)
+            result.note = f"{len(load.acknowledged)} messages, {load.failures.total()} failed calls"
+            if faults or not set(load.failures) <= TRY_AGAIN:
+                result.held = 0
+            assert not faults, faults[:10]
+            assert set(load.failures) <= TRY_AGAIN, load.texts
+
+
+@pytest.mark.asyncio
+async def test_2_sigkill_of_postgres_under_load(tmp_path: Path) -> None:
+    chance = random.Random(2)
+    postgres = EmbeddedPostgres(tmp_path / "pg")
+    dsn = await asyncio.to_thread(postgres.start)
+    slowest = 0.0
+    try:
+        with item(2, "SIGKILL of Postgres, 32 clients") as result:
+            async with serving(dsn, tmp_path) as server:
+                load = Load(server.address)
+                async with load.running():
+                    for _ in range(rounds("KILL_POSTGRES", 2)):
+                        result.tried += 1
+                        await load.more(chance.randint(50, 200))
+                        assert postgres.pid is not None
+                        os.kill(postgres.pid, signal.SIGKILL)
+                        await until(lambda: postgres.poll() is not None, what="Postgres is dead")
+                        await asyncio.to_thread(postgres.stop)  # frees the directory's lock
+                        failed = load.failures.total()
+                        await until(lambda seen=failed: load.failures.total() > seen, 20, "a client noticed")
+                        assert await asyncio.to_thread(postgres.start) == dsn
+                        started = time.monotonic()
+                        await load.more(1, 20)
+                        slowest = max(slowest, time.monotonic() - started)
+                        assert slowest < 10, f"serving again after {slowest:.1f} s"
+                        assert server.is_running
+                        result.held += 1
+                faults = faults_of_store(dsn, load.acknowledged)
+                result.note = f"{len(load.acknowledged)} messages, serving again in {slowest:.2f} s at most"
+                if faults or not set(load.failures) <= TRY_AGAIN:
+                    result.held = 0
+                assert not faults, faults[:10]
+                assert set(load.failures) <= TRY_AGAIN, load.texts
+    finally:
+        await asyncio.to_thread(postgres.stop)
+
+
+@pytest.mark.asyncio
+async def test_3_cut_between_commit_and_response(dsn: str, tmp_path: Path) -> None:
+    todo = iter(range(rounds("CUT", 25)))
+    with item(3, "cut between commit and response, retried") as result:
+        async with serving(dsn, tmp_path) as server, asyncio.TaskGroup() as group:
+
+            async def worker() -> None:
+                async with (
+                    Proxy(server.grpc_port) as proxy,
+                    await psycopg.AsyncConnection.connect(dsn, autocommit=True) as beside,
+                ):
+                    for number in todo:
+                        result.tried += 1
+                        await once(proxy, beside, message(f"cut {number}", request_id=str(uuid4())))
+                        result.held += 1
+
+            async def once(proxy: Proxy, beside: psycopg.AsyncConnection, request: pb.IngestMessageRequest) -> None:
+                async def stored() -> list[tuple[str, ...]]:
+                    found = await beside.execute("select id::text from messages where content = %s", [request.content])
+                    return await found.fetchall()
+
+                proxy.mute = False
+                async with connected(proxy.address) as client:
+                    assert await client.is_serving()
+                    proxy.mute = True
+                    call = client.memory.IngestMessage(request, timeout=30)
+                    sending = asyncio.ensure_future(call)
+                    await until(stored, what="committed")
+                    assert not sending.done()
+                    proxy.cut()
+                    with pytest.raises(grpc.aio.AioRpcError) as error:
+                        await sending
+                    assert error.value.code() == grpc.StatusCode.UNAVAILABLE
+                proxy.mute = False
+                async with connected(proxy.address) as client:
+                    again = await client.memory.IngestMessage(request, timeout=30)
+                assert await stored() == [(again.id,)]
+
+            for _ in range(4):
+                group.create_task(worker())
+
+
+@pytest.mark.asyncio
+async def test_4_sigterm_with_200_calls_in_flight(dsn: str, tmp_path: Path) -> None:
+    drain, calls = 5.0, 200
+    with item(4, "SIGTERM with 200 calls in flight") as result:
+        for attempt in range(rounds("SIGTERM", 1)):
+            result.tried += 1
+            async with (
+                serving(dsn, tmp_path, DRAIN_SECONDS=drain, DATABASE_POOL_MAX_WAITING=1000) as server,
+                connected(server.address) as client,
+                connected(server.address) as other,
+                connected(server.address) as watcher,
+                await psycopg.AsyncConnection.connect(dsn) as beside,
+            ):
+                watch = watcher.health.Watch(health_pb2.HealthCheckRequest())
+                assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+                assert await other.is_serving()
+                await beside.execute("lock table messages in share mode")  # writers wait, nothing is slept through
+                sent = [
+                    asyncio.ensure_future(client.memory.IngestMessage(message(f"term {attempt} {n}"), timeout=30))
+                    for n in range(calls)
+                ]
+
+                async def in_flight() -> bool:
+                    metrics = (await scrape(server)).splitlines()
+                    started = [line for line in metrics if "_started_total{" in line and "IngestMessage" in line]
+                    return bool(started) and float(started[0].rsplit(" ", 1)[1]) == calls
+
+                await until(in_flight, what="200 calls inside")
+                assert not any(call.done() for call in sent)
+                server.send(signal.SIGTERM)
+                terminated = time.monotonic()
+                assert (await asyncio.wait_for(watch.read(), 5)).status == health_pb2.HealthCheckResponse.NOT_SERVING
+                assert not await other.is_serving()
+                for peer in (client, other):
+                    with pytest.raises(grpc.aio.AioRpcError) as error:
+                        await peer.memory.IngestMessage(message("too late"), timeout=2)
+                    assert error.value.code() == grpc.StatusCode.UNAVAILABLE
+                await beside.commit()
+                answers = await asyncio.gather(*sent, return_exceptions=True)
+                watch.cancel()
+                code = await server.ended(drain + 3 + 5)
+                took = time.monotonic() - terminated
+            acknowledged = {a.id for a in answers if not isinstance(a, BaseException)}
+            refused = [a for a in answers if isinstance(a, BaseException)]
+            stored = {
+                r[0] for r in fetch(dsn, "select id::text from messages where content like %s", f"term {attempt} %")
+            }
+            assert acknowledged <= stored
+            assert not refused, refused[0]
+            assert len(acknowledged) == calls
+            assert not fetch(dsn, "select from messages where content = 'too late'")
+            assert code == 0, server.text[-1000:]
+            assert took < drain + 3
+            result.held += 1
+            result.note = f"{len(acknowledged)} acknowledged, exit after {took:.1f} s"
