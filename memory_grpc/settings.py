@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Names = Annotated[list[str], NoDecode]
+DataLoss = Literal["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
 
 
 class Settings(BaseSettings):
@@ -48,6 +49,11 @@ class Settings(BaseSettings):
         100, ge=1, description="Calls that may wait for a connection; the next is refused with UNAVAILABLE at once."
     )
     database_pool_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection.")
+    accept_data_loss_with: Annotated[list[DataLoss], NoDecode] = Field(
+        [],
+        description="Comma-separated settings of Postgres to start with although they can lose acknowledged messages: "
+        "fsync=off, full_page_writes=off, synchronous_commit=off. Unset, the start is refused.",
+    )
 
     # Access
     api_keys: Annotated[list[SecretStr], NoDecode] = Field(
@@ -143,7 +149,7 @@ class Settings(BaseSettings):
     retention_batch_size: int = Field(1000, ge=1, le=100000, description="Rows moved or deleted in one transaction.")
     idempotency_hours: float = Field(24, gt=0, description="How long a request_id is remembered.")
 
-    @field_validator("api_keys", "allowed_origins", "trusted_proxies", mode="before")
+    @field_validator("api_keys", "allowed_origins", "trusted_proxies", "accept_data_loss_with", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """Comma-separated text becomes a list; blanks around and between the commas do not count."""
