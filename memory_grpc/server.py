@@ -22,6 +22,7 @@ from memory_grpc.operations.registry import Slot
 from memory_grpc.services.admin_service import AdminService
 from memory_grpc.services.memory_service import MemoryService
 from memory_grpc.settings import Settings
+from memory_grpc.tls import server_credentials
 from memory_layer.v1 import admin_service_pb2, admin_service_pb2_grpc, memory_service_pb2, memory_service_pb2_grpc
 
 SERVICES = (
@@ -80,11 +81,15 @@ class Server:
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
     async def start(self) -> int:
-        """Listens, NOT_SERVING; returns the port. Raises StartupError when the port is taken."""
+        """Listens, NOT_SERVING; returns the port. Raises StartupError when the port is taken or a certificate unfit."""
         await self._set_health(_NOT_SERVING)
         address = f"{self._settings.host}:{self._settings.grpc_port}"
+        credentials = server_credentials(self._settings)
         try:
-            port = self._server.add_insecure_port(address)
+            if credentials is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise StartupError(f"Port {address} is taken: stop what listens there, or set MEMORY_GRPC_PORT.") from error
         await self._server.start()

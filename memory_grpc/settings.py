@@ -36,6 +36,27 @@ class Settings(BaseSettings):
     http_port: int = Field(8000, ge=0, le=65535, description="Envoy's port: REST/JSON, and gRPC on the same port.")
     upstream_host: str = Field("127.0.0.1", description="Where Envoy finds the gRPC server and the metrics endpoint.")
 
+    # TLS
+    tls_cert_file: Path | None = Field(
+        None, description="Certificate of the gRPC port with its chain, PEM. Unset: the port speaks plaintext."
+    )
+    tls_key_file: Path | None = Field(None, description="Its private key, PEM, without a password.")
+    tls_client_ca_file: Path | None = Field(
+        None,
+        description="CAs, PEM, one of which must have signed every client's certificate (mTLS). Unset: none needed.",
+    )
+    tls_ca_file: Path | None = Field(
+        None,
+        description="CAs, PEM, by which Envoy and the commands check the server; set, they speak TLS to it.",
+    )
+    tls_client_cert_file: Path | None = Field(
+        None, description="Certificate that Envoy and the commands show to the server, PEM."
+    )
+    tls_client_key_file: Path | None = Field(None, description="Its private key, PEM, without a password.")
+    tls_server_name: str = Field(
+        "", description="Name that the server's certificate must bear. Unset: the host that is connected to."
+    )
+
     # Database
     database_url: SecretStr | None = Field(
         None,
@@ -154,6 +175,20 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         """Comma-separated text becomes a list; blanks around and between the commas do not count."""
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator(
+        "tls_cert_file",
+        "tls_key_file",
+        "tls_client_ca_file",
+        "tls_ca_file",
+        "tls_client_cert_file",
+        "tls_client_key_file",
+        mode="before",
+    )
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        """An empty path means none: it would be the working directory."""
+        return None if isinstance(value, str) and not value.strip() else value
 
     @property
     def conninfo(self) -> str | None:
