@@ -61,3 +61,38 @@ async def edge(dsn: str, directory: Path, **variables: object) -> AsyncIterator[
                 yield Edge(envoy, server, http, port)
         finally:
             await asyncio.to_thread(envoy.stop, 0.0)
+
+
+async def exchange(port: int, *parts: bytes, pause: float = 0.0, patience: float = 20.0) -> bytes:
+    """Sends bytes over a connection of its own, with pauses between the parts; all that comes back until it is closed.
+
+    Ends with what there is when the peer hangs up in the middle. TimeoutError when it does neither in ``patience``.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def send() -> None:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    sending = asyncio.ensure_future(send())
+    received = b""
+    try:
+        async with asyncio.timeout(patience):
+            while chunk := await reader.read(65536):
+                received += chunk
+    except ConnectionError:
+        pass
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        writer.close()
+    return received
+
+
+def status(answer: bytes) -> int:
+    """The HTTP status of the last answer in these bytes, 100 Continue aside; 0 when there is none."""
+    found = [line for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+    numbers = [int(line.split(b" ")[1]) for line in found]
+    return next((number for number in reversed(numbers) if number != 100), 0)

@@ -58,6 +58,7 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         ("/v1/messages", "POST", 202, {"json": MESSAGE}, {}),
         ("/v1/messages", "POST", 400, {"json": MESSAGE | {"role": "robot"}}, {}),
         ("/v1/messages", "POST", 409, {"json": MESSAGE | {"content": "another"}}, {}),
+        ("/v1/messages", "POST", 415, {"content": b"x", "headers": {"content-type": "text/plain"}}, {}),
         ("/v1/messages", "POST", 413, {"json": MESSAGE | {"content": "x" * 5_000_000}}, {}),
         ("/v1/messages:batch", "POST", 202, {"json": {"messages": [MESSAGE]}}, {}),
         ("/v1/messages/{message_id}", "GET", 404, {}, {"message_id": str(uuid4())}),
