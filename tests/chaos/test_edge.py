@@ -12,7 +12,6 @@ from pathlib import Path
 import grpc
 import pytest
 
-from memory_layer.v1 import admin_service_pb2 as admin
 from tests.chaos.edge import edge, exchange, status
 from tests.chaos.harness import connected, item, message
 
@@ -87,27 +86,28 @@ async def test_14_headers_of_strangers(dsn: str, tmp_path: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_14_metadata_of_strangers(dsn: str, tmp_path: Path) -> None:
-    """The same by gRPC through Envoy: what a client library lets out."""
-    cases = {
-        "binary": [("x-a-bin", b"\x00\xff")],
-        "200 entries": [(f"x-{number}", "y" * 50) for number in range(200)],
-        "64 kB in one": [("x-a", "y" * 65_536)],
-        "underscores": [("x_a", "y")],
-        "dots": [("a.b", "y")],
-        "the caller's address": [("x-forwarded-for", "nonsense")],
+    """The same by gRPC through Envoy, as far as a client library lets it out."""
+    reset = {"INTERNAL"}  # Envoy resets a stream whose headers break HTTP/2's bounds, and clients call that INTERNAL
+    cases: dict[str, tuple[list[tuple[str, str | bytes]], set[str]]] = {
+        "binary": ([("x-a-bin", b"\x00\xff")], {"OK"}),
+        "dots": ([("a.b", "y")], {"OK"}),
+        "the caller's address": ([("x-forwarded-for", "nonsense")], {"OK"}),
+        "80 entries": ([(f"x-{number}", "y" * 50) for number in range(80)], {"OK"}),
+        "200 entries": ([(f"x-{number}", "y" * 50) for number in range(200)], reset),
+        "64 kB in one": ([("x-a", "y" * 65_536)], reset),
+        "underscores": ([("x_a", "y")], reset),
     }
-    never = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
     with item(14, "metadata through Envoy") as result:
         async with edge(dsn, tmp_path) as running, connected(f"127.0.0.1:{running.port}") as client:
-            for name, metadata in cases.items():
+            for name, (metadata, right) in cases.items():
                 result.tried += 1
-                with suppress(grpc.aio.AioRpcError):
-                    await client.admin.GetHealth(admin.GetHealthRequest(), metadata=metadata, timeout=10)
                 try:
-                    await client.memory.IngestMessage(message("after " + name), metadata=metadata, timeout=10)
+                    await client.memory.IngestMessage(message("with " + name), metadata=metadata, timeout=10)
+                    code, details = "OK", ""
                 except grpc.aio.AioRpcError as error:
-                    if error.code() in never and "Received http2 header with status" not in str(error.details()):
-                        raise AssertionError(f"{name}: {error.code().name} {error.details()}") from None
+                    code, details = error.code().name, str(error.details())
+                assert code in right, f"{name}: {code} {details}"
+                assert code == "OK" or "Received RST_STREAM" in details, "no answer of the service's"
                 assert await running.is_well(), name
                 result.held += 1
 
