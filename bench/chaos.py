@@ -25,6 +25,8 @@ LONG = {
     "CHAOS_SWEEP": 400,
     "CHAOS_SWEEP_KILL": 5,
     "CHAOS_FUZZ": 10_000,
+    "CHAOS_REST_FUZZ": 200,
+    "CHAOS_SLOW": 1,
 }
 
 

@@ -29,11 +29,18 @@ _COMPONENTS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "TooLarge",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "NotJson",
     HTTPStatus.TOO_MANY_REQUESTS: "TooManyRequests",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "HeadersTooLarge",
     HTTPStatus.SERVICE_UNAVAILABLE: "Unavailable",
     HTTPStatus.GATEWAY_TIMEOUT: "DeadlineExceeded",
 }
 # Statuses with which Envoy refuses a call for a reason that has another status else.
-_AT_THE_EDGE = {HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("MALFORMED_REQUEST", "The body is not `application/json`.")}
+_AT_THE_EDGE = {
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("MALFORMED_REQUEST", "The body is not `application/json`."),
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: (
+        "REQUEST_TOO_LARGE",
+        "The path and the headers are larger than the server accepts; search with long queries by POST.",
+    ),
+}
 
 ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",

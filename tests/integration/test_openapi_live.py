@@ -65,6 +65,7 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         ("/v1/messages/{message_id}", "GET", 400, {}, {"message_id": "no-uuid"}),
         (search, "GET", 200, {"params": {"tenant_id": "acme", "query": "Python", "explain": True}}, {}),
         (search, "GET", 400, {"params": {"tenant_id": "acme", "query": "Python", "top_k": "x"}}, {}),
+        (search, "GET", 431, {"params": {"tenant_id": "acme", "query": "x" * 40_000}}, {}),
         (search, "POST", 200, {"json": {"tenant_id": "acme", "query": "Python", "neighbours": 2}}, {}),
         (search, "POST", 200, {"json": {"tenant_id": "nobody", "query": "Python", "ranking": "hybrid"}}, {}),
         ("/v1/admin/retention/run", "POST", 200, {"json": {"tenant_id": "acme", "actions": ["archive"]}}, {}),
