@@ -12,3 +12,10 @@ select
     current_setting('fsync') as fsync,
     current_setting('full_page_writes') as full_page_writes,
     current_setting('synchronous_commit') as synchronous_commit;
+
+-- name: database.configure
+-- What every connection is set to. Every statement has the index it needs, so that the planner is not to weigh a walk
+-- through the rows of all tenants against it; compiling takes longer than a search does; and a graph is searched as wide
+-- as the smallest pool, and on past what filters take away.
+select set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false),
+    set_config('hnsw.ef_search', '200', false), set_config('hnsw.iterative_scan', 'relaxed_order', false);
