@@ -85,6 +85,28 @@ async def test_14_headers_of_strangers(dsn: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_14_a_header_that_slips_through_fails_its_own_call_alone(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second lock: with the first one off, grpc refuses the call, and holds nothing against those of others."""
+    first_lock = "unfit[#unfit + 1] = key"
+    patch_envoy(monkeypatch, {first_lock: ""})
+    headers = ["grpc-timeout: bogus", "x-a-bin: !!!", "^: x", "grpc-encoding: bogus", "lb-cost-bin: abc"]
+    with item(14, "a bad header and the calls of others") as result:
+        async with edge(dsn, tmp_path) as running:
+            for header in headers:
+                result.tried += 1
+                answers = [
+                    await exchange(running.port, HEALTH + f"connection: close\r\n{header}\r\n\r\n".encode())
+                    for _ in range(4)
+                ]
+                assert {status(answer) for answer in answers} == {500}, "the first lock is off"
+                others = await asyncio.gather(*(running.http.get("/v1/admin/health") for _ in range(16)))
+                assert {other.status_code for other in others} == {200}, header
+                result.held += 1
+
+
+@pytest.mark.asyncio
 async def test_14_metadata_of_strangers(dsn: str, tmp_path: Path) -> None:
     """The same by gRPC through Envoy, as far as a client library lets it out."""
     reset = {"INTERNAL"}  # Envoy resets a stream whose headers break HTTP/2's bounds, and clients call that INTERNAL
@@ -162,15 +184,24 @@ async def test_14_slow_bodies(dsn: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 def shorten_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """envoy.yaml's patience with a slow client, in seconds that a test can wait for."""
+    bounds = {
+        "max_stream_duration: 30s": "max_stream_duration",
+        "request_headers_timeout: 10s": "request_headers_timeout",
+    }
+    patch_envoy(monkeypatch, {written: f"{name}: {SLOW_SECONDS}s" for written, name in bounds.items()})
+
+
+def patch_envoy(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]) -> None:
+    """Envoys that start from here on run envoy.yaml with these words changed, which must be in it."""
     from memory_grpc.local import envoy
 
     written = envoy.render
 
     def render(*arguments: object, **named: object) -> str:
         text = written(*arguments, **named)  # type: ignore[arg-type]
-        for name, value in (("max_stream_duration", "30s"), ("request_headers_timeout", "10s")):
-            assert f"{name}: {value}" in text, f"envoy.yaml bounds {name}"
-            text = text.replace(f"{name}: {value}", f"{name}: {SLOW_SECONDS}s")
+        for old, new in changes.items():
+            assert old in text, f"envoy.yaml says {old}"
+            text = text.replace(old, new)
         return text
 
     monkeypatch.setattr(envoy, "render", render)
