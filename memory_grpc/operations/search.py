@@ -43,7 +43,7 @@ class Search:
     async def _semantic(self, request: SearchRequest, policy: Policy) -> SearchResult:
         vector = await self._embedder.embed_query(request.query)
         filters = request.filters
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=request.tenant_id) as tx:
             ranked = await search.semantic(
                 tx, request.tenant_id, self._model_id, vector, filters, policy.score, request.top_k
             )
@@ -54,12 +54,12 @@ class Search:
 
     async def _hybrid(self, request: SearchRequest, policy: Policy) -> SearchResult:
         """The query is read first: which participants and dates it names decides what is embedded and matched."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=request.tenant_id) as tx:
             names, roles, now = await lexical.participants(tx, request.tenant_id)
         filters = request.filters
         plan = plan_query(request.query, Participants(names, roles), filters.as_of or now, policy.hybrid)
         vector = await self._embedder.embed_query(plan.embedding_text)
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=request.tenant_id) as tx:
             ranked, candidates = await search.hybrid(
                 tx,
                 request.tenant_id,
