@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from memory_grpc.errors import StartupError
+from memory_grpc.store.queries import QUERIES
 
 TENANT = "memory_layer_tenant"
 WORKER = "memory_layer_worker"
@@ -24,8 +25,6 @@ def missing() -> StartupError:
 
 def check(connection: psycopg.Connection) -> None:
     """Raises StartupError when the user of this connection cannot take both roles, migrated or not."""
-    row = connection.execute(
-        "select count(*) from pg_roles where rolname = any(%s) and pg_has_role(oid, 'set')", ([TENANT, WORKER],)
-    ).fetchone()
+    row = connection.execute(QUERIES["database.roles_within_reach"], {"roles": [TENANT, WORKER]}).fetchone()
     if row != (2,):
         raise missing()
