@@ -124,7 +124,7 @@ async def run(size: int, others: int, repeat: int) -> None:
                 for i in range(others):
                     await fill(database, f"other-{i}", 1000, rng)
                 await fill(database, TENANT, size, rng)
-                async with database.owner_connection() as owner:
+                async with database.maintenance() as owner:
                     await owner.execute("vacuum analyze")
                 plain_database._opening = without_role  # type: ignore[method-assign]
                 with_role = statements(database, rng) | calls(stub)

@@ -110,7 +110,7 @@ async def run(sizes: list[int], others: int, repeat: int) -> None:
                 await fill(database, f"other-{i}", 1000, rng)
             for size in sizes:
                 await fill(database, f"t{size}", size, rng)
-            async with database.owner_connection() as connection:
+            async with database.maintenance() as connection:
                 await connection.execute("vacuum analyze")
                 cursor = await connection.execute(
                     "select sum(pg_total_relation_size(c.oid))::float8 / (select count(*) from messages) as bytes "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
+from functools import cache
 from typing import Any, Final, Literal, LiteralString
 
 import psycopg
@@ -56,9 +57,11 @@ class Transaction:
         """Runs a query; returns its first row, or None."""
         return await (await self._connection.execute(QUERIES[query], params)).fetchone()
 
-    async def all(self, query: str, params: Params | None = None) -> list[Row]:
-        """Runs a query; returns all its rows."""
-        return await (await self._connection.execute(QUERIES[query], params)).fetchall()
+    async def all(self, query: str, params: Params | None = None, *, dimensions: int | None = None) -> list[Row]:
+        """Runs a query; returns all its rows. ``dimensions`` stands for ``{dimensions}`` in it, where no parameter can
+        stand: in a type."""
+        text = QUERIES[query] if dimensions is None else _with_dimensions(query, dimensions)
+        return await (await self._connection.execute(text, params)).fetchall()
 
 
 class Database:
@@ -71,6 +74,7 @@ class Database:
     def __init__(
         self, conninfo: str, *, min_size: int, max_size: int, max_waiting: int, timeout_seconds: float
     ) -> None:
+        self._conninfo = conninfo
         self._timeout = timeout_seconds
         self.pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
             conninfo,
@@ -119,16 +123,6 @@ class Database:
             finally:
                 await self.pool.putconn(connection)
 
-    @asynccontextmanager
-    async def owner_connection(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
-        """A connection in autocommit as the user of the DSN, for what takes its owner: index building, locks, vacuum.
-
-        Unless that user is a superuser, it sees no row of any tenant.
-        """
-        with translated():
-            async with self.pool.connection() as connection:
-                yield connection
-
     async def _begin(self, tenant: Tenant) -> psycopg.AsyncConnection[Row]:
         """A connection on which a transaction has begun, in one round trip.
 
@@ -157,6 +151,21 @@ class Database:
             return sql.SQL(_BEGIN_ONE).format(timeout=sql.Literal(timeout_ms), tenant=sql.Literal(tenant))
         return sql.SQL(_BEGIN_EVERY).format(timeout=sql.Literal(timeout_ms))
 
+    @asynccontextmanager
+    async def maintenance(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
+        """A connection of one's own, as the owner of the tables, for what no transaction can hold and nobody waits for:
+        building an index takes minutes, and one from the pool would be missing there for as long. It is the user of the
+        DSN; unless that is a superuser, it sees no row of any tenant."""
+        with translated():
+            async with await psycopg.AsyncConnection.connect(
+                self._conninfo,
+                autocommit=True,
+                connect_timeout=5,
+                row_factory=dict_row,
+                application_name="memory-grpc maintenance",
+            ) as connection:
+                yield connection
+
     async def ping(self) -> None:
         """Returns when Postgres has answered."""
         async with self.transaction(tenant=EVERY_TENANT) as tx:
@@ -167,3 +176,9 @@ class Database:
 async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
     """A new connection knows pgvector's types; a database without the extension is not migrated yet."""
     await register_vector_async(connection)
+    await connection.execute(QUERIES["database.configure"])
+
+
+@cache
+def _with_dimensions(query: str, dimensions: int) -> sql.Composed:
+    return sql.SQL(QUERIES[query]).format(dimensions=sql.Literal(dimensions))

@@ -9,3 +9,10 @@ select now() as now;
 -- name: database.roles_within_reach
 -- How many of some roles the user of this connection can take.
 select count(*) as reached from pg_roles where rolname = any(%(roles)s) and pg_has_role(oid, 'set');
+
+-- name: database.configure
+-- What every connection is set to. Every statement has the index it needs, so that the planner is not to weigh a walk
+-- through the rows of all tenants against it; compiling takes longer than a search does; and a graph is searched as wide
+-- as the smallest pool, and on past what filters take away.
+select set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false),
+    set_config('hnsw.ef_search', '200', false), set_config('hnsw.iterative_scan', 'relaxed_order', false);

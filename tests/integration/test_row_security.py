@@ -38,7 +38,7 @@ TABLES = TENANT_TABLES.split("|")
 CONDITION = re.compile(r"\b(?:\w+\.)?tenant_id\s*=\s*(?:%\(tenant_id\)s|\w+\.tenant_id)")
 REMAINS = re.compile(r"tenant_id\s*(?:[=<>]|\bin\b|\bany\b|\blike\b|\bbetween\b)")
 # Walks from one tenant to the next: a condition on tenants, but none that keeps to one.
-WALKS = {"messages.tenants"}
+WALKS = {"messages.tenants", "graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
 WORKERS_ONLY = {"idempotency.expire"}
 
@@ -121,6 +121,14 @@ DEFAULTS: dict[str, Any] = {
     "date_weight": 0.3,
     "speaker_weight": 0.3,
     "search_ranking": "hybrid",
+    "graph_query": HalfVector(np.ones(10, dtype=np.float32)),
+    "pool": 1000,
+    "recent": 1000,
+    "least": 1,
+    "most": 1000,
+    "index_name": "graph_new",
+    "state": "ready",
+    "messages": 1,
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
@@ -142,9 +150,14 @@ def params(name: str, **changes: Any) -> dict[str, Any]:
     return {p: values[p] for p in wanted}
 
 
+def filled_in(name: str, dimensions: int = 8) -> str:
+    """A query with its place for a number of dimensions filled: a graph's points have two more than the embeddings."""
+    return QUERIES[name].replace("{dimensions}", str(dimensions + 2))
+
+
 def stripped(name: str) -> str:
     """A query without its conditions on the tenant."""
-    text = CONDITION.sub("true", code(QUERIES[name]))
+    text = CONDITION.sub("true", code(filled_in(name)))
     rest = REMAINS.search(text)
     assert rest is None or name in WALKS, f"a condition on the tenant that this test does not strip: {rest}"
     return text
@@ -207,6 +220,7 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             "insert into idempotency_keys values (%s, %s, 'digest', %s, now() - interval '1 day')", (tenant, id_, id_)
         )
     connection.execute("insert into tenant_policies (tenant_id, retention_max_age_days) values (%s, 7)", (tenant,))
+    connection.execute("insert into tenant_graphs values (%s, 1, %s, 'building', 4)", (tenant, f"graph_{tenant}"))
 
 
 def as_tenant(connection: Connection, tenant: str | None) -> None:
@@ -285,9 +299,9 @@ def test_under_another_tenant_s_name_a_query_reads_and_changes_nothing_foreign(
 ) -> None:
     """The wrong tenant in a parameter: nothing is found, and what would be written is refused."""
     values = params(name, tenant_id=THEIRS)
-    answer, changed = outcome(connection, QUERIES[name], values, role=True)
+    answer, changed = outcome(connection, filled_in(name), values, role=True)
     assert not changed
-    assert answer == outcome(connection, QUERIES[name], values, role=True, alone=True)[0]
+    assert answer == outcome(connection, filled_in(name), values, role=True, alone=True)[0]
     if re.search(r"\bselect %\(tenant_id\)s|values \(\s*%\(tenant_id\)s", code(QUERIES[name])):
         assert answer == "InsufficientPrivilege"
 
@@ -333,7 +347,7 @@ async def test_a_transaction_works_as_its_tenant_and_leaves_nothing_behind(datab
         row = await (await tx._connection.execute(look)).fetchone()
         assert row is not None
         assert (row["current_user"], row["tenant"] or "") == ("memory_layer_worker", "")
-    async with database.owner_connection() as owner:
+    async with database.maintenance() as owner:
         row = await (await owner.execute(look)).fetchone()
         assert row is not None
         assert (row["current_user"], row["tenant"] or "") == (row["session_user"], "")

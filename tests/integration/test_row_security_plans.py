@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 from memory_grpc.store.queries import QUERIES
 from tests.conftest import TEMPLATE
-from tests.integration.test_row_security import NOW, OURS, READING, as_tenant, params
+from tests.integration.test_row_security import NOW, OURS, READING, as_tenant, filled_in, params
 
 PLANNED = [name for name in READING if "%(tenant_id)s" in QUERIES[name]]
 
@@ -59,6 +59,7 @@ def filled(template: str) -> Iterator[psycopg.Connection[Any]]:
             "to_tsvector('simple', content) from messages"
         )
         connection.execute("vacuum analyze")
+        connection.execute(QUERIES["database.configure"].encode())
         yield connection
     with psycopg.connect(template, autocommit=True) as admin:
         admin.execute("drop database memory_plans with (force)")
@@ -69,8 +70,10 @@ def plan(connection: psycopg.Connection[Any], name: str, mode: str, *, role: boo
         connection.execute(f"set local plan_cache_mode = {mode}".encode())
         if role:
             as_tenant(connection, OURS)
-        values = params(name, include_archived=False, query=HalfVector(np.ones(384)))
-        cursor = connection.execute(f"explain (costs off) {QUERIES[name]}".encode(), values, prepare=True)
+        values = params(
+            name, include_archived=False, query=HalfVector(np.ones(384)), graph_query=HalfVector(np.ones(386))
+        )
+        cursor = connection.execute(f"explain (costs off) {filled_in(name, 384)}".encode(), values, prepare=True)
         return "\n".join(row[0] for row in cursor)
 
 

@@ -41,6 +41,7 @@ async def test_a_key_is_needed_on_everything_but_health_metrics_and_docs(start_r
             ("POST", "/v1/memory/search"),
             ("POST", "/v1/admin/retention/run"),
             ("POST", "/v1/admin/embeddings/retry"),
+            ("GET", "/v1/admin/graphs"),
             ("GET", "/v1/admin/tenants/t/policy"),
             ("PUT", "/v1/admin/tenants/t/policy"),
         ):
@@ -95,7 +96,7 @@ async def test_cors_is_for_the_allowed_origins_only(start_rest: StartRest) -> No
 @pytest.mark.asyncio
 async def test_the_deadline_is_real_down_to_the_statement(start_rest: StartRest, rows: Rows) -> None:
     async with start_rest(request_timeout_seconds=1.0) as rest:
-        async with rest.server.database.owner_connection() as owner, owner.transaction():
+        async with rest.server.database.maintenance() as owner, owner.transaction():
             await owner.execute(b"lock table messages in access exclusive mode")
             started = time.monotonic()
             body = {"tenant_id": "t", "conversation_id": "c", "role": "user", "content": "held up"}
