@@ -30,7 +30,7 @@ from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.operations.build_graphs import BuildGraphs
 from memory_grpc.operations.graphs import Graphs
 from memory_grpc.store import embeddings, search
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.migrations import migrate
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -160,7 +160,7 @@ async def compare(database: Database, sizes: dict[str, int], total: int, repeat:
         found = wanted = 0
         for run in range(-3, max(10, min(repeat, repeat * 200_000 // size))):
             query = made.vectors(1)[0]
-            async with database.transaction() as tx:
+            async with database.transaction(tenant=tenant) as tx:
                 hits: dict[str, set[UUID]] = {}
                 for name in times:
                     started = time.perf_counter()
@@ -204,7 +204,7 @@ async def run(arguments: argparse.Namespace, directory: Path) -> None:
         migrate(dsn)
         database = Database(dsn, min_size=1, max_size=3, max_waiting=10, timeout_seconds=10)
         await database.open()
-        async with database.transaction() as tx:
+        async with database.transaction(tenant=EVERY_TENANT) as tx:
             await embeddings.activate_first_model(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS)
         sizes = {_name(size): size for size in arguments.sizes}
         await prepare(database, sizes, arguments.others, arguments.other_size)
