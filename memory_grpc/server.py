@@ -37,8 +37,8 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
     return [
         # Two servers would share a port in silence, each seeing half of the calls.
         ("grpc.so_reuseport", 0),
-        # The chain refuses what is over the limit with a reason; this only bounds what is read for that. Past it grpc resets
-        # the stream, which Envoy may see before the status and then report as UNAVAILABLE.
+        # The chain refuses what is over the limit with a reason; this only bounds what is read for that. Past it grpc
+        # resets the stream, which Envoy may see before the status and then report as UNAVAILABLE.
         ("grpc.max_receive_message_length", 4 * settings.max_request_bytes + 65536),
         ("grpc.max_send_message_length", -1),
         # As much as Envoy lets through, with room for what it adds.

@@ -13,6 +13,10 @@ select
     current_setting('full_page_writes') as full_page_writes,
     current_setting('synchronous_commit') as synchronous_commit;
 
+-- name: database.roles_within_reach
+-- How many of some roles the user of this connection can take.
+select count(*) as reached from pg_roles where rolname = any(%(roles)s) and pg_has_role(oid, 'set');
+
 -- name: database.configure
 -- What every connection is set to. Every statement has the index it needs, so that the planner is not to weigh a walk
 -- through the rows of all tenants against it; compiling takes longer than a search does; and a graph is searched as wide
