@@ -100,7 +100,7 @@ async def test_14_a_header_that_slips_through_fails_its_own_call_alone(
                     await exchange(running.port, HEALTH + f"connection: close\r\n{header}\r\n\r\n".encode())
                     for _ in range(4)
                 ]
-                assert {status(answer) for answer in answers} == {500}, "the first lock is off"
+                assert {status(answer) for answer in answers} <= {500, 503}, "the first lock is off"
                 others = await asyncio.gather(*(running.http.get("/v1/admin/health") for _ in range(16)))
                 assert {other.status_code for other in others} == {200}, header
                 result.held += 1
@@ -177,7 +177,7 @@ async def test_14_slow_bodies(dsn: str, tmp_path: Path, monkeypatch: pytest.Monk
                 got = status(await call)
                 assert got in (0, 408), f"{name}: {got}"
                 result.held += 1
-            result.note = f"cut after {took:.0f} s, others waited {worst * 1000:.0f} ms at most"
+            result.note = f"given {limit:.0f} s, cut after {took:.0f} s, others waited {worst * 1000:.0f} ms at most"
             assert worst < 10, "others are served meanwhile"
             assert await running.is_well()
 
