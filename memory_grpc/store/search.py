@@ -114,8 +114,15 @@ async def hybrid(
 ) -> tuple[list[Ranked], int]:
     """The best ``top_k`` messages by the hybrid score, best first, and how many were ranked."""
     params = hybrid_params(tenant_id, model_id, config, query, plan, filters, weights, parts, top_k)
-    rows = await tx.all("hybrid.search", params)
-    return [_hybrid_ranked(row, weights, parts) for row in rows], int(rows[0]["candidates"]) if rows else 0
+    # As in semantic: more windows are kept until there are hits enough or no windows left.
+    while True:
+        if filters.include_archived:
+            rows = await tx.all("hybrid.search_with_archive", params)
+        else:
+            rows = await tx.all("hybrid.search", params)
+        if len(rows) >= top_k or not rows or rows[0]["windows"] < params["scan_limit"]:
+            return [_hybrid_ranked(row, weights, parts) for row in rows], int(rows[0]["candidates"]) if rows else 0
+        params["scan_limit"] *= 4
 
 
 def hybrid_params(
@@ -129,7 +136,7 @@ def hybrid_params(
     parts: HybridWeights,
     top_k: int,
 ) -> dict[str, Any]:
-    """The parameters of ``hybrid.search``."""
+    """The parameters of ``hybrid.search`` and ``hybrid.search_with_archive``."""
     return filter_params(tenant_id, model_id, filters) | {
         "config": config,
         "query": HalfVector(query),
@@ -149,6 +156,7 @@ def hybrid_params(
         "importance_weight": weights.importance,
         "decay_weight": weights.decay,
         "top_k": top_k,
+        "scan_limit": top_k + _SPARE_WINDOWS,
     }
 
 
