@@ -46,7 +46,34 @@ BARE = b"""
 select max(embedding <=> %(query)s::halfvec) from message_embeddings
 where tenant_id = %(tenant_id)s and model_id = %(model_id)s
 """
-STOP_WORDS = "the of and to a in is that it was for on with as at by this had not are but from or have an they".split()
+STOP_WORDS = (
+    "the",
+    "of",
+    "and",
+    "to",
+    "a",
+    "in",
+    "is",
+    "that",
+    "it",
+    "was",
+    "for",
+    "on",
+    "with",
+    "as",
+    "at",
+    "by",
+    "this",
+    "had",
+    "not",
+    "are",
+    "but",
+    "from",
+    "or",
+    "have",
+    "an",
+    "they",
+)
 TABLES = ("messages", "message_embeddings", "message_lexemes")
 
 
