@@ -34,7 +34,7 @@ from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.store import embeddings, lexical, messages, search
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.migrations import migrate
 from memory_grpc.store.queries import QUERIES
 
@@ -180,7 +180,7 @@ async def _store(
     ]
     vectors = rng.standard_normal((len(turns), DIMENSIONS), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    async with database.transaction() as tx:
+    async with database.transaction(tenant=tenant) as tx:
         stored = await messages.insert_many(tx, tenant, drafts, stamp_now=[False] * len(drafts))
         await lexical.insert_many(tx, tenant, CONFIG, stored)
         windows = {m.id: v[None, :] for m, v in zip(stored, vectors, strict=True)}
@@ -200,7 +200,7 @@ async def measure(
         plan = plan_query(text, Participants(texts.names, ()), NOW, HybridWeights())
         vector = rng.standard_normal(DIMENSIONS, dtype=np.float32)
         hybrid = (tenant, MODEL, CONFIG, vector, plan, filters, ScoreWeights(), HybridWeights(), 10)
-        async with database.transaction() as tx:
+        async with database.transaction(tenant=tenant) as tx:
             connection: AsyncConnection[dict[str, Any]] = tx._connection
             calls: dict[str, Callable[[], Awaitable[Any]]] = {
                 "bare": lambda c=connection, v=vector: _bare(c, tenant, v),
@@ -242,8 +242,8 @@ async def sizes_on_disk(database: Database) -> dict[str, float]:
         where t.relname = any (%(tables)s)
         order by bytes desc
     """
-    async with database.transaction() as tx:
-        rows = await (await tx._connection.execute(query, {"tables": list(TABLES)})).fetchall()
+    async with database.maintenance() as connection:
+        rows = await (await connection.execute(query, {"tables": list(TABLES)})).fetchall()
     return {row["name"]: row["bytes"] for row in rows}
 
 
@@ -284,7 +284,7 @@ async def run(sizes: list[int], others: int, repeat: int, path: Path | None) -> 
             migrate(dsn)
             database = Database(dsn, min_size=1, max_size=1, max_waiting=10, timeout_seconds=10)
             await database.open()
-            async with database.transaction() as tx:
+            async with database.transaction(tenant=EVERY_TENANT) as tx:
                 await embeddings.activate_first_model(
                     tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS
                 )
@@ -292,7 +292,7 @@ async def run(sizes: list[int], others: int, repeat: int, path: Path | None) -> 
                 await fill(database, rng, texts, {f"apart-{size}": size}, 1000)
             between = {f"between-{size}": size for size in sizes} | {f"other-{i}": 1000 for i in range(others)}
             await fill(database, rng, texts, between, 20)
-            async with database.pool.connection() as connection:
+            async with database.maintenance() as connection:
                 await connection.execute("vacuum analyze")
             print_sizes(2 * sum(sizes) + others * 1000, await sizes_on_disk(database))
             print_head()
