@@ -23,7 +23,14 @@ Params = Mapping[str, Any]
 # Statements that no call waits for (sweeps, embedding jobs) are bounded all the same.
 BACKGROUND_TIMEOUT_SECONDS = 300.0
 
-_BEGIN: LiteralString = "begin; set local statement_timeout = {timeout}"
+# No transaction waits for anything but its own statements. One that does belongs to a server that was stopped or cut
+# off: the locks it holds (of the sweep's lease above all) must not outlast it.
+IDLE_TRANSACTION_SECONDS = 10.0
+
+_IDLE_MS = int(IDLE_TRANSACTION_SECONDS * 1000)
+_BEGIN: LiteralString = (
+    "begin; set local statement_timeout = {timeout}; set local idle_in_transaction_session_timeout = {idle}"
+)
 
 
 class Transaction:
@@ -112,7 +119,9 @@ class Database:
             try:
                 left = deadline.remaining()
                 timeout_ms = max(1, int((BACKGROUND_TIMEOUT_SECONDS if left is None else left) * 1000))
-                await connection.execute(sql.SQL(_BEGIN).format(timeout=sql.Literal(timeout_ms)))
+                await connection.execute(
+                    sql.SQL(_BEGIN).format(timeout=sql.Literal(timeout_ms), idle=sql.Literal(_IDLE_MS))
+                )
             except BaseException as error:
                 dead = connection.closed and isinstance(error, psycopg.OperationalError)
                 await self.pool.putconn(connection)

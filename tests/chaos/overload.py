@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -37,6 +36,21 @@ class Point:
         """A percentile of the latency of calls that ended so; 0 when there were none."""
         return float(self.figures["ms"].get(code, {}).get(percentile, 0.0))
 
+    def faults(self, peak: float, rss_mb: float, deadline: float, *, is_strict: bool) -> list[str]:
+        """What does not hold at this rate, against the peak of the curve and the memory at its beginning.
+
+        Loosely, for a machine that is busy with other things: no collapse, and every call got an answer of its kind.
+        """
+        answers = {"OK", "RESOURCE_EXHAUSTED", *(() if is_strict else ("DEADLINE_EXCEEDED", "CANCELLED"))}
+        limits = {
+            "other answers than OK and refusals": (set(self.figures["codes"]) <= answers),
+            "goodput": self.factor < 1 or self.goodput >= (0.8 if is_strict else 0.1) * peak,
+            "memory": self.rss_mb < rss_mb + 150,
+            "accepted p99": self.ms("OK", "p99") <= deadline * (1000 if is_strict else 3000),
+            "refused p99": not is_strict or self.ms("RESOURCE_EXHAUSTED", "p99") <= 100,
+        }
+        return [f"at {self.factor:g} x: {name} ({self.line()})" for name, holds in limits.items() if not holds]
+
     def line(self) -> str:
         """A row of the table."""
         codes = ", ".join(f"{code} {count}" for code, count in self.figures["codes"].items())
@@ -47,8 +61,10 @@ class Point:
         )
 
 
-HEADER = """| × capacity | offered/s | goodput/s | codes | OK p50 / p99 ms | refused p50 / p99 ms | RSS MB | generator late p99 ms |
-|---|---|---|---|---|---|---|---|"""  # noqa: E501
+HEADER = (
+    "| x capacity | offered/s | goodput/s | codes | OK p50 / p99 ms | refused p50 / p99 ms | RSS MB | "
+    "generator late p99 ms |\n|---|---|---|---|---|---|---|---|"
+)
 
 
 async def generate(server: ServerProcess, **options: object) -> tuple[dict[str, Any], float]:
@@ -95,9 +111,6 @@ async def curve(server: ServerProcess, peak: float, seconds: float, deadline: fl
     return points
 
 
-def report(path: Path | None, points: list[Point]) -> str:
-    """The table, written to a file too when one is named."""
-    text = "\n".join([HEADER, *(point.line() for point in points)])
-    if path is not None:
-        path.write_text(text + "\n", encoding="utf-8")
-    return text
+def report(points: list[Point]) -> str:
+    """The table."""
+    return "\n".join([HEADER, *(point.line() for point in points)])
