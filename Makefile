@@ -66,7 +66,7 @@ bench-search: $(STAMP) ## Measure the ranking statements against a bare scan
 	@$(BIN)/python bench/search.py $(ARGS)
 
 .PHONY: chaos
-chaos: $(STAMP) ## Break things for real and print a table (ARGS=--long: for longer)
+chaos: $(STAMP) ## Break things for real and print a table; about an hour (ARGS=--short: minutes)
 	@$(BIN)/python bench/chaos.py $(ARGS)
 
 .PHONY: migrate

@@ -25,9 +25,10 @@ EXPECTED = {
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 CALL_SECONDS = 5.0
-SERVER_CONNECTIONS = (
-    "select count(*) from pg_stat_activity where datname = current_database() and application_name <> ''"
-)
+SERVER_CONNECTIONS = """
+select count(*) from pg_stat_activity
+where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
+"""
 
 
 class Flapping:
