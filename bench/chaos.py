@@ -33,8 +33,8 @@ ITEMS: dict[int, tuple[str, float, float]] = {
     7: ("overload, an exhausted pool, slow statements", 0.7, 4),
     8: ("durability", 0.3, 1),
     9: ("a soak with a flapping network", 0.4, 11),
-    10: ("tenants by row-level security", 0.3, 1),
-    11: ("keys", 0.3, 1),
+    10: ("API keys", 0.3, 1),
+    11: ("row-level security", 0.3, 1),
     12: ("the access matrix", 0.3, 1),
     13: ("identifiers", 0.2, 0.5),
     14: ("fuzzed bytes, messages and JSON", 1, 20),
@@ -75,7 +75,7 @@ def lines_of(file: Path, done: subprocess.Popen[bytes]) -> Iterator[Line]:
 
 
 def tests_of(wanted: list[int]) -> list[str]:
-    """The tests that report on one of the items, as pytest names them: functions that name its number to the harness."""
+    """The tests that report on one of the items, by pytest's names: functions that give its number to the harness."""
     found = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for function in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -16,8 +16,8 @@ from tests.chaos.overload import capacity, curve, report
 
 pytestmark = pytest.mark.timeout(1800)
 
-# From this length on (seconds a rate) the promised figures are asserted: that needs a quiet machine, and long enough for
-# a percentile to mean something. The short form looks for the collapse that there is without a bound.
+# From this length on (seconds a rate) the promised figures are asserted: that needs a quiet machine, and calls enough
+# for a percentile to mean something. The short form looks for the collapse that there is without a bound.
 STRICT_SECONDS = 10
 DEADLINE = 2.0
 
