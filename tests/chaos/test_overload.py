@@ -69,7 +69,7 @@ async def test_7_an_exhausted_pool_fails_fast(dsn: str, tmp_path: Path) -> None:
 @pytest.mark.asyncio
 async def test_7_overload(dsn: str, tmp_path: Path) -> None:
     """Half, once, twice and four times the capacity, open loop; with the real model in the long form."""
-    seconds = rounds("OVERLOAD_SECONDS", 2)
+    seconds = rounds("OVERLOAD_SECONDS", 1)
     is_strict = seconds >= STRICT_SECONDS
     provider = "sentence_transformer" if is_strict else "hashing"
     with item(7, f"0.5/1/2/4 x capacity, open loop, {seconds} s each") as result:

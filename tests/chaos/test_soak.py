@@ -22,7 +22,7 @@ LONG_SECONDS = 300
 
 @pytest.mark.asyncio
 async def test_9_a_soak_with_a_flapping_network(dsn: str, tmp_path: Path) -> None:
-    seconds = rounds("SOAK_SECONDS", 15)
+    seconds = rounds("SOAK_SECONDS", 10)
     csv = os.environ.get("CHAOS_SOAK_CSV")
     with item(9, f"a soak of {seconds} s, the network to Postgres flapping") as result:
         async with (
