@@ -29,12 +29,15 @@ BACKGROUND_TIMEOUT_SECONDS = 300.0
 # off: the locks it holds (of the sweep's lease above all) must not outlast it.
 IDLE_TRANSACTION_SECONDS = 10.0
 
-_BOUNDS: LiteralString = (
-    "begin; set local statement_timeout = {timeout}; set local idle_in_transaction_session_timeout = {idle}; "
-)
 # SET LOCAL and not set_config(): Citus hands only the former on to the nodes that hold the rows.
-_BEGIN_ONE: LiteralString = _BOUNDS + "set local role memory_layer_tenant; set local memory.tenant_id = {tenant}"
-_BEGIN_EVERY: LiteralString = _BOUNDS + "set local role memory_layer_worker"
+_BEGIN_ONE: LiteralString = (
+    "begin; set local statement_timeout = {timeout}; set local idle_in_transaction_session_timeout = {idle}; "
+    "set local role memory_layer_tenant; set local memory.tenant_id = {tenant}"
+)
+_BEGIN_EVERY: LiteralString = (
+    "begin; set local statement_timeout = {timeout}; set local idle_in_transaction_session_timeout = {idle}; "
+    "set local role memory_layer_worker"
+)
 
 
 class Scope(Enum):
