@@ -70,7 +70,7 @@ bench-rls: $(STAMP) ## Measure what row-level security costs a search
 	@$(BIN)/python bench/row_security.py $(ARGS)
 
 .PHONY: chaos
-chaos: $(STAMP) ## Break things for real and print a table (ARGS=--long: for longer)
+chaos: $(STAMP) ## Break things for real and print a table; about an hour (ARGS=--short: minutes)
 	@$(BIN)/python bench/chaos.py $(ARGS)
 
 .PHONY: migrate

@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from memory_grpc.errors import StartupError
+from memory_grpc.interceptors.admit import Admit
 from memory_grpc.interceptors.authenticate import Authenticate
 from memory_grpc.interceptors.chain import Chain
 from memory_grpc.interceptors.deadline import limit_time
@@ -60,6 +61,12 @@ class Server:
         self._started_at = time.monotonic()
         self.gate = Gate()
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing in the stubs
+        admit = Admit(
+            # What the database can do at once is not too much.
+            floor=settings.database_pool_max_size,
+            ceiling=settings.max_calls_in_flight,
+            seconds=settings.request_timeout_seconds,
+        )
         rate_limit = RateLimit(settings.global_rate_limit, settings.trusted_proxies)
         authenticate = Authenticate(settings.api_keys)
         self.chain = Chain(
@@ -67,6 +74,7 @@ class Server:
                 observe(),
                 translate,
                 self.gate.interceptor,
+                admit.interceptor,
                 rate_limit.interceptor,
                 authenticate.interceptor,
                 limit_time(settings.request_timeout_seconds),

@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     request_timeout_seconds: float = Field(
         15.0, gt=0, le=3600, description="Longest time a call may take, whatever the client asks."
     )
+    max_calls_in_flight: int = Field(
+        64,
+        ge=1,
+        description="Calls of a kind (reads, writes, streams, administration) inside at once; the next gets "
+        "RESOURCE_EXHAUSTED. Fewer while calls are late.",
+    )
     max_request_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, description="Largest request; a larger one gets RESOURCE_EXHAUSTED / 413."
     )
@@ -115,6 +121,12 @@ class Settings(BaseSettings):
     embedding_batch_wait_ms: float = Field(2.0, ge=0, le=100, description="Longest wait for a batch to fill.")
     embedding_queue_size: int = Field(
         4096, ge=1, description="Windows that may wait; past that a call gets RESOURCE_EXHAUSTED at once."
+    )
+    embedding_hang_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=3600,
+        description="Longest a batch may be in the model before its thread is given up and replaced.",
     )
     embedding_query_cache_size: int = Field(1024, ge=0, description="Query vectors kept (least recently used go).")
     async_embeddings: bool = Field(

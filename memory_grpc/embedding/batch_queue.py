@@ -123,6 +123,12 @@ class BatchQueue:
             call.error = error
             return True
 
+    def fail_all(self, kind: Kind, error: Callable[[], Exception]) -> list[Call]:
+        """End every call of a kind that has windows waiting, each with an error of its own; the calls that it ended."""
+        with self._changed:
+            waiting = list(self._calls[kind])
+        return [call for call in waiting if self.fail(call, error())]
+
     def close(self) -> None:
         """Accept nothing more; ``take`` hands out what is left, then empty batches."""
         with self._changed:
