@@ -1,8 +1,9 @@
 """`make bench-ingest`: what the service adds to the model when it stores messages, with everything real.
 
-The server runs with its defaults in a process of its own, before a real Postgres and behind a real Envoy. The callers and
-the bare model are other processes on the same cores: what they take is taken from the server, so every ratio counts the
-whole machine. Each measurement stands between two runs of the bare model on the same texts, and is divided by their mean.
+The server runs with its defaults in a process of its own, before a real Postgres and behind a real Envoy. The callers
+and the bare model are other processes on the same cores: what they take is taken from the server, so every ratio counts
+the whole machine. Each measurement stands between two runs of the bare model on the same texts, and is divided by their
+mean.
 
 Parts: 1 rates, 2 one caller, 3 searches during an import, 4 memory, 5 an import that is killed.
 """
@@ -33,7 +34,7 @@ async def run(bench: parts.Bench, only: set[int]) -> None:
         bare = Bare(bench.precision)
         try:
             if 1 in only:
-                sample = [r.content for r in bench.texts.some(min(256, bench.messages))]
+                sample = [r.content for r in bench.texts.some(128)]
                 form = await asyncio.to_thread(bare.choose, sample)
                 bench.say(f"bare: {form.name}, the fastest form, {form.texts_per_second:.0f} texts/s")
                 await parts.rates(bench, bare, form)

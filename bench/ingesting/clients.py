@@ -77,7 +77,7 @@ async def unary(channel: grpc.aio.Channel, requests: Requests, callers: int = CA
 
 
 async def rest(url: str, requests: Requests, callers: int = CALLERS) -> None:
-    """The same over REST, by HTTP/1.1 written by hand: an HTTP library would take as much of the cores as the server."""
+    """The same over REST, by HTTP/1.1 written by hand: an HTTP library would take as much CPU as the server."""
     host, _, port = url.removeprefix("http://").partition(":")
     bodies = [json.dumps(MessageToDict(r, preserving_proto_field_name=True)).encode() for r in requests]
     head = "POST /v1/messages HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n"
