@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from memory_grpc import deadline
-from memory_grpc.domain import NewMessage, StoredMessage
+from memory_grpc.domain import Ingested, NewMessage
 from memory_grpc.errors import DeadlineExceeded, QueueFull
 from memory_grpc.operations.ingest import Ingest
 
@@ -33,6 +33,8 @@ class Acknowledgement:
     sequence: int
     message_id: UUID
     embedding_status: str
+    importance: float
+    repeated: bool
 
 
 class StreamIngest:
@@ -48,8 +50,8 @@ class StreamIngest:
         An error of ``messages`` or of a batch ends the stream, after everything before it was acknowledged.
         """
         inbox: asyncio.Queue[NewMessage | Exception | None] = asyncio.Queue(INBOX)
-        lanes: asyncio.Queue[asyncio.Task[list[StoredMessage]] | Exception | None] = asyncio.Queue(LANES)
-        running: set[asyncio.Task[list[StoredMessage]]] = set()
+        lanes: asyncio.Queue[asyncio.Task[list[Ingested]] | Exception | None] = asyncio.Queue(LANES)
+        running: set[asyncio.Task[list[Ingested]]] = set()
 
         async def read() -> None:
             try:
@@ -77,8 +79,11 @@ class StreamIngest:
             while (lane := await lanes.get()) is not None:
                 if isinstance(lane, Exception):
                     raise lane
-                for stored in await lane:
-                    yield Acknowledgement(sequence, stored.id, stored.embedding_status)
+                for ingested in await lane:
+                    stored = ingested.message
+                    yield Acknowledgement(
+                        sequence, stored.id, stored.embedding_status, stored.importance, ingested.repeated
+                    )
                     sequence += 1
                 running.discard(lane)
         finally:
@@ -86,16 +91,16 @@ class StreamIngest:
                 task.cancel()
             await asyncio.gather(*workers, *running, return_exceptions=True)
 
-    async def _store(self, batch: list[NewMessage]) -> list[StoredMessage]:
+    async def _store(self, batch: list[NewMessage]) -> list[Ingested]:
         """Stores a batch, one transaction a tenant; waits when the embedding queue is full."""
-        stored: dict[int, StoredMessage] = {}
+        stored: dict[int, Ingested] = {}
         for tenant_id in dict.fromkeys(m.tenant_id for m in batch):
             part = [m for m in batch if m.tenant_id == tenant_id]
             for m, s in zip(part, await self._patiently(part), strict=True):
                 stored[id(m)] = s
         return [stored[id(m)] for m in batch]
 
-    async def _patiently(self, part: list[NewMessage]) -> list[StoredMessage]:
+    async def _patiently(self, part: list[NewMessage]) -> list[Ingested]:
         while True:
             try:
                 with deadline.within(self._timeout_seconds):
