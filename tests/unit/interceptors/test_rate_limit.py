@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -33,6 +34,28 @@ async def call(
     metadata = {} if forwarded_for is None else {"x-forwarded-for": forwarded_for}
     async with rate_limit.interceptor(fake_call(method, peer=peer, metadata=metadata)):
         pass
+
+
+@pytest.mark.asyncio
+async def test_the_storage_forgets_old_clients_now_and_then_and_not_with_every_call(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memory_grpc.interceptors.rate_limit._EXPIRY_SECONDS", 0.2)
+    rate_limit = limit()
+    for number in range(50):
+        await call(rate_limit, peer=f"ipv4:203.0.113.{number}:1")
+        await asyncio.sleep(0.002)
+    assert len(rate_limit._storage.events) == 50
+    resting = rate_limit._rest
+    assert resting is not None
+    assert rate_limit._storage.timer is resting
+    clock[0] += 120
+    await resting
+    async with asyncio.timeout(10):
+        while len(rate_limit._storage.events) > 1:
+            await call(rate_limit, peer="ipv4:203.0.113.0:1")
+            clock[0] += 120
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
