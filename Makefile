@@ -65,6 +65,11 @@ eval: $(STAMP) ## Measure the rankings on LoCoMo data: make eval FILE=locomo10.j
 bench-search: $(STAMP) ## Measure the ranking statements against a bare scan
 	@$(BIN)/python bench/search.py $(ARGS)
 
+.PHONY: bench-ingest
+bench-ingest: $(STAMP) ## Measure ingest against the bare model: make bench-ingest FILE=locomo10.json (half an hour)
+	@test -n "$(FILE)" || { echo "Name the data: make bench-ingest FILE=locomo10.json"; exit 2; }
+	@$(BIN)/python bench/ingest.py "$(FILE)" $(ARGS)
+
 .PHONY: chaos
 chaos: $(STAMP) ## Break things for real and print a table (ARGS=--long: for longer)
 	@$(BIN)/python bench/chaos.py $(ARGS)
