@@ -18,15 +18,14 @@ from typing import Any
 
 import numpy as np
 import psycopg
+
 from ingesting import clients, machine
 from ingesting.bare import Bare, Form
 from ingesting.clients import Requests, Texts, of_tenant
-from ingesting.machine import Memory, Server
+from ingesting.machine import Memory
 from ingesting.report import Figure, quantile, ratio
-
 from memory_layer.v1 import memory_service_pb2 as pb
 
-Send = Callable[[Server, Requests], Awaitable[object]]
 # Flat: how much resident memory may grow from a fifth of the stream to its end.
 FLAT_MB = 30.0
 
@@ -97,7 +96,8 @@ async def rates(bench: Bench, bare: Bare, form: Form) -> None:
                         bare_rates.append(2 * len(some) / (before + after))
                         bench.say(
                             f"round {number + 1} of {bench.rounds}, {name}: {len(some) / seconds:.0f}/s, bare "
-                            f"{bare_rates[-1]:.0f}/s, {rounds[name][-1]:.2f}; {1000 * cpu / len(some):.2f} ms of CPU each"
+                            f"{bare_rates[-1]:.0f}/s, {rounds[name][-1]:.2f}; {1000 * cpu / len(some):.2f} ms of the "
+                            "server's CPU each"
                         )
                         before = after
         peak = server.peak_mb
@@ -114,7 +114,8 @@ async def _drained(channel: Any, dsn: str, requests: Requests) -> float:
     await clients.unary(channel, of_tenant(requests, requests[0].tenant_id, **{"async": True}))
     acknowledged = time.perf_counter() - begun
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as beside:
-        while (row := await (await beside.execute("select exists (select from embedding_jobs)")).fetchone()) and row[0]:
+        waiting = "select exists (select from embedding_jobs)"
+        while (row := await (await beside.execute(waiting)).fetchone()) and row[0]:
             await asyncio.sleep(0.02)
     return acknowledged
 

@@ -32,10 +32,8 @@ class Figure:
         """The line of the table."""
         sign = "≥" if self.better == "more" else "≤"
         spread = f" ({min(self.rounds):.2f} to {max(self.rounds):.2f})" if len(self.rounds) > 1 else ""
-        return (
-            f"| {self.part} | {self.name} | {sign} {self.aim:g}{self.unit} | {_short(self.measured)}{self.unit}{spread} "
-            f"| {'yes' if self.is_met else 'no'} | {self.note} |"
-        )
+        aim, measured = f"{sign} {self.aim:g}{self.unit}", f"{_short(self.measured)}{self.unit}{spread}"
+        return f"| {self.part} | {self.name} | {aim} | {measured} | {'yes' if self.is_met else 'no'} | {self.note} |"
 
 
 def ratio(part: int, name: str, aim: float, rounds: Sequence[float], note: str = "") -> Figure:
