@@ -5,7 +5,8 @@ and the bare model are other processes on the same cores: what they take is take
 the whole machine. Each measurement stands between two runs of the bare model on the same texts, and is divided by their
 mean.
 
-Parts: 1 rates, 2 one caller, 3 searches during an import, 4 memory, 5 an import that is killed.
+Parts: 1 rates, 2 one caller, 3 searches during an import, 4 memory, 5 an import that is killed, 6 processor time
+without a model.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from ingesting import machine, parts, report
 from ingesting.bare import Bare
 from ingesting.clients import Texts
+from ingesting.own_cost import own_cost
 
-PARTS = (1, 2, 3, 4, 5)
+PARTS = (1, 2, 3, 4, 5, 6)
 
 
-async def run(bench: parts.Bench, only: set[int]) -> None:
-    """The parts asked for."""
+async def run(bench: parts.Bench, only: set[int], postgres_pid: int) -> list[str]:
+    """The parts asked for; the lines of part 6, which has a table of its own."""
     if only & {1, 2}:
         bare = Bare(bench.precision)
         try:
@@ -45,6 +47,7 @@ async def run(bench: parts.Bench, only: set[int]) -> None:
     for number, part in ((3, parts.searching), (4, parts.memory), (5, parts.killed)):
         if number in only:
             await part(bench)
+    return await own_cost(bench, postgres_pid) if 6 in only else []
 
 
 def main() -> int:
@@ -63,7 +66,7 @@ def main() -> int:
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw part 1")
     parser.add_argument("--check", action="store_true", help="exit code 1 when an aim is not met")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="memory-bench-") as name, machine.machine(Path(name)) as dsn:
+    with tempfile.TemporaryDirectory(prefix="memory-bench-") as name, machine.machine(Path(name)) as (dsn, pid):
         bench = parts.Bench(
             texts=Texts.of(arguments.file),
             dsn=dsn,
@@ -75,10 +78,14 @@ def main() -> int:
             tenant_size=arguments.tenant_size,
             seed=arguments.seed,
         )
-        asyncio.run(run(bench, set(arguments.only)))
+        own = asyncio.run(run(bench, set(arguments.only), pid))
     cores = len(os.sched_getaffinity(0))
     print(f"{arguments.precision}, {cores} cores, {platform.machine()}, {arguments.messages} messages a measurement\n")
-    print(report.table(bench.figures))
+    if bench.figures:
+        print(report.table(bench.figures))
+    if own:
+        print("\nProcessor time of a message without a model:\n")
+        print("\n".join(own))
     if arguments.plot:
         report.plot(
             bench.figures, f"Ingest against the bare model ({arguments.precision}, {cores} cores)", arguments.plot

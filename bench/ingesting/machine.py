@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -73,8 +73,7 @@ class Server:
     @property
     def cpu_seconds(self) -> float:
         """Processor time that the server has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return sum(_stat(self.pid)[11:13]) / os.sysconf("SC_CLK_TCK")
 
     def wait(self) -> None:
         """Returns once it serves."""
@@ -87,12 +86,14 @@ class Server:
 
 
 @contextmanager
-def machine(directory: Path) -> Iterator[str]:
-    """A Postgres for the length of the block; its DSN, as a URL."""
+def machine(directory: Path) -> Iterator[tuple[str, int]]:
+    """A Postgres for the length of the block: its DSN, as a URL, and its process id."""
     postgres = EmbeddedPostgres(directory)
     try:
         parts = dict(part.split("=", 1) for part in postgres.start().split())
-        yield f"postgresql://{parts['user']}@/{parts['dbname']}?host={parts['host']}&port={parts['port']}"
+        dsn = f"postgresql://{parts['user']}@/{parts['dbname']}?host={parts['host']}&port={parts['port']}"
+        assert postgres.pid is not None, "it was started"
+        yield dsn, postgres.pid
     finally:
         postgres.stop()
 
@@ -132,6 +133,23 @@ def envoy(server: Server, directory: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{settings.http_port}"
     finally:
         process.stop(0.0)
+
+
+def family_cpu_seconds(pid: int) -> float:
+    """Processor time of a process and of its children, those that have ended included."""
+    ticks = sum(_stat(pid)[11:15])
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with suppress(OSError):  # it has ended just now
+                fields = _stat(int(process.name))
+                ticks += sum(fields[11:13]) if fields[1] == pid else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[int]:
+    """The numbers of /proc/<pid>/stat, from the state (as 0) on."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return [0, *map(int, fields[1:])]
 
 
 class Memory:
