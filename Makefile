@@ -65,6 +65,10 @@ eval: $(STAMP) ## Measure the rankings on LoCoMo data: make eval FILE=locomo10.j
 bench-search: $(STAMP) ## Measure the ranking statements against a bare scan
 	@$(BIN)/python bench/search.py $(ARGS)
 
+.PHONY: bench-rls
+bench-rls: $(STAMP) ## Measure what row-level security costs a search
+	@$(BIN)/python bench/row_security.py $(ARGS)
+
 .PHONY: bench-ingest
 bench-ingest: $(STAMP) ## Measure ingest against the bare model: make bench-ingest FILE=locomo10.json (half an hour)
 	@test -n "$(FILE)" || { echo "Name the data: make bench-ingest FILE=locomo10.json"; exit 2; }

@@ -94,7 +94,7 @@ class Ingest:
     async def _look_up(self, calls: Sequence[tuple[str, Mapping[UUID, bytes]]]) -> list[dict[UUID, Claim] | Exception]:
         """What is known of the request ids of calls of one tenant; RequestIdReused for a call of other bodies."""
         tenant_id = calls[0][0]
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=tenant_id) as tx:
             known = await idempotency.known(tx, tenant_id, {id_ for _, digests in calls for id_ in digests})
         answers: list[dict[UUID, Claim] | Exception] = []
         for _, digests in calls:
@@ -109,7 +109,7 @@ class Ingest:
         vectors = {key: v for call in calls for key, v in call.vectors.items()}
         digests = {id_: digest for call in calls for id_, digest in call.digests.items()}
         known = {id_: claim for call in calls for id_, claim in call.known.items()}
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=tenant_id) as tx:
             drafts = await self._draft(tx, fresh, vectors)
             if digests and fresh:
                 known |= await _claim(tx, tenant_id, drafts, digests)
