@@ -23,6 +23,9 @@ from memory_grpc.operations.ingest import Ingest
 BATCH = 256
 BATCH_CHARACTERS = 1_000_000
 INBOX = 1024
+# The request timeout is meant for one call; a batch gets it once for so many messages, or a model that is merely slow
+# would end the stream.
+MESSAGES_PER_TIMEOUT = 32
 LANES = 2
 
 
@@ -101,10 +104,11 @@ class StreamIngest:
         return [stored[id(m)] for m in batch]
 
     async def _patiently(self, part: list[NewMessage]) -> list[Ingested]:
+        seconds = self._timeout_seconds * max(1.0, len(part) / MESSAGES_PER_TIMEOUT)
         while True:
             try:
-                with deadline.within(self._timeout_seconds):
-                    async with asyncio.timeout(self._timeout_seconds):
+                with deadline.within(seconds):
+                    async with asyncio.timeout(seconds):
                         return await self._ingest(part)
             except QueueFull as full:
                 await asyncio.sleep(full.retry_after_seconds)

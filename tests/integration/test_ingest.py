@@ -344,3 +344,26 @@ async def test_the_same_request_sent_by_many_at_once_is_stored_once(server: Runn
     answers = await asyncio.gather(*(server.memory.IngestMessage(request) for _ in range(20)))
     assert len({answer.id for answer in answers}) == 1
     assert rows("select count(*) from messages") == [(1,)]
+
+
+@pytest.mark.asyncio
+async def test_a_slow_model_does_not_end_a_stream(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch, rows: Rows
+) -> None:
+    """The request timeout is for one call: a full batch has it several times over."""
+    embed = Embedder.embed_messages
+
+    async def slowly(self: Embedder, texts: Any) -> Any:
+        await asyncio.sleep(0.02 * len(texts))
+        return await embed(self, texts)
+
+    monkeypatch.setattr(Embedder, "embed_messages", slowly)
+
+    async def stream() -> AsyncIterator[pb.StreamIngestRequest]:
+        for n in range(300):
+            yield pb.StreamIngestRequest(message=message(f"message {n}"))
+
+    async with start_server(request_timeout_seconds=2.0) as server:
+        acknowledged = [ack.sequence async for ack in server.memory.StreamIngest(stream())]
+    assert acknowledged == list(range(300))
+    assert rows("select count(*) from messages") == [(300,)]
