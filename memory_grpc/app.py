@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import structlog
 
+from memory_grpc.access import new_key
 from memory_grpc.background import Loop
 from memory_grpc.embedding import Embedder, ModelIdentity, create_provider
 from memory_grpc.errors import StartupError
@@ -19,6 +20,8 @@ from memory_grpc.operations.embed_pending import EmbedPending
 from memory_grpc.operations.get import Get
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.ingest import Ingest
+from memory_grpc.operations.keyring import Keyring
+from memory_grpc.operations.keys import Keys
 from memory_grpc.operations.policy import Policies
 from memory_grpc.operations.registry import Operations, Slot
 from memory_grpc.operations.retain import Retain
@@ -150,6 +153,7 @@ def _operations(
         loop.start()
         stack.push_async_callback(loop.stop)
 
+    keyring = Keyring(database)
     return Operations(
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
@@ -159,6 +163,8 @@ def _operations(
         health=Health(database),
         policies=policies,
         retry_failed=RetryFailed(database),
+        keyring=keyring,
+        keys=Keys(database, keyring, uuid4, new_key),
     )
 
 

@@ -8,6 +8,8 @@ from memory_grpc.errors import NotServing
 from memory_grpc.operations.get import Get
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.ingest import Ingest
+from memory_grpc.operations.keyring import Keyring
+from memory_grpc.operations.keys import Keys
 from memory_grpc.operations.policy import Policies
 from memory_grpc.operations.retain import Retain
 from memory_grpc.operations.retry_failed import RetryFailed
@@ -27,6 +29,8 @@ class Operations:
     health: Health
     policies: Policies
     retry_failed: RetryFailed
+    keyring: Keyring
+    keys: Keys
 
 
 class Slot:
