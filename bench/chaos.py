@@ -1,6 +1,6 @@
 """The chaos tests, as long as asked, and a table of what held: ``python bench/chaos.py [--long] [--only N …]``.
 
-The short form is what ``pytest tests/chaos`` runs; ``--long`` is the form of docs/reliability.md. Single numbers can be
+The short form is what pytest runs of them anyway; ``--long`` is the form of docs/reliability.md. Single numbers can be
 changed by their environment variables, CHAOS_KILL_SERVER and the others below. Exit code 1 when something did not hold.
 """
 
@@ -17,6 +17,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# Items that are tested where the rest of their kind is: they report in the same way.
+TESTS = (
+    "tests/chaos",
+    "tests/integration/test_api_keys.py",
+    "tests/integration/test_access_matrix.py",
+    "tests/integration/test_exact_identifiers.py",
+)
 LONG = {
     "CHAOS_KILL_SERVER": 20,
     "CHAOS_KILL_POSTGRES": 10,
@@ -34,7 +41,7 @@ def run(variables: dict[str, str], only: list[int]) -> tuple[int, list[dict[str,
         results = Path(directory) / "results.jsonl"
         wanted = ["-k", " or ".join(f"test_{number}_" for number in only)] if only else []
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "tests/chaos", "-q", "--tb=short", "-p", "no:cacheprovider", *wanted],
+            [sys.executable, "-m", "pytest", *TESTS, "-q", "--tb=short", "-p", "no:cacheprovider", *wanted],
             cwd=ROOT,
             env=os.environ | variables | {"CHAOS_RESULTS": str(results)},
             stdout=subprocess.PIPE,

@@ -25,7 +25,7 @@ from memory_grpc.store.database import Database
 from memory_layer.v1 import admin_service_pb2 as admin_pb
 from memory_layer.v1 import api_key_pb2 as keys_pb
 from memory_layer.v1 import memory_service_pb2 as pb
-from tests.chaos.harness import connected, fetch, scrape, serving
+from tests.chaos.harness import connected, fetch, reported, scrape, serving
 from tests.conftest import RunningRest, StartRest, StartServer
 from tests.integration.test_cli import Cli
 
@@ -71,7 +71,8 @@ def details(error: grpc.aio.AioRpcError) -> str:
 
 
 @pytest.mark.asyncio
-async def test_a_key_is_made_used_listed_and_revoked(start_server: StartServer) -> None:
+@reported(10, "API keys")
+async def test_10_a_key_is_made_used_listed_and_revoked(start_server: StartServer) -> None:
     async with start_server(api_keys=ROOT) as server:
         first = await made(server, "acme", "globex")
         assert access.prefix_of(first.key) == first.api_key.prefix
@@ -101,7 +102,8 @@ async def test_a_key_is_made_used_listed_and_revoked(start_server: StartServer) 
 
 
 @pytest.mark.asyncio
-async def test_a_key_that_does_not_hold_gets_one_answer_whatever_the_reason(
+@reported(10, "API keys")
+async def test_10_a_key_that_does_not_hold_gets_one_answer_whatever_the_reason(
     start_server: StartServer, rows: Rows
 ) -> None:
     async with start_server(api_keys=ROOT) as server:
@@ -120,7 +122,8 @@ async def test_a_key_that_does_not_hold_gets_one_answer_whatever_the_reason(
 
 
 @pytest.mark.asyncio
-async def test_an_expiry_lies_ahead_and_then_ends_the_key(start_server: StartServer) -> None:
+@reported(10, "API keys")
+async def test_10_an_expiry_lies_ahead_and_then_ends_the_key(start_server: StartServer) -> None:
     async with start_server(api_keys=ROOT) as server:
         soon = datetime.now(UTC) + timedelta(seconds=2)
         key = await made(server, "acme", expires_at=soon)
@@ -134,7 +137,8 @@ async def test_an_expiry_lies_ahead_and_then_ends_the_key(start_server: StartSer
 
 
 @pytest.mark.asyncio
-async def test_a_revocation_holds_on_every_server_within_the_promised_time(
+@reported(10, "API keys")
+async def test_10_a_revocation_holds_on_every_server_within_the_promised_time(
     start_server: StartServer, rows: Rows
 ) -> None:
     async with start_server(api_keys=ROOT) as one, start_server(api_keys=ROOT) as two:
@@ -170,7 +174,8 @@ async def test_a_revocation_holds_on_every_server_within_the_promised_time(
 
 
 @pytest.mark.asyncio
-async def test_two_keys_of_one_prefix_both_hold_and_are_told_apart(database: Database) -> None:
+@reported(10, "API keys")
+async def test_10_two_keys_of_one_prefix_both_hold_and_are_told_apart(database: Database) -> None:
     texts = [f"mk_{'0' * 12}_{letter * 43}" for letter in "AB"]
     given = iter(texts)
     keyring = Keyring(database)
@@ -190,7 +195,8 @@ async def test_two_keys_of_one_prefix_both_hold_and_are_told_apart(database: Dat
 
 
 @pytest.mark.asyncio
-async def test_what_is_read_of_keys_is_read_once_and_believed_for_a_moment(database: Database) -> None:
+@reported(10, "API keys")
+async def test_10_what_is_read_of_keys_is_read_once_and_believed_for_a_moment(database: Database) -> None:
     keyring = Keyring(database)
     keys = Keys(database, keyring, uuid4, access.new_key)
     _, key = await keys.create(NewApiKey("a", "reader", None), EVERYTHING)
@@ -213,7 +219,8 @@ async def test_what_is_read_of_keys_is_read_once_and_believed_for_a_moment(datab
 
 
 @pytest.mark.asyncio
-async def test_without_keys_the_service_is_open_until_the_first_key_which_locks_nobody_out(
+@reported(10, "API keys")
+async def test_10_without_keys_the_service_is_open_until_the_first_key_which_locks_nobody_out(
     start_server: StartServer, rows: Rows
 ) -> None:
     async with start_server() as one, start_server() as two:
@@ -239,7 +246,8 @@ async def test_without_keys_the_service_is_open_until_the_first_key_which_locks_
 
 
 @pytest.mark.asyncio
-async def test_no_key_makes_a_key_of_more_rights_than_its_own(start_server: StartServer) -> None:
+@reported(10, "API keys")
+async def test_10_no_key_makes_a_key_of_more_rights_than_its_own(start_server: StartServer) -> None:
     async with start_server(api_keys=ROOT) as server:
         keys = {
             (role, scope): (await made(server, *scope, role=role)).key
@@ -261,7 +269,8 @@ async def test_no_key_makes_a_key_of_more_rights_than_its_own(start_server: Star
 
 
 @pytest.mark.asyncio
-async def test_a_key_is_stored_as_a_digest_and_appears_nowhere_else(dsn: str, tmp_path: Path) -> None:
+@reported(10, "API keys")
+async def test_10_a_key_is_stored_as_a_digest_and_appears_nowhere_else(dsn: str, tmp_path: Path) -> None:
     variables = {"API_KEYS": ROOT, "LOG_LEVEL": "DEBUG"}
     async with serving(dsn, tmp_path, **variables) as process, connected(process.address) as server:
         key = await made(server, "acme")
@@ -287,7 +296,8 @@ async def test_a_key_is_stored_as_a_digest_and_appears_nowhere_else(dsn: str, tm
 
 
 @pytest.mark.asyncio
-async def test_pages_hold_every_key_once_in_order(start_server: StartServer) -> None:
+@reported(10, "API keys")
+async def test_10_pages_hold_every_key_once_in_order(start_server: StartServer) -> None:
     async with start_server(api_keys=ROOT) as server:
         wanted = [(await made(server, "acme")).api_key for _ in range(7)]
         found, token = [], None
@@ -307,7 +317,8 @@ async def test_pages_hold_every_key_once_in_order(start_server: StartServer) -> 
 
 
 @pytest.mark.asyncio
-async def test_a_key_reaches_some_tenants_or_all_never_by_accident(start_server: StartServer) -> None:
+@reported(10, "API keys")
+async def test_10_a_key_reaches_some_tenants_or_all_never_by_accident(start_server: StartServer) -> None:
     async with start_server(api_keys=ROOT) as server:
         for fields in (
             {},
@@ -326,7 +337,8 @@ async def test_a_key_reaches_some_tenants_or_all_never_by_accident(start_server:
 
 
 @pytest.mark.asyncio
-async def test_keys_over_rest(start_rest: StartRest) -> None:
+@reported(10, "API keys")
+async def test_10_keys_over_rest(start_rest: StartRest) -> None:
     async with start_rest(api_keys=ROOT) as rest:
         root = {"x-api-key": ROOT}
         created = await rest.http.post(
@@ -361,7 +373,8 @@ def cli(tmp_path: Any) -> Cli:
 
 
 @pytest.mark.asyncio
-async def test_keys_on_the_command_line(start_server: StartServer, cli: Cli) -> None:
+@reported(10, "API keys")
+async def test_10_keys_on_the_command_line(start_server: StartServer, cli: Cli) -> None:
     async with start_server() as server:
         at = ("--address", server.grpc_address)
         reader = ("key", "create", "--role", "reader", "--tenant", "acme", "--label", "bot")
