@@ -44,6 +44,7 @@ _PENDING_POLL_SECONDS = 2.0
 # Two, so that one embeds while the other stores.
 _PENDING_WORKERS = 2
 _MEASURE_SECONDS = 5.0
+_KEYRING_CONNECTIONS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +76,12 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
 
         for name in await asyncio.to_thread(migrate, conninfo):
             log.info("migration_applied", migration=name)
-        database = Database(
-            conninfo,
-            min_size=settings.database_pool_min_size,
-            max_size=settings.database_pool_max_size,
-            max_waiting=settings.database_pool_max_waiting,
-            timeout_seconds=settings.database_pool_timeout_seconds,
+        database = await _database(
+            stack, settings, conninfo, settings.database_pool_min_size, settings.database_pool_max_size
         )
-        await database.open()
-        stack.push_async_callback(database.close)
         stack.callback(metrics.POOLS.add(database.pool.get_stats))
+        # Of its own: while slow calls hold every other connection, callers are still told apart.
+        keyring = Keyring(await _database(stack, settings, conninfo, 1, _KEYRING_CONNECTIONS))
 
         provider = await asyncio.to_thread(create_provider, settings)
         embedder = Embedder.of(provider, settings)
@@ -92,7 +89,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         stack.push_async_callback(embedder.close)
         model_id = await _model_id(database, provider.identity)
 
-        operations = _operations(stack, settings, conninfo, database, embedder, model_id)
+        operations = _operations(stack, settings, conninfo, database, embedder, model_id, keyring)
         slot.fill(operations)
         await server.open()
         # Pushed again, to be the first thing that happens at the end: everything else is still there for calls in
@@ -103,6 +100,20 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         log.info("draining")
 
 
+async def _database(stack: AsyncExitStack, settings: Settings, conninfo: str, min_size: int, max_size: int) -> Database:
+    """An open pool, closed at the end of the stack."""
+    database = Database(
+        conninfo,
+        min_size=min_size,
+        max_size=max_size,
+        max_waiting=settings.database_pool_max_waiting,
+        timeout_seconds=settings.database_pool_timeout_seconds,
+    )
+    await database.open()
+    stack.push_async_callback(database.close)
+    return database
+
+
 def _operations(
     stack: AsyncExitStack,
     settings: Settings,
@@ -110,6 +121,7 @@ def _operations(
     database: Database,
     embedder: Embedder,
     model_id: int,
+    keyring: Keyring,
 ) -> Operations:
     """Builds the operations and starts the loops that run some of them."""
     policies = Policies(database, settings)
@@ -153,7 +165,6 @@ def _operations(
         loop.start()
         stack.push_async_callback(loop.stop)
 
-    keyring = Keyring(database)
     return Operations(
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
