@@ -57,6 +57,12 @@ class Rpc:
         """Whether a request can name a tenant, at any depth."""
         return "tenant_id" in fields(self.method.input_type)
 
+    @property
+    def may_omit_tenant(self) -> bool:
+        """Whether a request is valid that names no tenant where it could."""
+        own = self.method.input_type.fields_by_name.get("tenant_id")
+        return own is not None and not own.GetOptions().Extensions[limits_pb2.limits].required
+
 
 RPCS = [
     Rpc(method)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
 from memory_grpc.operations.get import Get
+from memory_grpc.operations.graphs import Graphs
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.ingest import Ingest
 from memory_grpc.operations.keyring import Keyring
@@ -31,6 +32,7 @@ class Operations:
     retry_failed: RetryFailed
     keyring: Keyring
     keys: Keys
+    graphs: Graphs
 
 
 class Slot:

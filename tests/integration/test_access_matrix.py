@@ -25,6 +25,7 @@ OWN, OTHER, NOBODY = "acme", "globex", "never-heard-of"
 CANARY = {OWN: "CANARY of acme", OTHER: "CANARY of globex"}
 ROLES = {1: "reader", 2: "writer", 3: "admin"}
 NO_KEY = {"missing": None, "unknown": f"mk_{'0' * 12}_{'x' * 43}", "empty": ""}
+UNNAMED = ", tenant not named"
 # RPCs whose requests name no tenant, and why they need not.
 NO_TENANT = {
     "GetHealth": "open; of the deployment",
@@ -99,8 +100,10 @@ def callers(world: World, rpc: Rpc) -> dict[str, str | None]:
     return found | {"documented": ROOT} | NO_KEY
 
 
-def expected(rpc: Rpc, kind: str, tenant: str) -> tuple[str, str]:
+def expected(rpc: Rpc, place: Place, kind: str, tenant: str) -> tuple[str, str]:
     """Code and reason that a key must get for a request about a tenant's things."""
+    if place.contradicts:
+        return "INVALID_ARGUMENT", "MALFORMED_REQUEST"
     if rpc.access.open:
         return "OK", ""
     if kind in NO_KEY or kind in ("revoked", "expired"):
@@ -114,17 +117,19 @@ def expected(rpc: Rpc, kind: str, tenant: str) -> tuple[str, str]:
     reached = everywhere or tenant == (OTHER if kind == "other" else OWN)
     if reach == access_pb2.REACH_TENANTS_OF_KEY:
         return ("OK", "") if reached and tenant != NOBODY else ("NOT_FOUND", "NOT_FOUND")
+    # A call that names no tenant is about all of them.
+    reached = everywhere or (reached and not place.name.endswith(UNNAMED))
     return ("OK", "") if reached else ("PERMISSION_DENIED", "TENANT_NOT_ALLOWED")
 
 
 def places(world: World, rpc: Rpc, tenant: str) -> list[Place]:
-    """Everything that can be sent about one tenant's things, GetMessage also without naming the tenant."""
+    """Everything that can be sent about one tenant's things; where it need not be named, also without its name."""
     values = world.values(tenant)
     found = [*world.caller.grpc_places(rpc, values), *world.caller.rest_places(rpc, values)]
-    if rpc.access.reach == access_pb2.REACH_TENANTS_OF_KEY:
+    if rpc.may_omit_tenant:
         unnamed = {name: value for name, value in values.items() if name != "tenant_id"}
         found += [
-            Place(f"{place.name}, tenant not named", place.send)
+            Place(f"{place.name}{UNNAMED}", place.send)
             for place in (*world.caller.grpc_places(rpc, unnamed), *world.caller.rest_places(rpc, unnamed))
         ]
     return found
@@ -154,7 +159,7 @@ async def test_12_the_matrix(start_rest: StartRest, rows: Rows) -> None:
     stored = Counter({OWN: 1, OTHER: 1})
 
     async def cell(rpc: Rpc, place: Place, kind: str, key: str | None, tenant: str) -> None:
-        want = ("INVALID_ARGUMENT", "MALFORMED_REQUEST") if place.contradicts else expected(rpc, kind, tenant)
+        want = expected(rpc, place, kind, tenant)
         outcome = await place.send(key)
         cells[rpc.name] += 1
         kinds[rpc.name].add(kind)
