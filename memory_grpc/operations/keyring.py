@@ -57,13 +57,20 @@ class Remembered(dict[str, tuple[float, T]]):
                 value = await self._read(name)
         except DeadlineExceeded as error:
             raise StoreUnavailable from error
-        if len(self) >= _CACHE_ENTRIES:  # strangers may try as many prefixes as they like
-            self.clear()
-        self[name] = (read_at, value)
+        if self._reading.get(name) is asyncio.current_task():
+            if len(self) >= _CACHE_ENTRIES:  # strangers may try as many prefixes as they like
+                self.clear()
+            self[name] = (read_at, value)
         return value
 
+    def forget(self) -> None:
+        """Reads everything again; what is being read now may be of before, and is not kept."""
+        self.clear()
+        self._reading.clear()
+
     def _done(self, name: str, task: asyncio.Task[T]) -> None:
-        del self._reading[name]
+        if self._reading.get(name) is task:
+            del self._reading[name]
         if not task.cancelled():
             task.exception()  # seen, even when nobody waits any more
 
@@ -97,8 +104,8 @@ class Keyring:
 
     def forget(self) -> None:
         """Reads everything again: keys have changed."""
-        self._keys.clear()
-        self._any.clear()
+        self._keys.forget()
+        self._any.forget()
 
     async def _read_keys(self, prefix: str) -> list[KeyDigest]:
         async with self._database.transaction() as tx:

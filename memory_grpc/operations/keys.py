@@ -13,7 +13,7 @@ import structlog
 from memory_grpc import access
 from memory_grpc.access import Grant
 from memory_grpc.domain import ApiKey, NewApiKey
-from memory_grpc.errors import InvalidInput, NotFound
+from memory_grpc.errors import InvalidInput, NotFound, Unauthenticated
 from memory_grpc.operations.keyring import Keyring
 from memory_grpc.store import api_keys
 from memory_grpc.store.database import Database
@@ -33,7 +33,11 @@ class Keys:
         self._new_key = new_key
 
     async def create(self, new: NewApiKey, maker: Grant) -> tuple[ApiKey, str]:
-        """The key that was made, and its text, which nobody can show again. Raises InvalidInput."""
+        """The key that was made, and its text, which nobody can show again. Raises InvalidInput.
+
+        Raises Unauthenticated when somebody without a key would make another than the first: this server has not yet
+        heard of the first.
+        """
         if maker.is_anonymous and (new.role != "admin" or new.tenant_ids is not None):
             raise InvalidInput.of(
                 "role",
@@ -44,6 +48,8 @@ class Keys:
         prefix = access.prefix_of(key)
         assert prefix is not None, "a new key has the form of one"
         async with self._database.transaction() as tx:
+            if maker.is_anonymous and await api_keys.is_any(tx):
+                raise Unauthenticated
             made = await api_keys.insert(tx, self._new_id(), prefix, access.digest(key), new)
         if made is None:
             raise InvalidInput.of("expires_at", "must lie in the future")

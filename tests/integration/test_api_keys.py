@@ -213,6 +213,25 @@ async def test_10_what_is_read_of_keys_is_read_once_and_believed_for_a_moment(da
     keyring._keys._read = counted
     assert all(await asyncio.gather(*(keyring.find(key) for _ in range(50))))
     assert reads == 1
+    # What was being read while a key was revoked is not believed afterwards.
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(prefix: str) -> Any:
+        found = await real(prefix)
+        begun.set()
+        await go_on.wait()
+        return found
+
+    another, text = await keys.create(NewApiKey("b", "reader", None), EVERYTHING)
+    keyring._keys._read = slow
+    reading = asyncio.create_task(keyring.find(text))
+    await begun.wait()
+    await keys.revoke(another.id, EVERYTHING)
+    go_on.set()
+    await reading
+    assert await keyring.find(text) is None
+    keyring._keys._read = counted
+    assert await keyring.find(key) is not None
     await database.close()  # the database is gone; what is remembered still holds
     assert await keyring.find(key) is not None
     keyring.forget()
@@ -227,6 +246,7 @@ async def test_10_without_keys_the_service_is_open_until_the_first_key_which_loc
 ) -> None:
     async with start_server() as one, start_server() as two:
         assert await search(one, "") is grpc.StatusCode.OK
+        assert await search(two, "") is grpc.StatusCode.OK
         for fields in ({"role": "reader"}, {"role": "writer"}, {"role": "admin", "tenant": "acme"}):
             tenants = [fields["tenant"]] if "tenant" in fields else []
             error = await refused(made(one, *tenants, role=fields["role"], by=""))
@@ -234,6 +254,8 @@ async def test_10_without_keys_the_service_is_open_until_the_first_key_which_loc
             assert "the first key must be an admin key for all tenants" in str(error.details())
         root = await made(one, role="admin", by="")
         assert await search(one, "") is grpc.StatusCode.UNAUTHENTICATED, "at once where it was made"
+        late = await refused(made(two, role="admin", by=""))
+        assert late.code() is grpc.StatusCode.UNAUTHENTICATED, "also where the first one is not known yet"
         await ends(two, "", time.monotonic())
         assert await search(two, root.key) is grpc.StatusCode.OK
         # Revoking the last one opens nothing again.
