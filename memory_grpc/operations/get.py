@@ -8,7 +8,7 @@ from memory_grpc.access import Grant
 from memory_grpc.domain import StoredMessage
 from memory_grpc.errors import NotFound
 from memory_grpc.store import messages
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 
 
 class Get:
@@ -20,10 +20,15 @@ class Get:
     async def __call__(self, message_id: UUID, tenant_id: str | None, grant: Grant) -> StoredMessage:
         """The message, if it belongs to ``tenant_id`` (None: to any) and the grant reaches it. Raises NotFound.
 
-        One query whatever is asked for, so that a message of another tenant takes as long as one that is not there.
+        A message of a tenant out of reach takes the same query as one that is not there.
         """
-        async with self._database.transaction() as tx:
-            message = await messages.get(tx, message_id, _within(tenant_id, grant))
+        tenants = _within(tenant_id, grant)
+        if tenants == []:
+            raise NotFound
+        # An id alone says nothing of whose message it is: then it is looked for among all tenants of the grant.
+        scope = tenants[0] if tenants is not None and len(tenants) == 1 else EVERY_TENANT
+        async with self._database.transaction(tenant=scope) as tx:
+            message = await messages.get(tx, message_id, tenants)
         if message is None:
             raise NotFound
         return message

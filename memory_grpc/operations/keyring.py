@@ -19,7 +19,7 @@ from memory_grpc.access import Grant, Role
 from memory_grpc.domain import KeyDigest
 from memory_grpc.errors import DeadlineExceeded, StoreUnavailable
 from memory_grpc.store import api_keys
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 
 T = TypeVar("T")
 
@@ -108,9 +108,9 @@ class Keyring:
         self._any.forget()
 
     async def _read_keys(self, prefix: str) -> list[KeyDigest]:
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             return await api_keys.of_prefix(tx, prefix)
 
     async def _read_any(self, _: str) -> bool:
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             return await api_keys.is_any(tx)

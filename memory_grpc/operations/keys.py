@@ -16,7 +16,7 @@ from memory_grpc.domain import ApiKey, NewApiKey
 from memory_grpc.errors import InvalidInput, NotFound, Unauthenticated
 from memory_grpc.operations.keyring import Keyring
 from memory_grpc.store import api_keys
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ class Keys:
         key = self._new_key()
         prefix = access.prefix_of(key)
         assert prefix is not None, "a new key has the form of one"
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             if maker.is_anonymous and await api_keys.is_any(tx):
                 raise Unauthenticated
             made = await api_keys.insert(tx, self._new_id(), prefix, access.digest(key), new)
@@ -59,14 +59,14 @@ class Keys:
 
     async def page(self, size: int, token: str) -> tuple[list[ApiKey], str]:
         """Up to ``size`` keys from the token's place on, and the token of the next page. Raises InvalidInput."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             found = await api_keys.page(tx, _place(token), size + 1)
         more = len(found) > size
         return found[:size], _token(found[size - 1]) if more else ""
 
     async def revoke(self, key_id: UUID, by: Grant) -> ApiKey:
         """The revoked key. Raises NotFound."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             revoked = await api_keys.revoke(tx, key_id)
         if revoked is None:
             raise NotFound
