@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import structlog
 
+from memory_grpc.access import new_key
 from memory_grpc.background import Loop
 from memory_grpc.embedding import Embedder, ModelIdentity, create_provider
 from memory_grpc.errors import StartupError
@@ -21,6 +22,8 @@ from memory_grpc.operations.get import Get
 from memory_grpc.operations.graphs import REFRESH_SECONDS, Graphs
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.ingest import Ingest
+from memory_grpc.operations.keyring import Keyring
+from memory_grpc.operations.keys import Keys
 from memory_grpc.operations.policy import Policies
 from memory_grpc.operations.registry import Operations, Slot
 from memory_grpc.operations.retain import Retain
@@ -44,6 +47,7 @@ _PENDING_POLL_SECONDS = 2.0
 # Two, so that one embeds while the other stores.
 _PENDING_WORKERS = 2
 _MEASURE_SECONDS = 5.0
+_KEYRING_CONNECTIONS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +81,12 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
             log.info("migration_applied", migration=name)
         for setting in await asyncio.to_thread(check_durability, conninfo, settings.accept_data_loss_with):
             log.warning("data_loss_accepted", setting=setting)
-        database = Database(
-            conninfo,
-            min_size=settings.database_pool_min_size,
-            max_size=settings.database_pool_max_size,
-            max_waiting=settings.database_pool_max_waiting,
-            timeout_seconds=settings.database_pool_timeout_seconds,
+        database = await _database(
+            stack, settings, conninfo, settings.database_pool_min_size, settings.database_pool_max_size
         )
-        await database.open()
-        stack.push_async_callback(database.close)
         stack.callback(metrics.POOLS.add(database.pool.get_stats))
+        # Of its own: while slow calls hold every other connection, callers are still told apart.
+        keyring = Keyring(await _database(stack, settings, conninfo, 1, _KEYRING_CONNECTIONS))
 
         provider = await asyncio.to_thread(create_provider, settings)
         embedder = Embedder.of(provider, settings)
@@ -96,7 +96,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
 
         graphs = Graphs(database)
         await graphs.refresh()
-        operations = _operations(stack, settings, conninfo, database, embedder, model_id, graphs)
+        operations = _operations(stack, settings, conninfo, database, embedder, model_id, graphs, keyring)
         slot.fill(operations)
         await server.open()
         # Pushed again, to be the first thing that happens at the end: everything else is still there for calls in
@@ -107,6 +107,20 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         log.info("draining")
 
 
+async def _database(stack: AsyncExitStack, settings: Settings, conninfo: str, min_size: int, max_size: int) -> Database:
+    """An open pool, closed at the end of the stack."""
+    database = Database(
+        conninfo,
+        min_size=min_size,
+        max_size=max_size,
+        max_waiting=settings.database_pool_max_waiting,
+        timeout_seconds=settings.database_pool_timeout_seconds,
+    )
+    await database.open()
+    stack.push_async_callback(database.close)
+    return database
+
+
 def _operations(
     stack: AsyncExitStack,
     settings: Settings,
@@ -115,6 +129,7 @@ def _operations(
     embedder: Embedder,
     model_id: int,
     graphs: Graphs,
+    keyring: Keyring,
 ) -> Operations:
     """Builds the operations and starts the loops that run some of them."""
     policies = Policies(database, settings)
@@ -180,6 +195,8 @@ def _operations(
         health=Health(database),
         policies=policies,
         retry_failed=RetryFailed(database),
+        keyring=keyring,
+        keys=Keys(database, keyring, uuid4, new_key),
     )
 
 

@@ -11,6 +11,7 @@ import typer
 from memory_grpc.commands import options
 from memory_grpc.commands.eval_app import evaluate
 from memory_grpc.commands.failure import said_plainly
+from memory_grpc.commands.key_app import key_app
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Tenant, Timeout, target
 from memory_grpc.commands.policy_app import policy_app
 
@@ -26,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
+app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
 app.command("eval", rich_help_panel=_CLIENT, epilog=EPILOG)(evaluate)
 
 

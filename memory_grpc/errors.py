@@ -8,6 +8,7 @@
     ├── UnknownMethod           no such RPC                              UNIMPLEMENTED
     ├── Unauthenticated         no key, or one that is not known         UNAUTHENTICATED
     ├── PermissionDenied        a key that may not do this               PERMISSION_DENIED
+    │   └── TenantNotAllowed      or not in this tenant
     ├── NotFound                nothing under that name                  NOT_FOUND
     ├── RequestIdReused         same request_id, another body            ALREADY_EXISTS
     ├── Exhausted               a limit was met; carries retry_after     RESOURCE_EXHAUSTED
@@ -75,6 +76,10 @@ class Unauthenticated(MemoryLayerError):
 
 class PermissionDenied(MemoryLayerError):
     """This key may not do that."""
+
+
+class TenantNotAllowed(PermissionDenied):
+    """This key does not reach that tenant."""
 
 
 class NotFound(MemoryLayerError):

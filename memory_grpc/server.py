@@ -13,6 +13,8 @@ from grpc_reflection.v1alpha import reflection
 from memory_grpc.errors import StartupError
 from memory_grpc.interceptors.admit import Admit
 from memory_grpc.interceptors.authenticate import Authenticate
+from memory_grpc.interceptors.authorize import authorize, check_request
+from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.chain import Chain
 from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
@@ -61,25 +63,33 @@ class Server:
         self._started_at = time.monotonic()
         self.gate = Gate()
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing in the stubs
-        admit = Admit(
+        door = Admit(
             # What the database can do at once is not too much.
             floor=settings.database_pool_max_size,
             ceiling=settings.max_calls_in_flight,
             seconds=settings.request_timeout_seconds,
         )
         rate_limit = RateLimit(settings.global_rate_limit, settings.trusted_proxies)
-        authenticate = Authenticate(settings.api_keys)
+        authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring)
+
+        async def permit(call: Call, request: Any) -> None:
+            if call.kind != "unary":
+                await authenticate.again(call)
+            check_request(call, request)
+
         self.chain = Chain(
             [
                 observe(),
                 translate,
                 self.gate.interceptor,
-                admit.interceptor,
+                door.interceptor,
                 rate_limit.interceptor,
-                authenticate.interceptor,
                 limit_time(settings.request_timeout_seconds),
+                authenticate.interceptor,
+                authorize,
             ],
             settings.max_request_bytes,
+            permit,
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         memory_service_pb2_grpc.add_MemoryServiceServicer_to_server(MemoryService(slot), self._server)

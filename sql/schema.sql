@@ -199,6 +199,26 @@ with (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_scale_fact
 create index message_lexemes_scan on message_lexemes (tenant_id, config, conversation_id, created_at, message_id)
 include (name, parts, length, lexemes) where part = 0;
 
+-- Keys that were made by CreateApiKey. The key itself is never here: a SHA-256 digest is, and a prefix to find it by.
+create table api_keys (
+    id uuid primary key,
+    prefix text collate "C" not null,
+    digest bytea not null check (octet_length(digest) = 32),
+    label text not null,
+    role text collate "C" not null check (role in ('reader', 'writer', 'admin')),
+    -- Null: every tenant, those to come included. Never empty, so that an empty list cannot be taken for all.
+    tenant_ids text[] collate "C" check (cardinality(tenant_ids) > 0),
+    created_at timestamptz not null default now(),
+    expires_at timestamptz,
+    revoked_at timestamptz
+);
+
+-- Every call finds its key by the prefix. Not unique: two keys may share one, and both hold.
+create index api_keys_by_prefix on api_keys (prefix);
+
+-- The list of keys, in pages.
+create index api_keys_by_age on api_keys (created_at, id);
+
 -- Row-level security: the server works as a role that sees one tenant, or as one that sees all, and never as the owner.
 
 -- Roles belong to the whole cluster: another database may have made them already, or be making them right now. MLR01
@@ -251,6 +271,8 @@ grant select, insert on embedding_models to memory_layer_worker;
 grant select, delete on idempotency_keys to memory_layer_worker;
 grant select, update on embedding_jobs to memory_layer_worker;
 grant select, insert, update, delete on leases, retention_runs to memory_layer_worker;
+-- Keys are looked up before it is known which tenant calls.
+grant select, insert, update on api_keys to memory_layer_worker;
 grant select on sequence embedding_models_id_seq, retention_runs_id_seq to memory_layer_worker;
 
 -- Without the setting, or with an empty one, as it is after a transaction that set it, no row is visible. What is

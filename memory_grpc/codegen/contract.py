@@ -62,6 +62,30 @@ class Binding:
     body: str
 
 
+_REACHES = {
+    "NAMED_TENANTS": "that reaches every tenant named in the request (403 otherwise)",
+    "TENANTS_OF_KEY": "; what belongs to tenants that it does not reach is not there (404)",
+    "ALL_TENANTS": "for all tenants (403 otherwise)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The ``access`` option of an RPC: see access.proto. Role and reach as they are called there, without prefix."""
+
+    open: bool
+    role: str
+    reach: str
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        if self.open:
+            return "Needs no key."
+        reach = _REACHES[self.reach]
+        return f"Needs a key of the role `{self.role.lower()}`{'' if reach.startswith(';') else ' '}{reach}."
+
+
 @dataclass(frozen=True, slots=True)
 class Rpc:
     """One RPC; the first of its bindings is the documented one."""
@@ -72,6 +96,7 @@ class Rpc:
     request: str
     response: str
     bindings: tuple[Binding, ...]
+    access: Access
 
     @property
     def full_name(self) -> str:

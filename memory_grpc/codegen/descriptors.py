@@ -14,6 +14,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from memory_grpc.codegen.comments import Comments
 from memory_grpc.codegen.contract import (
     OWN_PACKAGE,
+    Access,
     Binding,
     Contract,
     EnumValue,
@@ -35,7 +36,7 @@ def read_contract(descriptor_set: bytes) -> Contract:
     """Reads a serialized FileDescriptorSet with source info.
 
     Raises:
-        CodegenError: the set lacks google.api.http or the limits option.
+        CodegenError: the set lacks google.api.http, the limits or the access option, or an RPC declares no access.
     """
     return _Reader(descriptor_set).read()
 
@@ -47,6 +48,7 @@ class _Reader:
             pool.AddSerializedFile(file.SerializeToString())
         try:
             self._http: Any = pool.FindExtensionByName("google.api.http")
+            self._access: Any = pool.FindExtensionByName(f"{OWN_PACKAGE}.access")
             self._limits: Any = pool.FindExtensionByName(f"{OWN_PACKAGE}.limits")
             root = pool.FindMessageTypeByName("google.protobuf.FileDescriptorSet")
         except KeyError as missing:
@@ -122,8 +124,20 @@ class _Reader:
             bindings = tuple(_binding(item) for item in (rule, *rule.additional_bindings) if item.WhichOneof("pattern"))
             request, response = method.input_type.removeprefix("."), method.output_type.removeprefix(".")
             comment = comments.at(*at, _METHOD, index)
-            rpcs.append(Rpc(service.name, method.name, comment, request, response, bindings))
+            access = self._read_access(f"{service.name}.{method.name}", method.options.Extensions[self._access])
+            rpcs.append(Rpc(service.name, method.name, comment, request, response, bindings, access))
         return Service(service.name, comments.at(*at), tuple(rpcs))
+
+    @staticmethod
+    def _read_access(rpc: str, option: Any) -> Access:
+        names = {name: option.DESCRIPTOR.fields_by_name[name].enum_type for name in ("role", "reach")}
+        role, reach = (
+            enum.values_by_number[getattr(option, name)].name.removeprefix(f"{name.upper()}_")
+            for name, enum in names.items()
+        )
+        if not option.open and "UNSPECIFIED" in (role, reach):
+            raise CodegenError(f"{rpc} does not say which key it needs: give it (access).role and (access).reach.")
+        return Access(option.open, role, reach)
 
 
 def _binding(rule: Any) -> Binding:

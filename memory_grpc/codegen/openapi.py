@@ -51,7 +51,7 @@ def document(contract: Contract) -> dict[str, Any]:
                     "type": "apiKey",
                     "in": "header",
                     "name": "x-api-key",
-                    "description": "Needed once the deployment has keys (MEMORY_API_KEYS).",
+                    "description": "Needed once the deployment has keys: MEMORY_API_KEYS, or made by CreateApiKey.",
                 }
             },
             "responses": error_responses(contract, {status for status in statuses if status >= 400}),

@@ -38,8 +38,7 @@ class Operations:
         request = self._schemas.message(rpc.request)
         in_path = _VARIABLE.findall(binding.path)
         operation: dict[str, Any] = {"tags": [rpc.service], "operationId": name, "summary": summary(rpc.comment)}
-        if text := remainder(rpc.comment):
-            operation["description"] = text
+        operation["description"] = "\n\n".join(filter(None, [remainder(rpc.comment), rpc.access.sentence]))
         if rpc.full_name in rest.OPEN:
             operation["security"] = []
         if parameters := self._parameters(request, in_path, binding.body):

@@ -13,11 +13,11 @@ from memory_grpc.codegen.problem import CodegenError
 
 # RPCs that answer something else than 200.
 SUCCESS = {"MemoryService.IngestMessage": 202, "MemoryService.BatchIngestMessages": 202}
-# RPCs that need no x-api-key.
+# RPCs that need no x-api-key, as they declare it.
 OPEN = {"AdminService.GetHealth"}
 # Errors that only some RPCs give, by status.
 ONLY = {
-    404: {"MemoryService.GetMessage"},
+    404: {"MemoryService.GetMessage", "AdminService.RevokeApiKey"},
     409: {"MemoryService.IngestMessage", "MemoryService.BatchIngestMessages"},
 }
 # Errors of every RPC; of those with a key; of those with a body.
@@ -57,6 +57,8 @@ def check_names(contract: Contract) -> None:
     named = SUCCESS.keys() | OPEN | set().union(*ONLY.values())
     if unknown := sorted(named - contract.rpcs.keys()):
         raise CodegenError(f"rest.py names RPCs that the contract does not have: {', '.join(unknown)}.")
+    if {name for name, rpc in contract.rpcs.items() if rpc.access.open} != OPEN:
+        raise CodegenError("OPEN in rest.py must name the RPCs that the contract declares open, and no others.")
 
 
 def error_statuses(rpc: str, *, has_body: bool) -> list[int]:

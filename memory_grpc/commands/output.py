@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def console() -> Console:
-    """Standard output; as wide as it needs where it is no terminal, so that pipes get whole lines."""
+def console(*, stderr: bool = False) -> Console:
+    """Standard output, or standard error; as wide as it needs where it is no terminal: pipes get whole lines."""
     from rich.console import Console
 
-    found = Console(highlight=False)
-    return found if found.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=200)
+    found = Console(highlight=False, stderr=stderr)
+    wide = found.is_terminal or "COLUMNS" in os.environ
+    return found if wide else Console(highlight=False, stderr=stderr, width=200)
 
 
 def as_dict(message: Message) -> dict[str, Any]:

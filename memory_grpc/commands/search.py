@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import grpc
 from rich.table import Table
 from rich.text import Text
 
 from memory_grpc.commands import output
-from memory_grpc.commands.client import client
+from memory_grpc.commands.client import Client, client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK
 from memory_layer.v1 import admin_service_pb2
@@ -70,7 +71,7 @@ def search(query: Query, target: Target, *, as_json: bool) -> int:
         if as_json:
             output.write_json(output.as_dict(found))
             return OK
-        policy = service.admin("GetTenantPolicy", admin_service_pb2.GetTenantPolicyRequest(tenant_id=query.tenant_id))
+        policy = _policy(service, query.tenant_id)
     if found.items:
         output.console().print(_table(query, found.items, policy))
     else:
@@ -80,15 +81,29 @@ def search(query: Query, target: Target, *, as_json: bool) -> int:
     return OK
 
 
-def _table(query: Query, items: Any, policy: Any) -> Table:
-    moment = f" as of {query.as_of.isoformat()}" if query.as_of else ""
+def _policy(service: Client, tenant_id: str) -> Any | None:
+    """The tenant's policy; None to a key that may search and no more."""
+    try:
+        return service.admin("GetTenantPolicy", admin_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
+    except grpc.RpcError as error:
+        if error.code() is grpc.StatusCode.PERMISSION_DENIED:
+            return None
+        raise
+
+
+def _caption(query: Query, policy: Any | None) -> str:
+    if policy is None:
+        return "score: similarity, importance and decay as the tenant's policy weighs them; --explain shows the terms"
     weights = policy.score_weights
     relevance = "relevance" if (query.ranking or policy.ranking) == "hybrid" else "similarity"
+    return f"score = {weights.similarity:g}·{relevance} + {weights.importance:g}·importance + {weights.decay:g}·decay"
+
+
+def _table(query: Query, items: Any, policy: Any | None) -> Table:
+    moment = f" as of {query.as_of.isoformat()}" if query.as_of else ""
     table = Table(
         title=Text(f"“{output.shortened(query.text, 80)}” in {query.tenant_id}{moment}"),
-        caption=Text(
-            f"score = {weights.similarity:g}·{relevance} + {weights.importance:g}·importance + {weights.decay:g}·decay"
-        ),
+        caption=Text(_caption(query, policy)),
         title_justify="left",
         caption_justify="left",
     )

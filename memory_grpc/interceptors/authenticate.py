@@ -1,39 +1,78 @@
-"""x-api-key: keys are compared as SHA-256 digests, in constant time, all of them, with no early exit."""
+"""x-api-key: who calls. Keys are compared as SHA-256 digests, in constant time, all of them, with no early exit.
+
+The keys of MEMORY_API_KEYS are admin keys for all tenants and need no database. Others, ``mk_…``, were made by
+CreateApiKey and are looked up. Calls need a key once there is one of either kind; a made key that is shown is checked
+even before that.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import SecretStr
 
+from memory_grpc import access
+from memory_grpc.access import ANONYMOUS, EVERYTHING, Grant
 from memory_grpc.errors import Unauthenticated
 from memory_grpc.interceptors.call import Call, is_open
 
 HEADER = "x-api-key"
+_REFLECTION = "grpc.reflection."
 _HEALTH_SYMBOL = "grpc.health.v1."
 _HEALTH_FILE = "grpc_health/"
 
 
-class Authenticate:
-    """Lets calls in that carry one of the keys; without keys, all of them."""
+class MadeKeys(Protocol):
+    """The keys that were made. Both raise StoreUnavailable."""
 
-    def __init__(self, keys: Sequence[SecretStr]) -> None:
-        self._digests = [_digest(key.get_secret_value()) for key in keys]
+    async def find(self, key: str) -> Grant | None:
+        """The grant of a key that holds."""
+
+    async def is_needed(self) -> bool:
+        """Whether there are any, so that calls need one."""
+
+
+class Authenticate:
+    """Lets calls in that carry a key; without keys, all of them."""
+
+    def __init__(self, keys: Sequence[SecretStr], made: Callable[[], MadeKeys]) -> None:
+        self._digests = [access.digest(key.get_secret_value()) for key in keys]
+        self._made = made
 
     @asynccontextmanager
     async def interceptor(self, call: Call) -> AsyncIterator[None]:
-        """Raises Unauthenticated; notes on the call whether it carried a valid key."""
-        call.authenticated = not self._digests or self._is_known(call.metadata.get(HEADER, ""))
-        if not call.authenticated and not is_open(call):
+        """Raises Unauthenticated, or StoreUnavailable; notes on the call what its key grants."""
+        call.grant = await self._grant_of(call)
+        if call.grant is None and not is_open(call):
             raise Unauthenticated
+        if call.grant is not None:
+            access.enter(call.grant)
         yield
 
+    async def again(self, call: Call) -> None:
+        """For streams, which outlive what was found out when they began. Raises as ``interceptor``."""
+        call.grant = await self._grant_of(call)
+        if call.grant is None and not is_open(call):
+            raise Unauthenticated
+
+    async def _grant_of(self, call: Call) -> Grant | None:
+        key = call.metadata.get(HEADER, "")
+        if self._is_known(key):
+            return EVERYTHING
+        if is_open(call) and not call.service.startswith(_REFLECTION):
+            # Probes and health say how the database is; they do not wait for it.
+            return None
+        if key.startswith(access.MARK):
+            return await self._made().find(key)
+        if self._digests or await self._made().is_needed():
+            return None
+        return ANONYMOUS
+
     def _is_known(self, key: str) -> bool:
-        digest = _digest(key)
+        digest = access.digest(key)
         found = False
         for known in self._digests:
             found |= hmac.compare_digest(digest, known)
@@ -43,7 +82,7 @@ class Authenticate:
 async def guard_reflection(call: Call, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
     """Passes a reflection stream on; without a key only what probes need, the health service's own descriptor."""
     async for request in requests:
-        if not call.authenticated and not _asks_for_health(request):
+        if call.grant is None and not _asks_for_health(request):
             raise Unauthenticated
         yield request
 
@@ -51,7 +90,3 @@ async def guard_reflection(call: Call, requests: AsyncIterator[Any]) -> AsyncIte
 def _asks_for_health(request: Any) -> bool:
     symbol, file = request.file_containing_symbol, request.file_by_filename
     return bool(symbol.startswith(_HEALTH_SYMBOL) or file.startswith(_HEALTH_FILE))
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()

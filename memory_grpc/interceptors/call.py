@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 
+from memory_grpc.access import Grant
+
 
 @dataclass(slots=True)
 class Call:
@@ -22,9 +24,10 @@ class Call:
     metadata: dict[str, str] = field(default_factory=dict)
     """Text metadata of the request; of a repeated key the last value."""
     request_id: str = ""
-    authenticated: bool = False
     was_shed: bool = False
     """Refused because the server has too much to do: a line of the log for each would be more to do."""
+    grant: Grant | None = None
+    """What the caller may do; None without a valid key."""
 
     @property
     def service(self) -> str:
@@ -44,6 +47,8 @@ Interceptor = Callable[[Call], AbstractAsyncContextManager[None]]
 OPEN_SERVICES = frozenset(
     {"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
 )
+# One name for all methods that do not exist: names of strangers' choosing must not become metrics.
+UNKNOWN_METHOD = "/unknown/Unknown"
 HEALTH_METHOD = "/memory_layer.v1.AdminService/GetHealth"
 
 

@@ -6,9 +6,11 @@ translate      everything below may raise; from here on outwards there are only 
 gate           a server that is starting or draining refuses calls before it does any work for them
 admit          before anything is spent on it, a call that would be late is refused; see ``admit.py``
 rate_limit     before the key is looked at: guessing keys is limited too
+deadline       starts the clock for everything that does real work, looking a key up included
 authenticate   before the request is read: bytes of strangers are not parsed
-deadline       starts the clock for everything that does real work
+authorize      the role, before the request is read too
 (decode)       bytes to message, then the limits of the contract; see ``decode.py``
+(permit)       the tenants that the decoded message names, and for each message of a stream whether its key still holds
 =============  =====================================================================================================
 
 Probes and reflection pass the same chain: each interceptor says for itself what it asks of them.
@@ -26,18 +28,28 @@ import grpc
 from memory_grpc.errors import UnknownMethod
 from memory_grpc.interceptors import decode
 from memory_grpc.interceptors.authenticate import guard_reflection
-from memory_grpc.interceptors.call import Call, Interceptor
+from memory_grpc.interceptors.call import UNKNOWN_METHOD, Call, Interceptor
 
 # Generic in the type stubs only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+# Raises when this decoded request of a call is not allowed.
+Permit = Callable[[Call, Any], Awaitable[None]]
+
+
+async def permit_all(call: Call, request: Any) -> None:
+    """Nothing is asked of the requests."""
 
 
 class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
     """Wraps every RPC handler of a server in the interceptors, in order."""
 
-    def __init__(self, interceptors: Sequence[Interceptor], max_request_bytes: int) -> None:
+    def __init__(
+        self, interceptors: Sequence[Interceptor], max_request_bytes: int, permit: Permit = permit_all
+    ) -> None:
         self.interceptors = tuple(interceptors)
         self._max_request_bytes = max_request_bytes
+        self._permit = permit
 
     async def intercept_service(
         self,
@@ -61,10 +73,10 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
             yield call
 
     def _unknown(self, metadata: dict[str, str]) -> Handler:
-        """One name for all methods that do not exist: names of strangers' choosing must not become metrics."""
+        """The answer to methods that do not exist, all under one name."""
 
         async def unknown(raw: bytes, context: Any) -> Any:
-            async with self._around("/unknown/Unknown", "unary", metadata, context):
+            async with self._around(UNKNOWN_METHOD, "unary", metadata, context):
                 raise UnknownMethod
 
         return grpc.unary_unary_rpc_method_handler(unknown)
@@ -74,21 +86,31 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
         serialize = handler.response_serializer
 
         async def unary(raw: bytes, context: Any) -> Any:
-            async with self._around(method, "unary", metadata, context):
-                return await handler.unary_unary(read(raw), context)
+            async with self._around(method, "unary", metadata, context) as call:
+                request = read(raw)
+                await self._permit(call, request)
+                return await handler.unary_unary(request, context)
 
         async def server_stream(raw: bytes, context: Any) -> AsyncIterator[Any]:
-            async with self._around(method, "server_stream", metadata, context):
-                responses = handler.unary_stream(read(raw), context)
+            async with self._around(method, "server_stream", metadata, context) as call:
+                request = read(raw)
+                await self._permit(call, request)
+                responses = handler.unary_stream(request, context)
                 if inspect.isawaitable(responses):  # a servicer that writes to the context itself, as health's Watch
                     await responses
                     return
                 async for response in responses:
                     yield response
 
+        async def permitted(call: Call, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+            async for raw in raws:
+                request = read(raw)
+                await self._permit(call, request)
+                yield request
+
         async def bidi_stream(raws: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             async with self._around(method, "bidi_stream", metadata, context) as call:
-                requests: AsyncIterator[Any] = (read(raw) async for raw in raws)
+                requests: AsyncIterator[Any] = permitted(call, raws)
                 if call.service.startswith("grpc.reflection."):
                     requests = guard_reflection(call, requests)
                 async for response in handler.stream_stream(requests, context):

@@ -27,6 +27,7 @@ STATUSES: dict[type[errors.MemoryLayerError], tuple[grpc.StatusCode, ErrorReason
     errors.UnknownMethod: (grpc.StatusCode.UNIMPLEMENTED, ErrorReason.ERROR_REASON_UNKNOWN_METHOD),
     errors.Unauthenticated: (grpc.StatusCode.UNAUTHENTICATED, ErrorReason.ERROR_REASON_INVALID_API_KEY),
     errors.PermissionDenied: (grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_KEY_NOT_ALLOWED),
+    errors.TenantNotAllowed: (grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_TENANT_NOT_ALLOWED),
     errors.NotFound: (grpc.StatusCode.NOT_FOUND, ErrorReason.ERROR_REASON_NOT_FOUND),
     errors.RequestIdReused: (grpc.StatusCode.ALREADY_EXISTS, ErrorReason.ERROR_REASON_REQUEST_ID_REUSED),
     errors.RateLimited: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_RATE_LIMITED),

@@ -9,6 +9,8 @@ from memory_grpc.operations.get import Get
 from memory_grpc.operations.graphs import Graphs
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.ingest import Ingest
+from memory_grpc.operations.keyring import Keyring
+from memory_grpc.operations.keys import Keys
 from memory_grpc.operations.policy import Policies
 from memory_grpc.operations.retain import Retain
 from memory_grpc.operations.retry_failed import RetryFailed
@@ -28,6 +30,8 @@ class Operations:
     health: Health
     policies: Policies
     retry_failed: RetryFailed
+    keyring: Keyring
+    keys: Keys
     graphs: Graphs
 
 

@@ -6,19 +6,21 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import grpc
 from google.protobuf.message import Message
 
-from memory_grpc import __version__
+from memory_grpc import __version__, access
 from memory_grpc.domain import Policy
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.operations.health import HealthReport
 from memory_grpc.operations.registry import Slot
-from memory_grpc.services import convert
+from memory_grpc.services import convert, convert_keys
 from memory_grpc.settings import Settings
 from memory_layer.v1 import admin_service_pb2 as pb
 from memory_layer.v1 import admin_service_pb2_grpc as pb_grpc
+from memory_layer.v1 import api_key_pb2
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -106,6 +108,26 @@ class AdminService(pb_grpc.AdminServiceServicer):
             values["ranking"] = request.ranking
         _check_weights(request)
         return _tenant_policy(request.tenant_id, await self._slot.operations.policies.set(request.tenant_id, values))
+
+    async def CreateApiKey(
+        self, request: api_key_pb2.CreateApiKeyRequest, context: Context
+    ) -> api_key_pb2.CreateApiKeyResponse:
+        """Makes a key."""
+        made, key = await self._slot.operations.keys.create(convert_keys.new_key(request), access.current())
+        return api_key_pb2.CreateApiKeyResponse(key=key, api_key=convert_keys.api_key(made))
+
+    async def ListApiKeys(
+        self, request: api_key_pb2.ListApiKeysRequest, context: Context
+    ) -> api_key_pb2.ListApiKeysResponse:
+        """Lists keys."""
+        size = convert.optional(request, "page_size", convert_keys.DEFAULT_PAGE_SIZE)
+        found, token = await self._slot.operations.keys.page(size, request.page_token)
+        return api_key_pb2.ListApiKeysResponse(api_keys=map(convert_keys.api_key, found), next_page_token=token)
+
+    async def RevokeApiKey(self, request: api_key_pb2.RevokeApiKeyRequest, context: Context) -> api_key_pb2.ApiKey:
+        """Revokes a key."""
+        revoked = await self._slot.operations.keys.revoke(UUID(request.key_id), access.current())
+        return convert_keys.api_key(revoked)
 
 
 def _check_weights(request: pb.SetTenantPolicyRequest) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import grpc
 
+from memory_grpc import access
 from memory_grpc.domain import NewMessage
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.operations.registry import Slot
@@ -66,7 +67,8 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
 
     async def GetMessage(self, request: pb.GetMessageRequest, context: Context) -> message_pb2.Message:
         """Returns one message."""
-        found = await self._slot.operations.get(UUID(request.message_id), convert.optional(request, "tenant_id", None))
+        tenant_id = convert.optional(request, "tenant_id", None)
+        found = await self._slot.operations.get(UUID(request.message_id), tenant_id, access.current())
         return convert.stored_message(found)
 
     async def SearchMemories(self, request: pb.SearchMemoriesRequest, context: Context) -> pb.SearchMemoriesResponse:

@@ -39,9 +39,9 @@ async def insert_many(
     return [replace(m, created_at=times[m.id]["created_at"], updated_at=times[m.id]["updated_at"]) for m in messages]
 
 
-async def get(tx: Transaction, message_id: UUID, tenant_id: str | None) -> StoredMessage | None:
-    """One message, live or archived; within ``tenant_id`` unless that is None."""
-    row = await tx.one("messages.get", {"id": message_id, "tenant_id": tenant_id})
+async def get(tx: Transaction, message_id: UUID, tenant_ids: Sequence[str] | None) -> StoredMessage | None:
+    """One message, live or archived; within ``tenant_ids`` unless that is None."""
+    row = await tx.one("messages.get", {"id": message_id, "tenant_ids": None if tenant_ids is None else [*tenant_ids]})
     return _stored(row) if row else None
 
 

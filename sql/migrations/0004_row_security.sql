@@ -50,6 +50,8 @@ grant select, insert on embedding_models to memory_layer_worker;
 grant select, delete on idempotency_keys to memory_layer_worker;
 grant select, update on embedding_jobs to memory_layer_worker;
 grant select, insert, update, delete on leases, retention_runs to memory_layer_worker;
+-- Keys are looked up before it is known which tenant calls.
+grant select, insert, update on api_keys to memory_layer_worker;
 grant select on sequence embedding_models_id_seq, retention_runs_id_seq to memory_layer_worker;
 grant select on schema_migrations to memory_layer_worker;
 

@@ -15,16 +15,16 @@ from unnest(
 returning id, created_at, updated_at;
 
 -- name: messages.get
--- One message by its id, live or archived; tenant_id null means any tenant.
+-- One message by its id, live or archived, in one of some tenants; null means any tenant.
 select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,
     created_at, updated_at, null::timestamptz as archived_at
 from messages
-where id = %(id)s and (%(tenant_id)s::text is null or tenant_id = %(tenant_id)s)
+where id = %(id)s and (%(tenant_ids)s::text[] is null or tenant_id = any(%(tenant_ids)s))
 union all
 select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,
     created_at, updated_at, archived_at
 from archived_messages
-where id = %(id)s and (%(tenant_id)s::text is null or tenant_id = %(tenant_id)s)
+where id = %(id)s and (%(tenant_ids)s::text[] is null or tenant_id = any(%(tenant_ids)s))
 limit 1;
 
 -- name: messages.get_many

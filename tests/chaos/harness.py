@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,6 +27,8 @@ from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 from tests.conftest import free_port
+
+AsyncTest = Callable[..., Awaitable[None]]
 
 ROOT = Path(__file__).parents[2]
 TRY_AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
@@ -71,6 +74,22 @@ def item(number: int, name: str) -> Iterator[Result]:
             }
             with Path(file).open("a", encoding="utf-8") as out:
                 out.write(json.dumps(line) + "\n")
+
+
+def reported(number: int, name: str) -> Callable[[AsyncTest], AsyncTest]:
+    """Reports a test as one thing that an item tried."""
+
+    def decorate(test: AsyncTest) -> AsyncTest:
+        @wraps(test)
+        async def run(*arguments: Any, **fixtures: Any) -> None:
+            with item(number, name) as result:
+                result.tried += 1
+                await test(*arguments, **fixtures)
+                result.held += 1
+
+        return run
+
+    return decorate
 
 
 async def until(holds: Callable[[], Any], seconds: float = 10.0, what: str = "") -> Any:

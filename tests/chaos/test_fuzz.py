@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import api_key_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import connected, item, message, rounds, serving
 
@@ -25,6 +26,8 @@ OURS = (pb.DESCRIPTOR.services_by_name["MemoryService"], admin.DESCRIPTOR.servic
 UNARY = [m for s in OURS for m in s.methods if not m.client_streaming and not m.server_streaming]
 NEVER = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE}
 WAYS = 16
+# With a key: bytes that happen to make the first one would lock the rest out.
+KEY = "fuzzer"
 
 
 def _path(method: Any) -> str:
@@ -74,6 +77,12 @@ def _valid(name: str) -> list[Message]:
         "GetHealth": [admin.GetHealthRequest()],
         "GetTenantPolicy": [admin.GetTenantPolicyRequest(tenant_id="chaos")],
         "SetTenantPolicy": [policy],
+        "CreateApiKey": [
+            keys.CreateApiKeyRequest(label="Ann's", role="reader", tenant_ids=["chaos", "two"]),
+            keys.CreateApiKeyRequest(label="all", role="admin", all_tenants=True),
+        ],
+        "ListApiKeys": [keys.ListApiKeysRequest(page_size=10, page_token="MjAyNi0xMS0xNFQyMDozMDowMCswMDowMA")],
+        "RevokeApiKey": [keys.RevokeApiKeyRequest(key_id=str(uuid4()))],
     }[name]
 
 
@@ -117,7 +126,7 @@ async def _send(client: Any, path: str, raws: Iterator[bytes], codes: Counter[An
     call = client.channel.unary_unary(path)
     for raw in raws:
         try:
-            await call(raw, timeout=30)
+            await call(raw, metadata=[("x-api-key", KEY)], timeout=30)
             codes[grpc.StatusCode.OK] += 1
         except grpc.aio.AioRpcError as error:
             codes[error.code()] += 1
@@ -132,7 +141,7 @@ async def test_14_fuzz(form: str, dsn: str, tmp_path: Path) -> None:
     codes: Counter[Any] = Counter()
     faults: list[str] = []
     with item(14, f"{form}, {len(UNARY)} RPCs") as result:
-        async with serving(dsn, tmp_path) as server, connected(server.address) as client:
+        async with serving(dsn, tmp_path, API_KEYS=KEY) as server, connected(server.address) as client:
             for method in UNARY:
                 chance = random.Random(f"14 {form} {method.name}")
                 valid = [m.SerializeToString() for m in _valid(method.name)]

@@ -55,6 +55,8 @@ class Cli:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
+        if "PYTHONPATH" in os.environ:  # the package that is tested, where it is not the installed one
+            self.environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
 
     async def start(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
         with _sigint_as_at_a_terminal():

@@ -54,6 +54,7 @@ def absolute(schema: Any) -> Any:
 @pytest.mark.asyncio
 async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> None:
     search, policy = "/v1/memory/search", "/v1/admin/tenants/{tenant_id}/policy"
+    keys = "/v1/admin/api-keys"
     calls: list[tuple[str, str, int, dict[str, Any], dict[str, str]]] = [
         ("/v1/messages", "POST", 202, {"json": MESSAGE}, {}),
         ("/v1/messages", "POST", 400, {"json": MESSAGE | {"role": "robot"}}, {}),
@@ -75,6 +76,9 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         ("/v1/admin/health", "GET", 200, {}, {}),
         (policy, "PUT", 200, {"json": {"retention": {"max_age_days": 7}}}, {"tenant_id": "acme"}),
         (policy, "GET", 200, {}, {"tenant_id": "acme"}),
+        (keys, "GET", 200, {}, {}),
+        (keys, "POST", 400, {"json": {"label": "bot", "role": "reader", "all_tenants": True}}, {}),
+        (f"{keys}/{{key_id}}:revoke", "POST", 404, {"json": {}}, {"key_id": str(uuid4())}),
     ]
     for path, method, status, content, variables in calls:
         response = await rest.http.request(method, path.format(**variables), **content)
@@ -83,6 +87,18 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
     stored = (await rest.http.post("/v1/messages", json=MESSAGE)).json()
     fetched = await rest.http.get(f"/v1/messages/{stored['id']}")
     check("/v1/messages/{message_id}", "GET", 200, fetched.json())
+    # From here on every call needs a key.
+    created = await rest.http.post(keys, json={"label": "root", "role": "admin", "all_tenants": True})
+    made = created.json()
+    check(keys, "POST", created.status_code, made)
+    rest.http.headers["x-api-key"] = made["key"]
+    listed = await rest.http.get(keys)
+    check(keys, "GET", 200, listed.json())
+    revoked = await rest.http.post(f"{keys}/{made['api_key']['id']}:revoke", json={})
+    check(f"{keys}/{{key_id}}:revoke", "POST", 200, revoked.json())
+    refused = await rest.http.get(keys)
+    check(keys, "GET", refused.status_code, refused.json())
+    assert (created.status_code, revoked.status_code, refused.status_code) == (200, 200, 401)
     called = {(path, method.lower()) for path, method, *_ in calls}
     documented = {
         (path, method)

@@ -44,6 +44,9 @@ async def test_a_key_is_needed_on_everything_but_health_metrics_and_docs(start_r
             ("GET", "/v1/admin/graphs"),
             ("GET", "/v1/admin/tenants/t/policy"),
             ("PUT", "/v1/admin/tenants/t/policy"),
+            ("GET", "/v1/admin/api-keys"),
+            ("POST", "/v1/admin/api-keys"),
+            ("POST", "/v1/admin/api-keys/550e8400-e29b-41d4-a716-446655440000:revoke"),
         ):
             response = await rest.http.request(method, path, json={} if method != "GET" else None)
             assert response.status_code == 401, path

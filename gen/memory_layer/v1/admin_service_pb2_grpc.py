@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from memory_layer.v1 import admin_service_pb2 as memory__layer_dot_v1_dot_admin__service__pb2
+from memory_layer.v1 import api_key_pb2 as memory__layer_dot_v1_dot_api__key__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -65,6 +66,21 @@ class AdminServiceStub:
                 request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.SetTenantPolicyRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.TenantPolicy.FromString,
                 _registered_method=True)
+        self.CreateApiKey = channel.unary_unary(
+                '/memory_layer.v1.AdminService/CreateApiKey',
+                request_serializer=memory__layer_dot_v1_dot_api__key__pb2.CreateApiKeyRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_api__key__pb2.CreateApiKeyResponse.FromString,
+                _registered_method=True)
+        self.ListApiKeys = channel.unary_unary(
+                '/memory_layer.v1.AdminService/ListApiKeys',
+                request_serializer=memory__layer_dot_v1_dot_api__key__pb2.ListApiKeysRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_api__key__pb2.ListApiKeysResponse.FromString,
+                _registered_method=True)
+        self.RevokeApiKey = channel.unary_unary(
+                '/memory_layer.v1.AdminService/RevokeApiKey',
+                request_serializer=memory__layer_dot_v1_dot_api__key__pb2.RevokeApiKeyRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_api__key__pb2.ApiKey.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -97,7 +113,7 @@ class AdminServiceServicer:
         search but looked up in a graph of their own.
 
         Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
-        none at all: an empty list.
+        none at all: an empty list. A key that does not reach every tenant must name one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,6 +143,36 @@ class AdminServiceServicer:
 
         Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
         An empty body removes the tenant's policy. Other servers follow within 10 seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateApiKey(self, request, context):
+        """Makes a key and returns it, this once.
+
+        Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key every call needs one, on all its servers within
+        5 seconds: the first key of a deployment without MEMORY_API_KEYS must be an admin key for all tenants, so that nobody
+        is locked out. Not idempotent: a retry makes another key; revoke the one that was not received.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListApiKeys(self, request, context):
+        """Lists the keys that were made, without the keys themselves.
+
+        Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeApiKey(self, request, context):
+        """Revokes a key for good.
+
+        Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
+        the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -164,6 +210,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.SetTenantPolicy,
                     request_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.SetTenantPolicyRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_admin__service__pb2.TenantPolicy.SerializeToString,
+            ),
+            'CreateApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateApiKey,
+                    request_deserializer=memory__layer_dot_v1_dot_api__key__pb2.CreateApiKeyRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_api__key__pb2.CreateApiKeyResponse.SerializeToString,
+            ),
+            'ListApiKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApiKeys,
+                    request_deserializer=memory__layer_dot_v1_dot_api__key__pb2.ListApiKeysRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_api__key__pb2.ListApiKeysResponse.SerializeToString,
+            ),
+            'RevokeApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeApiKey,
+                    request_deserializer=memory__layer_dot_v1_dot_api__key__pb2.RevokeApiKeyRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_api__key__pb2.ApiKey.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -329,6 +390,87 @@ class AdminService:
             '/memory_layer.v1.AdminService/SetTenantPolicy',
             memory__layer_dot_v1_dot_admin__service__pb2.SetTenantPolicyRequest.SerializeToString,
             memory__layer_dot_v1_dot_admin__service__pb2.TenantPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/CreateApiKey',
+            memory__layer_dot_v1_dot_api__key__pb2.CreateApiKeyRequest.SerializeToString,
+            memory__layer_dot_v1_dot_api__key__pb2.CreateApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApiKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/ListApiKeys',
+            memory__layer_dot_v1_dot_api__key__pb2.ListApiKeysRequest.SerializeToString,
+            memory__layer_dot_v1_dot_api__key__pb2.ListApiKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/RevokeApiKey',
+            memory__layer_dot_v1_dot_api__key__pb2.RevokeApiKeyRequest.SerializeToString,
+            memory__layer_dot_v1_dot_api__key__pb2.ApiKey.FromString,
             options,
             channel_credentials,
             insecure,

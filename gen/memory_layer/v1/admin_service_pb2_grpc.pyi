@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from memory_layer.v1 import admin_service_pb2 as _admin_service_pb2
+from memory_layer.v1 import api_key_pb2 as _api_key_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -51,7 +52,7 @@ class AdminServiceStub:
     search but looked up in a graph of their own.
 
     Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
-    none at all: an empty list.
+    none at all: an empty list. A key that does not reach every tenant must name one.
     """
     GetHealth: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]
     """Says whether the service works. Needs no key.
@@ -69,6 +70,24 @@ class AdminServiceStub:
 
     Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
     An empty body removes the tenant's policy. Other servers follow within 10 seconds.
+    """
+    CreateApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.CreateApiKeyRequest, _api_key_pb2.CreateApiKeyResponse]
+    """Makes a key and returns it, this once.
+
+    Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key every call needs one, on all its servers within
+    5 seconds: the first key of a deployment without MEMORY_API_KEYS must be an admin key for all tenants, so that nobody
+    is locked out. Not idempotent: a retry makes another key; revoke the one that was not received.
+    """
+    ListApiKeys: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.ListApiKeysRequest, _api_key_pb2.ListApiKeysResponse]
+    """Lists the keys that were made, without the keys themselves.
+
+    Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
+    """
+    RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.RevokeApiKeyRequest, _api_key_pb2.ApiKey]
+    """Revokes a key for good.
+
+    Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
+    the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
     """
 
 @_typing.type_check_only
@@ -94,7 +113,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
     search but looked up in a graph of their own.
 
     Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
-    none at all: an empty list.
+    none at all: an empty list. A key that does not reach every tenant must name one.
     """
     GetHealth: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]  # type: ignore[assignment]
     """Says whether the service works. Needs no key.
@@ -112,6 +131,24 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
     An empty body removes the tenant's policy. Other servers follow within 10 seconds.
+    """
+    CreateApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.CreateApiKeyRequest, _api_key_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
+    """Makes a key and returns it, this once.
+
+    Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key every call needs one, on all its servers within
+    5 seconds: the first key of a deployment without MEMORY_API_KEYS must be an admin key for all tenants, so that nobody
+    is locked out. Not idempotent: a retry makes another key; revoke the one that was not received.
+    """
+    ListApiKeys: _aio.UnaryUnaryMultiCallable[_api_key_pb2.ListApiKeysRequest, _api_key_pb2.ListApiKeysResponse]  # type: ignore[assignment]
+    """Lists the keys that were made, without the keys themselves.
+
+    Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
+    """
+    RevokeApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.RevokeApiKeyRequest, _api_key_pb2.ApiKey]  # type: ignore[assignment]
+    """Revokes a key for good.
+
+    Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
+    the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -152,7 +189,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         search but looked up in a graph of their own.
 
         Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
-        none at all: an empty list.
+        none at all: an empty list. A key that does not reach every tenant must name one.
         """
 
     @_abc_1.abstractmethod
@@ -188,6 +225,42 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
         An empty body removes the tenant's policy. Other servers follow within 10 seconds.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateApiKey(
+        self,
+        request: _api_key_pb2.CreateApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_key_pb2.CreateApiKeyResponse, _abc.Awaitable[_api_key_pb2.CreateApiKeyResponse]]:
+        """Makes a key and returns it, this once.
+
+        Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key every call needs one, on all its servers within
+        5 seconds: the first key of a deployment without MEMORY_API_KEYS must be an admin key for all tenants, so that nobody
+        is locked out. Not idempotent: a retry makes another key; revoke the one that was not received.
+        """
+
+    @_abc_1.abstractmethod
+    def ListApiKeys(
+        self,
+        request: _api_key_pb2.ListApiKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_key_pb2.ListApiKeysResponse, _abc.Awaitable[_api_key_pb2.ListApiKeysResponse]]:
+        """Lists the keys that were made, without the keys themselves.
+
+        Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeApiKey(
+        self,
+        request: _api_key_pb2.RevokeApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_key_pb2.ApiKey, _abc.Awaitable[_api_key_pb2.ApiKey]]:
+        """Revokes a key for good.
+
+        Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
+        the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

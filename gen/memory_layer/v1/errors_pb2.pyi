@@ -44,11 +44,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "MALFORMED_REQUEST", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_INVALID_API_KEY: _ErrorReason.ValueType  # 3
-    """UNAUTHENTICATED, 401. x-api-key is missing or not known.
+    """UNAUTHENTICATED, 401. x-api-key is missing, not known, revoked or expired: which of them is not said.
     {"reason": "INVALID_API_KEY", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_KEY_NOT_ALLOWED: _ErrorReason.ValueType  # 4
-    """PERMISSION_DENIED, 403. The key is known, but may not do this.
+    """PERMISSION_DENIED, 403. The key is known, but its role or its reach does not allow this call.
     {"reason": "KEY_NOT_ALLOWED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_NOT_FOUND: _ErrorReason.ValueType  # 5
@@ -95,6 +95,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL, 500. A fault of the service, logged under the request id; never caused by bad input.
     {"reason": "INTERNAL", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_TENANT_NOT_ALLOWED: _ErrorReason.ValueType  # 16
+    """PERMISSION_DENIED, 403. The key does not reach a tenant that the request names; nothing is said of whether there is
+    such a tenant.
+    {"reason": "TENANT_NOT_ALLOWED", "domain": "memory_layer.v1"}
+    """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 20
     """RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after
     `retry-after` seconds, on another server where there is one.
@@ -115,11 +120,11 @@ ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 2
 {"reason": "MALFORMED_REQUEST", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_INVALID_API_KEY: ErrorReason.ValueType  # 3
-"""UNAUTHENTICATED, 401. x-api-key is missing or not known.
+"""UNAUTHENTICATED, 401. x-api-key is missing, not known, revoked or expired: which of them is not said.
 {"reason": "INVALID_API_KEY", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_KEY_NOT_ALLOWED: ErrorReason.ValueType  # 4
-"""PERMISSION_DENIED, 403. The key is known, but may not do this.
+"""PERMISSION_DENIED, 403. The key is known, but its role or its reach does not allow this call.
 {"reason": "KEY_NOT_ALLOWED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 5
@@ -165,6 +170,11 @@ ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 14
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
 """INTERNAL, 500. A fault of the service, logged under the request id; never caused by bad input.
 {"reason": "INTERNAL", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_TENANT_NOT_ALLOWED: ErrorReason.ValueType  # 16
+"""PERMISSION_DENIED, 403. The key does not reach a tenant that the request names; nothing is said of whether there is
+such a tenant.
+{"reason": "TENANT_NOT_ALLOWED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
 """RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after

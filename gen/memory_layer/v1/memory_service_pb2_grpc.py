@@ -29,7 +29,7 @@ if _version_not_supported:
 class MemoryServiceStub:
     """Stores the messages of conversations and finds them again.
 
-    Every call needs `x-api-key` metadata once keys are configured, counts once against the caller's rate limit, and ends
+    Every call needs `x-api-key` metadata once the deployment has keys, counts once against the caller's rate limit, and ends
     at the caller's deadline or at the server's, whichever comes first.
     """
 
@@ -69,7 +69,7 @@ class MemoryServiceStub:
 class MemoryServiceServicer:
     """Stores the messages of conversations and finds them again.
 
-    Every call needs `x-api-key` metadata once keys are configured, counts once against the caller's rate limit, and ends
+    Every call needs `x-api-key` metadata once the deployment has keys, counts once against the caller's rate limit, and ends
     at the caller's deadline or at the server's, whichever comes first.
     """
 
@@ -103,8 +103,10 @@ class MemoryServiceServicer:
         Messages are embedded and stored in batches, of several tenants if need be; acknowledgements come in the order of
         the messages. A server that falls behind stops reading, so that the client is slowed down and nothing is dropped.
         The stream counts as one call against the rate limit and has no deadline but the client's. The first invalid message
-        ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged. To resume a stream that broke,
-        open another and send what was not acknowledged, with the same request ids: nothing is stored twice.
+        ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged; so does, with
+        PERMISSION_DENIED, the first message of a tenant that the key does not reach, and, with UNAUTHENTICATED, the first
+        that comes after the key was revoked. To resume a stream that broke, open another and send what was not
+        acknowledged, with the same request ids: nothing is stored twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,7 +116,7 @@ class MemoryServiceServicer:
         """Returns one message by its id, archived ones included.
 
         NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
-        answers are the same.
+        answers are the same, also when `tenant_id` names a tenant that the key may not read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,7 +173,7 @@ def add_MemoryServiceServicer_to_server(servicer, server):
 class MemoryService:
     """Stores the messages of conversations and finds them again.
 
-    Every call needs `x-api-key` metadata once keys are configured, counts once against the caller's rate limit, and ends
+    Every call needs `x-api-key` metadata once the deployment has keys, counts once against the caller's rate limit, and ends
     at the caller's deadline or at the server's, whichever comes first.
     """
 

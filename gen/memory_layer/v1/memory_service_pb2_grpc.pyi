@@ -30,7 +30,7 @@ GRPC_VERSION: str
 class MemoryServiceStub:
     """Stores the messages of conversations and finds them again.
 
-    Every call needs `x-api-key` metadata once keys are configured, counts once against the caller's rate limit, and ends
+    Every call needs `x-api-key` metadata once the deployment has keys, counts once against the caller's rate limit, and ends
     at the caller's deadline or at the server's, whichever comes first.
     """
 
@@ -60,14 +60,16 @@ class MemoryServiceStub:
     Messages are embedded and stored in batches, of several tenants if need be; acknowledgements come in the order of
     the messages. A server that falls behind stops reading, so that the client is slowed down and nothing is dropped.
     The stream counts as one call against the rate limit and has no deadline but the client's. The first invalid message
-    ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged. To resume a stream that broke,
-    open another and send what was not acknowledged, with the same request ids: nothing is stored twice.
+    ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged; so does, with
+    PERMISSION_DENIED, the first message of a tenant that the key does not reach, and, with UNAUTHENTICATED, the first
+    that comes after the key was revoked. To resume a stream that broke, open another and send what was not
+    acknowledged, with the same request ids: nothing is stored twice.
     """
     GetMessage: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.GetMessageRequest, _message_pb2.Message]
     """Returns one message by its id, archived ones included.
 
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
-    answers are the same.
+    answers are the same, also when `tenant_id` names a tenant that the key may not read.
     """
     SearchMemories: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]
     """Ranks a tenant's memory against a query and returns the best hits.
@@ -82,7 +84,7 @@ class MemoryServiceStub:
 class MemoryServiceAsyncStub(MemoryServiceStub):
     """Stores the messages of conversations and finds them again.
 
-    Every call needs `x-api-key` metadata once keys are configured, counts once against the caller's rate limit, and ends
+    Every call needs `x-api-key` metadata once the deployment has keys, counts once against the caller's rate limit, and ends
     at the caller's deadline or at the server's, whichever comes first.
     """
 
@@ -109,14 +111,16 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     Messages are embedded and stored in batches, of several tenants if need be; acknowledgements come in the order of
     the messages. A server that falls behind stops reading, so that the client is slowed down and nothing is dropped.
     The stream counts as one call against the rate limit and has no deadline but the client's. The first invalid message
-    ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged. To resume a stream that broke,
-    open another and send what was not acknowledged, with the same request ids: nothing is stored twice.
+    ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged; so does, with
+    PERMISSION_DENIED, the first message of a tenant that the key does not reach, and, with UNAUTHENTICATED, the first
+    that comes after the key was revoked. To resume a stream that broke, open another and send what was not
+    acknowledged, with the same request ids: nothing is stored twice.
     """
     GetMessage: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.GetMessageRequest, _message_pb2.Message]  # type: ignore[assignment]
     """Returns one message by its id, archived ones included.
 
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
-    answers are the same.
+    answers are the same, also when `tenant_id` names a tenant that the key may not read.
     """
     SearchMemories: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]  # type: ignore[assignment]
     """Ranks a tenant's memory against a query and returns the best hits.
@@ -130,7 +134,7 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
 class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Stores the messages of conversations and finds them again.
 
-    Every call needs `x-api-key` metadata once keys are configured, counts once against the caller's rate limit, and ends
+    Every call needs `x-api-key` metadata once the deployment has keys, counts once against the caller's rate limit, and ends
     at the caller's deadline or at the server's, whichever comes first.
     """
 
@@ -173,8 +177,10 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         Messages are embedded and stored in batches, of several tenants if need be; acknowledgements come in the order of
         the messages. A server that falls behind stops reading, so that the client is slowed down and nothing is dropped.
         The stream counts as one call against the rate limit and has no deadline but the client's. The first invalid message
-        ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged. To resume a stream that broke,
-        open another and send what was not acknowledged, with the same request ids: nothing is stored twice.
+        ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged; so does, with
+        PERMISSION_DENIED, the first message of a tenant that the key does not reach, and, with UNAUTHENTICATED, the first
+        that comes after the key was revoked. To resume a stream that broke, open another and send what was not
+        acknowledged, with the same request ids: nothing is stored twice.
         """
 
     @_abc_1.abstractmethod
@@ -186,7 +192,7 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns one message by its id, archived ones included.
 
         NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
-        answers are the same.
+        answers are the same, also when `tenant_id` names a tenant that the key may not read.
         """
 
     @_abc_1.abstractmethod

@@ -32,6 +32,9 @@ DOCUMENTED = {
     ("get", "/v1/admin/health"): 200,
     ("get", "/v1/admin/tenants/{tenant_id}/policy"): 200,
     ("put", "/v1/admin/tenants/{tenant_id}/policy"): 200,
+    ("post", "/v1/admin/api-keys"): 200,
+    ("get", "/v1/admin/api-keys"): 200,
+    ("post", "/v1/admin/api-keys/{key_id}:revoke"): 200,
     ("get", "/metrics"): 200,
     ("get", "/docs"): 200,
     ("get", "/openapi.json"): 200,
@@ -170,7 +173,7 @@ def test_errors_are_shared_and_complete() -> None:
             continue
         wanted = everywhere - ({"401", "403"} if key in OPEN else set())
         wanted |= {"413", "415"} if "requestBody" in operation else set()
-        wanted |= {"404"} if operation["operationId"] == "GetMessage" else set()
+        wanted |= {"404"} if operation["operationId"] in ("GetMessage", "RevokeApiKey") else set()
         wanted |= {"409"} if key[1].startswith("/v1/messages") and key[0] == "post" else set()
         assert {status for status in operation["responses"] if status >= "400"} == wanted, key
         for status in wanted:
@@ -228,6 +231,7 @@ def test_text_is_for_readers() -> None:
     ingest = OPERATIONS["post", "/v1/messages"]
     assert ingest["summary"] == "Stores one message and embeds it"
     assert ingest["description"].startswith("Atomic: ")
+    assert "role `writer` that reaches every tenant" in ingest["description"]
     assert {tag["name"] for tag in DOCUMENT["tags"]} == {"MemoryService", "AdminService", "HTTP"}
     assert all(operation["summary"] for operation in OPERATIONS.values())
     assert len({operation["operationId"] for operation in OPERATIONS.values()}) == len(OPERATIONS)

@@ -24,7 +24,7 @@ from memory_layer.v1.admin_service_pb2 import GetHealthRequest
 from memory_layer.v1.memory_service_pb2 import GetMessageRequest, IngestMessageRequest
 from tests.unit.interceptors.fakes import HEALTH, METHOD, FakeContext
 
-ORDER = ["observe", "translate", "gate", "admit", "rate_limit", "authenticate", "deadline"]
+ORDER = ["observe", "translate", "gate", "admit", "rate_limit", "deadline", "authenticate", "authorize"]
 GET = GetMessageRequest(message_id="550e8400-e29b-41d4-a716-446655440000").SerializeToString()
 KEY = (("x-api-key", "k"),)
 
@@ -77,7 +77,7 @@ async def test_the_server_s_chain_has_its_interceptors_in_order() -> None:
 def test_the_table_of_the_module_names_them_in_that_order() -> None:
     _, table, _ = re.split(r"^=+  =+$", chain.__doc__ or "", flags=re.MULTILINE)
     names = [line.split()[0] for line in table.strip().splitlines()]
-    assert names == [*ORDER, "(decode)"]
+    assert names == [*ORDER, "(decode)", "(permit)"]
 
 
 class Trace:
@@ -210,22 +210,22 @@ async def test_bytes_of_strangers_are_not_parsed(start: Any) -> None:
 
 @pytest.mark.asyncio
 async def test_every_refusal_has_its_reason_and_none_is_unknown(start: Any) -> None:
-    channel = await start(max_request_bytes=1024)
+    channel = await start(max_request_bytes=1024, api_keys="k")
     invalid = GetMessageRequest(message_id="?").SerializeToString()
-    assert await outcome(channel, METHOD, invalid) == ("INVALID_ARGUMENT", "INVALID_FIELD")
-    assert await outcome(channel, METHOD, b"") == ("INVALID_ARGUMENT", "INVALID_FIELD")
-    assert await outcome(channel, METHOD, b"\x0a\x02\xff\xfe") == ("INVALID_ARGUMENT", "MALFORMED_REQUEST")
-    assert await outcome(channel, METHOD, b"x" * 1025) == ("RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE")
+    assert await outcome(channel, METHOD, invalid, KEY) == ("INVALID_ARGUMENT", "INVALID_FIELD")
+    assert await outcome(channel, METHOD, b"", KEY) == ("INVALID_ARGUMENT", "INVALID_FIELD")
+    assert await outcome(channel, METHOD, b"\x0a\x02\xff\xfe", KEY) == ("INVALID_ARGUMENT", "MALFORMED_REQUEST")
+    assert await outcome(channel, METHOD, b"x" * 1025, KEY) == ("RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE")
     # Valid, and nobody there yet to answer it.
-    assert await outcome(channel, METHOD, GET) == ("UNAVAILABLE", "NOT_SERVING")
+    assert await outcome(channel, METHOD, GET, KEY) == ("UNAVAILABLE", "NOT_SERVING")
     assert await outcome(channel, HEALTH, b"") == ("UNAVAILABLE", "NOT_SERVING")
 
 
 @pytest.mark.asyncio
 async def test_an_unknown_method_is_unimplemented(start: Any) -> None:
-    channel = await start()
+    channel = await start(api_keys="k")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await channel.unary_unary("/memory_layer.v1.MemoryService/Nothing")(b"", timeout=10)
+        await channel.unary_unary("/memory_layer.v1.MemoryService/Nothing")(b"", metadata=KEY, timeout=10)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

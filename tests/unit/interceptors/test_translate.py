@@ -25,6 +25,7 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.UnknownMethod: ("UNIMPLEMENTED", "UNKNOWN_METHOD"),
     errors.Unauthenticated: ("UNAUTHENTICATED", "INVALID_API_KEY"),
     errors.PermissionDenied: ("PERMISSION_DENIED", "KEY_NOT_ALLOWED"),
+    errors.TenantNotAllowed: ("PERMISSION_DENIED", "TENANT_NOT_ALLOWED"),
     errors.NotFound: ("NOT_FOUND", "NOT_FOUND"),
     errors.RequestIdReused: ("ALREADY_EXISTS", "REQUEST_ID_REUSED"),
     errors.RateLimited: ("RESOURCE_EXHAUSTED", "RATE_LIMITED"),
