@@ -22,7 +22,7 @@ from pgvector import HalfVector
 from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
-from memory_grpc.store import embeddings, lexical, messages, search
+from memory_grpc.store import embeddings, lexical, messages, models, search
 from memory_grpc.store.database import Database
 from memory_grpc.store.migrations import migrate
 
@@ -105,7 +105,7 @@ async def run(sizes: list[int], others: int, repeat: int) -> None:
             database = Database(dsn, min_size=1, max_size=2, max_waiting=10, timeout_seconds=10)
             await database.open()
             async with database.transaction() as tx:
-                await embeddings.activate_first_model(tx, name="m", revision="r", precision="fp32", dimensions=384)
+                await models.know(tx, name="m", revision="r", precision="fp32", dimensions=384, first=True)
             for i in range(others):
                 await fill(database, f"other-{i}", 1000, rng)
             for size in sizes:

@@ -11,15 +11,19 @@ from uuid import uuid4
 import structlog
 
 from memory_grpc.background import Loop
-from memory_grpc.embedding import Embedder, ModelIdentity, create_provider
-from memory_grpc.errors import StartupError
+from memory_grpc.embedding import Embedder, create_provider
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
+from memory_grpc.operations.compare import Compare
 from memory_grpc.operations.embed_pending import EmbedPending
 from memory_grpc.operations.get import Get
 from memory_grpc.operations.health import Health
+from memory_grpc.operations.held_models import hold_models
 from memory_grpc.operations.ingest import Ingest
+from memory_grpc.operations.models import Models
 from memory_grpc.operations.policy import Policies
+from memory_grpc.operations.reembed import Reembed
+from memory_grpc.operations.reembeddings import Reembeddings
 from memory_grpc.operations.registry import Operations, Slot
 from memory_grpc.operations.retain import Retain
 from memory_grpc.operations.retry_failed import RetryFailed
@@ -28,7 +32,6 @@ from memory_grpc.operations.stream_ingest import StreamIngest
 from memory_grpc.retention.sweep import Sweep
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
-from memory_grpc.store import embeddings
 from memory_grpc.store.database import Database
 from memory_grpc.store.migrations import migrate
 from memory_grpc.store.notifications import listen
@@ -41,6 +44,8 @@ _PENDING_POLL_SECONDS = 2.0
 # Two, so that one embeds while the other stores.
 _PENDING_WORKERS = 2
 _MEASURE_SECONDS = 5.0
+# How often a server asks whether there is something to re-embed.
+_REEMBED_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +88,12 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         stack.push_async_callback(database.close)
         stack.callback(metrics.POOLS.add(database.pool.get_stats))
 
-        provider = await asyncio.to_thread(create_provider, settings)
-        embedder = Embedder.of(provider, settings)
-        await embedder.start()
-        stack.push_async_callback(embedder.close)
-        model_id = await _model_id(database, provider.identity)
+        current = await _embedder(stack, settings)
+        next_settings = settings.with_next_model
+        next_ = await _embedder(stack, next_settings) if next_settings else None
+        models = await hold_models(database, current, next_)
 
-        operations = _operations(stack, settings, conninfo, database, embedder, model_id)
+        operations = _operations(stack, settings, conninfo, database, models)
         slot.fill(operations)
         await server.open()
         # Pushed again, to be the first thing that happens at the end: everything else is still there for calls in
@@ -105,23 +109,21 @@ def _operations(
     settings: Settings,
     conninfo: str,
     database: Database,
-    embedder: Embedder,
-    model_id: int,
+    models: Models,
 ) -> Operations:
     """Builds the operations and starts the loops that run some of them."""
     policies = Policies(database, settings)
     retain = Retain(database, policies, settings.retention_batch_size)
     ingest = Ingest(
         database,
-        embedder,
-        model_id,
+        models,
         policies,
         uuid4,
         embed_later=settings.async_embeddings,
         text_config=settings.search_text_config,
     )
 
-    pending = EmbedPending(database, embedder, model_id, settings.embedding_max_attempts)
+    pending = EmbedPending(database, models, settings.embedding_max_attempts)
     workers = [Loop(f"embed_pending_{i}", pending, _PENDING_POLL_SECONDS) for i in range(_PENDING_WORKERS)]
 
     async def listening() -> None:
@@ -135,6 +137,7 @@ def _operations(
         *workers,
         Loop("listen", listening, 1.0),
         Loop("measure_pending", pending.measure, _MEASURE_SECONDS),
+        Loop("reembed", Reembed(database, models, uuid4()), _REEMBED_POLL_SECONDS),
     ]
     if settings.retention_schedule_seconds > 0:
         sweep = Sweep(
@@ -150,39 +153,24 @@ def _operations(
         loop.start()
         stack.push_async_callback(loop.stop)
 
+    search = Search(database, models, policies, text_config=settings.search_text_config)
     return Operations(
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
-        search=Search(database, embedder, model_id, policies, text_config=settings.search_text_config),
+        search=search,
         retain=retain,
         health=Health(database),
         policies=policies,
         retry_failed=RetryFailed(database),
+        reembeddings=Reembeddings(database, models),
+        compare=Compare(database, models, search),
     )
 
 
-async def _model_id(database: Database, identity: ModelIdentity) -> int:
-    """The database's number of this model. Raises StartupError when the database was filled by another one."""
-    async with database.transaction() as tx:
-        await embeddings.activate_first_model(
-            tx,
-            name=identity.name,
-            revision=identity.revision,
-            precision=identity.precision,
-            dimensions=identity.dimensions,
-        )
-        active = await embeddings.active_model(tx)
-    assert active is not None, "a model was just made active"
-    if active.dimensions != identity.dimensions:
-        raise StartupError(
-            f"The database holds embeddings of {active.dimensions} dimensions ({active.name}), but the configured "
-            f"model {identity.name} makes {identity.dimensions}: set MEMORY_EMBEDDING_MODEL_NAME to the database's."
-        )
-    if (active.name, active.revision, active.precision) != (identity.name, identity.revision, identity.precision):
-        raise StartupError(
-            f"The database holds embeddings of {active.name} ({active.precision}, revision {active.revision}), but the "
-            f"configured model is {identity.name} ({identity.precision}, revision {identity.revision}): vectors of two "
-            "models cannot be compared."
-        )
-    return active.id
+async def _embedder(stack: AsyncExitStack, settings: Settings) -> Embedder:
+    """The model that the settings name, loaded and at work. Raises StartupError."""
+    embedder = Embedder.of(await asyncio.to_thread(create_provider, settings), settings)
+    await embedder.start()
+    stack.push_async_callback(embedder.close)
+    return embedder

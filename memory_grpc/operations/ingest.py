@@ -10,11 +10,11 @@ from uuid import UUID
 
 from memory_grpc import scoring
 from memory_grpc.domain import NewMessage, Policy, StoredMessage
-from memory_grpc.embedding import Embedder
 from memory_grpc.errors import EmbeddingUnavailable, FieldViolation, InvalidInput, NotFound, RequestIdReused
 from memory_grpc.observability import metrics
+from memory_grpc.operations.models import Model, ModelChanged, Models
 from memory_grpc.operations.policy import Policies
-from memory_grpc.store import embeddings, idempotency, jobs, lexical
+from memory_grpc.store import embeddings, idempotency, jobs, lexical, reembed
 from memory_grpc.store import messages as table
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.embeddings import Vectors
@@ -32,8 +32,7 @@ class Ingest:
     def __init__(
         self,
         database: Database,
-        embedder: Embedder,
-        model_id: int,
+        models: Models,
         policies: Policies,
         new_id: Callable[[], UUID],
         *,
@@ -41,8 +40,7 @@ class Ingest:
         text_config: str,
     ) -> None:
         self._database = database
-        self._embedder = embedder
-        self._model_id = model_id
+        self._models = models
         self._policies = policies
         self._new_id = new_id
         self._embed_later = embed_later
@@ -58,6 +56,13 @@ class Ingest:
         Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id),
         QueueFull, StoreUnavailable, DeadlineExceeded; nothing is stored then.
         """
+        while True:
+            try:
+                return await self._once(messages)
+            except ModelChanged:  # between embedding and storing; nothing was stored
+                continue
+
+    async def _once(self, messages: Sequence[NewMessage]) -> list[StoredMessage]:
         tenant_id = messages[0].tenant_id
         policy = await self._policies.get(tenant_id)
         digests = {m.request_id: _digest(m) for m in messages if m.request_id is not None}
@@ -67,9 +72,10 @@ class Ingest:
                 known = await idempotency.known(tx, tenant_id, digests)
             _check_same_bodies(known, digests)
         fresh = [m for m in messages if m.request_id is None or m.request_id not in known]
-        vectors = await self._embed(fresh)
+        model, vectors = await self._embed(tenant_id, fresh)
 
         async with self._database.transaction() as tx:
+            wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             drafts = await self._draft(tx, fresh, policy, vectors)
             if digests and fresh:
                 known |= await _claim(tx, tenant_id, drafts, digests)
@@ -83,8 +89,10 @@ class Ingest:
             await lexical.insert_many(tx, tenant_id, self._text_config, stored)
             by_message = {id(m): s for (m, _), s in zip(drafts, stored, strict=True)}
             embedded = {s.id: vectors[key] for key, s in by_message.items() if key in vectors}
-            if embedded:
-                await embeddings.insert_many(tx, tenant_id, self._model_id, embedded)
+            if embedded and model:
+                await embeddings.insert_many(tx, tenant_id, model.id, embedded)
+                if wanted is not None:
+                    await reembed.note_many(tx, tenant_id, list(embedded))
             if len(embedded) < len(stored):
                 await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in embedded])
             repeated = await table.get_many(tx, tenant_id, [c.message_id for c in known.values()]) if known else {}
@@ -93,14 +101,18 @@ class Ingest:
         metrics.INGEST_REPEATED.inc(len(messages) - len(stored))
         return [by_message.get(id(m)) or _repeated(m, known, repeated) for m in messages]
 
-    async def _embed(self, messages: Sequence[NewMessage]) -> dict[int, Vectors]:
-        """The vectors of the messages that are to be embedded now, by ``id(message)``; none while the model is down."""
+    async def _embed(self, tenant_id: str, messages: Sequence[NewMessage]) -> tuple[Model | None, dict[int, Vectors]]:
+        """The vectors of the messages that are to be embedded now, by ``id(message)``, and their model; none of both
+        where there is nothing to embed, and while the model is down."""
         now = [m for m in messages if not (self._embed_later if m.embed_later is None else m.embed_later)]
+        if not now:
+            return None, {}
         try:
-            vectors = await self._embedder.embed_messages([m.content for m in now]) if now else []
+            model = await self._models.of(tenant_id)
+            vectors = await model.embedder.embed_messages([m.content for m in now])
         except EmbeddingUnavailable:
-            return {}
-        return {id(m): v for m, v in zip(now, vectors, strict=True)}
+            return None, {}
+        return model, {id(m): v for m, v in zip(now, vectors, strict=True)}
 
     async def _draft(
         self, tx: Transaction, messages: Sequence[NewMessage], policy: Policy, vectors: Mapping[int, Vectors]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
+from memory_grpc.operations.compare import Compare
 from memory_grpc.operations.get import Get
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.ingest import Ingest
 from memory_grpc.operations.policy import Policies
+from memory_grpc.operations.reembeddings import Reembeddings
 from memory_grpc.operations.retain import Retain
 from memory_grpc.operations.retry_failed import RetryFailed
 from memory_grpc.operations.search import Search
@@ -27,6 +29,8 @@ class Operations:
     health: Health
     policies: Policies
     retry_failed: RetryFailed
+    reembeddings: Reembeddings
+    compare: Compare
 
 
 class Slot:

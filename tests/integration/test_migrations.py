@@ -48,8 +48,9 @@ def dump(dsn: str) -> str:
     return re.sub(r"^\\(un)?restrict .*$", "", text, flags=re.MULTILINE)
 
 
-def test_the_files_are_numbered_without_a_gap_and_say_what_they_are() -> None:
-    assert [migration.version for migration in MIGRATIONS] == list(range(1, LAST + 1))
+def test_the_files_are_numbered_and_say_what_they_are() -> None:
+    numbers = [migration.version for migration in MIGRATIONS]
+    assert numbers == sorted(set(numbers))
     for path in sorted((SQL / "migrations").iterdir()):
         assert re.fullmatch(r"\d{4}_[a-z0-9_]+\.sql", path.name), path.name
         assert re.match(r"-- [A-Z].*\.$", path.read_text(encoding="utf-8").splitlines()[0]), path.name
