@@ -24,6 +24,13 @@ def console() -> Console:
     return found if found.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=200)
 
 
+def error_console() -> Console:
+    """Standard error: for what is shown beside a result."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
 def as_dict(message: Message) -> dict[str, Any]:
     """A message as REST shows it: snake_case, zeros and empty lists printed."""
     return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

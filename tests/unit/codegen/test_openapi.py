@@ -31,6 +31,11 @@ DOCUMENTED = {
     ("get", "/v1/admin/health"): 200,
     ("get", "/v1/admin/tenants/{tenant_id}/policy"): 200,
     ("put", "/v1/admin/tenants/{tenant_id}/policy"): 200,
+    ("post", "/v1/admin/reembedding/start"): 200,
+    ("get", "/v1/admin/reembedding"): 200,
+    ("post", "/v1/admin/reembedding/compare"): 200,
+    ("post", "/v1/admin/reembedding/cut-over"): 200,
+    ("post", "/v1/admin/reembedding/cancel"): 200,
     ("get", "/metrics"): 200,
     ("get", "/docs"): 200,
     ("get", "/openapi.json"): 200,
@@ -169,7 +174,8 @@ def test_errors_are_shared_and_complete() -> None:
             continue
         wanted = everywhere - ({"401", "403"} if key in OPEN else set())
         wanted |= {"413"} if "requestBody" in operation else set()
-        wanted |= {"404"} if operation["operationId"] == "GetMessage" else set()
+        one = {"GetMessage", "GetReembedding", "CompareReembedding", "CutOverReembedding", "CancelReembedding"}
+        wanted |= {"404"} if operation["operationId"] in one else set()
         wanted |= {"409"} if key[1].startswith("/v1/messages") and key[0] == "post" else set()
         assert {status for status in operation["responses"] if status >= "400"} == wanted, key
         for status in wanted:
