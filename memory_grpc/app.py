@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -46,6 +46,8 @@ _PENDING_WORKERS = 2
 _MEASURE_SECONDS = 5.0
 # How often a server asks whether there is something to re-embed.
 _REEMBED_POLL_SECONDS = 1.0
+# How often a server asks whether it still holds the deployment's model.
+_FOLLOW_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,9 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         # Pushed again, to be the first thing that happens at the end: everything else is still there for calls in
         # flight. Draining twice is harmless.
         stack.push_async_callback(server.drain)
+        following = Loop("follow_model", _follow_model(models, server), _FOLLOW_SECONDS)
+        following.start()
+        stack.push_async_callback(following.stop)
         log.info("serving", grpc_port=grpc_port, metrics_port=metrics_port, environment=settings.environment)
         yield Application(grpc_port, metrics_port, server, database, operations)
         log.info("draining")
@@ -166,6 +171,22 @@ def _operations(
         reembeddings=Reembeddings(database, models),
         compare=Compare(database, models, search),
     )
+
+
+def _follow_model(models: Models, server: Server) -> Callable[[], Awaitable[None]]:
+    """A server that a cut-over has left behind says so to whoever probes it."""
+    held = True
+
+    async def follow() -> None:
+        nonlocal held
+        holds = await models.holds_the_deployments()
+        if holds is not held:
+            if not holds:
+                log.error("embedding_model_not_held")
+            await server.report(serving=holds)
+            held = holds
+
+    return follow
 
 
 async def _embedder(stack: AsyncExitStack, settings: Settings) -> Embedder:

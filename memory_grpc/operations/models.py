@@ -69,6 +69,11 @@ class Models:
             raise ModelNotHeld
         return model
 
+    async def holds_the_deployments(self) -> bool:
+        """Whether this server can answer for tenants without a model of their own."""
+        async with self._database.transaction() as tx:
+            return any(model.active and model.id in self._held for model in await models.all_(tx))
+
     async def check_read(self, tx: Transaction, tenant_id: str, model: Model) -> None:
         """Raises ModelChanged unless the tenant's searches read this model's vectors.
 

@@ -13,6 +13,7 @@ import grpc
 import numpy as np
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from memory_grpc.embedding.hashing import HashingProvider
 from memory_grpc.errors import EmbeddingUnavailable, StartupError
@@ -111,6 +112,13 @@ def lacking(rows: Rows) -> int:
             ("archived_messages", "archived_embeddings"),
         )
     )
+
+
+async def probed(server: RunningServer, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+    probe = health_pb2_grpc.HealthStub(server.channel)
+    async with asyncio.timeout(30):
+        while (await probe.Check(health_pb2.HealthCheckRequest())).status != status:
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
@@ -481,8 +489,11 @@ async def test_a_server_left_behind_says_so_stores_all_the_same_and_never_mixes(
             while (await search(ahead)).items[0].message_id != stored.id:
                 await asyncio.sleep(0.02)
         assert lacking(rows) == 0
+        await probed(behind, health_pb2.HealthCheckResponse.NOT_SERVING)
+        await probed(ahead, health_pb2.HealthCheckResponse.SERVING)
         # The cut back is followed too.
         await reembed(ahead, model="current")
+        await probed(behind, health_pb2.HealthCheckResponse.SERVING)
         assert (await search(behind)).total == 10
 
 
