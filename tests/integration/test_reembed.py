@@ -533,6 +533,27 @@ async def test_a_cut_over_waits_for_whoever_stores_vectors(start_server: StartSe
         assert (await cutting).state in ("cut_over", "done")
 
 
+@pytest.mark.asyncio
+async def test_archiving_and_adding_vectors_wait_for_each_other(start_server: StartServer, rows: Rows) -> None:
+    """Archiving that began before a vector was committed would leave it behind."""
+    async with start_server(**BOTH) as server:
+        old = Timestamp(seconds=int((datetime.now(UTC) - timedelta(days=400)).timestamp()))
+        await fill(server, 5, created_at=old)
+        async with server.database.transaction() as tx:
+            await model_table.hold_tenant(tx, "acme")  # as whoever adds vectors
+            archive = admin.RunRetentionRequest(tenant_id="acme", actions=["archive"])
+            archiving = asyncio.ensure_future(server.admin.RunRetention(archive))
+            await asyncio.sleep(0.3)
+            assert not archiving.done()
+        assert (await archiving).archived == 5
+        async with server.database.transaction() as tx:
+            await model_table.hold_tenant_alone(tx, "acme")  # as archiving
+            await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
+            await asyncio.sleep(2.0)
+            assert (await server.admin.GetReembedding(admin.GetReembeddingRequest())).embedded == 0
+        assert (await reaches(server, "ready")).embedded == 5
+
+
 def test_ids_of_messages_are_past_the_first_cursor() -> None:
     from memory_grpc.store import reembed as table
 
