@@ -14,9 +14,11 @@ from memory_grpc.background import Loop
 from memory_grpc.embedding import Embedder, create_provider
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
+from memory_grpc.operations.build_graphs import BuildGraphs
 from memory_grpc.operations.compare import Compare
 from memory_grpc.operations.embed_pending import EmbedPending
 from memory_grpc.operations.get import Get
+from memory_grpc.operations.graphs import REFRESH_SECONDS, Graphs
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.held_models import hold_models
 from memory_grpc.operations.ingest import Ingest
@@ -95,7 +97,9 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         next_ = await _embedder(stack, next_settings) if next_settings else None
         models = await hold_models(database, current, next_)
 
-        operations = _operations(stack, settings, conninfo, database, models)
+        graphs = Graphs(database)
+        await graphs.refresh()
+        operations = _operations(stack, settings, conninfo, database, models, graphs)
         slot.fill(operations)
         await server.open()
         # Pushed again, to be the first thing that happens at the end: everything else is still there for calls in
@@ -115,6 +119,7 @@ def _operations(
     conninfo: str,
     database: Database,
     models: Models,
+    graphs: Graphs,
 ) -> Operations:
     """Builds the operations and starts the loops that run some of them."""
     policies = Policies(database, settings)
@@ -143,7 +148,17 @@ def _operations(
         Loop("listen", listening, 1.0),
         Loop("measure_pending", pending.measure, _MEASURE_SECONDS),
         Loop("reembed", Reembed(database, models, uuid4()), _REEMBED_POLL_SECONDS),
+        Loop("graphs", graphs.refresh, REFRESH_SECONDS),
     ]
+    if settings.graph_threshold > 0:
+        build = BuildGraphs(
+            database,
+            graphs,
+            uuid4(),
+            threshold=settings.graph_threshold,
+            memory_mb=settings.graph_build_memory_mb,
+        )
+        loops.append(Loop("build_graphs", build, settings.graph_check_seconds))
     if settings.retention_schedule_seconds > 0:
         sweep = Sweep(
             database,
@@ -158,12 +173,13 @@ def _operations(
         loop.start()
         stack.push_async_callback(loop.stop)
 
-    search = Search(database, models, policies, text_config=settings.search_text_config)
+    search = Search(database, models, policies, graphs, text_config=settings.search_text_config)
     return Operations(
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
         search=search,
+        graphs=graphs,
         retain=retain,
         health=Health(database),
         policies=policies,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from memory_grpc.errors import NotServing
 from memory_grpc.operations.compare import Compare
 from memory_grpc.operations.get import Get
+from memory_grpc.operations.graphs import Graphs
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.ingest import Ingest
 from memory_grpc.operations.policy import Policies
@@ -31,6 +32,7 @@ class Operations:
     retry_failed: RetryFailed
     reembeddings: Reembeddings
     compare: Compare
+    graphs: Graphs
 
 
 class Slot:

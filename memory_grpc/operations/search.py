@@ -8,6 +8,7 @@ from datetime import datetime
 
 from memory_grpc.domain import Hit, Policy, Ranked, SearchRequest, SearchResult
 from memory_grpc.observability import metrics
+from memory_grpc.operations.graphs import Graphs
 from memory_grpc.operations.models import Model, ModelChanged, Models
 from memory_grpc.operations.policy import Policies
 from memory_grpc.ranking import Participants, plan_query
@@ -18,10 +19,13 @@ from memory_grpc.store.database import Database, Transaction
 class Search:
     """Ranks in SQL; what is ranked and fetched is read in one transaction, at one moment."""
 
-    def __init__(self, database: Database, models: Models, policies: Policies, *, text_config: str) -> None:
+    def __init__(
+        self, database: Database, models: Models, policies: Policies, graphs: Graphs, *, text_config: str
+    ) -> None:
         self._database = database
         self._models = models
         self._policies = policies
+        self._graphs = graphs
         self._text_config = text_config
 
     async def __call__(self, request: SearchRequest) -> SearchResult:
@@ -35,8 +39,7 @@ class Search:
                 result = await self._rank(request, model, in_use=True)
             except ModelChanged:
                 continue
-            metrics.SEARCHES.labels(result.ranking).inc()
-            metrics.CANDIDATES.observe(result.candidates)
+            metrics.SEARCHES.labels(result.ranking, "yes" if result.exact else "no").inc()
             return result
 
     async def with_model(self, request: SearchRequest, model: Model) -> SearchResult:
@@ -53,15 +56,23 @@ class Search:
         vector = await model.embedder.embed_query(request.query)
         filters = request.filters
         async with self._database.transaction() as tx:
-            ranked = await search.semantic(
-                tx, request.tenant_id, model.id, vector, filters, policy.score, request.top_k
-            )
-            candidates = await search.count(tx, request.tenant_id, model.id, filters)
+            arguments = (tx, request.tenant_id, model.id, vector, filters, policy.score, request.top_k)
+            pooled = None
+            if self._graphs.usable(request.tenant_id, model.id) and search.can_pool(
+                filters, policy.score, request.top_k
+            ):
+                pooled = await search.pooled(*arguments)
+            if pooled is not None:
+                ranked, candidates = pooled
+            else:
+                ranked = await search.semantic(*arguments)
+                # Counting is a second scan: done for those who ask.
+                candidates = await search.count(tx, request.tenant_id, model.id, filters) if request.explain else 0
             if in_use:
                 await self._models.check_read(tx, request.tenant_id, model)
             hits = await _hits(tx, request, ranked)
             as_of = filters.as_of or await _now(tx)
-        return self._result("semantic", model, hits, candidates, asdict(policy.score), as_of)
+        return self._result("semantic", model, hits, candidates, asdict(policy.score), as_of, exact=pooled is None)
 
     async def _hybrid(self, request: SearchRequest, policy: Policy, model: Model, in_use: bool) -> SearchResult:
         """The query is read first: which participants and dates it names decides what is embedded and matched."""
@@ -88,7 +99,7 @@ class Search:
             hits = await _hits(tx, request, ranked)
             as_of = filters.as_of or await _now(tx)
         weights = asdict(policy.score) | {f"relevance.{name}": w for name, w in asdict(policy.hybrid).items()}
-        return self._result("hybrid", model, hits, candidates, weights, as_of)
+        return self._result("hybrid", model, hits, candidates, weights, as_of, exact=True)
 
     def _result(
         self,
@@ -98,11 +109,13 @@ class Search:
         candidates: int,
         weights: Mapping[str, float],
         as_of: datetime,
+        *,
+        exact: bool,
     ) -> SearchResult:
         return SearchResult(
             hits=hits,
             ranking=ranking,
-            exact=True,
+            exact=exact,
             candidates=candidates,
             weights=weights,
             model=model.embedder.identity.name,

@@ -534,6 +534,28 @@ async def test_a_cut_over_waits_for_whoever_stores_vectors(start_server: StartSe
 
 
 @pytest.mark.asyncio
+async def test_the_new_model_s_graph_is_there_at_the_cut_over_and_the_old_one_goes(
+    start_server: StartServer, rows: Rows
+) -> None:
+    usable = "select model_id from tenant_graphs where state = 'ready' order by model_id"
+
+    async def graphs(*model_ids: int) -> None:
+        async with asyncio.timeout(60):
+            while rows(usable) != [(id_,) for id_ in model_ids]:
+                await asyncio.sleep(0.05)
+
+    async with start_server(**BOTH, graph_threshold=100, graph_check_seconds=0.2) as server:
+        await fill(server, 150)
+        await graphs(1)
+        started = await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
+        await reaches(server, "ready")
+        await graphs(1, 2)
+        await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+        await graphs(2)
+        assert (await search(server)).total == 10
+
+
+@pytest.mark.asyncio
 async def test_archiving_and_adding_vectors_wait_for_each_other(start_server: StartServer, rows: Rows) -> None:
     """Archiving that began before a vector was committed would leave it behind."""
     async with start_server(**BOTH) as server:
