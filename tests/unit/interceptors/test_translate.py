@@ -27,6 +27,7 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.PermissionDenied: ("PERMISSION_DENIED", "KEY_NOT_ALLOWED"),
     errors.NotFound: ("NOT_FOUND", "NOT_FOUND"),
     errors.RequestIdReused: ("ALREADY_EXISTS", "REQUEST_ID_REUSED"),
+    errors.WrongState: ("FAILED_PRECONDITION", "WRONG_STATE"),
     errors.RateLimited: ("RESOURCE_EXHAUSTED", "RATE_LIMITED"),
     errors.QueueFull: ("RESOURCE_EXHAUSTED", "QUEUE_FULL"),
     errors.BodyTooLarge: ("RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE"),
