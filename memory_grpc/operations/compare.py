@@ -13,7 +13,7 @@ from memory_grpc.errors import InvalidInput, NotFound, WrongState
 from memory_grpc.operations.models import Model, ModelNotHeld, Models
 from memory_grpc.operations.search import Search
 from memory_grpc.store import messages, reembed
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.reembed import Reembedding
 
 TOP = 10
@@ -104,7 +104,7 @@ class Compare:
         Raises NotFound; WrongState unless the re-embedding is ready, or its old vectors were kept; ModelNotHeld;
         InvalidInput.
         """
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             work = await reembed.get(tx, id_)
             row = await tx.one("database.now")
         if work is None or row is None:
@@ -134,14 +134,14 @@ class Compare:
         if work.tenant_id is not None:
             tenants = [work.tenant_id]
         else:
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 tenants = await messages.tenants(tx)
         found: list[Query] = []
         for place, tenant_id in enumerate(tenants):
             if len(found) >= limit:
                 break
             share = -(-(limit - len(found)) // (len(tenants) - place))
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=tenant_id) as tx:
                 texts = await reembed.sample(tx, tenant_id, share)
             found += [Query(tenant_id, text, id_) for id_, text in texts.items()]
         return found[:limit]

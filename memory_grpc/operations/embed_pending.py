@@ -13,7 +13,7 @@ from memory_grpc.observability import metrics
 from memory_grpc.operations.models import ModelChanged, Models
 from memory_grpc.store import embeddings, jobs, reembed
 from memory_grpc.store import models as model_table
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.jobs import Job
 
 BATCH = 256
@@ -33,14 +33,14 @@ class EmbedPending:
 
     async def measure(self) -> None:
         """Exports how many jobs wait, and how long the oldest has."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             depth, oldest_seconds = await jobs.depth(tx)
         metrics.JOBS_WAITING.set(depth)
         metrics.JOBS_OLDEST_SECONDS.set(oldest_seconds)
 
     async def __call__(self) -> int:
         """Works one batch of due jobs off; returns how many there were."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             leased = await jobs.lease(tx, self._models.ids, BATCH, LEASE_SECONDS)
         groups: dict[str, list[Job]] = defaultdict(list)
         for job in leased:
@@ -62,7 +62,7 @@ class EmbedPending:
 
     async def _once(self, tenant_id: str, batch: Sequence[Job]) -> None:
         ids = [job.message_id for job in batch]
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=tenant_id) as tx:
             contents = await jobs.contents(tx, tenant_id, ids)
         try:
             model = await self._models.of(tenant_id)
@@ -70,7 +70,7 @@ class EmbedPending:
         except (EmbeddingUnavailable, QueueFull):
             await self._failed(tenant_id, batch)
             return
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=tenant_id) as tx:
             wanted = await self._models.check_write(tx, tenant_id, model)
             await model_table.hold_tenant(tx, tenant_id)
             await embeddings.insert_many(tx, tenant_id, model.id, dict(zip(contents, vectors, strict=True)))
@@ -81,7 +81,7 @@ class EmbedPending:
 
     async def _failed(self, tenant_id: str, batch: Sequence[Job]) -> None:
         spent: list[UUID] = [job.message_id for job in batch if job.attempts >= self._max_attempts]
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=tenant_id) as tx:
             if spent:
                 await jobs.finish(tx, tenant_id, spent, "failed")
             for job in batch:

@@ -7,7 +7,7 @@ from memory_grpc.embedding import Embedder, ModelIdentity
 from memory_grpc.errors import StartupError
 from memory_grpc.operations.models import Models
 from memory_grpc.store import models as table
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.models import StoredModel
 
 
@@ -17,7 +17,7 @@ async def hold_models(database: Database, current: Embedder, next_: Embedder | N
     Raises StartupError when the deployment, or a tenant, uses a model that is neither of them.
     """
     embedders = [current] if next_ is None else [current, next_]
-    async with database.transaction() as tx:
+    async with database.transaction(tenant=EVERY_TENANT) as tx:
         for embedder in embedders:
             identity = embedder.identity
             await table.know(
@@ -29,10 +29,11 @@ async def hold_models(database: Database, current: Embedder, next_: Embedder | N
                 first=embedder is current,
             )
         known = await table.all_(tx)
+        of_tenants = await table.of_tenants(tx)
     numbers = {_identity(model): model.id for model in known}
     held = {numbers[embedder.identity]: embedder for embedder in embedders}
     for model in known:
-        if model.id not in held and (model.active or model.of_a_tenant):
+        if model.id not in held and (model.active or model.id in of_tenants):
             raise StartupError(_refusal(model, current.identity))
     return Models(database, held, numbers[current.identity], numbers[next_.identity] if next_ is not None else None)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from memory_grpc.embedding import Embedder
 from memory_grpc.errors import EmbeddingUnavailable, MemoryLayerError
 from memory_grpc.store import models
-from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from memory_grpc.store.models import TenantModel
 
 _REMEMBERED = 10_000
@@ -63,7 +63,7 @@ class Models:
         """
         model = self.held(self._own.get(tenant_id, self._deployment))
         if model is None:
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=tenant_id) as tx:
                 model = self.held(self._remember(tenant_id, await models.of_tenant(tx, tenant_id)))
         if model is None:
             raise ModelNotHeld
@@ -71,7 +71,7 @@ class Models:
 
     async def holds_the_deployments(self) -> bool:
         """Whether this server can answer for tenants without a model of their own."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             return any(model.active and model.id in self._held for model in await models.all_(tx))
 
     async def check_read(self, tx: Transaction, tenant_id: str, model: Model) -> None:

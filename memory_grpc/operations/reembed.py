@@ -11,7 +11,7 @@ from memory_grpc.operations.models import Model, Models
 from memory_grpc.operations.reembed_messages import ReembedMessages
 from memory_grpc.store import embeddings, leases, messages, reembed
 from memory_grpc.store import models as model_table
-from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from memory_grpc.store.reembed import Reembedding
 
 LEASE = "reembed"
@@ -47,7 +47,7 @@ class Reembed:
 
         Raises ProviderDown, StoreUnavailable and the like; their class is noted, and the next call goes on.
         """
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             work = await reembed.current(tx)
             model = self._models.held(work.model_id) if work else None
             if work is None or model is None or not await leases.acquire(tx, LEASE, self._holder, LEASE_SECONDS):
@@ -60,16 +60,16 @@ class Reembed:
         except (TakenOver, Cancelled):
             return
         except MemoryLayerError as error:
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 await reembed.note_error(tx, work.id, type(error).__name__)
             raise
         finally:
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 await leases.release(tx, LEASE, self._holder)
 
     async def _embed(self, work: Reembedding, model: Model) -> None:
         async def embedded(more: int, new: int) -> None:
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 if not await reembed.measure(tx, work.id, more=more, new=new):
                     raise Cancelled
 
@@ -81,7 +81,7 @@ class Reembed:
         # Whatever was stored since the re-embedding began is in the backlog, so that a tenant is gone through once.
         await self._messages.backlog(model, self._hold, embedded)
         if work.state == "running":
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 await self._hold(tx)
                 if await reembed.advance(tx, work.id, ["running"], "ready"):
                     log.info("reembedding_ready", id=work.id)
@@ -89,10 +89,10 @@ class Reembed:
     async def _count(self, work: Reembedding, tenants: list[str]) -> None:
         total = embedded = 0
         for tenant_id in tenants:
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=tenant_id) as tx:
                 counts = await reembed.count(tx, tenant_id, work.model_id)
             total, embedded = total + counts[0], embedded + counts[1]
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             await reembed.measure(tx, work.id, total=total, embedded=embedded)
 
     async def _remove_old(self, work: Reembedding) -> None:
@@ -100,7 +100,7 @@ class Reembed:
         for tenant_id in await self._tenants(work):
             after = reembed.FIRST
             while True:
-                async with self._database.transaction() as tx:
+                async with self._database.transaction(tenant=tenant_id) as tx:
                     await self._hold(tx)
                     in_use = await model_table.hold(tx, tenant_id)
                     ids = await embeddings.others(tx, tenant_id, in_use.model_id, after, _REMOVED_AT_ONCE)
@@ -108,7 +108,7 @@ class Reembed:
                 if not ids:
                     break
                 after = ids[-1]
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             await self._hold(tx)
             if await reembed.advance(tx, work.id, ["cut_over"], "done"):
                 log.info("reembedding_done", id=work.id)
@@ -116,7 +116,7 @@ class Reembed:
     async def _tenants(self, work: Reembedding) -> list[str]:
         if work.tenant_id is not None:
             return [work.tenant_id]
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             return await messages.tenants(tx)
 
     async def _hold(self, tx: Transaction) -> None:

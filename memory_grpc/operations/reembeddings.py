@@ -12,7 +12,7 @@ from memory_grpc.operations.models import Model, ModelNotHeld, Models
 from memory_grpc.operations.reembed_messages import ReembedMessages, no_guard, nobody_counts
 from memory_grpc.store import jobs, reembed
 from memory_grpc.store import models as table
-from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from memory_grpc.store.models import StoredModel
 from memory_grpc.store.reembed import Reembedding
 
@@ -55,7 +55,7 @@ class Reembeddings:
                 "This server holds one model only: set MEMORY_EMBEDDING_NEXT_MODEL_NAME (or another MEMORY_EMBEDDING_"
                 "NEXT_ variable) and restart every server."
             )
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             # Alone, so that whoever stores vectors has either committed already or sees the re-embedding.
             await table.hold_alone(tx, _LOCK_MILLISECONDS)
             work = await reembed.current(tx)
@@ -76,7 +76,7 @@ class Reembeddings:
 
     async def get(self, id_: int | None) -> ReembeddingReport:
         """One re-embedding, or the newest. Raises NotFound."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             return await self._report(tx, await (reembed.newest(tx) if id_ is None else reembed.get(tx, id_)))
 
     async def cancel(self, id_: int) -> ReembeddingReport:
@@ -84,7 +84,7 @@ class Reembeddings:
 
         Raises NotFound, and WrongState after the cut-over.
         """
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             await table.hold_alone(tx, _LOCK_MILLISECONDS)
             if await reembed.advance(tx, id_, ["running", "ready"], "cancelled"):
                 await reembed.clear(tx)
@@ -108,7 +108,7 @@ class Reembeddings:
             model = self._ready(work)
             await self._messages.backlog(model, no_guard, nobody_counts)
             try:
-                async with self._database.transaction() as tx:
+                async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                     await table.hold_alone(tx, _LOCK_MILLISECONDS)
                     if await self._cut_over(tx, id_, model):
                         log.info("reembedding_cut_over", id=id_, of_all=work.tenant_id is None)
@@ -137,7 +137,7 @@ class Reembeddings:
             return False
         for one in await reembed.refused(tx):
             # What the new model refuses is not lost: pending messages are tried again, and are `failed` in the end.
-            async with self._database.transaction() as other:
+            async with self._database.transaction(tenant=one.tenant_id) as other:
                 await jobs.again(other, one.tenant_id, [one.message_id])
         await table.use(tx, work.model_id, work.tenant_id)
         await reembed.clear(tx)

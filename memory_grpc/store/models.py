@@ -18,7 +18,6 @@ class StoredModel:
     precision: str
     dimensions: int
     active: bool
-    of_a_tenant: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,11 @@ async def know(tx: Transaction, *, name: str, revision: str, precision: str, dim
 async def all_(tx: Transaction) -> list[StoredModel]:
     """Every model that has a number here."""
     return [StoredModel(**row) for row in await tx.all("models.all")]
+
+
+async def of_tenants(tx: Transaction) -> set[int]:
+    """The models that tenants have as their own."""
+    return {row["model_id"] for row in await tx.all("models.of_tenants")}
 
 
 async def of_tenant(tx: Transaction, tenant_id: str) -> TenantModel:

@@ -6,10 +6,11 @@ create table tenant_models (
     model_id smallint not null references embedding_models (id)
 );
 
--- The changes of model, newest last. tenant_id null means every tenant; model_id is the model they come to.
+-- The changes of model, newest last. only_tenant null means every tenant; model_id is the model they come to. They are
+-- the deployment's, and no tenant's own.
 create table reembeddings (
     id integer generated always as identity primary key,
-    tenant_id text collate "C",
+    only_tenant text collate "C",
     previous_model_id smallint not null references embedding_models (id),
     model_id smallint not null references embedding_models (id),
     -- running: vectors are being made; ready: all are there, the cut-over may come; cut_over: searches read the new
@@ -36,3 +37,25 @@ create table reembedding_backlog (
     attempts integer not null default 0,
     primary key (tenant_id, message_id)
 );
+
+-- As migration 0004 explains. Which model a tenant uses is the worker's to say.
+grant delete on archived_embeddings to memory_layer_tenant;
+grant update on embedding_models to memory_layer_worker;
+
+grant select on tenant_models to memory_layer_tenant;
+grant select, insert, update, delete on tenant_models to memory_layer_worker;
+alter table tenant_models enable row level security, force row level security;
+create policy one_tenant on tenant_models to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on tenant_models to memory_layer_worker using (true);
+
+grant select (only_tenant, model_id, state) on reembeddings to memory_layer_tenant;
+grant select, insert, update on reembeddings to memory_layer_worker;
+grant select on sequence reembeddings_id_seq to memory_layer_worker;
+
+grant select, insert, update, delete on reembedding_backlog to memory_layer_tenant;
+grant select, delete on reembedding_backlog to memory_layer_worker;
+alter table reembedding_backlog enable row level security, force row level security;
+create policy one_tenant on reembedding_backlog to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on reembedding_backlog to memory_layer_worker using (true);

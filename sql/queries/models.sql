@@ -19,11 +19,12 @@ where not exists (
 on conflict do nothing;
 
 -- name: models.all
--- Every model that has a number here, and whether the deployment or some tenant uses it.
-select id, name, revision, precision, dimensions, active,
-    exists (select from tenant_models t where t.model_id = embedding_models.id) as of_a_tenant
-from embedding_models
-order by id;
+-- Every model that has a number here.
+select id, name, revision, precision, dimensions, active from embedding_models order by id;
+
+-- name: models.of_tenants
+-- The models that tenants have as their own.
+select distinct model_id from tenant_models;
 
 -- name: models.of_tenant
 -- Whose vectors a tenant's searches read now: its own model's, or the deployment's.
@@ -38,7 +39,7 @@ select coalesce(own.model_id, active.id) as model_id, own.model_id is not null a
     (
         select r.model_id
         from reembeddings r
-        where r.state in ('running', 'ready') and (r.tenant_id is null or r.tenant_id = %(tenant_id)s)
+        where r.state in ('running', 'ready') and (r.only_tenant is null or r.only_tenant = %(tenant_id)s)
     ) as next_model_id
 from (select id from embedding_models where active) as active
 left join tenant_models as own on own.tenant_id = %(tenant_id)s;

@@ -1,6 +1,6 @@
 -- fragment: reembed.columns
 -- A re-embedding as the service shows it. What was refused too often waits in the backlog.
-id, tenant_id, previous_model_id, model_id, state, keep_old, total, embedded,
+id, only_tenant as tenant_id, previous_model_id, model_id, state, keep_old, total, embedded,
     case when state in ('running', 'ready') then
         (select count(*)::integer from reembedding_backlog b where b.attempts >= %(max_attempts)s)
     else 0 end as refused,
@@ -8,7 +8,7 @@ id, tenant_id, previous_model_id, model_id, state, keep_old, total, embedded,
 
 -- name: reembed.start
 -- Opens a re-embedding; a unique index refuses a second one.
-insert into reembeddings (tenant_id, previous_model_id, model_id, state, keep_old)
+insert into reembeddings (only_tenant, previous_model_id, model_id, state, keep_old)
 values (%(tenant_id)s, %(previous_model_id)s, %(model_id)s, 'running', %(keep_old)s)
 returning id;
 

@@ -524,7 +524,7 @@ async def test_a_cut_over_waits_for_whoever_stores_vectors(start_server: StartSe
         started = await server.admin.StartReembedding(admin.StartReembeddingRequest())
         await reaches(server, "ready")
         request = admin.CutOverReembeddingRequest(reembedding_id=started.id)
-        async with server.database.transaction() as tx:
+        async with server.database.transaction(tenant="acme") as tx:
             await model_table.hold(tx, "acme")
             cutting = asyncio.ensure_future(server.admin.CutOverReembedding(request))
             await asyncio.sleep(0.3)
@@ -561,14 +561,14 @@ async def test_archiving_and_adding_vectors_wait_for_each_other(start_server: St
     async with start_server(**BOTH) as server:
         old = Timestamp(seconds=int((datetime.now(UTC) - timedelta(days=400)).timestamp()))
         await fill(server, 5, created_at=old)
-        async with server.database.transaction() as tx:
+        async with server.database.transaction(tenant="acme") as tx:
             await model_table.hold_tenant(tx, "acme")  # as whoever adds vectors
             archive = admin.RunRetentionRequest(tenant_id="acme", actions=["archive"])
             archiving = asyncio.ensure_future(server.admin.RunRetention(archive))
             await asyncio.sleep(0.3)
             assert not archiving.done()
         assert (await archiving).archived == 5
-        async with server.database.transaction() as tx:
+        async with server.database.transaction(tenant="acme") as tx:
             await model_table.hold_tenant_alone(tx, "acme")  # as archiving
             await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
             await asyncio.sleep(2.0)
