@@ -113,32 +113,51 @@ async def hybrid(
     top_k: int,
 ) -> tuple[list[Ranked], int]:
     """The best ``top_k`` messages by the hybrid score, best first, and how many were ranked."""
-    ranges = [Range(start, end) for start, end in plan.date_ranges]
-    rows = await tx.all(
-        "hybrid.search",
-        filter_params(tenant_id, model_id, filters)
-        | {
-            "config": config,
-            "query": HalfVector(query),
-            "lexical_text": plan.lexical_text,
-            "speaker_names": list(plan.speaker_names),
-            "speaker_roles": list(plan.speaker_roles),
-            "date_ranges": TimestamptzMultirange(ranges),
-            "previous": parts.previous,
-            "previous2": parts.previous2,
-            "k1": parts.k1,
-            "b": parts.b,
-            "lexical_weight": parts.lexical,
-            "conversation_weight": parts.conversation,
-            "date_weight": parts.date,
-            "speaker_weight": parts.speaker,
-            "similarity_weight": weights.similarity,
-            "importance_weight": weights.importance,
-            "decay_weight": weights.decay,
-            "top_k": top_k,
-        },
-    )
-    return [_hybrid_ranked(row, weights, parts) for row in rows], int(rows[0]["candidates"]) if rows else 0
+    params = hybrid_params(tenant_id, model_id, config, query, plan, filters, weights, parts, top_k)
+    # As in semantic: more windows are kept until there are hits enough or no windows left.
+    while True:
+        if filters.include_archived:
+            rows = await tx.all("hybrid.search_with_archive", params)
+        else:
+            rows = await tx.all("hybrid.search", params)
+        if len(rows) >= top_k or not rows or rows[0]["windows"] < params["scan_limit"]:
+            return [_hybrid_ranked(row, weights, parts) for row in rows], int(rows[0]["candidates"]) if rows else 0
+        params["scan_limit"] *= 4
+
+
+def hybrid_params(
+    tenant_id: str,
+    model_id: int,
+    config: str,
+    query: Vectors,
+    plan: QueryPlan,
+    filters: SearchFilters,
+    weights: ScoreWeights,
+    parts: HybridWeights,
+    top_k: int,
+) -> dict[str, Any]:
+    """The parameters of ``hybrid.search`` and ``hybrid.search_with_archive``."""
+    return filter_params(tenant_id, model_id, filters) | {
+        "config": config,
+        "query": HalfVector(query),
+        "lexical_text": plan.lexical_text,
+        "speaker_names": list(plan.speaker_names),
+        "speaker_roles": list(plan.speaker_roles),
+        "date_ranges": TimestamptzMultirange([Range(start, end) for start, end in plan.date_ranges]),
+        "previous": parts.previous,
+        "previous2": parts.previous2,
+        "k1": parts.k1,
+        "b": parts.b,
+        "lexical_weight": parts.lexical,
+        "conversation_weight": parts.conversation,
+        "date_weight": parts.date,
+        "speaker_weight": parts.speaker,
+        "similarity_weight": weights.similarity,
+        "importance_weight": weights.importance,
+        "decay_weight": weights.decay,
+        "top_k": top_k,
+        "scan_limit": top_k + _SPARE_WINDOWS,
+    }
 
 
 async def count(tx: Transaction, tenant_id: str, model_id: int, filters: SearchFilters) -> int:
