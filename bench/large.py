@@ -29,7 +29,7 @@ from memory_grpc.domain import ScoreWeights, SearchFilters
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.operations.build_graphs import BuildGraphs
 from memory_grpc.operations.graphs import Graphs
-from memory_grpc.store import embeddings, search
+from memory_grpc.store import models, search
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.migrations import migrate
 
@@ -136,7 +136,7 @@ async def prepare(database: Database, sizes: dict[str, int], others: int, other_
     async with database.pool.connection() as connection:
         await connection.execute("vacuum analyze")
     graphs = Graphs(database)
-    build = BuildGraphs(database, graphs, MODEL, DIMENSIONS, uuid4(), threshold=50_000, memory_mb=4096)
+    build = BuildGraphs(database, graphs, uuid4(), threshold=50_000, memory_mb=4096)
     while await build():
         pass
     print("\n| graph of | seconds to build | bytes a message |\n|---|---|---|")
@@ -205,7 +205,7 @@ async def run(arguments: argparse.Namespace, directory: Path) -> None:
         database = Database(dsn, min_size=1, max_size=3, max_waiting=10, timeout_seconds=10)
         await database.open()
         async with database.transaction(tenant=EVERY_TENANT) as tx:
-            await embeddings.activate_first_model(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS)
+            await models.know(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
         sizes = {_name(size): size for size in arguments.sizes}
         await prepare(database, sizes, arguments.others, arguments.other_size)
         if arguments.fill_only:

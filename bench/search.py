@@ -33,7 +33,7 @@ from memory_grpc.commands.evaluating.dataset import read
 from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
-from memory_grpc.store import embeddings, lexical, messages, search
+from memory_grpc.store import embeddings, lexical, messages, models, search
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.migrations import migrate
 from memory_grpc.store.queries import QUERIES
@@ -285,9 +285,7 @@ async def run(sizes: list[int], others: int, repeat: int, path: Path | None) -> 
             database = Database(dsn, min_size=1, max_size=1, max_waiting=10, timeout_seconds=10)
             await database.open()
             async with database.transaction(tenant=EVERY_TENANT) as tx:
-                await embeddings.activate_first_model(
-                    tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS
-                )
+                await models.know(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
             for size in sizes:
                 await fill(database, rng, texts, {f"apart-{size}": size}, 1000)
             between = {f"between-{size}": size for size in sizes} | {f"other-{i}": 1000 for i in range(others)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -12,19 +12,23 @@ import structlog
 
 from memory_grpc.access import new_key
 from memory_grpc.background import Loop
-from memory_grpc.embedding import Embedder, ModelIdentity, create_provider
-from memory_grpc.errors import StartupError
+from memory_grpc.embedding import Embedder, create_provider
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
 from memory_grpc.operations.build_graphs import BuildGraphs
+from memory_grpc.operations.compare import Compare
 from memory_grpc.operations.embed_pending import EmbedPending
 from memory_grpc.operations.get import Get
 from memory_grpc.operations.graphs import REFRESH_SECONDS, Graphs
 from memory_grpc.operations.health import Health
+from memory_grpc.operations.held_models import hold_models
 from memory_grpc.operations.ingest import Ingest
 from memory_grpc.operations.keyring import Keyring
 from memory_grpc.operations.keys import Keys
+from memory_grpc.operations.models import Models
 from memory_grpc.operations.policy import Policies
+from memory_grpc.operations.reembed import Reembed
+from memory_grpc.operations.reembeddings import Reembeddings
 from memory_grpc.operations.registry import Operations, Slot
 from memory_grpc.operations.retain import Retain
 from memory_grpc.operations.retry_failed import RetryFailed
@@ -33,8 +37,7 @@ from memory_grpc.operations.stream_ingest import StreamIngest
 from memory_grpc.retention.sweep import Sweep
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
-from memory_grpc.store import embeddings
-from memory_grpc.store.database import EVERY_TENANT, Database
+from memory_grpc.store.database import Database
 from memory_grpc.store.durability import check_durability
 from memory_grpc.store.migrations import migrate
 from memory_grpc.store.notifications import listen
@@ -48,6 +51,10 @@ _PENDING_POLL_SECONDS = 2.0
 _PENDING_WORKERS = 2
 _MEASURE_SECONDS = 5.0
 _KEYRING_CONNECTIONS = 2
+# How often a server asks whether there is something to re-embed.
+_REEMBED_POLL_SECONDS = 1.0
+# How often a server asks whether it still holds the deployment's model.
+_FOLLOW_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +95,22 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         # Of its own: while slow calls hold every other connection, callers are still told apart.
         keyring = Keyring(await _database(stack, settings, conninfo, 1, _KEYRING_CONNECTIONS))
 
-        provider = await asyncio.to_thread(create_provider, settings)
-        embedder = Embedder.of(provider, settings)
-        await embedder.start()
-        stack.push_async_callback(embedder.close)
-        model_id = await _model_id(database, provider.identity)
+        current = await _embedder(stack, settings)
+        next_settings = settings.with_next_model
+        next_ = await _embedder(stack, next_settings) if next_settings else None
+        models = await hold_models(database, current, next_)
 
         graphs = Graphs(database)
         await graphs.refresh()
-        operations = _operations(stack, settings, conninfo, database, embedder, model_id, graphs, keyring)
+        operations = _operations(stack, settings, conninfo, database, models, graphs, keyring)
         slot.fill(operations)
         await server.open()
         # Pushed again, to be the first thing that happens at the end: everything else is still there for calls in
         # flight. Draining twice is harmless.
         stack.push_async_callback(server.drain)
+        following = Loop("follow_model", _follow_model(models, server), _FOLLOW_SECONDS)
+        following.start()
+        stack.push_async_callback(following.stop)
         log.info("serving", grpc_port=grpc_port, metrics_port=metrics_port, environment=settings.environment)
         yield Application(grpc_port, metrics_port, server, database, operations)
         log.info("draining")
@@ -126,8 +135,7 @@ def _operations(
     settings: Settings,
     conninfo: str,
     database: Database,
-    embedder: Embedder,
-    model_id: int,
+    models: Models,
     graphs: Graphs,
     keyring: Keyring,
 ) -> Operations:
@@ -136,15 +144,14 @@ def _operations(
     retain = Retain(database, policies, settings.retention_batch_size)
     ingest = Ingest(
         database,
-        embedder,
-        model_id,
+        models,
         policies,
         uuid4,
         embed_later=settings.async_embeddings,
         text_config=settings.search_text_config,
     )
 
-    pending = EmbedPending(database, embedder, model_id, settings.embedding_max_attempts)
+    pending = EmbedPending(database, models, settings.embedding_max_attempts)
     workers = [Loop(f"embed_pending_{i}", pending, _PENDING_POLL_SECONDS) for i in range(_PENDING_WORKERS)]
 
     async def listening() -> None:
@@ -158,14 +165,13 @@ def _operations(
         *workers,
         Loop("listen", listening, 1.0),
         Loop("measure_pending", pending.measure, _MEASURE_SECONDS),
+        Loop("reembed", Reembed(database, models, uuid4()), _REEMBED_POLL_SECONDS),
         Loop("graphs", graphs.refresh, REFRESH_SECONDS),
     ]
     if settings.graph_threshold > 0:
         build = BuildGraphs(
             database,
             graphs,
-            model_id,
-            embedder.identity.dimensions,
             uuid4(),
             threshold=settings.graph_threshold,
             memory_mb=settings.graph_build_memory_mb,
@@ -185,11 +191,12 @@ def _operations(
         loop.start()
         stack.push_async_callback(loop.stop)
 
+    search = Search(database, models, policies, graphs, text_config=settings.search_text_config)
     return Operations(
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
-        search=Search(database, embedder, model_id, policies, graphs, text_config=settings.search_text_config),
+        search=search,
         graphs=graphs,
         retain=retain,
         health=Health(database),
@@ -197,30 +204,30 @@ def _operations(
         retry_failed=RetryFailed(database),
         keyring=keyring,
         keys=Keys(database, keyring, uuid4, new_key),
+        reembeddings=Reembeddings(database, models),
+        compare=Compare(database, models, search),
     )
 
 
-async def _model_id(database: Database, identity: ModelIdentity) -> int:
-    """The database's number of this model. Raises StartupError when the database was filled by another one."""
-    async with database.transaction(tenant=EVERY_TENANT) as tx:
-        await embeddings.activate_first_model(
-            tx,
-            name=identity.name,
-            revision=identity.revision,
-            precision=identity.precision,
-            dimensions=identity.dimensions,
-        )
-        active = await embeddings.active_model(tx)
-    assert active is not None, "a model was just made active"
-    if active.dimensions != identity.dimensions:
-        raise StartupError(
-            f"The database holds embeddings of {active.dimensions} dimensions ({active.name}), but the configured "
-            f"model {identity.name} makes {identity.dimensions}: set MEMORY_EMBEDDING_MODEL_NAME to the database's."
-        )
-    if (active.name, active.revision, active.precision) != (identity.name, identity.revision, identity.precision):
-        raise StartupError(
-            f"The database holds embeddings of {active.name} ({active.precision}, revision {active.revision}), but the "
-            f"configured model is {identity.name} ({identity.precision}, revision {identity.revision}): vectors of two "
-            "models cannot be compared."
-        )
-    return active.id
+def _follow_model(models: Models, server: Server) -> Callable[[], Awaitable[None]]:
+    """A server that a cut-over has left behind says so to whoever probes it."""
+    held = True
+
+    async def follow() -> None:
+        nonlocal held
+        holds = await models.holds_the_deployments()
+        if holds is not held:
+            if not holds:
+                log.error("embedding_model_not_held")
+            await server.report(serving=holds)
+            held = holds
+
+    return follow
+
+
+async def _embedder(stack: AsyncExitStack, settings: Settings) -> Embedder:
+    """The model that the settings name, loaded and at work. Raises StartupError."""
+    embedder = Embedder.of(await asyncio.to_thread(create_provider, settings), settings)
+    await embedder.start()
+    stack.push_async_callback(embedder.close)
+    return embedder

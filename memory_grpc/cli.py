@@ -14,6 +14,7 @@ from memory_grpc.commands.failure import said_plainly
 from memory_grpc.commands.key_app import key_app
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Tenant, Timeout, target
 from memory_grpc.commands.policy_app import policy_app
+from memory_grpc.commands.reembed_app import reembed
 
 _SERVER, _CLIENT = "The service", "Using the service"
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
 app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
 app.command("eval", rich_help_panel=_CLIENT, epilog=EPILOG)(evaluate)
+app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@
     │   └── TenantNotAllowed      or not in this tenant
     ├── NotFound                nothing under that name                  NOT_FOUND
     ├── RequestIdReused         same request_id, another body            ALREADY_EXISTS
+    ├── WrongState              not in the state that the call needs     FAILED_PRECONDITION
     ├── Exhausted               a limit was met; carries retry_after     RESOURCE_EXHAUSTED
     │   ├── RateLimited           too many calls from one client
     │   ├── Overloaded            more calls inside than can be served in time
@@ -88,6 +89,10 @@ class NotFound(MemoryLayerError):
 
 class RequestIdReused(MemoryLayerError):
     """This request_id was used before with another body."""
+
+
+class WrongState(MemoryLayerError):
+    """That cannot be done in the state things are in."""
 
 
 class Exhausted(MemoryLayerError):

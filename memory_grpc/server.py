@@ -119,6 +119,11 @@ class Server:
         self.gate.is_open = True
         await self._set_health(_SERVING)
 
+    async def report(self, *, serving: bool) -> None:
+        """While it is open: SERVING, or NOT_SERVING so that callers go elsewhere; calls are answered all the same."""
+        if self.gate.is_open:
+            await self._set_health(_SERVING if serving else _NOT_SERVING)
+
     async def drain(self) -> None:
         """NOT_SERVING first, then no new calls, then up to MEMORY_DRAIN_SECONDS for those in flight."""
         await self._set_health(_NOT_SERVING)

@@ -114,6 +114,16 @@ class Settings(BaseSettings):
     embedding_precision: Literal["fp32", "bf16", "auto"] = Field(
         "fp32", description="Precision of the model; auto takes bf16 where the CPU computes it natively."
     )
+    embedding_next_model_name: str = Field(
+        "",
+        description="The model that `memory-grpc reembed` goes to, held beside the other. Empty: the same model, which "
+        "is no change unless one of the next three is another.",
+    )
+    embedding_next_provider: Literal["same", "sentence_transformer", "openai", "hashing"] = Field(
+        "same", description="Who embeds with it."
+    )
+    embedding_next_dimensions: int = Field(0, ge=0, le=4000, description="Length of its vectors; 0 for the same.")
+    embedding_next_precision: Literal["same", "fp32", "bf16", "auto"] = Field("same", description="Its precision.")
     embedding_workers: int = Field(
         0, ge=0, le=64, description="Inference threads, one torch thread each; 0 takes it from the CPUs."
     )
@@ -217,6 +227,18 @@ class Settings(BaseSettings):
         if self.database_url is None or not self.database_url.get_secret_value().strip():
             return None
         return re.sub(r"^(\w+)\+\w+://", r"\1://", self.database_url.get_secret_value().strip())
+
+    @property
+    def with_next_model(self) -> Settings | None:
+        """These settings with the next model in the place of the current one; None when no other is named."""
+        wanted = {
+            "embedding_model_name": self.embedding_next_model_name or self.embedding_model_name,
+            "embedding_provider": self.embedding_next_provider,
+            "embedding_dimensions": self.embedding_next_dimensions or self.embedding_dimensions,
+            "embedding_precision": self.embedding_next_precision,
+        }
+        changes = {name: value for name, value in wanted.items() if value not in ("same", getattr(self, name))}
+        return self.model_copy(update=changes) if changes else None
 
 
 def unknown_variables() -> list[str]:

@@ -17,7 +17,14 @@ SUCCESS = {"MemoryService.IngestMessage": 202, "MemoryService.BatchIngestMessage
 OPEN = {"AdminService.GetHealth"}
 # Errors that only some RPCs give, by status.
 ONLY = {
-    404: {"MemoryService.GetMessage", "AdminService.RevokeApiKey"},
+    404: {
+        "MemoryService.GetMessage",
+        "AdminService.RevokeApiKey",
+        "AdminService.GetReembedding",
+        "AdminService.CompareReembedding",
+        "AdminService.CutOverReembedding",
+        "AdminService.CancelReembedding",
+    },
     409: {"MemoryService.IngestMessage", "MemoryService.BatchIngestMessages"},
 }
 # Errors of every RPC; of those with a key; of those with a body.

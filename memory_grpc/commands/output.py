@@ -25,6 +25,13 @@ def console(*, stderr: bool = False) -> Console:
     return found if wide else Console(highlight=False, stderr=stderr, width=200)
 
 
+def error_console() -> Console:
+    """Standard error: for what is shown beside a result."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
 def as_dict(message: Message) -> dict[str, Any]:
     """A message as REST shows it: snake_case, zeros and empty lists printed."""
     return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

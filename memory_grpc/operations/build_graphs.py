@@ -12,7 +12,7 @@ import structlog
 from memory_grpc.errors import MemoryLayerError
 from memory_grpc.observability import metrics
 from memory_grpc.operations.graphs import Graphs
-from memory_grpc.store import graphs, leases
+from memory_grpc.store import graphs, leases, models, reembed
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.graphs import Graph
 
@@ -35,6 +35,7 @@ class LeaseLost(MemoryLayerError):
 class _Job:
     tenant_id: str
     model_id: int
+    dimensions: int
     build: bool
 
 
@@ -45,8 +46,6 @@ class BuildGraphs:
         self,
         database: Database,
         known: Graphs,
-        model_id: int,
-        dimensions: int,
         holder: UUID,
         *,
         threshold: int,
@@ -54,12 +53,10 @@ class BuildGraphs:
     ) -> None:
         self._database = database
         self._known = known
-        self._model_id = model_id
-        self._dimensions = dimensions
         self._holder = holder
         self._threshold = threshold
         self._memory_mb = memory_mb
-        self._retry_at: dict[str, float] = {}
+        self._retry_at: dict[tuple[str, int], float] = {}
 
     async def __call__(self) -> bool:
         """Builds or drops one graph; True when something was done, so that there may be more.
@@ -97,26 +94,37 @@ class BuildGraphs:
         return False
 
     async def _jobs(self) -> list[_Job]:
-        """What is to do: drops first, they make room."""
+        """What is to do: drops first, they make room. A tenant's graph is of the model that its searches read, and of
+        the one that they are about to read, so that it is there at the cut-over."""
         least = max(1, int(self._threshold * KEEP_SHARE))
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             found = await graphs.all_(tx)
             large = await graphs.sizes(tx, least=least, most=self._threshold)
+            dimensions = {model.id: model.dimensions for model in await models.all_(tx)}
+            coming = await reembed.current(tx)
+            wanted = {tenant_id: [(await models.of_tenant(tx, tenant_id)).model_id] for tenant_id in large}
+        if coming is not None and coming.state == "ready":
+            for tenant_id, ids in wanted.items():
+                if coming.tenant_id in (None, tenant_id) and coming.model_id not in ids:
+                    ids.append(coming.model_id)
         drops = [
-            _Job(graph.tenant_id, graph.model_id, build=False)
+            _Job(graph.tenant_id, graph.model_id, graph.dimensions, build=False)
             for graph in found
-            if graph.tenant_id not in large or graph.state == "dropping"
+            if graph.model_id not in wanted.get(graph.tenant_id, ()) or graph.state == "dropping"
         ]
-        here = {graph.tenant_id: graph for graph in found if graph.model_id == self._model_id}
+        there = {(graph.tenant_id, graph.model_id): graph for graph in found}
         builds = [
-            _Job(tenant_id, self._model_id, build=True)
+            _Job(tenant_id, model_id, dimensions[model_id], build=True)
             for tenant_id, messages in sorted(large.items())
-            if messages >= self._threshold and self._is_missing(here.get(tenant_id), tenant_id)
+            for model_id in wanted[tenant_id]
+            if messages >= self._threshold
+            and dimensions[model_id] <= graphs.MOST_DIMENSIONS
+            and self._is_missing(there.get((tenant_id, model_id)), tenant_id, model_id)
         ]
-        return drops + builds if self._dimensions <= graphs.MOST_DIMENSIONS else drops
+        return drops + builds
 
-    def _is_missing(self, graph: Graph | None, tenant_id: str) -> bool:
-        if time.monotonic() < self._retry_at.get(tenant_id, 0.0):
+    def _is_missing(self, graph: Graph | None, tenant_id: str, model_id: int) -> bool:
+        if time.monotonic() < self._retry_at.get((tenant_id, model_id), 0.0):
             return False
         return graph is None or not graph.usable
 
@@ -135,11 +143,11 @@ class BuildGraphs:
                 if not await graphs.valid(connection, name):
                     await graphs.drop(connection, name)
                     await graphs.create(
-                        connection, job.tenant_id, job.model_id, self._dimensions, messages, self._memory_mb
+                        connection, job.tenant_id, job.model_id, job.dimensions, messages, self._memory_mb
                     )
                 outcome = "ready"
             except Exception:
-                self._retry_at[job.tenant_id] = time.monotonic() + RETRY_SECONDS
+                self._retry_at[job.tenant_id, job.model_id] = time.monotonic() + RETRY_SECONDS
                 raise
             finally:
                 seconds = time.monotonic() - started

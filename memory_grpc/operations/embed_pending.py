@@ -8,10 +8,11 @@ from uuid import UUID
 
 import structlog
 
-from memory_grpc.embedding import Embedder
 from memory_grpc.errors import EmbeddingUnavailable, QueueFull
 from memory_grpc.observability import metrics
-from memory_grpc.store import embeddings, jobs
+from memory_grpc.operations.models import ModelChanged, Models
+from memory_grpc.store import embeddings, jobs, reembed
+from memory_grpc.store import models as model_table
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.jobs import Job
 
@@ -25,10 +26,9 @@ log = structlog.get_logger(__name__)
 class EmbedPending:
     """Takes due jobs under a lease, so that several servers share the queue and a dead one's jobs come back."""
 
-    def __init__(self, database: Database, embedder: Embedder, model_id: int, max_attempts: int) -> None:
+    def __init__(self, database: Database, models: Models, max_attempts: int) -> None:
         self._database = database
-        self._embedder = embedder
-        self._model_id = model_id
+        self._models = models
         self._max_attempts = max_attempts
 
     async def measure(self) -> None:
@@ -41,7 +41,7 @@ class EmbedPending:
     async def __call__(self) -> int:
         """Works one batch of due jobs off; returns how many there were."""
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            leased = await jobs.lease(tx, BATCH, LEASE_SECONDS)
+            leased = await jobs.lease(tx, self._models.ids, BATCH, LEASE_SECONDS)
         groups: dict[str, list[Job]] = defaultdict(list)
         for job in leased:
             groups[job.tenant_id].append(job)
@@ -54,17 +54,29 @@ class EmbedPending:
         return len(leased)
 
     async def _embed(self, tenant_id: str, batch: Sequence[Job]) -> None:
+        while True:
+            try:
+                return await self._once(tenant_id, batch)
+            except ModelChanged:  # between embedding and storing; nothing was stored
+                continue
+
+    async def _once(self, tenant_id: str, batch: Sequence[Job]) -> None:
         ids = [job.message_id for job in batch]
         async with self._database.transaction(tenant=tenant_id) as tx:
             contents = await jobs.contents(tx, tenant_id, ids)
         try:
-            vectors = await self._embedder.embed_messages(list(contents.values())) if contents else []
+            model = await self._models.of(tenant_id)
+            vectors = await model.embedder.embed_messages(list(contents.values())) if contents else []
         except (EmbeddingUnavailable, QueueFull):
             await self._failed(tenant_id, batch)
             return
         async with self._database.transaction(tenant=tenant_id) as tx:
-            await embeddings.insert_many(tx, tenant_id, self._model_id, dict(zip(contents, vectors, strict=True)))
+            wanted = await self._models.check_write(tx, tenant_id, model)
+            await model_table.hold_tenant(tx, tenant_id)
+            await embeddings.insert_many(tx, tenant_id, model.id, dict(zip(contents, vectors, strict=True)))
             await jobs.finish(tx, tenant_id, ids, "completed")
+            if wanted is not None:
+                await reembed.note_many(tx, tenant_id, list(contents))
         metrics.JOBS.labels("completed").inc(len(contents))
 
     async def _failed(self, tenant_id: str, batch: Sequence[Job]) -> None:

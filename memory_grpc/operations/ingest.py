@@ -11,12 +11,12 @@ from uuid import UUID
 
 from memory_grpc import scoring
 from memory_grpc.domain import Ingested, NewMessage, Policy, StoredMessage
-from memory_grpc.embedding import Embedder
 from memory_grpc.errors import EmbeddingUnavailable, FieldViolation, InvalidInput, NotFound, RequestIdReused
 from memory_grpc.observability import metrics
 from memory_grpc.operations.groups import Groups
+from memory_grpc.operations.models import Model, ModelChanged, Models
 from memory_grpc.operations.policy import Policies
-from memory_grpc.store import embeddings, idempotency, jobs, lexical
+from memory_grpc.store import embeddings, idempotency, jobs, lexical, reembed
 from memory_grpc.store import messages as table
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.embeddings import Vectors
@@ -41,6 +41,7 @@ class _Call:
     policy: Policy
     digests: Mapping[UUID, bytes]
     known: Mapping[UUID, Claim]
+    model: Model | None
     vectors: Mapping[int, Vectors]
 
 
@@ -50,8 +51,7 @@ class Ingest:
     def __init__(
         self,
         database: Database,
-        embedder: Embedder,
-        model_id: int,
+        models: Models,
         policies: Policies,
         new_id: Callable[[], UUID],
         *,
@@ -59,8 +59,7 @@ class Ingest:
         text_config: str,
     ) -> None:
         self._database = database
-        self._embedder = embedder
-        self._model_id = model_id
+        self._models = models
         self._policies = policies
         self._new_id = new_id
         self._embed_later = embed_later
@@ -78,14 +77,22 @@ class Ingest:
         Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id),
         QueueFull, StoreUnavailable; nothing is stored then. After DeadlineExceeded they may have been.
         """
+        while True:
+            try:
+                return await self._once(messages)
+            except ModelChanged:  # between embedding and storing; nothing was stored
+                continue
+
+    async def _once(self, messages: Sequence[NewMessage]) -> list[Ingested]:
         tenant_id = messages[0].tenant_id
         policy = await self._policies.get(tenant_id)
         digests = {m.request_id: _digest(m) for m in messages if m.request_id is not None}
         known = await self._known((tenant_id,), (tenant_id, digests)) if digests else {}
         fresh = [m for m in messages if m.request_id is None or m.request_id not in known]
-        call = _Call(tenant_id, messages, fresh, policy, digests, known, await self._embed(fresh))
+        model, vectors = await self._embed(tenant_id, fresh)
+        call = _Call(tenant_id, messages, fresh, policy, digests, known, model, vectors)
         if len(messages) == 1:
-            return await self._stores((tenant_id,), call, frozenset(digests))
+            return await self._stores((tenant_id, model.id if model else None), call, frozenset(digests))
         (stored,) = await self._store([call])
         if isinstance(stored, Exception):
             raise stored
@@ -103,13 +110,15 @@ class Ingest:
         return answers
 
     async def _store(self, calls: Sequence[_Call]) -> list[list[Ingested] | Exception]:
-        """Stores the messages of calls of one tenant in one transaction: all calls or, when it raises, none."""
-        tenant_id = calls[0].tenant_id
+        """Stores the messages of calls of one tenant, embedded by one model, in one transaction: all calls or, when it
+        raises, none. Raises ModelChanged when the model is not the tenant's any more."""
+        tenant_id, model = calls[0].tenant_id, calls[0].model
         fresh = [(m, call.policy) for call in calls for m in call.fresh]
         vectors = {key: v for call in calls for key, v in call.vectors.items()}
         digests = {id_: digest for call in calls for id_, digest in call.digests.items()}
         known = {id_: claim for call in calls for id_, claim in call.known.items()}
         async with self._database.transaction(tenant=tenant_id) as tx:
+            wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             drafts = await self._draft(tx, fresh, vectors)
             if digests and fresh:
                 known |= await _claim(tx, tenant_id, drafts, digests)
@@ -123,8 +132,10 @@ class Ingest:
             await lexical.insert_many(tx, tenant_id, self._text_config, stored)
             by_message = {id(m): s for (m, _), s in zip(drafts, stored, strict=True)}
             embedded = {s.id: vectors[key] for key, s in by_message.items() if key in vectors}
-            if embedded:
-                await embeddings.insert_many(tx, tenant_id, self._model_id, embedded)
+            if embedded and model:
+                await embeddings.insert_many(tx, tenant_id, model.id, embedded)
+                if wanted is not None:
+                    await reembed.note_many(tx, tenant_id, list(embedded))
             if len(embedded) < len(stored):
                 await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in embedded])
             repeated = await table.get_many(tx, tenant_id, [c.message_id for c in known.values()]) if known else {}
@@ -133,14 +144,18 @@ class Ingest:
         metrics.INGEST_REPEATED.inc(sum(len(call.messages) for call in calls) - len(stored))
         return [_answer(call.messages, by_message, known, repeated) for call in calls]
 
-    async def _embed(self, messages: Sequence[NewMessage]) -> dict[int, Vectors]:
-        """The vectors of the messages that are to be embedded now, by ``id(message)``; none while the model is down."""
+    async def _embed(self, tenant_id: str, messages: Sequence[NewMessage]) -> tuple[Model | None, dict[int, Vectors]]:
+        """The vectors of the messages that are to be embedded now, by ``id(message)``, and their model; none of both
+        where there is nothing to embed, and while the model is down."""
         now = [m for m in messages if not (self._embed_later if m.embed_later is None else m.embed_later)]
+        if not now:
+            return None, {}
         try:
-            vectors = await self._embedder.embed_messages([m.content for m in now]) if now else []
+            model = await self._models.of(tenant_id)
+            vectors = await model.embedder.embed_messages([m.content for m in now])
         except EmbeddingUnavailable:
-            return {}
-        return {id(m): v for m, v in zip(now, vectors, strict=True)}
+            return None, {}
+        return model, {id(m): v for m, v in zip(now, vectors, strict=True)}
 
     async def _draft(
         self, tx: Transaction, messages: Sequence[tuple[NewMessage, Policy]], vectors: Mapping[int, Vectors]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
+from memory_grpc.operations.compare import Compare
 from memory_grpc.operations.get import Get
 from memory_grpc.operations.graphs import Graphs
 from memory_grpc.operations.health import Health
@@ -12,6 +13,7 @@ from memory_grpc.operations.ingest import Ingest
 from memory_grpc.operations.keyring import Keyring
 from memory_grpc.operations.keys import Keys
 from memory_grpc.operations.policy import Policies
+from memory_grpc.operations.reembeddings import Reembeddings
 from memory_grpc.operations.retain import Retain
 from memory_grpc.operations.retry_failed import RetryFailed
 from memory_grpc.operations.search import Search
@@ -32,6 +34,8 @@ class Operations:
     retry_failed: RetryFailed
     keyring: Keyring
     keys: Keys
+    reembeddings: Reembeddings
+    compare: Compare
     graphs: Graphs
 
 

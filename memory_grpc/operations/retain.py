@@ -8,7 +8,7 @@ from datetime import datetime
 from memory_grpc.domain import RetentionCounts, RetentionLimits
 from memory_grpc.observability import metrics
 from memory_grpc.operations.policy import Policies
-from memory_grpc.store import retention
+from memory_grpc.store import models, retention
 from memory_grpc.store.database import Database, Transaction
 
 Guard = Callable[[Transaction], Awaitable[None]]
@@ -59,6 +59,7 @@ class Retain:
         while True:
             async with self._database.transaction(tenant=tenant_id) as tx:
                 await guard(tx)
+                await models.hold_tenant_alone(tx, tenant_id)
                 done = await batch(tx, tenant_id, limits, now, self._batch_size)
             total += done
             if done < self._batch_size:

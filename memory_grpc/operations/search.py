@@ -7,9 +7,9 @@ from dataclasses import asdict
 from datetime import datetime
 
 from memory_grpc.domain import Hit, Policy, Ranked, SearchRequest, SearchResult
-from memory_grpc.embedding import Embedder
 from memory_grpc.observability import metrics
 from memory_grpc.operations.graphs import Graphs
+from memory_grpc.operations.models import Model, ModelChanged, Models
 from memory_grpc.operations.policy import Policies
 from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.store import lexical, messages, search
@@ -20,18 +20,10 @@ class Search:
     """Ranks in SQL; what is ranked and fetched is read in one transaction, at one moment."""
 
     def __init__(
-        self,
-        database: Database,
-        embedder: Embedder,
-        model_id: int,
-        policies: Policies,
-        graphs: Graphs,
-        *,
-        text_config: str,
+        self, database: Database, models: Models, policies: Policies, graphs: Graphs, *, text_config: str
     ) -> None:
         self._database = database
-        self._embedder = embedder
-        self._model_id = model_id
+        self._models = models
         self._policies = policies
         self._graphs = graphs
         self._text_config = text_config
@@ -41,20 +33,32 @@ class Search:
 
         Raises EmbeddingUnavailable, QueueFull, StoreUnavailable, DeadlineExceeded.
         """
-        policy = await self._policies.get(request.tenant_id)
-        ranking = request.ranking or policy.ranking
-        rank = self._hybrid if ranking == "hybrid" else self._semantic
-        result = await rank(request, policy)
-        metrics.SEARCHES.labels(ranking, "yes" if result.exact else "no").inc()
-        return result
+        while True:
+            model = await self._models.of(request.tenant_id)
+            try:
+                result = await self._rank(request, model, in_use=True)
+            except ModelChanged:
+                continue
+            metrics.SEARCHES.labels(result.ranking, "yes" if result.exact else "no").inc()
+            return result
 
-    async def _semantic(self, request: SearchRequest, policy: Policy) -> SearchResult:
-        vector = await self._embedder.embed_query(request.query)
+    async def with_model(self, request: SearchRequest, model: Model) -> SearchResult:
+        """The same over the vectors of a model that need not be in use, to compare it with another."""
+        return await self._rank(request, model, in_use=False)
+
+    async def _rank(self, request: SearchRequest, model: Model, *, in_use: bool) -> SearchResult:
+        """Raises ModelChanged where the model is said to be in use and was not at the end of the ranking."""
+        policy = await self._policies.get(request.tenant_id)
+        rank = self._hybrid if (request.ranking or policy.ranking) == "hybrid" else self._semantic
+        return await rank(request, policy, model, in_use)
+
+    async def _semantic(self, request: SearchRequest, policy: Policy, model: Model, in_use: bool) -> SearchResult:
+        vector = await model.embedder.embed_query(request.query)
         filters = request.filters
         async with self._database.transaction(tenant=request.tenant_id) as tx:
-            arguments = (tx, request.tenant_id, self._model_id, vector, filters, policy.score, request.top_k)
+            arguments = (tx, request.tenant_id, model.id, vector, filters, policy.score, request.top_k)
             pooled = None
-            if self._graphs.usable(request.tenant_id, self._model_id) and search.can_pool(
+            if self._graphs.usable(request.tenant_id, model.id) and search.can_pool(
                 filters, policy.score, request.top_k
             ):
                 pooled = await search.pooled(*arguments)
@@ -63,25 +67,25 @@ class Search:
             else:
                 ranked = await search.semantic(*arguments)
                 # Counting is a second scan: done for those who ask.
-                candidates = (
-                    await search.count(tx, request.tenant_id, self._model_id, filters) if request.explain else 0
-                )
+                candidates = await search.count(tx, request.tenant_id, model.id, filters) if request.explain else 0
+            if in_use:
+                await self._models.check_read(tx, request.tenant_id, model)
             hits = await _hits(tx, request, ranked)
             as_of = filters.as_of or await _now(tx)
-        return self._result("semantic", hits, candidates, asdict(policy.score), as_of, exact=pooled is None)
+        return self._result("semantic", model, hits, candidates, asdict(policy.score), as_of, exact=pooled is None)
 
-    async def _hybrid(self, request: SearchRequest, policy: Policy) -> SearchResult:
+    async def _hybrid(self, request: SearchRequest, policy: Policy, model: Model, in_use: bool) -> SearchResult:
         """The query is read first: which participants and dates it names decides what is embedded and matched."""
         async with self._database.transaction(tenant=request.tenant_id) as tx:
             names, roles, now = await lexical.participants(tx, request.tenant_id)
         filters = request.filters
         plan = plan_query(request.query, Participants(names, roles), filters.as_of or now, policy.hybrid)
-        vector = await self._embedder.embed_query(plan.embedding_text)
+        vector = await model.embedder.embed_query(plan.embedding_text)
         async with self._database.transaction(tenant=request.tenant_id) as tx:
             ranked, candidates = await search.hybrid(
                 tx,
                 request.tenant_id,
-                self._model_id,
+                model.id,
                 self._text_config,
                 vector,
                 plan,
@@ -90,14 +94,17 @@ class Search:
                 policy.hybrid,
                 request.top_k,
             )
+            if in_use:
+                await self._models.check_read(tx, request.tenant_id, model)
             hits = await _hits(tx, request, ranked)
             as_of = filters.as_of or await _now(tx)
         weights = asdict(policy.score) | {f"relevance.{name}": w for name, w in asdict(policy.hybrid).items()}
-        return self._result("hybrid", hits, candidates, weights, as_of, exact=True)
+        return self._result("hybrid", model, hits, candidates, weights, as_of, exact=True)
 
     def _result(
         self,
         ranking: str,
+        model: Model,
         hits: tuple[Hit, ...],
         candidates: int,
         weights: Mapping[str, float],
@@ -111,7 +118,7 @@ class Search:
             exact=exact,
             candidates=candidates,
             weights=weights,
-            model=self._embedder.identity.name,
+            model=model.embedder.identity.name,
             as_of=as_of,
         )
 

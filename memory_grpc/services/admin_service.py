@@ -17,6 +17,7 @@ from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.operations.health import HealthReport
 from memory_grpc.operations.registry import Slot
 from memory_grpc.services import convert, convert_keys
+from memory_grpc.services.reembedding import ReembeddingCalls
 from memory_grpc.settings import Settings
 from memory_layer.v1 import admin_service_pb2 as pb
 from memory_layer.v1 import admin_service_pb2_grpc as pb_grpc
@@ -27,7 +28,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _SECTIONS = ("retention", "importance_weights", "score_weights", "hybrid_weights")
 
 
-class AdminService(pb_grpc.AdminServiceServicer):
+class AdminService(ReembeddingCalls, pb_grpc.AdminServiceServicer):
     """Each method: request to values, one operation, values to response."""
 
     def __init__(self, slot: Slot, settings: Settings, uptime_seconds: Callable[[], float]) -> None:

@@ -1,9 +1,9 @@
-"""embedding_models and message_embeddings."""
+"""message_embeddings and archived_embeddings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -15,41 +15,36 @@ from memory_grpc.store.database import Transaction
 Vectors = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredModel:
-    """A row of embedding_models."""
-
-    id: int
-    name: str
-    revision: str
-    precision: str
-    dimensions: int
-
-
-async def active_model(tx: Transaction) -> StoredModel | None:
-    """The model whose embeddings searches read, if there is one yet."""
-    row = await tx.one("models.active")
-    return StoredModel(**row) if row else None
-
-
-async def activate_first_model(tx: Transaction, *, name: str, revision: str, precision: str, dimensions: int) -> None:
-    """Makes this model the active one, unless the database has one."""
-    await tx.execute(
-        "models.activate_first",
-        {"name": name, "revision": revision, "precision": precision, "dimensions": dimensions},
-    )
-
-
 async def insert_many(tx: Transaction, tenant_id: str, model_id: int, vectors: Mapping[UUID, Vectors]) -> None:
-    """Stores the vectors of messages of one tenant: for each id a float32 array [windows, dimensions]."""
+    """Stores the vectors of live messages of one tenant: for each id a float32 array [windows, dimensions]."""
+    await tx.execute("embeddings.insert_many", _windows(tenant_id, model_id, vectors))
+
+
+async def insert_anywhere(tx: Transaction, tenant_id: str, model_id: int, vectors: Mapping[UUID, Vectors]) -> None:
+    """The same for messages, live or archived; call it under ``models.hold_tenant``, or one may slip through."""
+    params = _windows(tenant_id, model_id, vectors)
+    await tx.execute("embeddings.insert_many", params)
+    await tx.execute("embeddings.insert_archived", params)
+
+
+async def others(tx: Transaction, tenant_id: str, model_id: int, after: UUID, limit: int) -> list[UUID]:
+    """Messages past ``after``, in order, that have vectors of other models."""
+    params = {"tenant_id": tenant_id, "model_id": model_id, "after": after, "limit": limit}
+    return [row["message_id"] for row in await tx.all("embeddings.others", params)]
+
+
+async def remove_others(tx: Transaction, tenant_id: str, model_id: int, message_ids: Sequence[UUID]) -> None:
+    """Removes the vectors that other models made of these messages."""
+    params = {"tenant_id": tenant_id, "model_id": model_id, "message_ids": list(message_ids)}
+    await tx.execute("embeddings.remove_others", params)
+
+
+def _windows(tenant_id: str, model_id: int, vectors: Mapping[UUID, Vectors]) -> dict[str, Any]:
     windows = [(id_, chunk, vector) for id_, array in vectors.items() for chunk, vector in enumerate(array)]
-    await tx.execute(
-        "embeddings.insert_many",
-        {
-            "tenant_id": tenant_id,
-            "model_id": model_id,
-            "message_ids": [id_ for id_, _, _ in windows],
-            "chunks": [chunk for _, chunk, _ in windows],
-            "embeddings": [HalfVector(vector) for _, _, vector in windows],
-        },
-    )
+    return {
+        "tenant_id": tenant_id,
+        "model_id": model_id,
+        "message_ids": [id_ for id_, _, _ in windows],
+        "chunks": [chunk for _, chunk, _ in windows],
+        "embeddings": [HalfVector(vector) for _, _, vector in windows],
+    }

@@ -37,9 +37,16 @@ async def depth(tx: Transaction) -> tuple[int, float]:
     return (int(row["depth"]), float(row["oldest_seconds"])) if row else (0, 0.0)
 
 
-async def lease(tx: Transaction, limit: int, seconds: float) -> list[Job]:
-    """Takes up to ``limit`` due jobs for ``seconds``."""
-    return [Job(**row) for row in await tx.all("jobs.lease", {"limit": limit, "seconds": seconds})]
+async def lease(tx: Transaction, model_ids: Sequence[int], limit: int, seconds: float) -> list[Job]:
+    """Takes up to ``limit`` due jobs for ``seconds``, of tenants that use one of these models."""
+    params = {"model_ids": list(model_ids), "limit": limit, "seconds": seconds}
+    return [Job(**row) for row in await tx.all("jobs.lease", params)]
+
+
+async def again(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID]) -> None:
+    """Makes embedded messages pending and queues them."""
+    await tx.execute("jobs.again", {"tenant_id": tenant_id, "message_ids": list(message_ids)})
+    await tx.execute("jobs.notify")
 
 
 async def postpone(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID], seconds: float) -> None:

@@ -29,11 +29,15 @@ from embedding_jobs;
 
 -- name: jobs.lease
 -- Takes up to `limit` jobs that are due, the oldest first, for `seconds`; a worker that dies leaves them to the next.
+-- Only of tenants whose model the worker has.
 update embedding_jobs
 set attempts = attempts + 1, run_at = now() + make_interval(secs => %(seconds)s)
 where (tenant_id, message_id) in (
-    select tenant_id, message_id from embedding_jobs
-    where run_at <= now()
+    select tenant_id, message_id from embedding_jobs j
+    where run_at <= now() and coalesce(
+        (select model_id from tenant_models t where t.tenant_id = j.tenant_id),
+        (select id from embedding_models where active)
+    ) = any(%(model_ids)s)
     order by run_at
     limit %(limit)s
     for update skip locked
@@ -60,3 +64,15 @@ where tenant_id = %(tenant_id)s and id = any(%(message_ids)s) and embedding_stat
 -- The texts of messages that wait for an embedding.
 select id, content from messages
 where tenant_id = %(tenant_id)s and id = any(%(message_ids)s) and embedding_status = 'pending';
+
+-- name: jobs.again
+-- Marks embedded messages as pending and queues them; those in the archive keep their mark.
+with again as (
+    update messages
+    set embedding_status = 'pending', updated_at = now()
+    where tenant_id = %(tenant_id)s and id = any(%(message_ids)s) and embedding_status = 'completed'
+    returning tenant_id, id
+)
+insert into embedding_jobs (tenant_id, message_id)
+select tenant_id, id from again
+on conflict do nothing;

@@ -19,7 +19,7 @@ from psycopg import sql
 from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
 from memory_grpc.operations.build_graphs import BuildGraphs, LeaseLost
 from memory_grpc.operations.graphs import Graphs
-from memory_grpc.store import embeddings, graphs, leases, messages, search
+from memory_grpc.store import embeddings, graphs, leases, messages, models, search
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.queries import QUERIES
 from memory_layer.v1 import admin_service_pb2 as admin
@@ -65,7 +65,7 @@ async def store(
         for i, (age, importance) in enumerate(zip(ages, importances, strict=True))
     ]
     async with database.transaction(tenant=EVERY_TENANT) as tx:
-        await embeddings.activate_first_model(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS)
+        await models.know(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
     async with database.transaction(tenant=tenant) as tx:
         stored = await messages.insert_many(tx, tenant, drafts, stamp_now=[False] * len(drafts))
         await embeddings.insert_many(tx, tenant, 1, {m.id: v[None, :] for m, v in zip(stored, points, strict=True)})
@@ -79,7 +79,7 @@ async def fill(database: Database, tenant: str, count: int, seed: int = 1) -> No
 
 def builder(database: Database, threshold: int = 500) -> tuple[BuildGraphs, Graphs]:
     known = Graphs(database)
-    return BuildGraphs(database, known, 1, DIMENSIONS, uuid4(), threshold=threshold, memory_mb=64), known
+    return BuildGraphs(database, known, uuid4(), threshold=threshold, memory_mb=64), known
 
 
 async def both(

@@ -55,6 +55,7 @@ def absolute(schema: Any) -> Any:
 async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> None:
     search, policy = "/v1/memory/search", "/v1/admin/tenants/{tenant_id}/policy"
     keys = "/v1/admin/api-keys"
+    reembedding = "/v1/admin/reembedding"
     calls: list[tuple[str, str, int, dict[str, Any], dict[str, str]]] = [
         ("/v1/messages", "POST", 202, {"json": MESSAGE}, {}),
         ("/v1/messages", "POST", 400, {"json": MESSAGE | {"role": "robot"}}, {}),
@@ -74,6 +75,15 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         ("/v1/admin/embeddings/retry", "POST", 200, {"json": {"tenant_id": "acme"}}, {}),
         ("/v1/admin/graphs", "GET", 200, {"params": {"tenant_id": "acme"}}, {}),
         ("/v1/admin/health", "GET", 200, {}, {}),
+        (f"{reembedding}/start", "POST", 200, {"json": {"tenant_id": "nobody", "model": "current"}}, {}),
+        (f"{reembedding}/start", "POST", 400, {"json": {"model": "next"}}, {}),
+        (reembedding, "GET", 200, {}, {}),
+        (reembedding, "GET", 404, {"params": {"reembedding_id": 9}}, {}),
+        (f"{reembedding}/compare", "POST", 404, {"json": {"reembedding_id": 9}}, {}),
+        (f"{reembedding}/cut-over", "POST", 404, {"json": {"reembedding_id": 9}}, {}),
+        (f"{reembedding}/cancel", "POST", 200, {"json": {"reembedding_id": 1}}, {}),
+        (f"{reembedding}/compare", "POST", 400, {"json": {"reembedding_id": 1}}, {}),
+        (f"{reembedding}/cut-over", "POST", 400, {"json": {"reembedding_id": 1}}, {}),
         (policy, "PUT", 200, {"json": {"retention": {"max_age_days": 7}}}, {"tenant_id": "acme"}),
         (policy, "GET", 200, {}, {"tenant_id": "acme"}),
         (keys, "GET", 200, {}, {}),

@@ -40,7 +40,8 @@ REMAINS = re.compile(r"tenant_id\s*(?:[=<>]|\bin\b|\bany\b|\blike\b|\bbetween\b)
 # Walks from one tenant to the next: a condition on tenants, but none that keeps to one.
 WALKS = {"messages.tenants", "graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
-WORKERS_ONLY = {"idempotency.expire"}
+WORKERS_ONLY = {"idempotency.expire", "models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
+WORKERS_ONLY |= {"reembed.open", "reembed.newest", "reembed.get"}
 
 TOUCHING = sorted(
     name
@@ -130,6 +131,10 @@ DEFAULTS: dict[str, Any] = {
     "index_name": "graph_new",
     "state": "ready",
     "messages": 1,
+    "after": UUID(int=0),
+    "attempts": 0,
+    "max_attempts": 5,
+    "model_ids": [1, 2],
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
@@ -138,6 +143,13 @@ FRESH_ROWS = {
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
     "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH},
+    # Of what another model made, or has yet to make.
+    "embeddings.others": {"model_id": 2},
+    "embeddings.remove_others": {"model_id": 2},
+    "reembed.missing": {"model_id": 2},
+    "reembed.missing_archived": {"model_id": 2},
+    "reembed.refused": {"max_attempts": 0},
+    "reembed.get": {"id": 1},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
 
@@ -177,7 +189,7 @@ def connection(dsn: str) -> Iterator[Connection]:
         register_vector(opened)
         opened.execute(
             "insert into embedding_models (name, revision, precision, dimensions, active) "
-            "values ('m', 'r', 'p', 8, true)"
+            "values ('m', 'r', 'p', 8, true), ('n', 'r', 'p', 8, false)"
         )
         for tenant, name in ((OURS, "Ann"), (THEIRS, "Bea")):
             fill(opened, tenant, name)
@@ -217,10 +229,12 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
                 "insert into embedding_jobs (tenant_id, message_id, run_at) values (%s, %s, now() - interval '1 day')",
                 (tenant, id_),
             )
+        connection.execute("insert into reembedding_backlog (tenant_id, message_id) values (%s, %s)", (tenant, id_))
         connection.execute(
             "insert into idempotency_keys values (%s, %s, 'digest', %s, now() - interval '1 day')", (tenant, id_, id_)
         )
     connection.execute("insert into tenant_policies (tenant_id, retention_max_age_days) values (%s, 7)", (tenant,))
+    connection.execute("insert into tenant_models values (%s, %s)", (tenant, 1 if tenant == OURS else 2))
     connection.execute("insert into tenant_graphs values (%s, 1, %s, 'building', 4)", (tenant, f"graph_{tenant}"))
 
 
@@ -370,6 +384,7 @@ OPEN_TABLES = {
     "api_keys": "looked up before it is known which tenant calls; a tenant has no right to it",
     "embedding_models": "names of models, of no tenant",
     "leases": "who sweeps, of no tenant",
+    "reembeddings": "changes of model, of one tenant or of all; a tenant sees which model is coming",
     "retention_runs": "counts over all tenants; a tenant has no right to it",
     "schema_migrations": "the history of the schema; a tenant has no right to it",
 }

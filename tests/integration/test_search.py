@@ -76,7 +76,8 @@ async def test_sql_and_python_agree_on_every_score(server: RunningServer, rows: 
     found = await server.memory.SearchMemories(query(text, top_k=1000))
     assert found.total == 300
 
-    asked = (await server.application.operations.search._embedder.embed_query(text)).astype(np.float16).astype(float)
+    model = await server.application.operations.search._models.of("acme")
+    asked = (await model.embedder.embed_query(text)).astype(np.float16).astype(float)
     stored = {
         str(id_): np.array([float(x) for x in vector.strip("[]").split(",")])
         for id_, vector in rows("select message_id, embedding::text from message_embeddings")

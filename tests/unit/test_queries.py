@@ -39,7 +39,7 @@ STATEMENT = re.compile(
 # Tables whose rows belong to tenants.
 TENANT_TABLES = (
     "messages|message_embeddings|message_lexemes|archived_messages|archived_embeddings|idempotency_keys|embedding_jobs"
-    "|tenant_policies|tenant_graphs"
+    "|tenant_policies|tenant_graphs|tenant_models|reembedding_backlog"
 )
 READ = re.compile(rf"\b(?:from|join|update|using)\s+(?:only\s+)?({TENANT_TABLES})\b", re.IGNORECASE)
 LED = re.compile(r"\b(?:tenant_id\s*=\s*(?:%\(tenant_id\)s|\w+\.tenant_id)|using\s*\(tenant_id\b)", re.IGNORECASE)
@@ -47,6 +47,9 @@ LED = re.compile(r"\b(?:tenant_id\s*=\s*(?:%\(tenant_id\)s|\w+\.tenant_id)|using
 # list of graphs are of all.
 CROSS_TENANT = {"messages.get", "messages.tenants", "jobs.lease", "jobs.depth", "idempotency.expire"}
 CROSS_TENANT |= {"graphs.all", "graphs.sizes"}
+# Models are the deployment's, and a re-embedding may be of every tenant.
+CROSS_TENANT |= {"models.of_tenants", "models.forget_tenants", "reembed.open", "reembed.newest", "reembed.get"}
+CROSS_TENANT |= {"reembed.backlog", "reembed.refused", "reembed.clear"}
 
 
 def strings(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -641,3 +641,389 @@ class HybridWeights(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__speaker) -> _WhichOneofReturnType__speaker | None: ...
 
 Global___HybridWeights: _TypeAlias = HybridWeights  # noqa: Y015
+
+@_typing.final
+class StartReembeddingRequest(_message.Message):
+    """What to embed again, and with which model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    KEEP_OLD_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    """The tenant; every tenant when it is not set."""
+    model: _builtins.str
+    """Which of the server's two models: `next`, or `current` to go back to it. `next` when it is not set."""
+    keep_old: _builtins.bool
+    """Keep the old vectors after the cut-over: going back then needs little embedding."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str | None = ...,
+        model: _builtins.str | None = ...,
+        keep_old: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_model", b"_model", "_tenant_id", b"_tenant_id", "model", b"model", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_model", b"_model", "_tenant_id", b"_tenant_id", "keep_old", b"keep_old", "model", b"model", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
+    _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
+    _WhichOneofReturnType__tenant_id: _TypeAlias = _typing.Literal["tenant_id"]  # noqa: Y015
+    _WhichOneofArgType__tenant_id: _TypeAlias = _typing.Literal["_tenant_id", b"_tenant_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tenant_id) -> _WhichOneofReturnType__tenant_id | None: ...
+
+Global___StartReembeddingRequest: _TypeAlias = StartReembeddingRequest  # noqa: Y015
+
+@_typing.final
+class GetReembeddingRequest(_message.Message):
+    """Which re-embedding to show."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REEMBEDDING_ID_FIELD_NUMBER: _builtins.int
+    reembedding_id: _builtins.int
+    """Its id; the newest one when it is not set."""
+    def __init__(
+        self,
+        *,
+        reembedding_id: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reembedding_id", b"_reembedding_id", "reembedding_id", b"reembedding_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reembedding_id", b"_reembedding_id", "reembedding_id", b"reembedding_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reembedding_id: _TypeAlias = _typing.Literal["reembedding_id"]  # noqa: Y015
+    _WhichOneofArgType__reembedding_id: _TypeAlias = _typing.Literal["_reembedding_id", b"_reembedding_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reembedding_id) -> _WhichOneofReturnType__reembedding_id | None: ...
+
+Global___GetReembeddingRequest: _TypeAlias = GetReembeddingRequest  # noqa: Y015
+
+@_typing.final
+class CompareReembeddingRequest(_message.Message):
+    """What to compare."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REEMBEDDING_ID_FIELD_NUMBER: _builtins.int
+    SAMPLE_FIELD_NUMBER: _builtins.int
+    QUERIES_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    reembedding_id: _builtins.int
+    """The re-embedding."""
+    sample: _builtins.int
+    """How many stored messages of users to take as queries. 50 when it is not set."""
+    details: _builtins.bool
+    """Return each query's hits too."""
+    @_builtins.property
+    def queries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Queries to take instead; for a re-embedding of one tenant."""
+
+    def __init__(
+        self,
+        *,
+        reembedding_id: _builtins.int | None = ...,
+        sample: _builtins.int | None = ...,
+        queries: _abc.Iterable[_builtins.str] | None = ...,
+        details: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reembedding_id", b"_reembedding_id", "_sample", b"_sample", "reembedding_id", b"reembedding_id", "sample", b"sample"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reembedding_id", b"_reembedding_id", "_sample", b"_sample", "details", b"details", "queries", b"queries", "reembedding_id", b"reembedding_id", "sample", b"sample"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reembedding_id: _TypeAlias = _typing.Literal["reembedding_id"]  # noqa: Y015
+    _WhichOneofArgType__reembedding_id: _TypeAlias = _typing.Literal["_reembedding_id", b"_reembedding_id"]  # noqa: Y015
+    _WhichOneofReturnType__sample: _TypeAlias = _typing.Literal["sample"]  # noqa: Y015
+    _WhichOneofArgType__sample: _TypeAlias = _typing.Literal["_sample", b"_sample"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reembedding_id) -> _WhichOneofReturnType__reembedding_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sample) -> _WhichOneofReturnType__sample | None: ...
+
+Global___CompareReembeddingRequest: _TypeAlias = CompareReembeddingRequest  # noqa: Y015
+
+@_typing.final
+class CutOverReembeddingRequest(_message.Message):
+    """Which re-embedding to cut over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REEMBEDDING_ID_FIELD_NUMBER: _builtins.int
+    reembedding_id: _builtins.int
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        reembedding_id: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reembedding_id", b"_reembedding_id", "reembedding_id", b"reembedding_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reembedding_id", b"_reembedding_id", "reembedding_id", b"reembedding_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reembedding_id: _TypeAlias = _typing.Literal["reembedding_id"]  # noqa: Y015
+    _WhichOneofArgType__reembedding_id: _TypeAlias = _typing.Literal["_reembedding_id", b"_reembedding_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reembedding_id) -> _WhichOneofReturnType__reembedding_id | None: ...
+
+Global___CutOverReembeddingRequest: _TypeAlias = CutOverReembeddingRequest  # noqa: Y015
+
+@_typing.final
+class CancelReembeddingRequest(_message.Message):
+    """Which re-embedding to end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REEMBEDDING_ID_FIELD_NUMBER: _builtins.int
+    reembedding_id: _builtins.int
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        reembedding_id: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reembedding_id", b"_reembedding_id", "reembedding_id", b"reembedding_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reembedding_id", b"_reembedding_id", "reembedding_id", b"reembedding_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reembedding_id: _TypeAlias = _typing.Literal["reembedding_id"]  # noqa: Y015
+    _WhichOneofArgType__reembedding_id: _TypeAlias = _typing.Literal["_reembedding_id", b"_reembedding_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reembedding_id) -> _WhichOneofReturnType__reembedding_id | None: ...
+
+Global___CancelReembeddingRequest: _TypeAlias = CancelReembeddingRequest  # noqa: Y015
+
+@_typing.final
+class Reembedding(_message.Message):
+    """A change of model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PREVIOUS_MODEL_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    EMBEDDED_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    KEEP_OLD_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    STARTED_AT_FIELD_NUMBER: _builtins.int
+    CUT_OVER_AT_FIELD_NUMBER: _builtins.int
+    FINISHED_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Its id."""
+    tenant_id: _builtins.str
+    """The tenant; not set for every tenant."""
+    state: _builtins.str
+    """`running` while vectors are made; `ready` for the cut-over; `cut_over` while the old vectors are removed; `done`;
+    `cancelled`.
+    """
+    total: _builtins.int
+    """Messages to embed, archived ones and those that arrived since among them."""
+    embedded: _builtins.int
+    """How many of them have the new model's vectors."""
+    refused: _builtins.int
+    """Texts that the new model refused several times; the cut-over makes them `pending`, to be tried again."""
+    keep_old: _builtins.bool
+    """Whether the old vectors stay."""
+    last_error: _builtins.str
+    """The kind of the last error in the background, while it holds it up; empty when all is well."""
+    @_builtins.property
+    def previous_model(self) -> Global___EmbeddingModel:
+        """The model in use when it was started."""
+
+    @_builtins.property
+    def model(self) -> Global___EmbeddingModel:
+        """The new model."""
+
+    @_builtins.property
+    def started_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was started."""
+
+    @_builtins.property
+    def cut_over_at(self) -> _timestamp_pb2.Timestamp:
+        """When searches began to read the new vectors."""
+
+    @_builtins.property
+    def finished_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was over."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        tenant_id: _builtins.str | None = ...,
+        state: _builtins.str = ...,
+        previous_model: Global___EmbeddingModel | None = ...,
+        model: Global___EmbeddingModel | None = ...,
+        total: _builtins.int = ...,
+        embedded: _builtins.int = ...,
+        refused: _builtins.int = ...,
+        keep_old: _builtins.bool = ...,
+        last_error: _builtins.str = ...,
+        started_at: _timestamp_pb2.Timestamp | None = ...,
+        cut_over_at: _timestamp_pb2.Timestamp | None = ...,
+        finished_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tenant_id", b"_tenant_id", "cut_over_at", b"cut_over_at", "finished_at", b"finished_at", "model", b"model", "previous_model", b"previous_model", "started_at", b"started_at", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tenant_id", b"_tenant_id", "cut_over_at", b"cut_over_at", "embedded", b"embedded", "finished_at", b"finished_at", "id", b"id", "keep_old", b"keep_old", "last_error", b"last_error", "model", b"model", "previous_model", b"previous_model", "refused", b"refused", "started_at", b"started_at", "state", b"state", "tenant_id", b"tenant_id", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__tenant_id: _TypeAlias = _typing.Literal["tenant_id"]  # noqa: Y015
+    _WhichOneofArgType__tenant_id: _TypeAlias = _typing.Literal["_tenant_id", b"_tenant_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tenant_id) -> _WhichOneofReturnType__tenant_id | None: ...
+
+Global___Reembedding: _TypeAlias = Reembedding  # noqa: Y015
+
+@_typing.final
+class EmbeddingModel(_message.Message):
+    """What makes one model's vectors another's: two that differ in any of these are never compared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    revision: _builtins.str
+    """Digest of its weights."""
+    precision: _builtins.str
+    """`fp32`, `bf16`, or `remote`."""
+    dimensions: _builtins.int
+    """Length of its vectors."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        revision: _builtins.str = ...,
+        precision: _builtins.str = ...,
+        dimensions: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "name", b"name", "precision", b"precision", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmbeddingModel: _TypeAlias = EmbeddingModel  # noqa: Y015
+
+@_typing.final
+class ReembeddingComparison(_message.Message):
+    """How the first ten hits change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKED_FIELD_NUMBER: _builtins.int
+    COMPARED_FIELD_NUMBER: _builtins.int
+    OVERLAP_FIELD_NUMBER: _builtins.int
+    FIRST_CHANGED_FIELD_NUMBER: _builtins.int
+    RANK_CHANGE_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    asked: _builtins.int
+    """Queries that there were."""
+    compared: _builtins.int
+    """Queries that there was time for."""
+    overlap: _builtins.float
+    """Mean share of the first ten hits that both models find, 0 to 1."""
+    first_changed: _builtins.float
+    """Share of the queries with another first hit, 0 to 1."""
+    rank_change: _builtins.float
+    """Mean number of places by which a hit that both find moved."""
+    @_builtins.property
+    def details(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueryComparison]:
+        """Each query, in order, when details are asked for."""
+
+    def __init__(
+        self,
+        *,
+        asked: _builtins.int = ...,
+        compared: _builtins.int = ...,
+        overlap: _builtins.float = ...,
+        first_changed: _builtins.float = ...,
+        rank_change: _builtins.float = ...,
+        details: _abc.Iterable[Global___QueryComparison] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "compared", b"compared", "details", b"details", "first_changed", b"first_changed", "overlap", b"overlap", "rank_change", b"rank_change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReembeddingComparison: _TypeAlias = ReembeddingComparison  # noqa: Y015
+
+@_typing.final
+class QueryComparison(_message.Message):
+    """How the first ten hits of one query change; never its text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    OVERLAP_FIELD_NUMBER: _builtins.int
+    FIRST_CHANGED_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    """The tenant."""
+    message_id: _builtins.str
+    """The stored message that was the query; empty for a query of the caller's."""
+    overlap: _builtins.float
+    """Share of the hits that both models find, 0 to 1."""
+    first_changed: _builtins.bool
+    """Whether another message comes first."""
+    @_builtins.property
+    def before(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoredMessage]:
+        """The hits of the model in use, best first."""
+
+    @_builtins.property
+    def after(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoredMessage]:
+        """The hits of the new model, best first."""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        message_id: _builtins.str = ...,
+        overlap: _builtins.float = ...,
+        first_changed: _builtins.bool = ...,
+        before: _abc.Iterable[Global___ScoredMessage] | None = ...,
+        after: _abc.Iterable[Global___ScoredMessage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "first_changed", b"first_changed", "message_id", b"message_id", "overlap", b"overlap", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryComparison: _TypeAlias = QueryComparison  # noqa: Y015
+
+@_typing.final
+class ScoredMessage(_message.Message):
+    """A hit by its id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    """The message."""
+    score: _builtins.float
+    """Its score."""
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+        score: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoredMessage: _TypeAlias = ScoredMessage  # noqa: Y015

@@ -81,6 +81,31 @@ class AdminServiceStub:
                 request_serializer=memory__layer_dot_v1_dot_api__key__pb2.RevokeApiKeyRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_api__key__pb2.ApiKey.FromString,
                 _registered_method=True)
+        self.StartReembedding = channel.unary_unary(
+                '/memory_layer.v1.AdminService/StartReembedding',
+                request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.StartReembeddingRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.Reembedding.FromString,
+                _registered_method=True)
+        self.GetReembedding = channel.unary_unary(
+                '/memory_layer.v1.AdminService/GetReembedding',
+                request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.GetReembeddingRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.Reembedding.FromString,
+                _registered_method=True)
+        self.CompareReembedding = channel.unary_unary(
+                '/memory_layer.v1.AdminService/CompareReembedding',
+                request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.CompareReembeddingRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.ReembeddingComparison.FromString,
+                _registered_method=True)
+        self.CutOverReembedding = channel.unary_unary(
+                '/memory_layer.v1.AdminService/CutOverReembedding',
+                request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.CutOverReembeddingRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.Reembedding.FromString,
+                _registered_method=True)
+        self.CancelReembedding = channel.unary_unary(
+                '/memory_layer.v1.AdminService/CancelReembedding',
+                request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.CancelReembeddingRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.Reembedding.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -178,6 +203,62 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartReembedding(self, request, context):
+        """Starts to embed a tenant, or all, with another model, beside the vectors that searches go on reading.
+
+        The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are
+        made in the background by a server that holds the new model; messages that arrive meanwhile are embedded with both.
+        Nothing changes for searches before CutOverReembedding. Idempotent: while one with the same tenant and model is
+        running or ready, that one is returned. FAILED_PRECONDITION when another one is open, since there is one at a time,
+        and when the server knows no next model. A tenant without messages is ready at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReembedding(self, request, context):
+        """Returns a re-embedding and how far it is: the newest one, unless an id is given.
+
+        NOT_FOUND when there has been none, or none of that id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareReembedding(self, request, context):
+        """Says how the first ten hits of some queries would change, before anything does.
+
+        The queries are the caller's, or some messages of users that are stored, the same ones each time; each is ranked by
+        its tenant's policy over the vectors of either model, as of one moment. Changes nothing and keeps nothing. A call
+        that runs out of time returns what it has compared: `compared` is then less than `asked`. FAILED_PRECONDITION unless
+        the re-embedding is `ready`, or done with its old vectors kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CutOverReembedding(self, request, context):
+        """Lets searches read the new vectors, in one transaction for the tenant, or for all.
+
+        Every server follows at once: a search reads one model's vectors only, the old before and the new after. Ingest waits
+        for a moment. Afterwards the old vectors are removed in the background, unless they are to be kept. Idempotent.
+        FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed,
+        when messages arrive faster than they are embedded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelReembedding(self, request, context):
+        """Ends a re-embedding before its cut-over. Searches never noticed it.
+
+        The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody uses.
+        Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -225,6 +306,31 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RevokeApiKey,
                     request_deserializer=memory__layer_dot_v1_dot_api__key__pb2.RevokeApiKeyRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_api__key__pb2.ApiKey.SerializeToString,
+            ),
+            'StartReembedding': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartReembedding,
+                    request_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.StartReembeddingRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_admin__service__pb2.Reembedding.SerializeToString,
+            ),
+            'GetReembedding': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReembedding,
+                    request_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.GetReembeddingRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_admin__service__pb2.Reembedding.SerializeToString,
+            ),
+            'CompareReembedding': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareReembedding,
+                    request_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.CompareReembeddingRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_admin__service__pb2.ReembeddingComparison.SerializeToString,
+            ),
+            'CutOverReembedding': grpc.unary_unary_rpc_method_handler(
+                    servicer.CutOverReembedding,
+                    request_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.CutOverReembeddingRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_admin__service__pb2.Reembedding.SerializeToString,
+            ),
+            'CancelReembedding': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelReembedding,
+                    request_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.CancelReembeddingRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_admin__service__pb2.Reembedding.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -471,6 +577,141 @@ class AdminService:
             '/memory_layer.v1.AdminService/RevokeApiKey',
             memory__layer_dot_v1_dot_api__key__pb2.RevokeApiKeyRequest.SerializeToString,
             memory__layer_dot_v1_dot_api__key__pb2.ApiKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartReembedding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/StartReembedding',
+            memory__layer_dot_v1_dot_admin__service__pb2.StartReembeddingRequest.SerializeToString,
+            memory__layer_dot_v1_dot_admin__service__pb2.Reembedding.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReembedding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/GetReembedding',
+            memory__layer_dot_v1_dot_admin__service__pb2.GetReembeddingRequest.SerializeToString,
+            memory__layer_dot_v1_dot_admin__service__pb2.Reembedding.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareReembedding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/CompareReembedding',
+            memory__layer_dot_v1_dot_admin__service__pb2.CompareReembeddingRequest.SerializeToString,
+            memory__layer_dot_v1_dot_admin__service__pb2.ReembeddingComparison.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CutOverReembedding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/CutOverReembedding',
+            memory__layer_dot_v1_dot_admin__service__pb2.CutOverReembeddingRequest.SerializeToString,
+            memory__layer_dot_v1_dot_admin__service__pb2.Reembedding.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelReembedding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/CancelReembedding',
+            memory__layer_dot_v1_dot_admin__service__pb2.CancelReembeddingRequest.SerializeToString,
+            memory__layer_dot_v1_dot_admin__service__pb2.Reembedding.FromString,
             options,
             channel_credentials,
             insecure,

@@ -89,6 +89,42 @@ class AdminServiceStub:
     Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
     the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
     """
+    StartReembedding: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.StartReembeddingRequest, _admin_service_pb2.Reembedding]
+    """Starts to embed a tenant, or all, with another model, beside the vectors that searches go on reading.
+
+    The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are
+    made in the background by a server that holds the new model; messages that arrive meanwhile are embedded with both.
+    Nothing changes for searches before CutOverReembedding. Idempotent: while one with the same tenant and model is
+    running or ready, that one is returned. FAILED_PRECONDITION when another one is open, since there is one at a time,
+    and when the server knows no next model. A tenant without messages is ready at once.
+    """
+    GetReembedding: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetReembeddingRequest, _admin_service_pb2.Reembedding]
+    """Returns a re-embedding and how far it is: the newest one, unless an id is given.
+
+    NOT_FOUND when there has been none, or none of that id.
+    """
+    CompareReembedding: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.CompareReembeddingRequest, _admin_service_pb2.ReembeddingComparison]
+    """Says how the first ten hits of some queries would change, before anything does.
+
+    The queries are the caller's, or some messages of users that are stored, the same ones each time; each is ranked by
+    its tenant's policy over the vectors of either model, as of one moment. Changes nothing and keeps nothing. A call
+    that runs out of time returns what it has compared: `compared` is then less than `asked`. FAILED_PRECONDITION unless
+    the re-embedding is `ready`, or done with its old vectors kept.
+    """
+    CutOverReembedding: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.CutOverReembeddingRequest, _admin_service_pb2.Reembedding]
+    """Lets searches read the new vectors, in one transaction for the tenant, or for all.
+
+    Every server follows at once: a search reads one model's vectors only, the old before and the new after. Ingest waits
+    for a moment. Afterwards the old vectors are removed in the background, unless they are to be kept. Idempotent.
+    FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed,
+    when messages arrive faster than they are embedded.
+    """
+    CancelReembedding: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.CancelReembeddingRequest, _admin_service_pb2.Reembedding]
+    """Ends a re-embedding before its cut-over. Searches never noticed it.
+
+    The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody uses.
+    Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
+    """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -149,6 +185,42 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
     the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
+    """
+    StartReembedding: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.StartReembeddingRequest, _admin_service_pb2.Reembedding]  # type: ignore[assignment]
+    """Starts to embed a tenant, or all, with another model, beside the vectors that searches go on reading.
+
+    The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are
+    made in the background by a server that holds the new model; messages that arrive meanwhile are embedded with both.
+    Nothing changes for searches before CutOverReembedding. Idempotent: while one with the same tenant and model is
+    running or ready, that one is returned. FAILED_PRECONDITION when another one is open, since there is one at a time,
+    and when the server knows no next model. A tenant without messages is ready at once.
+    """
+    GetReembedding: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetReembeddingRequest, _admin_service_pb2.Reembedding]  # type: ignore[assignment]
+    """Returns a re-embedding and how far it is: the newest one, unless an id is given.
+
+    NOT_FOUND when there has been none, or none of that id.
+    """
+    CompareReembedding: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.CompareReembeddingRequest, _admin_service_pb2.ReembeddingComparison]  # type: ignore[assignment]
+    """Says how the first ten hits of some queries would change, before anything does.
+
+    The queries are the caller's, or some messages of users that are stored, the same ones each time; each is ranked by
+    its tenant's policy over the vectors of either model, as of one moment. Changes nothing and keeps nothing. A call
+    that runs out of time returns what it has compared: `compared` is then less than `asked`. FAILED_PRECONDITION unless
+    the re-embedding is `ready`, or done with its old vectors kept.
+    """
+    CutOverReembedding: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.CutOverReembeddingRequest, _admin_service_pb2.Reembedding]  # type: ignore[assignment]
+    """Lets searches read the new vectors, in one transaction for the tenant, or for all.
+
+    Every server follows at once: a search reads one model's vectors only, the old before and the new after. Ingest waits
+    for a moment. Afterwards the old vectors are removed in the background, unless they are to be kept. Idempotent.
+    FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed,
+    when messages arrive faster than they are embedded.
+    """
+    CancelReembedding: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.CancelReembeddingRequest, _admin_service_pb2.Reembedding]  # type: ignore[assignment]
+    """Ends a re-embedding before its cut-over. Searches never noticed it.
+
+    The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody uses.
+    Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -261,6 +333,72 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
         the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
+        """
+
+    @_abc_1.abstractmethod
+    def StartReembedding(
+        self,
+        request: _admin_service_pb2.StartReembeddingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.Reembedding, _abc.Awaitable[_admin_service_pb2.Reembedding]]:
+        """Starts to embed a tenant, or all, with another model, beside the vectors that searches go on reading.
+
+        The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are
+        made in the background by a server that holds the new model; messages that arrive meanwhile are embedded with both.
+        Nothing changes for searches before CutOverReembedding. Idempotent: while one with the same tenant and model is
+        running or ready, that one is returned. FAILED_PRECONDITION when another one is open, since there is one at a time,
+        and when the server knows no next model. A tenant without messages is ready at once.
+        """
+
+    @_abc_1.abstractmethod
+    def GetReembedding(
+        self,
+        request: _admin_service_pb2.GetReembeddingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.Reembedding, _abc.Awaitable[_admin_service_pb2.Reembedding]]:
+        """Returns a re-embedding and how far it is: the newest one, unless an id is given.
+
+        NOT_FOUND when there has been none, or none of that id.
+        """
+
+    @_abc_1.abstractmethod
+    def CompareReembedding(
+        self,
+        request: _admin_service_pb2.CompareReembeddingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ReembeddingComparison, _abc.Awaitable[_admin_service_pb2.ReembeddingComparison]]:
+        """Says how the first ten hits of some queries would change, before anything does.
+
+        The queries are the caller's, or some messages of users that are stored, the same ones each time; each is ranked by
+        its tenant's policy over the vectors of either model, as of one moment. Changes nothing and keeps nothing. A call
+        that runs out of time returns what it has compared: `compared` is then less than `asked`. FAILED_PRECONDITION unless
+        the re-embedding is `ready`, or done with its old vectors kept.
+        """
+
+    @_abc_1.abstractmethod
+    def CutOverReembedding(
+        self,
+        request: _admin_service_pb2.CutOverReembeddingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.Reembedding, _abc.Awaitable[_admin_service_pb2.Reembedding]]:
+        """Lets searches read the new vectors, in one transaction for the tenant, or for all.
+
+        Every server follows at once: a search reads one model's vectors only, the old before and the new after. Ingest waits
+        for a moment. Afterwards the old vectors are removed in the background, unless they are to be kept. Idempotent.
+        FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed,
+        when messages arrive faster than they are embedded.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelReembedding(
+        self,
+        request: _admin_service_pb2.CancelReembeddingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.Reembedding, _abc.Awaitable[_admin_service_pb2.Reembedding]]:
+        """Ends a re-embedding before its cut-over. Searches never noticed it.
+
+        The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody uses.
+        Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -100,6 +100,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     such a tenant.
     {"reason": "TENANT_NOT_ALLOWED", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_WRONG_STATE: _ErrorReason.ValueType  # 18
+    """FAILED_PRECONDITION, 400. Not in the state that the call needs, as a cut-over before every vector is there; the
+    message says what to do. Do not retry as it is.
+    {"reason": "WRONG_STATE", "domain": "memory_layer.v1"}
+    """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 20
     """RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after
     `retry-after` seconds, on another server where there is one.
@@ -175,6 +180,11 @@ ERROR_REASON_TENANT_NOT_ALLOWED: ErrorReason.ValueType  # 16
 """PERMISSION_DENIED, 403. The key does not reach a tenant that the request names; nothing is said of whether there is
 such a tenant.
 {"reason": "TENANT_NOT_ALLOWED", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_WRONG_STATE: ErrorReason.ValueType  # 18
+"""FAILED_PRECONDITION, 400. Not in the state that the call needs, as a cut-over before every vector is there; the
+message says what to do. Do not retry as it is.
+{"reason": "WRONG_STATE", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
 """RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after

@@ -35,6 +35,11 @@ DOCUMENTED = {
     ("post", "/v1/admin/api-keys"): 200,
     ("get", "/v1/admin/api-keys"): 200,
     ("post", "/v1/admin/api-keys/{key_id}:revoke"): 200,
+    ("post", "/v1/admin/reembedding/start"): 200,
+    ("get", "/v1/admin/reembedding"): 200,
+    ("post", "/v1/admin/reembedding/compare"): 200,
+    ("post", "/v1/admin/reembedding/cut-over"): 200,
+    ("post", "/v1/admin/reembedding/cancel"): 200,
     ("get", "/metrics"): 200,
     ("get", "/docs"): 200,
     ("get", "/openapi.json"): 200,
@@ -173,7 +178,9 @@ def test_errors_are_shared_and_complete() -> None:
             continue
         wanted = everywhere - ({"401", "403"} if key in OPEN else set())
         wanted |= {"413", "415"} if "requestBody" in operation else set()
-        wanted |= {"404"} if operation["operationId"] in ("GetMessage", "RevokeApiKey") else set()
+        one = {"GetMessage", "RevokeApiKey", "GetReembedding", "CompareReembedding", "CutOverReembedding"}
+        one |= {"CancelReembedding"}
+        wanted |= {"404"} if operation["operationId"] in one else set()
         wanted |= {"409"} if key[1].startswith("/v1/messages") and key[0] == "post" else set()
         assert {status for status in operation["responses"] if status >= "400"} == wanted, key
         for status in wanted:

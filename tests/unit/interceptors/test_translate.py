@@ -28,6 +28,7 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.TenantNotAllowed: ("PERMISSION_DENIED", "TENANT_NOT_ALLOWED"),
     errors.NotFound: ("NOT_FOUND", "NOT_FOUND"),
     errors.RequestIdReused: ("ALREADY_EXISTS", "REQUEST_ID_REUSED"),
+    errors.WrongState: ("FAILED_PRECONDITION", "WRONG_STATE"),
     errors.RateLimited: ("RESOURCE_EXHAUSTED", "RATE_LIMITED"),
     errors.Overloaded: ("RESOURCE_EXHAUSTED", "OVERLOADED"),
     errors.QueueFull: ("RESOURCE_EXHAUSTED", "QUEUE_FULL"),

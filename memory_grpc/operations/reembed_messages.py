@@ -1,0 +1,123 @@
+"""Re-embed messages: gives messages that have a model's vectors another model's beside them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from uuid import UUID
+
+from memory_grpc.embedding import ProviderDown
+from memory_grpc.errors import EmbeddingUnavailable
+from memory_grpc.operations.models import Model
+from memory_grpc.store import embeddings, models, reembed
+from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
+from memory_grpc.store.reembed import Waiting
+
+# One transaction: enough for a full batch of the model, little enough that queries are not kept waiting.
+BATCH_MESSAGES = 64
+BATCH_CHARACTERS = 100_000
+
+Guard = Callable[[Transaction], Awaitable[None]]
+Embedded = Callable[[int, int], Awaitable[None]]
+
+
+async def no_guard(tx: Transaction) -> None:
+    """Nothing needs to hold."""
+
+
+async def nobody_counts(more: int, new: int) -> None:
+    """Nobody asks for progress."""
+
+
+class ReembedMessages:
+    """Each batch is a transaction of its own, and harmless when repeated: what is there stays."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def tenant(self, tenant_id: str, model: Model, guard: Guard, embedded: Embedded) -> None:
+        """Goes once through a tenant's messages, live ones first, and embeds those that lack the model's vectors.
+
+        A message that is archived meanwhile is met in the archive. Texts that the model refuses go into the backlog.
+        ``guard`` runs in each transaction; ``embedded`` is told how many messages were done. Raises ProviderDown,
+        QueueFull, StoreUnavailable; what was done before stays.
+        """
+        for archived in (False, True):
+            after = reembed.FIRST
+            while True:
+                async with self._database.transaction(tenant=tenant_id) as tx:
+                    texts = await reembed.missing(tx, tenant_id, model.id, after, BATCH_MESSAGES, archived=archived)
+                if not texts:
+                    break
+                after = next(reversed(texts))
+                for batch in _batches(texts):
+                    try:
+                        await self._store(tenant_id, model, batch, guard)
+                    except ProviderDown:
+                        raise
+                    except EmbeddingUnavailable:
+                        async with self._database.transaction(tenant=tenant_id) as tx:
+                            await reembed.note_many(tx, tenant_id, list(batch), attempts=1)
+                    else:
+                        await embedded(len(batch), 0)
+
+    async def backlog(self, model: Model, guard: Guard, embedded: Embedded) -> None:
+        """Works the backlog off; what is left in it was refused too often. Raises as ``tenant``."""
+        while True:
+            async with self._database.transaction(tenant=EVERY_TENANT) as tx:
+                waiting = await reembed.backlog(tx, BATCH_MESSAGES)
+            if not waiting:
+                return
+            await self.some(waiting, model, guard, embedded)
+
+    async def some(
+        self,
+        waiting: Sequence[Waiting],
+        model: Model,
+        guard: Guard = no_guard,
+        embedded: Embedded = nobody_counts,
+    ) -> None:
+        """Tries each of these messages once; what was refused before goes alone. Raises as ``tenant``."""
+        groups: dict[str, list[Waiting]] = defaultdict(list)
+        for one in waiting:
+            groups[one.tenant_id].append(one)
+        for tenant_id, group in groups.items():
+            ids = [one.message_id for one in group]
+            async with self._database.transaction(tenant=tenant_id) as tx:
+                texts = await reembed.contents(tx, tenant_id, ids)
+                await reembed.settle(tx, tenant_id, [id_ for id_ in ids if id_ not in texts])
+            new = {one.message_id for one in group if one.attempts == 0}
+            together = {id_: text for id_, text in texts.items() if id_ in new}
+            alone = [{id_: text} for id_, text in texts.items() if id_ not in new]
+            for batch in [*_batches(together), *alone]:
+                try:
+                    await self._store(tenant_id, model, batch, guard)
+                except ProviderDown:
+                    raise
+                except EmbeddingUnavailable:
+                    async with self._database.transaction(tenant=tenant_id) as tx:
+                        await reembed.bump(tx, tenant_id, list(batch))
+                else:
+                    await embedded(len(batch), len(new & batch.keys()))
+
+    async def _store(self, tenant_id: str, model: Model, texts: Mapping[UUID, str], guard: Guard) -> None:
+        vectors = await model.embedder.embed_messages(list(texts.values()))
+        async with self._database.transaction(tenant=tenant_id) as tx:
+            await guard(tx)
+            await models.hold_tenant(tx, tenant_id)
+            await embeddings.insert_anywhere(tx, tenant_id, model.id, dict(zip(texts, vectors, strict=True)))
+            await reembed.settle(tx, tenant_id, list(texts))
+
+
+def _batches(texts: Mapping[UUID, str]) -> Iterator[dict[UUID, str]]:
+    """Bounded by characters too: a long text is many windows."""
+    batch: dict[UUID, str] = {}
+    characters = 0
+    for id_, text in texts.items():
+        if batch and characters + len(text) > BATCH_CHARACTERS:
+            yield batch
+            batch, characters = {}, 0
+        batch[id_] = text
+        characters += len(text)
+    if batch:
+        yield batch
