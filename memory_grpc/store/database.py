@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, LiteralString
 
 import psycopg
@@ -40,9 +41,11 @@ class Transaction:
         """Runs a query; returns its first row, or None."""
         return await (await self._connection.execute(QUERIES[query], params)).fetchone()
 
-    async def all(self, query: str, params: Params | None = None) -> list[Row]:
-        """Runs a query; returns all its rows."""
-        return await (await self._connection.execute(QUERIES[query], params)).fetchall()
+    async def all(self, query: str, params: Params | None = None, *, dimensions: int | None = None) -> list[Row]:
+        """Runs a query; returns all its rows. ``dimensions`` stands for ``{dimensions}`` in it: a type's modifier can be
+        no parameter."""
+        text = QUERIES[query] if dimensions is None else _with_dimensions(query, dimensions)
+        return await (await self._connection.execute(text, params)).fetchall()
 
 
 class Database:
@@ -131,3 +134,8 @@ class Database:
 async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
     """A new connection knows pgvector's types; a database without the extension is not migrated yet."""
     await register_vector_async(connection)
+
+
+@cache
+def _with_dimensions(query: str, dimensions: int) -> sql.Composed:
+    return sql.SQL(QUERIES[query]).format(dimensions=sql.Literal(dimensions))

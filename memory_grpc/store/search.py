@@ -61,31 +61,48 @@ async def hybrid(
     top_k: int,
 ) -> tuple[list[Ranked], int]:
     """The best ``top_k`` messages by the hybrid score, best first, and how many were ranked."""
+    params = hybrid_params(tenant_id, model_id, config, query, plan, filters, weights, parts, top_k)
+    rows = await tx.all("hybrid.search", params)
+    return hybrid_ranked(rows, weights, parts)
+
+
+def hybrid_params(
+    tenant_id: str,
+    model_id: int,
+    config: str,
+    query: Vectors,
+    plan: QueryPlan,
+    filters: SearchFilters,
+    weights: ScoreWeights,
+    parts: HybridWeights,
+    top_k: int,
+) -> dict[str, Any]:
+    """The parameters of ``hybrid.search``."""
     ranges = [Range(start, end) for start, end in plan.date_ranges]
-    rows = await tx.all(
-        "hybrid.search",
-        filter_params(tenant_id, model_id, filters)
-        | {
-            "config": config,
-            "query": HalfVector(query),
-            "lexical_text": plan.lexical_text,
-            "speaker_names": list(plan.speaker_names),
-            "speaker_roles": list(plan.speaker_roles),
-            "date_ranges": TimestamptzMultirange(ranges),
-            "previous": parts.previous,
-            "previous2": parts.previous2,
-            "k1": parts.k1,
-            "b": parts.b,
-            "lexical_weight": parts.lexical,
-            "conversation_weight": parts.conversation,
-            "date_weight": parts.date,
-            "speaker_weight": parts.speaker,
-            "similarity_weight": weights.similarity,
-            "importance_weight": weights.importance,
-            "decay_weight": weights.decay,
-            "top_k": top_k,
-        },
-    )
+    return filter_params(tenant_id, model_id, filters) | {
+        "config": config,
+        "query": HalfVector(query),
+        "lexical_text": plan.lexical_text,
+        "speaker_names": list(plan.speaker_names),
+        "speaker_roles": list(plan.speaker_roles),
+        "date_ranges": TimestamptzMultirange(ranges),
+        "previous": parts.previous,
+        "previous2": parts.previous2,
+        "k1": parts.k1,
+        "b": parts.b,
+        "lexical_weight": parts.lexical,
+        "conversation_weight": parts.conversation,
+        "date_weight": parts.date,
+        "speaker_weight": parts.speaker,
+        "similarity_weight": weights.similarity,
+        "importance_weight": weights.importance,
+        "decay_weight": weights.decay,
+        "top_k": top_k,
+    }
+
+
+def hybrid_ranked(rows: list[Row], weights: ScoreWeights, parts: HybridWeights) -> tuple[list[Ranked], int]:
+    """Rows of ``hybrid.search``, and how many messages were ranked."""
     return [_hybrid_ranked(row, weights, parts) for row in rows], int(rows[0]["candidates"]) if rows else 0
 
 
