@@ -15,8 +15,10 @@ from memory_grpc.embedding import Embedder, ModelIdentity, create_provider
 from memory_grpc.errors import StartupError
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
+from memory_grpc.operations.build_graphs import BuildGraphs
 from memory_grpc.operations.embed_pending import EmbedPending
 from memory_grpc.operations.get import Get
+from memory_grpc.operations.graphs import REFRESH_SECONDS, Graphs
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.ingest import Ingest
 from memory_grpc.operations.policy import Policies
@@ -89,7 +91,9 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         stack.push_async_callback(embedder.close)
         model_id = await _model_id(database, provider.identity)
 
-        operations = _operations(stack, settings, conninfo, database, embedder, model_id)
+        graphs = Graphs(database)
+        await graphs.refresh()
+        operations = _operations(stack, settings, conninfo, database, embedder, model_id, graphs)
         slot.fill(operations)
         await server.open()
         # Pushed again, to be the first thing that happens at the end: everything else is still there for calls in
@@ -107,6 +111,7 @@ def _operations(
     database: Database,
     embedder: Embedder,
     model_id: int,
+    graphs: Graphs,
 ) -> Operations:
     """Builds the operations and starts the loops that run some of them."""
     policies = Policies(database, settings)
@@ -135,7 +140,19 @@ def _operations(
         *workers,
         Loop("listen", listening, 1.0),
         Loop("measure_pending", pending.measure, _MEASURE_SECONDS),
+        Loop("graphs", graphs.refresh, REFRESH_SECONDS),
     ]
+    if settings.graph_threshold > 0:
+        build = BuildGraphs(
+            database,
+            graphs,
+            model_id,
+            embedder.identity.dimensions,
+            uuid4(),
+            threshold=settings.graph_threshold,
+            memory_mb=settings.graph_build_memory_mb,
+        )
+        loops.append(Loop("build_graphs", build, settings.graph_check_seconds))
     if settings.retention_schedule_seconds > 0:
         sweep = Sweep(
             database,
@@ -154,7 +171,8 @@ def _operations(
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
-        search=Search(database, embedder, model_id, policies, text_config=settings.search_text_config),
+        search=Search(database, embedder, model_id, policies, graphs, text_config=settings.search_text_config),
+        graphs=graphs,
         retain=retain,
         health=Health(database),
         policies=policies,

@@ -95,7 +95,8 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """What to look for: ``ranking`` None leaves it to the policy; ``neighbours`` counts turns to each side."""
+    """What to look for: ``ranking`` None leaves it to the policy; ``neighbours`` counts turns to each side; ``explain``
+    asks how it was ranked."""
 
     tenant_id: str
     query: str
@@ -103,11 +104,12 @@ class SearchRequest:
     top_k: int = 5
     ranking: str | None = None
     neighbours: int = 0
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits, best first, and how they were ranked."""
+    """Hits, best first, and how they were ranked; ``candidates`` were ranked, if that was asked for."""
 
     hits: tuple[Hit, ...]
     ranking: str

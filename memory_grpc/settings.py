@@ -118,6 +118,15 @@ class Settings(BaseSettings):
         pattern="^[a-z_][a-z0-9_]*$",
         description="Postgres text-search configuration of the hybrid ranking: stemming and stop words of a language.",
     )
+    graph_threshold: int = Field(
+        50_000,
+        ge=0,
+        description="Messages from which on a tenant gets a graph of its own instead of being scanned; 0 for never.",
+    )
+    graph_check_seconds: float = Field(60.0, gt=0, description="Time between two looks for tenants that need a graph.")
+    graph_build_memory_mb: int = Field(
+        1024, ge=64, le=1_000_000, description="Memory of Postgres that building one graph may take, in megabytes."
+    )
     hybrid_lexical_weight: float = Field(0.25, ge=0, le=10, description="Weight of words in the hybrid relevance.")
     hybrid_conversation_weight: float = Field(
         0.4, ge=0, le=10, description="Weight of the best turn of the conversation in the hybrid relevance."

@@ -57,6 +57,9 @@ create table message_embeddings (
     conversation_id text collate "C" not null,
     role text collate "C" not null,
     embedding halfvec not null,
+    -- Seconds since 1970: the decay of a row becomes one subtraction and one exponential.
+    created_epoch double precision not null
+    generated always as (date_part('epoch', created_at at time zone 'UTC')) stored,
     primary key (tenant_id, message_id, chunk, model_id),
     foreign key (tenant_id, message_id) references messages (tenant_id, id) on delete cascade
 )
@@ -64,8 +67,8 @@ create table message_embeddings (
 with (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_scale_factor = 0.02);
 
 -- The exact scan of a tenant: everything the score needs, without a visit to the table.
-create index message_embeddings_scan on message_embeddings (tenant_id, model_id, created_at desc, message_id)
-include (chunk, importance, conversation_id, role, embedding);
+create index message_embeddings_scan on message_embeddings (tenant_id, model_id, created_at, message_id)
+include (chunk, importance, created_epoch, conversation_id, role, embedding);
 
 -- What retention took out of search. GetMessage still reads it.
 create table archived_messages (
@@ -98,6 +101,8 @@ create table archived_embeddings (
     conversation_id text collate "C" not null,
     role text collate "C" not null,
     embedding halfvec not null,
+    created_epoch double precision not null
+    generated always as (date_part('epoch', created_at at time zone 'UTC')) stored,
     primary key (tenant_id, message_id, chunk, model_id),
     foreign key (tenant_id, message_id) references archived_messages (tenant_id, id) on delete cascade
 );
@@ -193,3 +198,17 @@ with (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_scale_fact
 -- The exact scan of a tenant, in the order of its conversations, so that the turn before is the entry before.
 create index message_lexemes_scan on message_lexemes (tenant_id, config, conversation_id, created_at, message_id)
 include (name, parts, length, lexemes) where part = 0;
+
+-- The tenants that outgrew the scan: each has an HNSW graph of its own, the partial index `index_name` on
+-- message_embeddings.
+create table tenant_graphs (
+    tenant_id text collate "C" not null,
+    model_id smallint not null references embedding_models (id),
+    index_name text collate "C" not null unique,
+    state text collate "C" not null check (state in ('building', 'ready', 'failed', 'dropping')),
+    -- Of the tenant, when the build began.
+    messages bigint not null,
+    started_at timestamptz not null default now(),
+    finished_at timestamptz,
+    primary key (tenant_id, model_id)
+);

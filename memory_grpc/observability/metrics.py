@@ -29,16 +29,19 @@ CALL_SECONDS = Histogram(
 )
 INGESTED = Counter("memory_messages_ingested", "Messages stored, by their embedding status.", ["embedding_status"])
 INGEST_REPEATED = Counter("memory_ingest_repeated", "Messages not stored again, because of their request_id.")
-SEARCHES = Counter("memory_searches", "Searches answered, by ranking.", ["ranking"])
-CANDIDATES = Histogram(
-    "memory_search_candidates",
-    "Messages ranked by a search.",
-    buckets=(0, 10, 100, 1_000, 10_000, 100_000, 1_000_000),
+SEARCHES = Counter(
+    "memory_searches", "Searches answered, by ranking and by whether every message was scored.", ["ranking", "exact"]
 )
 JOBS = Counter("memory_embedding_jobs", "Pending messages worked off, by outcome.", ["outcome"])
 JOBS_WAITING = Gauge("memory_embedding_jobs_waiting", "Messages of all tenants that wait for their embedding.")
 JOBS_OLDEST_SECONDS = Gauge("memory_embedding_jobs_oldest_seconds", "How long the oldest of them has waited.")
 RETAINED = Counter("memory_retention_messages", "Messages archived and deleted.", ["action"])
+GRAPHS = Gauge("memory_graphs", "Graphs of large tenants, by state.", ["state"])
+GRAPH_BYTES = Gauge("memory_graph_bytes", "Size of all graphs.")
+GRAPH_BUILDS = Counter("memory_graph_builds", "Graphs built, by outcome.", ["outcome"])
+GRAPH_BUILD_SECONDS = Histogram(
+    "memory_graph_build_seconds", "Time it took to build a graph.", buckets=(1, 5, 15, 60, 300, 900, 3600, 14400)
+)
 SWEEPS = Counter("memory_retention_sweeps", "Scheduled sweeps, by outcome.", ["outcome"])
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
 from memory_grpc.operations.get import Get
+from memory_grpc.operations.graphs import Graphs
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.ingest import Ingest
 from memory_grpc.operations.policy import Policies
@@ -27,6 +28,7 @@ class Operations:
     health: Health
     policies: Policies
     retry_failed: RetryFailed
+    graphs: Graphs
 
 
 class Slot:

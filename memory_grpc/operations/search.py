@@ -9,6 +9,7 @@ from datetime import datetime
 from memory_grpc.domain import Hit, Policy, Ranked, SearchRequest, SearchResult
 from memory_grpc.embedding import Embedder
 from memory_grpc.observability import metrics
+from memory_grpc.operations.graphs import Graphs
 from memory_grpc.operations.policy import Policies
 from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.store import lexical, messages, search
@@ -19,12 +20,20 @@ class Search:
     """Ranks in SQL; what is ranked and fetched is read in one transaction, at one moment."""
 
     def __init__(
-        self, database: Database, embedder: Embedder, model_id: int, policies: Policies, *, text_config: str
+        self,
+        database: Database,
+        embedder: Embedder,
+        model_id: int,
+        policies: Policies,
+        graphs: Graphs,
+        *,
+        text_config: str,
     ) -> None:
         self._database = database
         self._embedder = embedder
         self._model_id = model_id
         self._policies = policies
+        self._graphs = graphs
         self._text_config = text_config
 
     async def __call__(self, request: SearchRequest) -> SearchResult:
@@ -36,21 +45,30 @@ class Search:
         ranking = request.ranking or policy.ranking
         rank = self._hybrid if ranking == "hybrid" else self._semantic
         result = await rank(request, policy)
-        metrics.SEARCHES.labels(ranking).inc()
-        metrics.CANDIDATES.observe(result.candidates)
+        metrics.SEARCHES.labels(ranking, "yes" if result.exact else "no").inc()
         return result
 
     async def _semantic(self, request: SearchRequest, policy: Policy) -> SearchResult:
         vector = await self._embedder.embed_query(request.query)
         filters = request.filters
         async with self._database.transaction() as tx:
-            ranked = await search.semantic(
-                tx, request.tenant_id, self._model_id, vector, filters, policy.score, request.top_k
-            )
-            candidates = await search.count(tx, request.tenant_id, self._model_id, filters)
+            arguments = (tx, request.tenant_id, self._model_id, vector, filters, policy.score, request.top_k)
+            pooled = None
+            if self._graphs.usable(request.tenant_id, self._model_id) and search.can_pool(
+                filters, policy.score, request.top_k
+            ):
+                pooled = await search.pooled(*arguments)
+            if pooled is not None:
+                ranked, candidates = pooled
+            else:
+                ranked = await search.semantic(*arguments)
+                # Counting is a second scan: done for those who ask.
+                candidates = (
+                    await search.count(tx, request.tenant_id, self._model_id, filters) if request.explain else 0
+                )
             hits = await _hits(tx, request, ranked)
             as_of = filters.as_of or await _now(tx)
-        return self._result("semantic", hits, candidates, asdict(policy.score), as_of)
+        return self._result("semantic", hits, candidates, asdict(policy.score), as_of, exact=pooled is None)
 
     async def _hybrid(self, request: SearchRequest, policy: Policy) -> SearchResult:
         """The query is read first: which participants and dates it names decides what is embedded and matched."""
@@ -75,15 +93,22 @@ class Search:
             hits = await _hits(tx, request, ranked)
             as_of = filters.as_of or await _now(tx)
         weights = asdict(policy.score) | {f"relevance.{name}": w for name, w in asdict(policy.hybrid).items()}
-        return self._result("hybrid", hits, candidates, weights, as_of)
+        return self._result("hybrid", hits, candidates, weights, as_of, exact=True)
 
     def _result(
-        self, ranking: str, hits: tuple[Hit, ...], candidates: int, weights: Mapping[str, float], as_of: datetime
+        self,
+        ranking: str,
+        hits: tuple[Hit, ...],
+        candidates: int,
+        weights: Mapping[str, float],
+        as_of: datetime,
+        *,
+        exact: bool,
     ) -> SearchResult:
         return SearchResult(
             hits=hits,
             ranking=ranking,
-            exact=True,
+            exact=exact,
             candidates=candidates,
             weights=weights,
             model=self._embedder.identity.name,

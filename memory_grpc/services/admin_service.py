@@ -46,6 +46,23 @@ class AdminService(pb_grpc.AdminServiceServicer):
         """Queues failed messages again."""
         return pb.RetryFailedEmbeddingsResponse(queued=await self._slot.operations.retry_failed(request.tenant_id))
 
+    async def ListGraphs(self, request: pb.ListGraphsRequest, context: Context) -> pb.ListGraphsResponse:
+        """Lists the graphs of large tenants."""
+        tenant_id = request.tenant_id if request.HasField("tenant_id") else None
+        return pb.ListGraphsResponse(
+            graphs=[
+                pb.Graph(
+                    tenant_id=graph.tenant_id,
+                    state=graph.state,
+                    messages=graph.messages,
+                    megabytes=round(graph.bytes / 1e6, 3),
+                    started_at=convert.timestamp(graph.started_at),
+                    finished_at=convert.timestamp(graph.finished_at) if graph.finished_at else None,
+                )
+                for graph in await self._slot.operations.graphs.all(tenant_id)
+            ]
+        )
+
     async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> pb.GetHealthResponse:
         """Says whether the service works."""
         report = await self._slot.operations.health()

@@ -122,6 +122,7 @@ def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
         top_k=optional(request, "top_k", DEFAULT_TOP_K),
         ranking=optional(request, "ranking", None),
         neighbours=optional(request, "neighbours", 0),
+        explain=request.explain,
     )
 
 

@@ -42,8 +42,8 @@ class Transaction:
         return await (await self._connection.execute(QUERIES[query], params)).fetchone()
 
     async def all(self, query: str, params: Params | None = None, *, dimensions: int | None = None) -> list[Row]:
-        """Runs a query; returns all its rows. ``dimensions`` stands for ``{dimensions}`` in it: a type's modifier can be
-        no parameter."""
+        """Runs a query; returns all its rows. ``dimensions`` stands for ``{dimensions}`` in it, where no parameter can
+        stand: in a type."""
         text = QUERIES[query] if dimensions is None else _with_dimensions(query, dimensions)
         return await (await self._connection.execute(text, params)).fetchall()
 
@@ -58,6 +58,7 @@ class Database:
     def __init__(
         self, conninfo: str, *, min_size: int, max_size: int, max_waiting: int, timeout_seconds: float
     ) -> None:
+        self._conninfo = conninfo
         self._timeout = timeout_seconds
         self.pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
             conninfo,
@@ -124,6 +125,20 @@ class Database:
             else:
                 return connection
 
+    @asynccontextmanager
+    async def maintenance(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
+        """A connection of one's own, as the owner of the tables, for what no transaction can hold and nobody waits for:
+        building an index takes minutes, and one from the pool would be missing there for as long."""
+        with translated():
+            async with await psycopg.AsyncConnection.connect(
+                self._conninfo,
+                autocommit=True,
+                connect_timeout=5,
+                row_factory=dict_row,
+                application_name="memory-grpc maintenance",
+            ) as connection:
+                yield connection
+
     async def ping(self) -> None:
         """Returns when Postgres has answered."""
         async with self.transaction() as tx:
@@ -134,6 +149,7 @@ class Database:
 async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
     """A new connection knows pgvector's types; a database without the extension is not migrated yet."""
     await register_vector_async(connection)
+    await connection.execute(QUERIES["database.configure"])
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 from pgvector import HalfVector
 from psycopg.types.json import Jsonb
 from psycopg.types.multirange import TimestamptzMultirange
@@ -14,9 +15,16 @@ from memory_grpc.domain import Ranked, ScoreWeights, SearchFilters, Term
 from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.store.database import Row, Transaction
 from memory_grpc.store.embeddings import Vectors
+from memory_grpc.store.graphs import EXTRA_DIMENSIONS
 
 # Windows kept beyond top_k: most messages have one window, so that this is nearly always enough.
 _SPARE_WINDOWS = 16
+
+# Windows that a graph gives: enough for recall, and four for each hit; and at most, with the newest that are looked
+# through besides.
+_LEAST_POOL = 200
+_MOST_POOL = 1000
+_MOST_RECENT = 20_000
 
 
 async def semantic(
@@ -46,6 +54,50 @@ async def semantic(
         if len(rows) >= top_k or not rows or rows[0]["windows"] < scan_limit:
             return [_ranked(row, weights) for row in rows]
         scan_limit *= 4
+
+
+def can_pool(filters: SearchFilters, weights: ScoreWeights, top_k: int) -> bool:
+    """Whether a graph can serve a search: it knows neither archived messages nor the newest of some, and finds a
+    conversation's few messages only by looking at all of them."""
+    return (
+        not filters.include_archived
+        and filters.candidate_limit is None
+        and filters.conversation_id is None
+        and weights.similarity + weights.importance > 0
+        and _pool(top_k) <= _MOST_POOL
+    )
+
+
+async def pooled(
+    tx: Transaction,
+    tenant_id: str,
+    model_id: int,
+    query: Vectors,
+    filters: SearchFilters,
+    weights: ScoreWeights,
+    top_k: int,
+) -> tuple[list[Ranked], int] | None:
+    """The best ``top_k`` messages of a tenant that has a graph, best first, and how many were ranked. None when the
+    filters leave less than a pool: then the tenant is to be scanned, for no hit to be missed."""
+    unit = query / max(float(np.linalg.norm(query)), 1e-12)
+    params = filter_params(tenant_id, model_id, filters) | {
+        "query": HalfVector(query),
+        "graph_query": HalfVector(np.append(weights.similarity * unit, [weights.importance, 0.0])),
+        "top_k": top_k,
+        "pool": _pool(top_k),
+        "recent": _MOST_RECENT,
+        "similarity_weight": weights.similarity,
+        "importance_weight": weights.importance,
+        "decay_weight": weights.decay,
+    }
+    rows = await tx.all("search.pooled", params, dimensions=len(query) + EXTRA_DIMENSIONS)
+    if len(rows) < top_k or rows[0]["windows"] < params["pool"]:
+        return None
+    return [_ranked(row, weights) for row in rows], int(rows[0]["candidates"])
+
+
+def _pool(top_k: int) -> int:
+    return max(_LEAST_POOL, 4 * top_k)
 
 
 async def hybrid(

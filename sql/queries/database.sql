@@ -5,3 +5,9 @@ select true as ok;
 -- name: database.now
 -- The database's clock, which rules over every server's.
 select now() as now;
+-- name: database.configure
+-- What every connection is set to. Every statement has the index it needs, so that the planner is not to weigh a walk
+-- through the rows of all tenants against it; compiling takes longer than a search does; and a graph is searched as wide
+-- as the smallest pool, and on past what filters take away.
+select set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false),
+    set_config('hnsw.ef_search', '200', false), set_config('hnsw.iterative_scan', 'relaxed_order', false);

@@ -24,42 +24,117 @@ select id
                     where m.metadata ->> wanted.key is distinct from wanted.value
                 )
 
--- fragment: search.windows
--- The windows that pass the filters, archived ones only where they are asked for.
-select message_id, chunk, created_at, importance, embedding
-        from message_embeddings
-        where {{search.filters}}
-        union all
-        select message_id, chunk, created_at, importance, embedding
-        from archived_embeddings
-        where %(include_archived)s
-            and {{search.filters}}
+-- fragment: search.similarity
+-- Cosine of the query and a window.
+(1 - (embedding <=> %(query)s::halfvec))
 
--- fragment: search.terms
--- What the documented score is made of.
-message_id, created_at, importance,
-            1 - (embedding <=> %(query)s::halfvec) as similarity,
-            -- Postgres refuses to underflow: past 13 years decay is 1e-304 instead of less.
-            exp(-least(700, greatest(
-                0, date_part('epoch', coalesce(%(as_of)s::timestamptz, now()) - created_at)
-            ) / 86400 / 7)) as decay
+-- fragment: search.decay
+-- exp(-age in days / 7), of an age of 0 at least. Postgres refuses to underflow: past 13 years it is 1e-304 instead of
+-- less. The sub-select is worked out once, not once a row.
+exp(greatest(-700, least(0, created_epoch - (
+            select date_part('epoch', coalesce(%(as_of)s::timestamptz, now()))
+        )) / 604800))
+
+-- fragment: search.score
+-- The documented score of a window.
+%(similarity_weight)s * {{search.similarity}} + %(importance_weight)s * importance
+            + %(decay_weight)s * {{search.decay}}
+
+-- fragment: search.messages
+-- The best messages among the windows that were kept (`best`), each by its best window, with the parts of its score:
+-- they are worked out again for these few, because carrying them through the sort of all costs more.
+select message_id, score, similarity, importance, decay, (select count(*) from best) as windows
+from (
+    select distinct on (message_id) best.message_id, best.created_at, score, similarity, importance, decay
+    from best
+    cross join lateral (
+        select {{search.similarity}} as similarity, importance, {{search.decay}} as decay
+        from message_embeddings w
+        where w.tenant_id = %(tenant_id)s and w.model_id = %(model_id)s
+            and w.message_id = best.message_id and w.chunk = best.chunk
+        union all
+        select {{search.similarity}}, importance, {{search.decay}}
+        from archived_embeddings w
+        where %(include_archived)s and w.tenant_id = %(tenant_id)s and w.model_id = %(model_id)s
+            and w.message_id = best.message_id and w.chunk = best.chunk
+    ) as parts
+    order by message_id, score desc, chunk
+) as messages_best
+order by score desc, created_at desc, message_id
+limit %(top_k)s
 
 -- name: search.semantic
 -- The documented score over the whole memory that passes the filters. An index-only scan of message_embeddings_scan
 -- scores every window; the best `scan_limit` windows are kept and their messages' best windows returned, best first.
 -- `windows` says how many windows were kept: fewer than scan_limit means that there are no more.
-with best as (
-    select message_id, created_at, importance, similarity, decay,
-        %(similarity_weight)s * similarity + %(importance_weight)s * importance + %(decay_weight)s * decay as score
-    from (select {{search.terms}} from ({{search.windows}}) as windows) as candidates
-    order by score desc, created_at desc, message_id
+with best as materialized (
+    select message_id, chunk, created_at, score
+    from (
+        select message_id, chunk, created_at, {{search.score}} as score
+        from message_embeddings
+        where {{search.filters}}
+        union all
+        select message_id, chunk, created_at, {{search.score}} as score
+        from archived_embeddings
+        where %(include_archived)s
+            and {{search.filters}}
+    ) as candidates
+    order by score desc, created_at desc, message_id, chunk
     limit %(scan_limit)s
+)
+{{search.messages}};
+
+-- name: search.pooled
+-- The documented score over a pool of a large tenant's windows that pass the filters: from its graph, the `pool` best by
+-- similarity and importance together; and all that are recent enough for their decay to lift them among the best, which
+-- the graph cannot know: what is not in the first pool stands at `floor` or lower, so that it must have a decay of
+-- (the top_k-th best score - floor) / weight to be found. As Fagin's threshold algorithm does it, but for the messages
+-- that a graph misses, and never more than `recent` of the newest. `windows` says how many the graph gave: fewer than
+-- `pool` means that the filters leave so few that a scan is due.
+with graph as materialized (
+    select message_id, chunk, created_at, {{search.similarity}} as similarity, importance, {{search.decay}} as decay
+    from message_embeddings
+    where {{search.filters}}
+    order by (
+        (l2_normalize(embedding) || array[importance, sqrt(greatest(0, 1 - importance * importance))]::halfvec)
+        ::halfvec({dimensions})
+    ) <=> %(graph_query)s::halfvec
+    limit %(pool)s
+), bound as materialized (
+    select min(%(similarity_weight)s * similarity + %(importance_weight)s * importance) as floor, (
+            select max(%(similarity_weight)s * similarity + %(importance_weight)s * importance
+                + %(decay_weight)s * decay) as score
+            from graph
+            group by message_id
+            order by score desc
+            offset %(top_k)s - 1
+            limit 1
+        ) as top_k_score
+    from graph
+), recent as materialized (
+    select message_id, chunk, created_at, {{search.similarity}} as similarity, importance, {{search.decay}} as decay
+    from message_embeddings
+    where {{search.filters}}
+        and %(decay_weight)s > 0
+        and created_at > (
+            select coalesce(%(as_of)s::timestamptz, now()) + make_interval(secs => 604800 * ln(least(1, greatest(
+                1e-9, (top_k_score - floor) / nullif(%(decay_weight)s::double precision, 0)
+            ))))
+            from bound
+        )
+    order by created_at desc, message_id desc
+    limit %(recent)s
+), windows as (
+    select message_id, created_at, similarity, importance, decay,
+        %(similarity_weight)s * similarity + %(importance_weight)s * importance + %(decay_weight)s * decay as score
+    from (select * from graph union all select * from recent) as pool
 ), messages_best as (
-    select distinct on (message_id) message_id, created_at, importance, similarity, decay, score
-    from best
+    select distinct on (message_id) message_id, created_at, similarity, importance, decay, score
+    from windows
     order by message_id, score desc
 )
-select message_id, score, similarity, importance, decay, (select count(*) from best) as windows
+select message_id, score, similarity, importance, decay, (select count(*) from graph) as windows,
+    count(*) over () as candidates
 from messages_best
 order by score desc, created_at desc, message_id
 limit %(top_k)s;
@@ -67,26 +142,31 @@ limit %(top_k)s;
 -- name: search.semantic_newest
 -- The documented flow: as search.semantic, over the newest `candidate_limit` messages that pass the filters.
 with windows as (
-    {{search.windows}}
+    select message_id, chunk, created_at, importance, created_epoch, embedding
+    from message_embeddings
+    where {{search.filters}}
+    union all
+    select message_id, chunk, created_at, importance, created_epoch, embedding
+    from archived_embeddings
+    where %(include_archived)s
+        and {{search.filters}}
 ), newest as (
     select message_id
     from windows
     where chunk = 0
     order by created_at desc, message_id
     limit %(candidate_limit)s
-), messages_best as (
-    select distinct on (message_id) message_id, created_at, importance, similarity, decay,
-        %(similarity_weight)s * similarity + %(importance_weight)s * importance + %(decay_weight)s * decay as score
-    from (select {{search.terms}} from windows join newest using (message_id)) as candidates
-    order by message_id, similarity desc
+), best as materialized (
+    select message_id, chunk, created_at, {{search.score}} as score from windows join newest using (message_id)
 )
-select message_id, score, similarity, importance, decay
-from messages_best
-order by score desc, created_at desc, message_id
-limit %(top_k)s;
+{{search.messages}};
 
 -- name: search.count
 -- How many messages a search with these filters ranks.
 select count(*) as candidates
-from ({{search.windows}}) as windows
+from (
+    select chunk from message_embeddings where {{search.filters}}
+    union all
+    select chunk from archived_embeddings where %(include_archived)s and {{search.filters}}
+) as windows
 where chunk = 0;

@@ -70,6 +70,7 @@ def _valid(name: str) -> list[Message]:
         "SearchMemories": [search, pb.SearchMemoriesRequest(tenant_id="chaos", query="Python")],
         "RunRetention": [admin.RunRetentionRequest(tenant_id="chaos", actions=["archive", "delete"], dry_run=True)],
         "RetryFailedEmbeddings": [admin.RetryFailedEmbeddingsRequest(tenant_id="chaos")],
+        "ListGraphs": [admin.ListGraphsRequest(tenant_id="chaos"), admin.ListGraphsRequest()],
         "GetHealth": [admin.GetHealthRequest()],
         "GetTenantPolicy": [admin.GetTenantPolicyRequest(tenant_id="chaos")],
         "SetTenantPolicy": [policy],

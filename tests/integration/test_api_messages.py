@@ -162,7 +162,7 @@ async def test_metrics_docs_and_openapi_are_open(rest: RunningRest) -> None:
         "grpc_server_handling_seconds_bucket",
         "memory_messages_ingested_total",
         "memory_searches_total",
-        "memory_search_candidates_bucket",
+        "memory_graphs",
         "memory_embedding_batch_size_bucket",
         "memory_database_pool_size",
         "memory_retention_messages_total",

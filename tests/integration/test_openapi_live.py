@@ -69,6 +69,7 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         ("/v1/admin/retention/run", "POST", 200, {"json": {"tenant_id": "acme", "actions": ["archive"]}}, {}),
         ("/v1/admin/retention/run", "POST", 400, {"json": {"tenant_id": "acme", "actions": ["burn"]}}, {}),
         ("/v1/admin/embeddings/retry", "POST", 200, {"json": {"tenant_id": "acme"}}, {}),
+        ("/v1/admin/graphs", "GET", 200, {"params": {"tenant_id": "acme"}}, {}),
         ("/v1/admin/health", "GET", 200, {}, {}),
         (policy, "PUT", 200, {"json": {"retention": {"max_age_days": 7}}}, {"tenant_id": "acme"}),
         (policy, "GET", 200, {}, {"tenant_id": "acme"}),

@@ -41,6 +41,7 @@ async def test_a_key_is_needed_on_everything_but_health_metrics_and_docs(start_r
             ("POST", "/v1/memory/search"),
             ("POST", "/v1/admin/retention/run"),
             ("POST", "/v1/admin/embeddings/retry"),
+            ("GET", "/v1/admin/graphs"),
             ("GET", "/v1/admin/tenants/t/policy"),
             ("PUT", "/v1/admin/tenants/t/policy"),
         ):

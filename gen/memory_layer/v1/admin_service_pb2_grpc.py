@@ -45,6 +45,11 @@ class AdminServiceStub:
                 request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.RetryFailedEmbeddingsRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.RetryFailedEmbeddingsResponse.FromString,
                 _registered_method=True)
+        self.ListGraphs = channel.unary_unary(
+                '/memory_layer.v1.AdminService/ListGraphs',
+                request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.ListGraphsRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.ListGraphsResponse.FromString,
+                _registered_method=True)
         self.GetHealth = channel.unary_unary(
                 '/memory_layer.v1.AdminService/GetHealth',
                 request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.GetHealthRequest.SerializeToString,
@@ -82,6 +87,17 @@ class AdminServiceServicer:
         """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
 
         Idempotent. Nothing is marked failed: zero.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGraphs(self, request, context):
+        """Lists the graphs of large tenants: those that have outgrown MEMORY_GRAPH_THRESHOLD messages are not scanned by a
+        search but looked up in a graph of their own.
+
+        Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
+        none at all: an empty list.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,6 +144,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RetryFailedEmbeddings,
                     request_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.RetryFailedEmbeddingsRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_admin__service__pb2.RetryFailedEmbeddingsResponse.SerializeToString,
+            ),
+            'ListGraphs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGraphs,
+                    request_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.ListGraphsRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_admin__service__pb2.ListGraphsResponse.SerializeToString,
             ),
             'GetHealth': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHealth,
@@ -200,6 +221,33 @@ class AdminService:
             '/memory_layer.v1.AdminService/RetryFailedEmbeddings',
             memory__layer_dot_v1_dot_admin__service__pb2.RetryFailedEmbeddingsRequest.SerializeToString,
             memory__layer_dot_v1_dot_admin__service__pb2.RetryFailedEmbeddingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGraphs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/ListGraphs',
+            memory__layer_dot_v1_dot_admin__service__pb2.ListGraphsRequest.SerializeToString,
+            memory__layer_dot_v1_dot_admin__service__pb2.ListGraphsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,6 +46,13 @@ class AdminServiceStub:
 
     Idempotent. Nothing is marked failed: zero.
     """
+    ListGraphs: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListGraphsRequest, _admin_service_pb2.ListGraphsResponse]
+    """Lists the graphs of large tenants: those that have outgrown MEMORY_GRAPH_THRESHOLD messages are not scanned by a
+    search but looked up in a graph of their own.
+
+    Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
+    none at all: an empty list.
+    """
     GetHealth: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]
     """Says whether the service works. Needs no key.
 
@@ -81,6 +88,13 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
 
     Idempotent. Nothing is marked failed: zero.
+    """
+    ListGraphs: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListGraphsRequest, _admin_service_pb2.ListGraphsResponse]  # type: ignore[assignment]
+    """Lists the graphs of large tenants: those that have outgrown MEMORY_GRAPH_THRESHOLD messages are not scanned by a
+    search but looked up in a graph of their own.
+
+    Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
+    none at all: an empty list.
     """
     GetHealth: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]  # type: ignore[assignment]
     """Says whether the service works. Needs no key.
@@ -126,6 +140,19 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
 
         Idempotent. Nothing is marked failed: zero.
+        """
+
+    @_abc_1.abstractmethod
+    def ListGraphs(
+        self,
+        request: _admin_service_pb2.ListGraphsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListGraphsResponse, _abc.Awaitable[_admin_service_pb2.ListGraphsResponse]]:
+        """Lists the graphs of large tenants: those that have outgrown MEMORY_GRAPH_THRESHOLD messages are not scanned by a
+        search but looked up in a graph of their own.
+
+        Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
+        none at all: an empty list.
         """
 
     @_abc_1.abstractmethod

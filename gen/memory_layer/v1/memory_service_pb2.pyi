@@ -403,7 +403,7 @@ class SearchExplanation(_message.Message):
     exact: _builtins.bool
     """True when every candidate was scored; false when only the pool that a graph proposed was."""
     candidates: _builtins.int
-    """How many messages passed the filters and were ranked."""
+    """How many messages passed the filters and were ranked; of a large tenant, those of the pool."""
     model: _builtins.str
     """The model whose vectors were compared."""
     @_builtins.property

@@ -1,0 +1,369 @@
+"""Large tenants: a graph of their own, built and dropped in the background, and a ranking over its pool that misses
+nothing of account."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import numpy as np
+import pytest
+from pgvector import HalfVector
+from psycopg import sql
+
+from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
+from memory_grpc.operations.build_graphs import BuildGraphs, LeaseLost
+from memory_grpc.operations.graphs import Graphs
+from memory_grpc.store import embeddings, graphs, leases, messages, search
+from memory_grpc.store.database import Database
+from memory_grpc.store.queries import QUERIES
+from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import memory_service_pb2 as pb
+from tests.conftest import StartServer
+
+Rows = Callable[..., list[tuple[Any, ...]]]
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DIMENSIONS = 32
+AS_OF = SearchFilters(as_of=NOW)
+
+
+def vectors(count: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Unit vectors about some hundred topics."""
+    topics = np.random.default_rng(5).standard_normal((100, DIMENSIONS), dtype=np.float32)
+    drawn = topics[rng.integers(0, 100, count)] + 0.7 * rng.standard_normal((count, DIMENSIONS), dtype=np.float32)
+    return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), dtype=np.float32)
+
+
+async def store(
+    database: Database,
+    tenant: str,
+    points: np.ndarray[Any, Any],
+    ages: Sequence[float],
+    importances: Sequence[float],
+    role: str = "user",
+) -> list[UUID]:
+    """Stores messages with these vectors, ages in days and importances; returns their ids."""
+    drafts = [
+        StoredMessage(
+            id=uuid4(),
+            tenant_id=tenant,
+            conversation_id=f"c{i // 20}",
+            role=role,
+            name=None,
+            content="something",
+            metadata={},
+            importance=float(importance),
+            embedding_status="completed",
+            created_at=NOW - timedelta(days=float(age)),
+            updated_at=NOW,
+        )
+        for i, (age, importance) in enumerate(zip(ages, importances, strict=True))
+    ]
+    async with database.transaction() as tx:
+        await embeddings.activate_first_model(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS)
+        stored = await messages.insert_many(tx, tenant, drafts, stamp_now=[False] * len(drafts))
+        await embeddings.insert_many(tx, tenant, 1, {m.id: v[None, :] for m, v in zip(stored, points, strict=True)})
+    return [m.id for m in stored]
+
+
+async def fill(database: Database, tenant: str, count: int, seed: int = 1) -> None:
+    rng = np.random.default_rng(seed)
+    await store(database, tenant, vectors(count, rng), rng.random(count) * 200, rng.random(count))
+
+
+def builder(database: Database, threshold: int = 500) -> tuple[BuildGraphs, Graphs]:
+    known = Graphs(database)
+    return BuildGraphs(database, known, 1, DIMENSIONS, uuid4(), threshold=threshold, memory_mb=64), known
+
+
+async def both(
+    database: Database,
+    tenant: str,
+    query: np.ndarray[Any, Any],
+    filters: SearchFilters = AS_OF,
+    weights: ScoreWeights | None = None,
+    top_k: int = 10,
+) -> tuple[list[UUID] | None, list[UUID]]:
+    """The hits over the pool, and those of the scan."""
+    async with database.transaction() as tx:
+        arguments = (tx, tenant, 1, query, filters, weights or ScoreWeights(), top_k)
+        pooled, exact = await search.pooled(*arguments), await search.semantic(*arguments)
+    if pooled is None:
+        return None, [hit.message_id for hit in exact]
+    scores = {hit.message_id: (hit.score, hit.terms) for hit in exact}
+    for hit in pooled[0]:
+        assert hit.message_id not in scores or scores[hit.message_id] == (hit.score, hit.terms)
+    return [hit.message_id for hit in pooled[0]], [hit.message_id for hit in exact]
+
+
+async def explain(database: Database, query: str, params: dict[str, Any], *, generic: bool = False) -> str:
+    """The plan of a query, as a prepared statement's generic plan where that is asked for."""
+    text = sql.SQL(QUERIES[query]).format(dimensions=DIMENSIONS + 2) if query == "search.pooled" else QUERIES[query]
+    async with database.pool.connection() as connection:
+        if generic:
+            await connection.execute("set plan_cache_mode = force_generic_plan")
+        cursor = await connection.execute(
+            sql.SQL("explain ") + (text if isinstance(text, sql.Composed) else sql.SQL(text)), params, prepare=generic
+        )
+        plan = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
+        await connection.execute("reset plan_cache_mode")
+        return plan
+
+
+def parameters(tenant: str) -> dict[str, Any]:
+    query = vectors(1, np.random.default_rng(3))[0]
+    return search.filter_params(tenant, 1, AS_OF) | {
+        "query": HalfVector(query),
+        "graph_query": HalfVector(np.append(0.6 * query, [0.3, 0.0])),
+        "similarity_weight": 0.6,
+        "importance_weight": 0.3,
+        "decay_weight": 0.1,
+        "top_k": 10,
+        "scan_limit": 26,
+        "pool": 200,
+        "recent": 20_000,
+    }
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "weights", [ScoreWeights(), ScoreWeights(1, 0, 0), ScoreWeights(0, 1, 0), ScoreWeights(0.2, 0.5, 0.9)]
+)
+async def test_the_pool_finds_what_the_scan_finds(database: Database, weights: ScoreWeights) -> None:
+    await fill(database, "large", 4000)
+    await fill(database, "other", 300, seed=2)
+    build, known = builder(database)
+    assert await build() is True
+    assert await build() is False
+    assert known.usable("large", 1)
+    assert not known.usable("other", 1)
+    found = wanted = 0
+    for query in vectors(50, np.random.default_rng(9)):
+        pooled, exact = await both(database, "large", query, weights=weights)
+        assert pooled is not None
+        found += len(set(pooled) & set(exact))
+        wanted += len(exact)
+    assert found / wanted >= 0.99
+
+
+@pytest.mark.asyncio
+async def test_no_term_is_blind(database: Database) -> None:
+    """A message that is found for one thing alone: its similarity, its importance, its age."""
+    query = vectors(1, np.random.default_rng(9))[0]
+    near = query + 0.05 * np.random.default_rng(1).standard_normal(DIMENSIONS, dtype=np.float32)
+    others = vectors(400, np.random.default_rng(11))
+    far = others[np.argsort(others @ query)[100]]
+    rng = np.random.default_rng(1)
+    await store(database, "large", vectors(3000, rng), 5 + rng.random(3000) * 200, rng.random(3000) * 0.9)
+    await builder(database)[0]()
+    (similar,) = await store(database, "large", near[None, :], [150], [0.0])
+    (important,) = await store(database, "large", far[None, :], [150], [1.0])
+    (recent,) = await store(database, "large", far[None, :], [0], [0.0])
+    for weights, expected in (
+        (ScoreWeights(1, 0, 0), similar),
+        (ScoreWeights(0.02, 1, 0), important),
+        (ScoreWeights(0.2, 0.1, 1), recent),
+    ):
+        pooled, exact = await both(database, "large", query, weights=weights, top_k=5)
+        assert pooled is not None
+        assert exact[0] == expected
+        assert pooled[0] == expected
+
+
+@pytest.mark.asyncio
+async def test_recall_holds_after_half_of_the_rows_are_gone(database: Database, rows: Rows) -> None:
+    await fill(database, "large", 4000)
+    await builder(database)[0]()
+    rows("delete from messages where tenant_id = 'large' and get_byte(uuid_send(id), 3) < 128")
+    for vacuumed in (False, True):
+        if vacuumed:
+            rows("vacuum message_embeddings")
+        found = wanted = 0
+        for query in vectors(30, np.random.default_rng(9)):
+            pooled, exact = await both(database, "large", query)
+            assert pooled is not None
+            found += len(set(pooled) & set(exact))
+            wanted += len(exact)
+        assert found / wanted >= 0.99
+
+
+@pytest.mark.asyncio
+async def test_filters_that_leave_less_than_a_pool_are_scanned(database: Database) -> None:
+    await fill(database, "large", 2000)
+    rng = np.random.default_rng(4)
+    few = await store(database, "large", vectors(7, rng), [10] * 7, [0.5] * 7, role="system")
+    await builder(database)[0]()
+    pooled, exact = await both(database, "large", vectors(1, rng)[0], SearchFilters(as_of=NOW, role="system"))
+    assert pooled is None
+    assert sorted(exact) == sorted(few)
+    many, exact = await both(database, "large", vectors(1, rng)[0], SearchFilters(as_of=NOW, role="user"))
+    assert many is not None
+    assert not set(many) & set(few)
+
+
+def test_a_graph_serves_no_search_that_it_knows_nothing_of() -> None:
+    assert search.can_pool(SearchFilters(), ScoreWeights(), 250)
+    assert not search.can_pool(SearchFilters(), ScoreWeights(), 251)
+    assert not search.can_pool(SearchFilters(include_archived=True), ScoreWeights(), 5)
+    assert not search.can_pool(SearchFilters(candidate_limit=5), ScoreWeights(), 5)
+    assert not search.can_pool(SearchFilters(conversation_id="c"), ScoreWeights(), 5)
+    assert not search.can_pool(SearchFilters(), ScoreWeights(0, 0, 1), 5)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("generic", [False, True])
+async def test_the_scan_reads_the_covering_index_and_nothing_else(database: Database, generic: bool) -> None:
+    """Also right after a mass ingest, before anything was vacuumed or analysed."""
+    await fill(database, "large", 3000)
+    for i in range(5):
+        await fill(database, f"other-{i}", 200, seed=i + 3)
+    for vacuumed in (False, True):
+        if vacuumed:
+            async with database.pool.connection() as connection:
+                await connection.execute("vacuum analyze")
+        plan = await explain(database, "search.semantic", parameters("large"), generic=generic)
+        assert "Index Only Scan using message_embeddings_scan on message_embeddings" in plan, plan
+        assert "Seq Scan" not in plan
+
+
+@pytest.mark.asyncio
+async def test_the_pool_comes_from_the_graph(database: Database) -> None:
+    await fill(database, "large", 3000)
+    await builder(database)[0]()
+    plan = await explain(database, "search.pooled", parameters("large"))
+    assert f"Index Scan using {graphs.index_name('large', 1)}" in plan
+    assert "Index Only Scan Backward using message_embeddings_scan" in plan
+
+
+@pytest.mark.asyncio
+async def test_a_tenant_that_shrinks_or_goes_loses_its_graph(database: Database, rows: Rows) -> None:
+    for tenant in ("a", "b", "c"):
+        await fill(database, tenant, 600)
+    build, known = builder(database)
+    while await build():
+        pass
+    assert [graph.tenant_id for graph in await known.all()] == ["a", "b", "c"]
+    assert [graph.tenant_id for graph in await known.all("b")] == ["b"]
+    rows(
+        "delete from messages where tenant_id = 'a' and id in (select id from messages where tenant_id = 'a' limit 300)"
+    )
+    rows("delete from messages where tenant_id = 'b'")
+    rows(
+        "delete from messages where tenant_id = 'c' and id in (select id from messages where tenant_id = 'c' limit 400)"
+    )
+    while await build():
+        pass
+    assert [graph.tenant_id for graph in await known.all()] == ["a"]
+    assert rows("select relname from pg_class where relname like 'tenant_graph\\_%%'") == [(graphs.index_name("a", 1),)]
+    assert known.usable("a", 1)
+    assert not known.usable("b", 1)
+
+
+@pytest.mark.asyncio
+async def test_a_build_that_was_cut_off_is_begun_anew(database: Database, rows: Rows) -> None:
+    await fill(database, "large", 600)
+    name = graphs.index_name("large", 1)
+    # What a server killed in the middle leaves: a note, and an index that is not valid.
+    async with database.transaction() as tx:
+        await graphs.begin(tx, "large", 1)
+    rows(f"create index {name} on message_embeddings (chunk)")
+    rows("update pg_index set indisvalid = false where indexrelid = to_regclass(%s)", name)
+    build, known = builder(database)
+    await known.refresh()
+    assert not known.usable("large", 1)
+    assert await build() is True
+    assert known.usable("large", 1)
+    assert rows("select indexdef like '%%hnsw%%' from pg_indexes where indexname = %s", name) == [(True,)]
+
+
+@pytest.mark.asyncio
+async def test_one_server_builds_at_a_time(database: Database) -> None:
+    await fill(database, "large", 600)
+    (first, _), (second, known) = builder(database), builder(database)
+    assert sorted(await asyncio.gather(first(), second())) == [False, True]
+    await known.refresh()
+    assert known.usable("large", 1)
+
+
+@pytest.mark.asyncio
+async def test_a_build_whose_server_died_is_left_to_end(database: Database) -> None:
+    """Postgres builds on for a client that has gone; the connection holds the claim for as long."""
+    await fill(database, "large", 600)
+    build, known = builder(database)
+    async with database.maintenance() as connection:
+        assert await graphs.claim(connection, graphs.index_name("large", 1))
+        assert await build() is False
+        await graphs.create(connection, "large", 1, DIMENSIONS, 600, 64)
+    assert await build() is True
+    assert known.usable("large", 1)
+
+
+@pytest.mark.asyncio
+async def test_a_lost_lease_ends_the_build(database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memory_grpc.operations.build_graphs.LEASE_SECONDS", 0.2)
+    await fill(database, "large", 600)
+    build, known = builder(database)
+    async with database.pool.connection() as blocker:
+        await blocker.execute("begin; lock table message_embeddings in row exclusive mode")
+        building = asyncio.create_task(build())
+        await asyncio.sleep(0.5)  # it waits for the transaction that writes
+        async with database.transaction() as tx:
+            await leases.release(tx, "graphs", build._holder)
+            assert await leases.acquire(tx, "graphs", uuid4(), 60)
+        with pytest.raises(LeaseLost):
+            await asyncio.wait_for(building, 10)
+        await blocker.execute("rollback")
+    await known.refresh()
+    assert not known.usable("large", 1)
+
+
+@pytest.mark.asyncio
+async def test_a_tenant_is_served_before_during_and_after(start_server: StartServer) -> None:
+    async with start_server(graph_threshold=300, graph_check_seconds=0.2) as server:
+        watched = asyncio.create_task(_search_until_cancelled(server.memory))
+        requests = [
+            pb.IngestMessageRequest(
+                tenant_id="acme", conversation_id=f"c{i // 20}", role="user", content=f"number {i} of many {i % 7}"
+            )
+            for i in range(400)
+        ]
+        await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=requests))
+        async with asyncio.timeout(30):
+            while True:
+                listed = await server.admin.ListGraphs(admin.ListGraphsRequest(tenant_id="acme"))
+                if listed.graphs and listed.graphs[0].state == "ready":
+                    break
+                await asyncio.sleep(0.1)
+        (graph,) = listed.graphs
+        assert (graph.tenant_id, graph.messages) == ("acme", 400)
+        assert graph.megabytes > 0
+        assert graph.HasField("finished_at")
+        assert not (await server.admin.ListGraphs(admin.ListGraphsRequest(tenant_id="other"))).graphs
+        question = pb.SearchMemoriesRequest(tenant_id="acme", query="number 33 of many", explain=True, top_k=5)
+        found = await server.memory.SearchMemories(question)
+        assert found.total == 5
+        assert not found.explanation.exact
+        assert 200 <= found.explanation.candidates <= 400
+        for hit in found.items:
+            assert sum(t.weight * t.value for t in hit.explanation.terms) == pytest.approx(hit.score, abs=1e-6)
+        question.conversation_id = "c3"
+        assert (await server.memory.SearchMemories(question)).explanation.exact
+        metrics_port = server.application.metrics_port
+        async with httpx.AsyncClient(trust_env=False) as http:
+            text = (await http.get(f"http://127.0.0.1:{metrics_port}/metrics")).text
+        assert 'memory_graphs{state="ready"} 1.0' in text
+        assert 'memory_graph_builds_total{outcome="ready"}' in text
+        watched.cancel()
+        with suppress(asyncio.CancelledError):
+            await watched
+
+
+async def _search_until_cancelled(memory: Any) -> None:
+    while True:
+        await memory.SearchMemories(pb.SearchMemoriesRequest(tenant_id="acme", query="number 7"))
+        await asyncio.sleep(0.01)
