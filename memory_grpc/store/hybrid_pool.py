@@ -13,25 +13,22 @@ from memory_grpc.domain import Ranked, ScoreWeights, SearchFilters
 from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.store.database import Transaction
 from memory_grpc.store.embeddings import Vectors
+from memory_grpc.store.graphs import EXTRA_DIMENSIONS
 from memory_grpc.store.search import hybrid_params, hybrid_ranked
-
-
-# Words that stand in no more messages than this are not counted beforehand.
-RARE = 200
-# What a graph's points have beside the embedding: importance, and what makes all of them equally long.
-EXTRA_DIMENSIONS = 2
+from memory_grpc.store.word_index import RARE
 
 
 @dataclass(frozen=True, slots=True)
 class PoolSize:
     """How far each source of the pool is read. More of everything finds more and takes longer."""
 
-    graph: int = 190
+    graph: int = 290
     """Windows from the graph, by similarity and again by similarity and importance."""
     words: int = 3000
     """Messages that are looked up by their words, by the frequencies of the last count."""
     newest: int = 5000
-    dated: int = 5000
+    """Windows that are looked through for those that are good as well."""
+    dated: int = 10_000
     """Windows of each date range that the query names; a longer range is also looked for in the graph."""
     spoken: int = 2000
     """Messages of the named speakers; one who said more is looked for in the graph."""
@@ -49,6 +46,10 @@ class PoolSize:
 
 DEFAULT = PoolSize()
 
+# Of a query that is a text by itself: rare words that are looked up, and frequent words of which pairs are.
+_MOST_WORDS = 64
+_MOST_PAIRED = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -58,34 +59,27 @@ class Word:
     frequency: int | None
 
 
-def match_text(words: Sequence[Word], messages: int, most: int, rare: int) -> tuple[str, frozenset[int]]:
-    """What to look up in the word index: a tsquery, and which words it finds every message of.
+def match_text(words: Sequence[Word], messages: int, most: int) -> tuple[str, frozenset[int]]:
+    """What to look up in the word index: a tsquery, and the words of which it finds every message, by their places.
 
-    Words are taken from the rarest on, until they stand in ``most`` messages together. Of words that are too frequent
-    for that, messages that hold two are looked up, as far as there are few of them: about frequency · frequency /
-    messages, if words were independent.
+    Rare words are all looked up. Others follow, the rarest first, until they stand in ``most`` messages together. Of
+    words that are too frequent for that, messages that hold two are looked up, as far as there are few of them: about
+    frequency · frequency / messages, if words were independent.
     """
-    order = sorted(range(len(words)), key=lambda i: (words[i].frequency or rare, words[i].quoted))
-    taken: list[int] = []
-    left = most
-    for i in order:
-        frequency = words[i].frequency or rare
-        if frequency > left and taken:
-            break
-        if frequency > most:
-            break
+    rare = [i for i, word in enumerate(words) if word.frequency is None][:_MOST_WORDS]
+    frequent = sorted((word.frequency, i) for i, word in enumerate(words) if word.frequency is not None)
+    taken = rare
+    left = most - RARE * len(rare)
+    while frequent and frequent[0][0] <= left:
+        frequency, i = frequent.pop(0)
         taken.append(i)
         left -= frequency
     parts = [words[i].quoted for i in taken]
-    rest = [i for i in order if i not in taken]
-    pairs = sorted(
-        ((words[a].frequency or rare) * (words[b].frequency or rare) // max(messages, 1), a, b)
-        for a, b in combinations(rest, 2)
-    )
-    for together, a, b in pairs:
+    pairs = sorted((f * g // max(messages, 1), i, j) for (f, i), (g, j) in combinations(frequent[:_MOST_PAIRED], 2))
+    for together, i, j in pairs:
         if together > left:
             break
-        parts.append(f"{words[a].quoted} & {words[b].quoted}")
+        parts.append(f"{words[i].quoted} & {words[j].quoted}")
         left -= together
     return " | ".join(parts), frozenset(taken)
 
@@ -112,18 +106,21 @@ async def hybrid_pooled(
     if filters.conversation_id is not None or filters.include_archived or filters.candidate_limit is not None:
         return None
     params = hybrid_params(tenant_id, model_id, config, query, plan, filters, weights, parts, top_k)
-    counted = await tx.all("hybrid_pool.words", params | {"most_tuples": size.tuples})
+    settings = {"graph_limit": min(size.graph + top_k, 1000), "most_tuples": size.tuples}
+    counted = await tx.all("hybrid_pool.words", params | settings)
     messages = counted[0]["messages"]
     if not messages:
         return None
     words = [Word(row["quoted"], row["frequency"]) for row in counted if row["word"] is not None]
-    match, live = match_text(words, messages, size.words, RARE)
+    match, live = match_text(words, messages, size.words)
     unit = query / max(float(np.linalg.norm(query)), 1e-12)
     params |= {
         "graph_query": HalfVector(np.concatenate([unit, [0, 0]])),
         "graph_limit": size.graph + top_k,
         "newest_limit": size.newest + top_k,
         "dated_limit": size.dated,
+        # In a date range few are of the speaker: more are kept, to be asked who they are of.
+        "dated_kept": (size.kept + top_k) * (4 if plan.speaker_names else 1),
         "spoken_limit": size.spoken,
         "kept": size.kept + top_k,
         "conversations": size.conversations,

@@ -17,7 +17,7 @@
 
 -- fragment: hybrid_pool.window
 -- A window, as the sources of the pool give it.
-message_id, conversation_id, created_at, importance, 1 - (embedding <=> %(query)s::halfvec) as similarity
+message_id, conversation_id, created_at, created_epoch, importance, 1 - (embedding <=> %(query)s::halfvec) as similarity
 
 -- fragment: hybrid_pool.point
 -- A window as a point of the tenant's graph: the expression that the graph is an index of.
@@ -36,17 +36,11 @@ coalesce(
             role = any (%(speaker_roles)s::text[])
         )
 
--- fragment: hybrid_pool.decay
--- Postgres refuses to underflow: past 13 years decay is 1e-304 instead of less.
-exp(-least(700, greatest(
-            0, date_part('epoch', coalesce(%(as_of)s::timestamptz, now()) - created_at)
-        ) / 86400 / 7))
-
 -- fragment: hybrid_pool.promise
 -- What a window's score comes to, as far as it is known: without words, a date and a speaker, and with `lift`, the best
 -- of its conversation that is known.
 (similarity + %(conversation_weight)s * greatest(similarity, lift)) * (select per_relevance from scale)
-            + %(importance_weight)s * importance + %(decay_weight)s * {{hybrid_pool.decay}}
+            + %(importance_weight)s * importance + %(decay_weight)s * {{search.decay}}
 
 -- name: hybrid_pool.words
 -- The words of a query as the tenant's word index knows them: `frequency` is null for a word that it holds to be rare,
@@ -57,6 +51,7 @@ select words.word, words.lexeme, quoted, w.frequency::integer as frequency, s.me
     (s.length + %(previous)s * s.length1 + %(previous2)s * s.length2)::double precision / s.messages as average
 from (
     select set_config('plan_cache_mode', 'force_custom_plan', true),
+        set_config('hnsw.ef_search', %(graph_limit)s::integer::text, true),
         set_config('hnsw.max_scan_tuples', %(most_tuples)s::integer::text, true)
 ) as settings
 left join tenant_word_statistics s on s.tenant_id = %(tenant_id)s and s.config = %(config)s
@@ -108,7 +103,7 @@ with nearest as materialized (
 ), lifts as materialized (
     select conversation_id, max(similarity) as lift from nearest group by conversation_id
 ), newest as materialized (
-    select message_id, conversation_id, created_at, importance, similarity
+    select message_id, conversation_id, created_at, created_epoch, importance, similarity
     from (
         select {{hybrid_pool.window}}
         from message_embeddings
@@ -133,11 +128,11 @@ with nearest as materialized (
         limit %(dated_limit)s
     ) as windows
 ), dated as materialized (
-    select message_id, conversation_id, created_at, importance, similarity
+    select message_id, conversation_id, created_at, created_epoch, importance, similarity
     from dated_windows
     left join lifts using (conversation_id)
     order by {{hybrid_pool.promise}} desc, message_id
-    limit %(kept)s
+    limit %(dated_kept)s
 ), dated_graph as materialized (
     select {{hybrid_pool.window}}
     from message_embeddings
@@ -176,7 +171,7 @@ with nearest as materialized (
     where said <= %(spoken_limit)s
         and {{hybrid_pool.passes}}
 ), spoken as materialized (
-    select message_id, conversation_id, created_at, importance, similarity
+    select message_id, conversation_id, created_at, created_epoch, importance, similarity
     from spoken_few
     left join lifts using (conversation_id)
     order by {{hybrid_pool.promise}} desc, message_id
@@ -239,7 +234,7 @@ with nearest as materialized (
         union all
         select * from spoken_graph
         union all
-        select message_id, conversation_id, created_at, importance, similarity from matched
+        select message_id, conversation_id, created_at, created_epoch, importance, similarity from matched
     ) as windows
     order by message_id, similarity desc
 ), known as materialized (
@@ -441,7 +436,10 @@ with words as materialized (
     select message_id, similarity, lexical, conversation, date, speaker, relevance as raw_relevance,
         case when best_relevance > 0 then greatest(relevance, 0) / best_relevance else 0 end as relevance,
         importance,
-        {{hybrid_pool.decay}} as decay,
+        -- Postgres refuses to underflow: past 13 years decay is 1e-304 instead of less.
+        exp(-least(700, greatest(
+            0, date_part('epoch', coalesce(%(as_of)s::timestamptz, now()) - created_at)
+        ) / 86400 / 7)) as decay,
         created_at, best_relevance, candidates
     from passing
     cross join best
