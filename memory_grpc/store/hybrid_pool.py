@@ -26,6 +26,8 @@ class PoolSize:
     """Windows from the graph, by similarity and again by similarity and importance."""
     words: int = 3000
     """Messages that are looked up by their words, by the frequencies of the last count."""
+    important: int = 50
+    """The most important messages."""
     newest: int = 5000
     """Windows that are looked through for those that are good as well."""
     dated: int = 10_000
@@ -117,6 +119,7 @@ async def hybrid_pooled(
     params |= {
         "graph_query": HalfVector(np.concatenate([unit, [0, 0]])),
         "graph_limit": size.graph + top_k,
+        "important_limit": size.important + top_k,
         "newest_limit": size.newest + top_k,
         "dated_limit": size.dated,
         # In a date range few are of the speaker: more are kept, to be asked who they are of.

@@ -65,7 +65,7 @@ order by words.word;
 
 -- name: hybrid_pool.candidates
 -- Who may be among the best: the pool, and how rare the query's words are. Every term has a source of its own, so that
--- none is blind: `nearest` and `important` come from the tenant's graph, `matched` from its word index, `newest`, `dated`
+-- none is blind: `nearest` and `important` come from the tenant's graph, `most_important` from an index of importance, `matched` from its word index, `newest`, `dated`
 -- and `spoken` from the covering indexes and, where a date or a speaker covers too much to be read, from the graph again.
 -- What they give is cut to the best by `promise`, the score as far as it is known here; conversations of the best are
 -- then taken whole, or as far as they reach around the best turn, because it lifts all of them; and the turns after the
@@ -100,6 +100,22 @@ with nearest as materialized (
         and {{hybrid_pool.passes}}
     order by {{hybrid_pool.point}} <=> (select direction from direction)
     limit %(graph_limit)s
+), most_important as materialized (
+    -- The graph may have no way to a few that are like no other.
+    select {{hybrid_pool.window}}
+    from (
+        select id as message_id
+        from messages
+        where tenant_id = %(tenant_id)s
+        order by importance desc
+        limit %(important_limit)s
+    ) as weighty
+    join lateral (
+        select *
+        from message_embeddings w
+        where w.tenant_id = %(tenant_id)s and w.model_id = %(model_id)s and w.message_id = weighty.message_id
+    ) as windows using (message_id)
+    where {{hybrid_pool.passes}}
 ), lifts as materialized (
     select conversation_id, max(similarity) as lift from nearest group by conversation_id
 ), newest as materialized (
@@ -223,6 +239,8 @@ with nearest as materialized (
         select * from nearest
         union all
         select * from important
+        union all
+        select * from most_important
         union all
         select * from newest
         union all
