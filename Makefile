@@ -65,6 +65,10 @@ eval: $(STAMP) ## Measure the rankings on LoCoMo data: make eval FILE=locomo10.j
 bench-search: $(STAMP) ## Measure the ranking statements against a bare scan
 	@$(BIN)/python bench/search.py $(ARGS)
 
+.PHONY: bench-rls
+bench-rls: $(STAMP) ## Measure what row-level security costs a search
+	@$(BIN)/python bench/row_security.py $(ARGS)
+
 .PHONY: chaos
 chaos: $(STAMP) ## Break things for real and print a table (ARGS=--long: for longer)
 	@$(BIN)/python bench/chaos.py $(ARGS)

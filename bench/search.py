@@ -23,7 +23,7 @@ from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.store import embeddings, lexical, messages, search
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.migrations import migrate
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -58,7 +58,7 @@ async def fill(database: Database, tenant: str, count: int, rng: np.random.Gener
         ]
         vectors = rng.standard_normal((size, 384), dtype=np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        async with database.transaction() as tx:
+        async with database.transaction(tenant=tenant) as tx:
             stored = await messages.insert_many(tx, tenant, drafts, stamp_now=[False] * size)
             await lexical.insert_many(tx, tenant, CONFIG, stored)
             await embeddings.insert_many(
@@ -73,7 +73,7 @@ async def measure(database: Database, tenant: str, repeat: int, rng: np.random.G
     times: dict[str, list[float]] = {"bare": [], "semantic": [], "count": [], "hybrid": []}
     for _ in range(repeat + 3):
         vector = rng.standard_normal(384, dtype=np.float32)
-        async with database.transaction() as tx:
+        async with database.transaction(tenant=tenant) as tx:
 
             async def bare(tx: Any = tx, vector: Any = vector) -> None:
                 params = {"query": HalfVector(vector), "tenant_id": tenant, "model_id": 1}
@@ -104,13 +104,13 @@ async def run(sizes: list[int], others: int, repeat: int) -> None:
             migrate(dsn)
             database = Database(dsn, min_size=1, max_size=2, max_waiting=10, timeout_seconds=10)
             await database.open()
-            async with database.transaction() as tx:
+            async with database.transaction(tenant=EVERY_TENANT) as tx:
                 await embeddings.activate_first_model(tx, name="m", revision="r", precision="fp32", dimensions=384)
             for i in range(others):
                 await fill(database, f"other-{i}", 1000, rng)
             for size in sizes:
                 await fill(database, f"t{size}", size, rng)
-            async with database.pool.connection() as connection:
+            async with database.maintenance() as connection:
                 await connection.execute("vacuum analyze")
                 cursor = await connection.execute(
                     "select sum(pg_total_relation_size(c.oid))::float8 / (select count(*) from messages) as bytes "

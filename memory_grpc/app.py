@@ -31,7 +31,7 @@ from memory_grpc.retention.sweep import Sweep
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store import embeddings
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.migrations import migrate
 from memory_grpc.store.notifications import listen
 
@@ -182,7 +182,7 @@ def _operations(
 
 async def _model_id(database: Database, identity: ModelIdentity) -> int:
     """The database's number of this model. Raises StartupError when the database was filled by another one."""
-    async with database.transaction() as tx:
+    async with database.transaction(tenant=EVERY_TENANT) as tx:
         await embeddings.activate_first_model(
             tx,
             name=identity.name,

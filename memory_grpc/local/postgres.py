@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -53,13 +54,14 @@ _OPTIONS = {
 
 
 class EmbeddedPostgres:
-    """One Postgres on one directory.
+    """One Postgres on one directory; ``options`` are settings of the server that go before the usual ones.
 
     ``start`` and ``stop`` block, may be called from any thread, and may be repeated.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, options: Mapping[str, str] | None = None) -> None:
         self._home = data_dir.absolute()
+        self._options = _OPTIONS | dict(options or {})
         self._data = self._home / "postgres"
         self.log = self._home / "postgres.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -109,7 +111,7 @@ class EmbeddedPostgres:
         directory = sockets.directory(self._home / "run", _SOCKET, owner=user.uid if user else None)
         for name in (_SOCKET, f"{_SOCKET}.lock"):
             (directory / name).unlink(missing_ok=True)
-        options = {**_OPTIONS, "unix_socket_directories": f'"{directory}"'}
+        options = {**self._options, "unix_socket_directories": f'"{directory}"'}
         offset = self.log.stat().st_size
         self._process = child.spawn(
             [

@@ -13,7 +13,7 @@ from memory_grpc.errors import MemoryLayerError
 from memory_grpc.observability import metrics
 from memory_grpc.operations.graphs import Graphs
 from memory_grpc.store import graphs, leases
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.graphs import Graph
 
 LEASE = "graphs"
@@ -66,7 +66,7 @@ class BuildGraphs:
 
         Raises StoreUnavailable and LeaseLost; a build that was cut off is begun anew by the next call, of any server.
         """
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             if not await leases.acquire(tx, LEASE, self._holder, LEASE_SECONDS):
                 return False
         work, renewal = asyncio.create_task(self._next()), asyncio.create_task(self._renew())
@@ -79,13 +79,13 @@ class BuildGraphs:
             for task in (work, renewal):
                 task.cancel()
             await asyncio.wait({work, renewal})
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 await leases.release(tx, LEASE, self._holder)
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 4)
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 if not await leases.renew(tx, LEASE, self._holder, LEASE_SECONDS):
                     raise LeaseLost
 
@@ -99,7 +99,7 @@ class BuildGraphs:
     async def _jobs(self) -> list[_Job]:
         """What is to do: drops first, they make room."""
         least = max(1, int(self._threshold * KEEP_SHARE))
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             found = await graphs.all_(tx)
             large = await graphs.sizes(tx, least=least, most=self._threshold)
         drops = [
@@ -128,7 +128,7 @@ class BuildGraphs:
                 return False
             started = time.monotonic()
             outcome = "failed"
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=job.tenant_id) as tx:
                 messages = await graphs.begin(tx, job.tenant_id, job.model_id)
             try:
                 # One that is valid was finished by a server that did not live to say so.
@@ -146,7 +146,7 @@ class BuildGraphs:
                 metrics.GRAPH_BUILDS.labels(outcome).inc()
                 metrics.GRAPH_BUILD_SECONDS.observe(seconds)
                 log.info("graph_built", outcome=outcome, messages=messages, seconds=round(seconds, 1))
-                async with self._database.transaction() as tx:
+                async with self._database.transaction(tenant=job.tenant_id) as tx:
                     await graphs.set_state(tx, job.tenant_id, job.model_id, outcome)
         return True
 
@@ -156,10 +156,10 @@ class BuildGraphs:
         async with self._database.maintenance() as connection:
             if not await graphs.claim(connection, name):
                 return False
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=job.tenant_id) as tx:
                 await graphs.set_state(tx, job.tenant_id, job.model_id, "dropping")
             await graphs.drop(connection, name)
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=job.tenant_id) as tx:
                 await graphs.forget(tx, job.tenant_id, job.model_id)
         log.info("graph_dropped")
         return True

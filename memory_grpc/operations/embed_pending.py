@@ -12,7 +12,7 @@ from memory_grpc.embedding import Embedder
 from memory_grpc.errors import EmbeddingUnavailable, QueueFull
 from memory_grpc.observability import metrics
 from memory_grpc.store import embeddings, jobs
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.jobs import Job
 
 BATCH = 256
@@ -33,14 +33,14 @@ class EmbedPending:
 
     async def measure(self) -> None:
         """Exports how many jobs wait, and how long the oldest has."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             depth, oldest_seconds = await jobs.depth(tx)
         metrics.JOBS_WAITING.set(depth)
         metrics.JOBS_OLDEST_SECONDS.set(oldest_seconds)
 
     async def __call__(self) -> int:
         """Works one batch of due jobs off; returns how many there were."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             leased = await jobs.lease(tx, BATCH, LEASE_SECONDS)
         groups: dict[str, list[Job]] = defaultdict(list)
         for job in leased:
@@ -55,21 +55,21 @@ class EmbedPending:
 
     async def _embed(self, tenant_id: str, batch: Sequence[Job]) -> None:
         ids = [job.message_id for job in batch]
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=tenant_id) as tx:
             contents = await jobs.contents(tx, tenant_id, ids)
         try:
             vectors = await self._embedder.embed_messages(list(contents.values())) if contents else []
         except (EmbeddingUnavailable, QueueFull):
             await self._failed(tenant_id, batch)
             return
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=tenant_id) as tx:
             await embeddings.insert_many(tx, tenant_id, self._model_id, dict(zip(contents, vectors, strict=True)))
             await jobs.finish(tx, tenant_id, ids, "completed")
         metrics.JOBS.labels("completed").inc(len(contents))
 
     async def _failed(self, tenant_id: str, batch: Sequence[Job]) -> None:
         spent: list[UUID] = [job.message_id for job in batch if job.attempts >= self._max_attempts]
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=tenant_id) as tx:
             if spent:
                 await jobs.finish(tx, tenant_id, spent, "failed")
             for job in batch:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from memory_grpc.observability import metrics
 from memory_grpc.store import graphs
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.graphs import Graph
 
 # How often a server asks which graphs there are. One that it does not know of yet, or that is gone already, costs time
@@ -27,7 +27,7 @@ class Graphs:
 
     async def all(self, tenant_id: str | None = None) -> list[Graph]:
         """The graphs of all tenants, or of one."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             found = await graphs.all_(tx)
         return [graph for graph in found if tenant_id is None or graph.tenant_id == tenant_id]
 

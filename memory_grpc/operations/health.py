@@ -9,7 +9,7 @@ from memory_grpc import deadline
 from memory_grpc.domain import RetentionRun
 from memory_grpc.errors import DeadlineExceeded, StoreUnavailable
 from memory_grpc.store import retention
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 
 # A health check that waits for a dead database tells its caller nothing.
 PATIENCE_SECONDS = 2.0
@@ -33,7 +33,7 @@ class Health:
         """A report; never raises for a database that is down."""
         try:
             with deadline.within(PATIENCE_SECONDS):
-                async with self._database.transaction() as tx:
+                async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                     started = time.perf_counter()
                     await tx.one("database.ping")
                     latency_ms = (time.perf_counter() - started) * 1000

@@ -63,13 +63,13 @@ class Ingest:
         digests = {m.request_id: _digest(m) for m in messages if m.request_id is not None}
         known: dict[UUID, Claim] = {}
         if digests:
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=tenant_id) as tx:
                 known = await idempotency.known(tx, tenant_id, digests)
             _check_same_bodies(known, digests)
         fresh = [m for m in messages if m.request_id is None or m.request_id not in known]
         vectors = await self._embed(fresh)
 
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=tenant_id) as tx:
             drafts = await self._draft(tx, fresh, policy, vectors)
             if digests and fresh:
                 known |= await _claim(tx, tenant_id, drafts, digests)

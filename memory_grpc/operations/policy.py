@@ -56,7 +56,7 @@ class Policies:
         if cached is not None and not fresh and time.monotonic() - cached[0] < CACHE_SECONDS:
             return cached[1]
         read_at = time.monotonic()
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=tenant_id) as tx:
             policy = self._merge(await table.get(tx, tenant_id))
         if len(self._cache) >= _CACHE_ENTRIES:
             self._cache.clear()
@@ -65,7 +65,7 @@ class Policies:
 
     async def set(self, tenant_id: str, values: Mapping[str, float | str]) -> Policy:
         """Replaces the tenant's own values, given by path; those left out fall back to the deployment's."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=tenant_id) as tx:
             await table.set_(tx, tenant_id, {column: values.get(path) for path, column in COLUMNS.items()})
         return await self.get(tenant_id, fresh=True)
 

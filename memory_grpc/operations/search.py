@@ -51,7 +51,7 @@ class Search:
     async def _semantic(self, request: SearchRequest, policy: Policy) -> SearchResult:
         vector = await self._embedder.embed_query(request.query)
         filters = request.filters
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=request.tenant_id) as tx:
             arguments = (tx, request.tenant_id, self._model_id, vector, filters, policy.score, request.top_k)
             pooled = None
             if self._graphs.usable(request.tenant_id, self._model_id) and search.can_pool(
@@ -72,12 +72,12 @@ class Search:
 
     async def _hybrid(self, request: SearchRequest, policy: Policy) -> SearchResult:
         """The query is read first: which participants and dates it names decides what is embedded and matched."""
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=request.tenant_id) as tx:
             names, roles, now = await lexical.participants(tx, request.tenant_id)
         filters = request.filters
         plan = plan_query(request.query, Participants(names, roles), filters.as_of or now, policy.hybrid)
         vector = await self._embedder.embed_query(plan.embedding_text)
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=request.tenant_id) as tx:
             ranked, candidates = await search.hybrid(
                 tx,
                 request.tenant_id,

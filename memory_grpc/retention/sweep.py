@@ -11,7 +11,7 @@ from memory_grpc.errors import MemoryLayerError
 from memory_grpc.observability import metrics
 from memory_grpc.operations.retain import Retain
 from memory_grpc.store import idempotency, leases, messages, retention
-from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 
 LEASE = "retention"
 LEASE_SECONDS = 60.0
@@ -54,7 +54,7 @@ class Sweep:
             return None
         counts, tenants, status = RetentionCounts(), 0, "failed"
         try:
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 names = await messages.tenants(tx)
             for tenant_id in names:
                 counts += await self._retain(tenant_id, ACTIONS, dry_run=False, guard=self._hold)
@@ -70,7 +70,7 @@ class Sweep:
         return counts
 
     async def _begin(self) -> int | None:
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             if not await leases.acquire(tx, LEASE, self._holder, LEASE_SECONDS):
                 return None
             # Asked under the lease, so that two servers that wake together do not both find the sweep due.
@@ -86,12 +86,12 @@ class Sweep:
 
     async def _forget_request_ids(self) -> None:
         while True:
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 await self._hold(tx)
                 if await idempotency.expire(tx, self._idempotency_hours, self._batch_size) < self._batch_size:
                     return
 
     async def _end(self, run_id: int, status: str, tenants: int, counts: RetentionCounts) -> None:
-        async with self._database.transaction() as tx:
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             await retention.end_run(tx, run_id, status, tenants, counts)
             await leases.release(tx, LEASE, self._holder)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from enum import Enum
 from functools import cache
-from typing import Any, LiteralString
+from typing import Any, Final, Literal, LiteralString
 
 import psycopg
 from pgvector.psycopg import register_vector_async
@@ -24,7 +25,22 @@ Params = Mapping[str, Any]
 # Statements that no call waits for (sweeps, embedding jobs) are bounded all the same.
 BACKGROUND_TIMEOUT_SECONDS = 300.0
 
-_BEGIN: LiteralString = "begin; set local statement_timeout = {timeout}"
+# SET LOCAL and not set_config(): Citus hands only the former on to the nodes that hold the rows.
+_BEGIN_ONE: LiteralString = (
+    "begin; set local statement_timeout = {timeout}; "
+    "set local role memory_layer_tenant; set local memory.tenant_id = {tenant}"
+)
+_BEGIN_EVERY: LiteralString = "begin; set local statement_timeout = {timeout}; set local role memory_layer_worker"
+
+
+class Scope(Enum):
+    """Whose rows a transaction sees, where that is no single tenant."""
+
+    EVERY_TENANT = "every tenant"
+
+
+EVERY_TENANT: Final = Scope.EVERY_TENANT
+Tenant = str | Literal[Scope.EVERY_TENANT]
 
 
 class Transaction:
@@ -85,14 +101,18 @@ class Database:
         await self.pool.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, tenant: Tenant) -> AsyncIterator[Transaction]:
         """One transaction: committed when the block ends, rolled back when it raises.
+
+        ``tenant`` is the tenant it works for: row-level security hides all other rows from every statement in it, and
+        refuses to write them. EVERY_TENANT is for what no tenant owns (queues, leases, sweeps, a message of which only
+        the id is known): it reads all rows, and may write no message.
 
         What is left of the call's deadline becomes the statement_timeout, so that Postgres stops working for a caller
         who has gone even when the cancellation does not reach it.
         """
         with translated():
-            connection = await self._begin()
+            connection = await self._begin(tenant)
             try:
                 yield Transaction(connection)
                 await connection.execute("commit")
@@ -103,7 +123,7 @@ class Database:
             finally:
                 await self.pool.putconn(connection)
 
-    async def _begin(self) -> psycopg.AsyncConnection[Row]:
+    async def _begin(self, tenant: Tenant) -> psycopg.AsyncConnection[Row]:
         """A connection on which a transaction has begun, in one round trip.
 
         Connections that a restart of Postgres left dead in the pool are found here, before anything has been sent, and
@@ -116,7 +136,7 @@ class Database:
             try:
                 left = deadline.remaining()
                 timeout_ms = max(1, int((BACKGROUND_TIMEOUT_SECONDS if left is None else left) * 1000))
-                await connection.execute(sql.SQL(_BEGIN).format(timeout=sql.Literal(timeout_ms)))
+                await connection.execute(self._opening(tenant, timeout_ms))
             except BaseException as error:
                 dead = connection.closed and isinstance(error, psycopg.OperationalError)
                 await self.pool.putconn(connection)
@@ -125,10 +145,17 @@ class Database:
             else:
                 return connection
 
+    def _opening(self, tenant: Tenant, timeout_ms: int) -> sql.Composed:
+        """What opens a transaction."""
+        if isinstance(tenant, str):
+            return sql.SQL(_BEGIN_ONE).format(timeout=sql.Literal(timeout_ms), tenant=sql.Literal(tenant))
+        return sql.SQL(_BEGIN_EVERY).format(timeout=sql.Literal(timeout_ms))
+
     @asynccontextmanager
     async def maintenance(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
         """A connection of one's own, as the owner of the tables, for what no transaction can hold and nobody waits for:
-        building an index takes minutes, and one from the pool would be missing there for as long."""
+        building an index takes minutes, and one from the pool would be missing there for as long. It is the user of the
+        DSN; unless that is a superuser, it sees no row of any tenant."""
         with translated():
             async with await psycopg.AsyncConnection.connect(
                 self._conninfo,
@@ -141,7 +168,7 @@ class Database:
 
     async def ping(self) -> None:
         """Returns when Postgres has answered."""
-        async with self.transaction() as tx:
+        async with self.transaction(tenant=EVERY_TENANT) as tx:
             if await tx.one("database.ping") is None:
                 raise StoreUnavailable
 

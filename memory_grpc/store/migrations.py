@@ -16,6 +16,7 @@ import psycopg
 
 from memory_grpc.errors import StartupError
 from memory_grpc.resources import SQL
+from memory_grpc.store import roles
 
 # Any constant that no other program takes: the first bytes of sha256("memory-grpc migrations").
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"memory-grpc migrations").digest()[:7], "big")
@@ -54,26 +55,38 @@ def load(folder: Path = SQL / "migrations") -> list[Migration]:
 def migrate(conninfo: str, migrations: list[Migration] | None = None) -> list[str]:
     """Brings a database up to date; returns the names of the migrations that were applied now.
 
-    Raises StartupError when the database cannot be reached, lacks pgvector, or has another history than these files.
+    Where nothing is missing, the user needs no more than to read the table of migrations: it need not be the owner.
+
+    Raises StartupError when the database cannot be reached, lacks pgvector, or has another history than these files,
+    and when the user cannot take the roles that the service works as.
     """
     wanted = load() if migrations is None else migrations
     try:
         with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
             connection.execute("select pg_advisory_lock(%s)", (LOCK_KEY,))
-            return _apply(connection, wanted)
+            # Where row-level security holds for the owner, a migration that changes rows would find none and be noted
+            # as done. So it fails instead, and has to say what it means (decision 17).
+            connection.execute("set row_security = off")
+            applied = _apply(connection, wanted)
+            if migrations is None:
+                roles.check(connection)
+            return applied
     except psycopg.OperationalError as error:
         # The driver's text can hold the DSN's host and user; the class is enough to act on with the setting's name.
         raise StartupError(
             "The database cannot be reached: check MEMORY_DATABASE_URL and that Postgres is running."
         ) from error
     except (psycopg.Error, UnicodeError) as error:  # UnicodeError: a host name that can be none
+        if isinstance(error, psycopg.Error) and error.sqlstate == roles.MISSING:
+            raise roles.missing() from error
         if isinstance(error, psycopg.Error) and error.sqlstate is not None:
             raise StartupError(f"The database refused a migration ({type(error).__name__}).") from error
         raise StartupError("MEMORY_DATABASE_URL is not a Postgres connection string.") from error
 
 
 def _apply(connection: psycopg.Connection, wanted: list[Migration]) -> list[str]:
-    connection.execute(_TABLE)
+    if connection.execute("select to_regclass('schema_migrations')").fetchone() == (None,):
+        connection.execute(_TABLE)
     rows = connection.execute("select version, name, checksum from schema_migrations order by version").fetchall()
     known = {migration.version: migration for migration in wanted}
     for version, name, checksum in rows:

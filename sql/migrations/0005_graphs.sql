@@ -26,3 +26,11 @@ create table tenant_graphs (
     finished_at timestamptz,
     primary key (tenant_id, model_id)
 );
+
+-- As migration 0004 explains.
+grant select, insert, update, delete on tenant_graphs to memory_layer_tenant;
+grant select on tenant_graphs to memory_layer_worker;
+alter table tenant_graphs enable row level security, force row level security;
+create policy one_tenant on tenant_graphs to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on tenant_graphs to memory_layer_worker using (true);

@@ -5,6 +5,11 @@ select true as ok;
 -- name: database.now
 -- The database's clock, which rules over every server's.
 select now() as now;
+
+-- name: database.roles_within_reach
+-- How many of some roles the user of this connection can take.
+select count(*) as reached from pg_roles where rolname = any(%(roles)s) and pg_has_role(oid, 'set');
+
 -- name: database.configure
 -- What every connection is set to. Every statement has the index it needs, so that the planner is not to weigh a walk
 -- through the rows of all tenants against it; compiling takes longer than a search does; and a graph is searched as wide

@@ -20,7 +20,7 @@ from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
 from memory_grpc.operations.build_graphs import BuildGraphs, LeaseLost
 from memory_grpc.operations.graphs import Graphs
 from memory_grpc.store import embeddings, graphs, leases, messages, search
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.queries import QUERIES
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -64,8 +64,9 @@ async def store(
         )
         for i, (age, importance) in enumerate(zip(ages, importances, strict=True))
     ]
-    async with database.transaction() as tx:
+    async with database.transaction(tenant=EVERY_TENANT) as tx:
         await embeddings.activate_first_model(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS)
+    async with database.transaction(tenant=tenant) as tx:
         stored = await messages.insert_many(tx, tenant, drafts, stamp_now=[False] * len(drafts))
         await embeddings.insert_many(tx, tenant, 1, {m.id: v[None, :] for m, v in zip(stored, points, strict=True)})
     return [m.id for m in stored]
@@ -90,7 +91,7 @@ async def both(
     top_k: int = 10,
 ) -> tuple[list[UUID] | None, list[UUID]]:
     """The hits over the pool, and those of the scan."""
-    async with database.transaction() as tx:
+    async with database.transaction(tenant=tenant) as tx:
         arguments = (tx, tenant, 1, query, filters, weights or ScoreWeights(), top_k)
         pooled, exact = await search.pooled(*arguments), await search.semantic(*arguments)
     if pooled is None:
@@ -269,7 +270,7 @@ async def test_a_build_that_was_cut_off_is_begun_anew(database: Database, rows: 
     await fill(database, "large", 600)
     name = graphs.index_name("large", 1)
     # What a server killed in the middle leaves: a note, and an index that is not valid.
-    async with database.transaction() as tx:
+    async with database.transaction(tenant="large") as tx:
         await graphs.begin(tx, "large", 1)
     rows(f"create index {name} on message_embeddings (chunk)")
     rows("update pg_index set indisvalid = false where indexrelid = to_regclass(%s)", name)
@@ -312,7 +313,7 @@ async def test_a_lost_lease_ends_the_build(database: Database, rows: Rows, monke
         await blocker.execute("begin; lock table message_embeddings in row exclusive mode")
         building = asyncio.create_task(build())
         await asyncio.sleep(0.5)  # it waits for the transaction that writes
-        async with database.transaction() as tx:
+        async with database.transaction(tenant=EVERY_TENANT) as tx:
             await leases.release(tx, "graphs", build._holder)
             assert await leases.acquire(tx, "graphs", uuid4(), 60)
         with pytest.raises(LeaseLost):

@@ -33,7 +33,7 @@ def migration(version: int, text: str, name: str = "test") -> Migration:
 
 def query(dsn: str, text: str, *params: object) -> list[tuple[Any, ...]]:
     with psycopg.connect(dsn, autocommit=True) as connection:
-        cursor = connection.execute(text.encode(), params)
+        cursor = connection.execute(text.encode(), params or None)
         return cursor.fetchall() if cursor.description else []
 
 
@@ -48,8 +48,8 @@ def dump(dsn: str) -> str:
     return re.sub(r"^\\(un)?restrict .*$", "", text, flags=re.MULTILINE)
 
 
-def test_the_files_are_numbered_without_a_gap_and_say_what_they_are() -> None:
-    assert [migration.version for migration in MIGRATIONS] == list(range(1, LAST + 1))
+def test_the_files_have_numbers_of_their_own_and_say_what_they_are() -> None:
+    assert [migration.version for migration in MIGRATIONS] == sorted({migration.version for migration in MIGRATIONS})
     for path in sorted((SQL / "migrations").iterdir()):
         assert re.fullmatch(r"\d{4}_[a-z0-9_]+\.sql", path.name), path.name
         assert re.match(r"-- [A-Z].*\.$", path.read_text(encoding="utf-8").splitlines()[0]), path.name

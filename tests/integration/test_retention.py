@@ -13,6 +13,7 @@ import pytest
 
 from memory_grpc.retention.sweep import LEASE, LeaseLost, Sweep
 from memory_grpc.store import leases
+from memory_grpc.store.database import EVERY_TENANT
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import RunningServer, StartServer
@@ -136,7 +137,7 @@ async def test_a_sweeper_that_lost_its_lease_changes_nothing_more(server: Runnin
     retain = server.application.operations.retain
     assert await sweeper._begin() is not None
     rows("update leases set expires_at = now() - interval '1 second'")
-    async with server.database.transaction() as tx:
+    async with server.database.transaction(tenant=EVERY_TENANT) as tx:
         assert await leases.acquire(tx, LEASE, uuid4(), 60)
     with pytest.raises(LeaseLost):
         await retain("acme", ("archive",), dry_run=False, guard=sweeper._hold)

@@ -179,7 +179,7 @@ async def test_the_exact_scan_is_index_only(server: RunningServer, rows: Rows, p
     params = filter_params("acme", 1, SearchFilters(as_of=NOW)) | {"query": HalfVector(np.ones(384))}
     params |= {"scan_limit": 21, "top_k": 5}
     params |= {"similarity_weight": 0.6, "importance_weight": 0.3, "decay_weight": 0.1}
-    async with server.database.transaction() as tx:
+    async with server.database.transaction(tenant="acme") as tx:
         await tx._connection.execute(f"set local plan_cache_mode = {plan_mode}".encode())
         cursor = await tx._connection.execute(
             b"explain (costs off) " + QUERIES["search.semantic"].encode(), params, prepare=True

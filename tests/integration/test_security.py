@@ -96,9 +96,8 @@ async def test_cors_is_for_the_allowed_origins_only(start_rest: StartRest) -> No
 @pytest.mark.asyncio
 async def test_the_deadline_is_real_down_to_the_statement(start_rest: StartRest, rows: Rows) -> None:
     async with start_rest(request_timeout_seconds=1.0) as rest:
-        blocker = rest.server.database.transaction()
-        async with blocker as tx:
-            await tx._connection.execute(b"lock table messages in access exclusive mode")
+        async with rest.server.database.maintenance() as owner, owner.transaction():
+            await owner.execute(b"lock table messages in access exclusive mode")
             started = time.monotonic()
             body = {"tenant_id": "t", "conversation_id": "c", "role": "user", "content": "held up"}
             response = await rest.http.post("/v1/messages", json=body)

@@ -263,7 +263,7 @@ async def test_the_client_of_the_readme_runs(start_server: StartServer):
 
 
 def test_decisions_are_numbered_and_have_their_parts():
-    assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+    assert len({path.name[:4] for path in DECISIONS}) == len(DECISIONS)
     index = (ROOT / "docs/decisions/README.md").read_text()
     for path in DECISIONS:
         text = path.read_text()

@@ -39,12 +39,14 @@ STATEMENT = re.compile(
 # Tables whose rows belong to tenants.
 TENANT_TABLES = (
     "messages|message_embeddings|message_lexemes|archived_messages|archived_embeddings|idempotency_keys|embedding_jobs"
-    "|tenant_policies"
+    "|tenant_policies|tenant_graphs"
 )
 READ = re.compile(rf"\b(?:from|join|update|using)\s+(?:only\s+)?({TENANT_TABLES})\b", re.IGNORECASE)
 LED = re.compile(r"\b(?:tenant_id\s*=\s*(?:%\(tenant_id\)s|\w+\.tenant_id)|using\s*\(tenant_id\b)", re.IGNORECASE)
-# What crosses tenants on purpose: an id alone names a message; the sweep asks who there is; the queues are of all.
+# What crosses tenants on purpose: an id alone names a message; the sweep asks who there is; the queues and the
+# list of graphs are of all.
 CROSS_TENANT = {"messages.get", "messages.tenants", "jobs.lease", "jobs.depth", "idempotency.expire"}
+CROSS_TENANT |= {"graphs.all", "graphs.sizes"}
 
 
 def strings(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -1,0 +1,426 @@
+"""Row-level security stands behind the WHERE clauses: without them a tenant still reads and changes nothing foreign.
+
+Every statement of sql/queries that touches a tenant's table is run with its tenant conditions taken out, and with
+another tenant's name in its parameters, in a database of two tenants; and once more without the other tenant. If
+anything of the other came through, the two answers would differ.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import psycopg
+import pytest
+from pgvector import HalfVector
+from pgvector.psycopg import register_vector
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from psycopg.types.multirange import TimestamptzMultirange
+from psycopg.types.range import Range
+
+from memory_grpc.resources import SQL
+from memory_grpc.store.database import EVERY_TENANT, Database
+from memory_grpc.store.queries import QUERIES
+from tests.unit.test_queries import READ, TENANT_TABLES, code
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+OURS, THEIRS = "acme", "rival"
+TABLES = TENANT_TABLES.split("|")
+
+# Conditions on the tenant, as the queries write them. What remains afterwards may select or insert a tenant_id only.
+CONDITION = re.compile(r"\b(?:\w+\.)?tenant_id\s*=\s*(?:%\(tenant_id\)s|\w+\.tenant_id)")
+REMAINS = re.compile(r"tenant_id\s*(?:[=<>]|\bin\b|\bany\b|\blike\b|\bbetween\b)")
+# Walks from one tenant to the next: a condition on tenants, but none that keeps to one.
+WALKS = {"messages.tenants", "graphs.sizes"}
+# Only the worker has the right to run these; for a tenant they must fail.
+WORKERS_ONLY = {"idempotency.expire"}
+
+TOUCHING = sorted(
+    name
+    for name, text in QUERIES.items()
+    if READ.search(code(text)) or re.search(rf"\binto\s+({TENANT_TABLES})\b", code(text))
+)
+READING = [name for name in TOUCHING if READ.search(code(QUERIES[name])) and name not in WORKERS_ONLY]
+
+
+def ids(tenant: str, count: int = 6) -> list[UUID]:
+    rng = random.Random(tenant)
+    return [UUID(int=rng.getrandbits(128), version=4) for _ in range(count)]
+
+
+LIVE, ARCHIVED = {t: ids(t)[:4] for t in (OURS, THEIRS)}, {t: ids(t)[4:] for t in (OURS, THEIRS)}
+BOTH = [*ids(OURS), *ids(THEIRS)]
+FRESH = ids("fresh", 2)
+VECTOR = HalfVector(np.ones(8, dtype=np.float32))
+
+# Every parameter of every query, chosen so that without row-level security the other tenant's rows are reached. A query
+# with a new parameter fails until it stands here.
+DEFAULTS: dict[str, Any] = {
+    "tenant_id": OURS,
+    "id": LIVE[THEIRS][0],
+    "ids": BOTH,
+    "message_ids": BOTH,
+    "request_ids": BOTH,
+    "body_digests": [b"digest"] * len(BOTH),
+    "conversation_ids": ["c"] * len(BOTH),
+    "created_ats": [NOW] * len(BOTH),
+    "roles": ["user"] * len(BOTH),
+    "names": ["Eve"] * len(BOTH),
+    "contents": ["a new word"] * len(BOTH),
+    "metadatas": [Jsonb({})] * len(BOTH),
+    "importances": [0.5] * len(BOTH),
+    "embedding_statuses": ["pending"] * len(BOTH),
+    "chunks": [1] * len(BOTH),
+    "embeddings": [VECTOR] * len(BOTH),
+    "model_id": 1,
+    "config": "simple",
+    "status": "completed",
+    "seconds": 60.0,
+    "hours": 0.0,
+    "limit": 1000,
+    "batch_size": 1000,
+    "turns": 5,
+    "as_of": None,
+    "created_after": None,
+    "created_before": None,
+    "importance_min": None,
+    "conversation_id": None,
+    "role": None,
+    "metadata": None,
+    "metadata_keys": [],
+    "metadata_texts": [],
+    "include_archived": True,
+    "candidate_limit": 1000,
+    "now": NOW,
+    "max_age_days": 0.0,
+    "importance_threshold": 0.0,
+    "delete_after_days": 0.0,
+    "query": VECTOR,
+    "top_k": 1000,
+    "scan_limit": 1000,
+    "similarity_weight": 0.6,
+    "importance_weight": 0.3,
+    "decay_weight": 0.1,
+    "lexical_text": "words said",
+    "speaker_names": ["Ann"],
+    "speaker_roles": [],
+    "date_ranges": TimestamptzMultirange([Range(NOW - timedelta(days=2), NOW)]),
+    "previous": 0.5,
+    "previous2": 0.25,
+    "k1": 0.9,
+    "b": 0.4,
+    "lexical_weight": 0.25,
+    "conversation_weight": 0.4,
+    "date_weight": 0.3,
+    "speaker_weight": 0.3,
+    "search_ranking": "hybrid",
+    "graph_query": HalfVector(np.ones(10, dtype=np.float32)),
+    "pool": 1000,
+    "recent": 1000,
+    "least": 1,
+    "most": 1000,
+    "index_name": "graph_new",
+    "state": "ready",
+    "messages": 1,
+}
+# What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
+FRESH_ROWS = {
+    name: values[:2] for name, values in DEFAULTS.items() if isinstance(values, list) and len(values) == len(BOTH)
+}
+OF_ONE_QUERY: dict[str, dict[str, Any]] = {
+    "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
+    "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH},
+    "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
+}
+
+
+def params(name: str, **changes: Any) -> dict[str, Any]:
+    """The parameters that a query asks for."""
+    wanted = set(re.findall(r"%\((\w+)\)s", QUERIES[name]))
+    policy = {p: None for p in wanted if name == "policies.set" and p not in DEFAULTS}
+    values = DEFAULTS | policy | OF_ONE_QUERY.get(name, {}) | changes
+    assert wanted <= values.keys(), f"this test has no value for {sorted(wanted - values.keys())}: give it one"
+    return {p: values[p] for p in wanted}
+
+
+def filled_in(name: str, dimensions: int = 8) -> str:
+    """A query with its place for a number of dimensions filled: a graph's points have two more than the embeddings."""
+    return QUERIES[name].replace("{dimensions}", str(dimensions + 2))
+
+
+def stripped(name: str) -> str:
+    """A query without its conditions on the tenant."""
+    text = CONDITION.sub("true", code(filled_in(name)))
+    rest = REMAINS.search(text)
+    assert rest is None or name in WALKS, f"a condition on the tenant that this test does not strip: {rest}"
+    return text
+
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+@pytest.fixture
+def connection(dsn: str) -> Iterator[Connection]:
+    """A superuser's connection in a transaction that is never committed, on a database of two tenants.
+
+    In one transaction the database's clock stands still: what a statement answers can be compared to the byte.
+    """
+    with psycopg.connect(dsn, row_factory=dict_row) as opened:
+        register_vector(opened)
+        opened.execute(
+            "insert into embedding_models (name, revision, precision, dimensions, active) "
+            "values ('m', 'r', 'p', 8, true)"
+        )
+        for tenant, name in ((OURS, "Ann"), (THEIRS, "Bea")):
+            fill(opened, tenant, name)
+        yield opened
+        opened.rollback()
+
+
+def fill(connection: Connection, tenant: str, name: str) -> None:
+    """Rows of a tenant in every table: four live messages (one failed, one pending), two archived ones."""
+    columns = "conversation_id, role, name, content, metadata, importance, embedding_status, created_at, updated_at"
+    for number, id_ in enumerate(ids(tenant)):
+        archived = id_ in ARCHIVED[tenant]
+        status = ("completed", "completed", "failed", "pending")[number % 4]
+        created_at = NOW - timedelta(hours=40 - number)
+        row = (tenant, id_, "c", "user", name, f"words said by {tenant}", Jsonb({}), 0.5, status, created_at, NOW)
+        table, more, value = (
+            ("archived_messages", ", archived_at", ", now() - interval '1 year'") if archived else ("messages", "", "")
+        )
+        connection.execute(
+            f"insert into {table} (tenant_id, id, {columns}{more}) "
+            f"values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s{value})".encode(),
+            row,
+        )
+        connection.execute(
+            f"insert into {'archived' if archived else 'message'}_embeddings "
+            "values (%s, %s, 0, 1, %s, 0.5, 'c', 'user', %s)".encode(),
+            (tenant, id_, created_at, HalfVector(np.arange(8) + number + len(tenant))),
+        )
+        if not archived:
+            connection.execute(
+                "insert into message_lexemes "
+                "select %s, %s, 'simple', part, 'c', %s, %s, 2, 8, to_tsvector('simple', 'words said') "
+                "from generate_series(0, 1) as parts (part)",
+                (tenant, id_, created_at, name),
+            )
+            connection.execute(
+                "insert into embedding_jobs (tenant_id, message_id, run_at) values (%s, %s, now() - interval '1 day')",
+                (tenant, id_),
+            )
+        connection.execute(
+            "insert into idempotency_keys values (%s, %s, 'digest', %s, now() - interval '1 day')", (tenant, id_, id_)
+        )
+    connection.execute("insert into tenant_policies (tenant_id, retention_max_age_days) values (%s, 7)", (tenant,))
+    connection.execute("insert into tenant_graphs values (%s, 1, %s, 'building', 4)", (tenant, f"graph_{tenant}"))
+
+
+def as_tenant(connection: Connection, tenant: str | None) -> None:
+    connection.execute("set local role memory_layer_tenant")
+    if tenant is not None:
+        connection.execute(sql.SQL("set local memory.tenant_id = {}").format(sql.Literal(tenant)))
+
+
+def theirs(connection: Connection) -> list[Any]:
+    """Everything that the other tenant has."""
+    return [
+        sorted(map(repr, connection.execute(f"select * from {table} where tenant_id = %s".encode(), (THEIRS,))))
+        for table in TABLES
+    ]
+
+
+def outcome(
+    connection: Connection, text: str, values: Mapping[str, Any], *, role: bool, alone: bool = False
+) -> tuple[Any, bool]:
+    """What a statement answers (its rows, or the class of its error), and whether the other tenant's rows were changed.
+
+    ``alone``: the other tenant is removed before. Everything is rolled back.
+    """
+    connection.execute("savepoint start")
+    if alone:
+        for table in reversed(TABLES):
+            connection.execute(f"delete from {table} where tenant_id = %s".encode(), (THEIRS,))
+    before = theirs(connection)
+    try:
+        connection.execute("savepoint statement")
+        if role:
+            as_tenant(connection, OURS)
+        cursor = connection.execute(text.encode(), values)
+        answer: Any = (cursor.rowcount, sorted(map(repr, cursor.fetchall())) if cursor.description else None)
+        connection.execute("reset role")
+    except psycopg.Error as error:
+        connection.execute("rollback to savepoint statement")
+        answer = type(error).__name__
+    changed = theirs(connection) != before
+    connection.execute("rollback to savepoint start")
+    return answer, changed
+
+
+def test_every_table_of_tenants_is_filled_and_touched(connection: Connection) -> None:
+    assert all(theirs(connection))
+    assert len(TOUCHING) > 20
+    touched = " ".join(code(QUERIES[name]) for name in TOUCHING)
+    assert all(re.search(rf"\b{table}\b", touched) for table in TABLES)
+
+
+@pytest.mark.parametrize("name", TOUCHING)
+def test_without_its_where_clause_a_query_still_reads_and_changes_nothing_foreign(
+    connection: Connection, name: str
+) -> None:
+    text, values = stripped(name), params(name)
+    answer, changed = outcome(connection, text, values, role=True)
+    assert not changed
+    assert answer == outcome(connection, text, values, role=True, alone=True)[0]
+    if name in WORKERS_ONLY:
+        assert answer == "InsufficientPrivilege"
+    else:
+        assert not isinstance(answer, str), f"the statement failed: {answer}"
+
+
+@pytest.mark.parametrize("name", READING)
+def test_without_row_level_security_the_same_would_reach_the_other_tenant(connection: Connection, name: str) -> None:
+    """So the test above tests something: by a superuser, whom no policy binds, the stripped query reads or changes."""
+    text, values = stripped(name), params(name)
+    answer, changed = outcome(connection, text, values, role=False)
+    assert changed or answer != outcome(connection, text, values, role=False, alone=True)[0]
+
+
+@pytest.mark.parametrize("name", [name for name in TOUCHING if "tenant_id" in params(name)])
+def test_under_another_tenant_s_name_a_query_reads_and_changes_nothing_foreign(
+    connection: Connection, name: str
+) -> None:
+    """The wrong tenant in a parameter: nothing is found, and what would be written is refused."""
+    values = params(name, tenant_id=THEIRS)
+    answer, changed = outcome(connection, filled_in(name), values, role=True)
+    assert not changed
+    assert answer == outcome(connection, filled_in(name), values, role=True, alone=True)[0]
+    if re.search(r"\bselect %\(tenant_id\)s|values \(\s*%\(tenant_id\)s", code(QUERIES[name])):
+        assert answer == "InsufficientPrivilege"
+
+
+@pytest.mark.parametrize("tenant", [None, "", "nobody", f"{OURS} ", OURS.upper(), "%", "' or true --", "\\"])
+def test_without_a_tenant_or_with_an_unknown_one_no_row_is_seen(connection: Connection, tenant: str | None) -> None:
+    connection.execute("update tenant_policies set tenant_id = '' where tenant_id = %s", (THEIRS,))
+    as_tenant(connection, tenant)
+    for table in TABLES:
+        assert connection.execute(f"select from {table}".encode()).rowcount == 0, table
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_row_cannot_be_given_to_another_tenant(connection: Connection, table: str) -> None:
+    as_tenant(connection, OURS)
+    privileges = {
+        row["privilege_type"]
+        for row in connection.execute(
+            "select privilege_type from information_schema.role_table_grants where table_name = %s", (table,)
+        )
+    }
+    assert privileges <= {"SELECT", "INSERT", "UPDATE", "DELETE"}
+    if "UPDATE" in privileges:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+            connection.execute(f"update {table} set tenant_id = %s".encode(), (THEIRS,))
+
+
+# --- the pool
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "tenant", ["acme", "o'brien; drop table messages; --", "back\\slash", "ünï 日本 %s {x}", "default"]
+)
+async def test_a_transaction_works_as_its_tenant_and_leaves_nothing_behind(database: Database, tenant: str) -> None:
+    look = b"select current_user, session_user, current_setting('memory.tenant_id', true) as tenant"
+    for _ in range(2):
+        async with database.transaction(tenant=tenant) as tx:
+            row = await (await tx._connection.execute(look)).fetchone()
+            assert row is not None
+            assert (row["current_user"], row["tenant"]) == ("memory_layer_tenant", tenant)
+    async with database.transaction(tenant=EVERY_TENANT) as tx:
+        row = await (await tx._connection.execute(look)).fetchone()
+        assert row is not None
+        assert (row["current_user"], row["tenant"] or "") == ("memory_layer_worker", "")
+    async with database.maintenance() as owner:
+        row = await (await owner.execute(look)).fetchone()
+        assert row is not None
+        assert (row["current_user"], row["tenant"] or "") == (row["session_user"], "")
+
+
+@pytest.mark.asyncio
+async def test_a_transaction_opens_in_one_round_trip(database: Database) -> None:
+    text = database._opening("acme", 1000).as_string()
+    assert text == (
+        "begin; set local statement_timeout = 1000; "
+        "set local role memory_layer_tenant; set local memory.tenant_id = 'acme'"
+    )
+
+
+# --- the catalogue
+
+# Tables without row-level security, and why.
+OPEN_TABLES = {
+    "embedding_models": "names of models, of no tenant",
+    "leases": "who sweeps, of no tenant",
+    "retention_runs": "counts over all tenants; a tenant has no right to it",
+    "schema_migrations": "the history of the schema; a tenant has no right to it",
+}
+
+
+def test_every_table_has_row_level_security_or_a_reason(connection: Connection) -> None:
+    rows = connection.execute(
+        "select relname, relrowsecurity and relforcerowsecurity as forced, exists (select from pg_attribute a "
+        "where a.attrelid = c.oid and a.attname = 'tenant_id') as of_tenants "
+        "from pg_class c where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
+    ).fetchall()
+    assert {row["relname"] for row in rows if row["forced"]} == set(TABLES)
+    assert {row["relname"] for row in rows if row["of_tenants"]} == set(TABLES)
+    assert {row["relname"] for row in rows if not row["forced"]} == OPEN_TABLES.keys()
+
+
+def test_every_table_of_tenants_has_the_same_two_policies(connection: Connection) -> None:
+    rows = connection.execute(
+        "select tablename, policyname, permissive, roles::text[], cmd, qual, with_check from pg_policies"
+    ).fetchall()
+    found = {(row.pop("tablename"), row.pop("policyname")): tuple(row.values()) for row in rows}
+    one = "(tenant_id = NULLIF(current_setting('memory.tenant_id'::text, true), ''::text))"
+    assert found == {
+        (table, policy): ("PERMISSIVE", [role], "ALL", qual, None)
+        for table in TABLES
+        for policy, role, qual in (
+            ("one_tenant", "memory_layer_tenant", one),
+            ("every_tenant", "memory_layer_worker", "true"),
+        )
+    }
+
+
+def test_the_roles_can_neither_log_in_nor_pass_a_policy_by_nor_change_the_schema(connection: Connection) -> None:
+    rows = connection.execute(
+        "select rolcanlogin or rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication as more, "
+        "has_schema_privilege(oid, 'public', 'create') or has_database_privilege(oid, current_database(), 'create') "
+        "as builds, exists (select from pg_auth_members where member = r.oid) as member, "
+        "exists (select from pg_class where relowner = r.oid) as owns "
+        "from pg_roles r where rolname in ('memory_layer_tenant', 'memory_layer_worker')"
+    ).fetchall()
+    assert [set(row.values()) for row in rows] == [{False}, {False}]
+
+
+def test_the_worker_changes_nothing_that_was_said(connection: Connection) -> None:
+    said = ["messages", "message_embeddings", "message_lexemes", "archived_messages", "archived_embeddings"]
+    connection.execute("set local role memory_layer_worker")
+    for table in (*said, "tenant_policies"):
+        assert connection.execute(f"select from {table}".encode()).rowcount > 1
+        for verb in ("insert", "update", "delete", "truncate"):
+            row = connection.execute("select has_table_privilege(%s, %s) as may", (table, verb)).fetchone()
+            assert row == {"may": False}, (table, verb)
+
+
+def test_the_roles_of_the_migration_are_those_of_the_service() -> None:
+    text = (SQL / "migrations" / "0004_row_security.sql").read_text(encoding="utf-8")
+    assert set(re.findall(r"memory_layer_\w+", text)) == {"memory_layer_tenant", "memory_layer_worker"}
