@@ -52,7 +52,7 @@ async def build(database: Database, tenant_id: str, config: str) -> None:
                 config=sql.Literal(config),
             )
     params = {"tenant_id": tenant_id, "config": config}
-    async with database.transaction() as tx:
+    async with database.transaction(tenant=tenant_id) as tx:
         await tx.execute("word_index.forget", params)
         await tx.execute("word_index.count_messages", params)
         await tx.execute("word_index.count_words", params | {"rare": RARE})
@@ -60,7 +60,7 @@ async def build(database: Database, tenant_id: str, config: str) -> None:
 
 async def drop(database: Database, tenant_id: str, config: str) -> None:
     """Forgets what was counted, so that searches scan the tenant, and drops the index, finished or not."""
-    async with database.transaction() as tx:
+    async with database.transaction(tenant=tenant_id) as tx:
         await tx.execute("word_index.forget", {"tenant_id": tenant_id, "config": config})
     async with database.maintenance() as connection:
         await _run(connection, "word_index.drop", index=sql.Identifier(index_name(tenant_id, config)))

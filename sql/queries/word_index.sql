@@ -32,11 +32,12 @@ from (
 -- Counts in how many messages of a tenant each word stands, and keeps those that stand in more than `rare`: rarer ones
 -- are counted when they are asked for. A word of a message is in one of its parts only, so that parts are messages here.
 insert into tenant_words (tenant_id, config, word, frequency)
-select %(tenant_id)s, %(config)s, word, ndoc
-from ts_stat(
-    format('select lexemes from message_lexemes where tenant_id = %%L and config = %%L', %(tenant_id)s::text, %(config)s::text)
-) as words
-where ndoc > %(rare)s::integer;
+select %(tenant_id)s, %(config)s, lexeme, count(*)
+from message_lexemes
+cross join lateral unnest(lexemes) as words (lexeme, positions, weights)
+where tenant_id = %(tenant_id)s and config = %(config)s
+group by lexeme
+having count(*) > %(rare)s::integer;
 
 -- name: word_index.statistics
 -- What was counted of a tenant's words, and when.

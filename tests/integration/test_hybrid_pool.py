@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 from memory_grpc.domain import Ranked, ScoreWeights, SearchFilters, StoredMessage
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.store import embeddings, graphs, lexical, messages, search, word_index
-from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.hybrid_pool import DEFAULT, PoolSize, hybrid_pooled
 
 Rows = Callable[..., list[tuple[Any, ...]]]
@@ -95,13 +94,6 @@ def questions(count: int, seed: int = 2) -> list[tuple[str, np.ndarray[Any, Any]
     return [(text, draft.vector) for text, draft in zip(texts, drafts, strict=True)]
 
 
-@asynccontextmanager
-async def working(database: Database, tenant: str) -> AsyncIterator[Transaction]:
-    async with database.transaction() as tx:
-        await tx._connection.execute("select set_config('memory.tenant_id', %s, true)", [tenant])
-        yield tx
-
-
 async def store(database: Database, tenant: str, drafts: Sequence[Draft]) -> list[UUID]:
     """Stores messages; the ids follow from their place, so that ties fall the same way in every run."""
     new = [
@@ -121,8 +113,9 @@ async def store(database: Database, tenant: str, drafts: Sequence[Draft]) -> lis
         for i, draft in enumerate(drafts)
     ]
     vectors = {message.id: draft.vector[None, :] for message, draft in zip(new, drafts, strict=True)}
-    async with working(database, tenant) as tx:
+    async with database.transaction(tenant=EVERY_TENANT) as tx:
         await embeddings.activate_first_model(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS)
+    async with database.transaction(tenant=tenant) as tx:
         stored = await messages.insert_many(tx, tenant, new, stamp_now=[False] * len(new))
         await lexical.insert_many(tx, tenant, CONFIG, stored)
         await embeddings.insert_many(tx, tenant, 1, vectors)
@@ -151,7 +144,7 @@ async def both(
     """The hits over the pool, and those over the whole tenant."""
     parts = parts or HybridWeights()
     plan = plan_query(question, Participants(NAMES, ("user", "assistant")), filters.as_of or NOW, parts)
-    async with working(database, tenant) as tx:
+    async with database.transaction(tenant=tenant) as tx:
         arguments = (tx, tenant, 1, CONFIG, vector, plan, filters, weights or ScoreWeights(), parts, top_k)
         return await hybrid_pooled(*arguments, size=size), (await search.hybrid(*arguments))[0]
 
@@ -169,7 +162,7 @@ async def test_a_pool_that_covers_the_tenant_gives_the_scores_of_the_whole(datab
     await store(database, "other", talk(50, seed=9))
     await store(database, "acme", talk(600))
     await index(database, "acme")
-    async with working(database, "acme") as tx:
+    async with database.transaction(tenant="acme") as tx:
         counted = await word_index.statistics(tx, "acme", CONFIG)
     assert counted is not None
     assert counted.messages == 600
@@ -317,7 +310,7 @@ async def test_statistics_are_those_of_the_last_count(database: Database, rows: 
     await store(database, "acme", talk(300, seed=4))
 
     async def statistics() -> word_index.Statistics:
-        async with working(database, "acme") as tx:
+        async with database.transaction(tenant="acme") as tx:
             found = await word_index.statistics(tx, "acme", CONFIG)
         assert found is not None
         return found
@@ -371,11 +364,12 @@ async def test_the_look_up_takes_its_tenant_from_the_transaction_and_uses_the_in
     await store(database, "other", talk(2000, seed=6))
     await index(database, "acme")
     statement = "select message_id from tenant_matches('english', '''word150''', null)"
-    async with database.transaction() as tx:
+    async with database.transaction(tenant=EVERY_TENANT) as tx:
+        await tx._connection.execute("set local role memory_layer_tenant")
         assert await (await tx._connection.execute(statement)).fetchall() == []
     found = {}
     for tenant in ("acme", "other", "nobody"):
-        async with working(database, tenant) as tx:
+        async with database.transaction(tenant=tenant) as tx:
             found[tenant] = {row["message_id"] for row in await (await tx._connection.execute(statement)).fetchall()}
             of = await messages.get_many(tx, tenant, list(found[tenant]))
             assert set(of) == found[tenant]

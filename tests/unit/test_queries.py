@@ -39,7 +39,7 @@ STATEMENT = re.compile(
 # Tables whose rows belong to tenants.
 TENANT_TABLES = (
     "messages|message_embeddings|message_lexemes|archived_messages|archived_embeddings|idempotency_keys|embedding_jobs"
-    "|tenant_policies|tenant_graphs"
+    "|tenant_policies|tenant_graphs|tenant_words|tenant_word_statistics"
 )
 READ = re.compile(rf"\b(?:from|join|update|using)\s+(?:only\s+)?({TENANT_TABLES})\b", re.IGNORECASE)
 LED = re.compile(r"\b(?:tenant_id\s*=\s*(?:%\(tenant_id\)s|\w+\.tenant_id)|using\s*\(tenant_id\b)", re.IGNORECASE)
