@@ -22,7 +22,8 @@ create table tenant_words (
     foreign key (tenant_id, config) references tenant_word_statistics (tenant_id, config) on delete cascade
 );
 
-grant select, insert, delete on tenant_word_statistics, tenant_words to memory_layer_tenant;
+grant select, insert, update, delete on tenant_word_statistics to memory_layer_tenant;
+grant select, insert, delete on tenant_words to memory_layer_tenant;
 grant select on tenant_word_statistics, tenant_words to memory_layer_worker;
 
 alter table tenant_word_statistics enable row level security, force row level security;

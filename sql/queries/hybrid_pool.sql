@@ -257,7 +257,8 @@ with nearest as materialized (
     order by message_id, similarity desc
 ), known as materialized (
     select found.*, coalesce(name = any (%(speaker_names)s::text[]), false) as speaker,
-        case when lexemes @@ %(any_word)s::tsquery then coalesce((
+        -- What was looked up knows the words of a long message that are not in its first part.
+        greatest(coalesce(looked_up.lexical, 0), case when lexemes @@ %(any_word)s::tsquery then coalesce((
             select sum(
                 (select idf from rarity)[word] * tf * (%(k1)s + 1)
                 / (tf + %(k1)s * (1 - %(b)s + %(b)s * length / %(average)s::double precision))
@@ -267,8 +268,11 @@ with nearest as materialized (
                 from words
                 where lexemes @@ query
             ) as counts
-        ), 0) else 0 end as lexical
+        ), 0) else 0 end) as lexical
     from found
+    left join (
+        select message_id, max(lexical) as lexical from matched group by message_id
+    ) as looked_up using (message_id)
     left join lateral (
         select name, length, lexemes
         from message_lexemes l

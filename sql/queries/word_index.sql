@@ -26,18 +26,27 @@ from (
     from message_lexemes
     where tenant_id = %(tenant_id)s and config = %(config)s and part = 0
     window conversation as (partition by conversation_id order by created_at, message_id)
-) as turns;
+) as turns
+on conflict (tenant_id, config) do update
+set messages = excluded.messages, length = excluded.length, length1 = excluded.length1, length2 = excluded.length2,
+    counted_at = now()
+where tenant_word_statistics.tenant_id = %(tenant_id)s
+returning messages;
 
 -- name: word_index.count_words
 -- Counts in how many messages of a tenant each word stands, and keeps those that stand in more than `rare`: rarer ones
 -- are counted when they are asked for. A word of a message is in one of its parts only, so that parts are messages here.
-insert into tenant_words (tenant_id, config, word, frequency)
-select %(tenant_id)s, %(config)s, lexeme, count(*)
-from message_lexemes
-cross join lateral unnest(lexemes) as words (lexeme, positions, weights)
-where tenant_id = %(tenant_id)s and config = %(config)s
-group by lexeme
-having count(*) > %(rare)s::integer;
+with counted as (
+    insert into tenant_words (tenant_id, config, word, frequency)
+    select tenant_id, config, lexeme, count(*)
+    from message_lexemes
+    cross join lateral unnest(lexemes) as words (lexeme, positions, weights)
+    where tenant_id = %(tenant_id)s and config = %(config)s
+    group by tenant_id, config, lexeme
+    having count(*) > %(rare)s::integer
+    returning frequency
+)
+select count(*) as words, sum(frequency) as frequencies from counted;
 
 -- name: word_index.statistics
 -- What was counted of a tenant's words, and when.

@@ -129,6 +129,24 @@ DEFAULTS: dict[str, Any] = {
     "index_name": "graph_new",
     "state": "ready",
     "messages": 1,
+    "graph_limit": 1000,
+    "important_limit": 1000,
+    "newest_limit": 1000,
+    "dated_limit": 1000,
+    "dated_kept": 1000,
+    "spoken_limit": 1000,
+    "kept": 1000,
+    "pool_limit": 1000,
+    "conversations": 1000,
+    "mates": 1000,
+    "most_tuples": 1000,
+    "quoted": ["'said'"],
+    "frequencies": [None],
+    "idf": [1.0],
+    "average": 10.0,
+    "match": "'said'",
+    "any_word": "'said'",
+    "rare": 0,
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
@@ -137,6 +155,7 @@ FRESH_ROWS = {
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
     "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH},
+    "hybrid_pool.rank": {"pool": BOTH},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
 
@@ -220,6 +239,8 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             "insert into idempotency_keys values (%s, %s, 'digest', %s, now() - interval '1 day')", (tenant, id_, id_)
         )
     connection.execute("insert into tenant_policies (tenant_id, retention_max_age_days) values (%s, 7)", (tenant,))
+    connection.execute("insert into tenant_word_statistics values (%s, 'simple', 4, 8, 6, 4)", (tenant,))
+    connection.execute("insert into tenant_words values (%s, 'simple', 'said earlier', 4)", (tenant,))
     connection.execute("insert into tenant_graphs values (%s, 1, %s, 'building', 4)", (tenant, f"graph_{tenant}"))
 
 
