@@ -22,7 +22,7 @@ from memory_grpc.store.word_index import RARE
 class PoolSize:
     """How far each source of the pool is read. More of everything finds more and takes longer."""
 
-    graph: int = 290
+    graph: int = 490
     """Windows from the graph, by similarity and again by similarity and importance."""
     words: int = 3000
     """Messages that are looked up by their words, by the frequencies of the last count."""
@@ -34,7 +34,7 @@ class PoolSize:
     """Windows of each date range that the query names; a longer range is also looked for in the graph."""
     spoken: int = 2000
     """Messages of the named speakers; one who said more is looked for in the graph."""
-    kept: int = 150
+    kept: int = 300
     """What is kept of each source but the graph, by the score as far as it is known."""
     pool: int = 500
     """What is kept of all of them together, by the same."""
