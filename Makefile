@@ -69,8 +69,13 @@ bench-search: $(STAMP) ## Measure the ranking statements against a bare scan
 bench-rls: $(STAMP) ## Measure what row-level security costs a search
 	@$(BIN)/python bench/row_security.py $(ARGS)
 
+.PHONY: bench-ingest
+bench-ingest: $(STAMP) ## Measure ingest against the bare model: make bench-ingest FILE=locomo10.json (half an hour)
+	@test -n "$(FILE)" || { echo "Name the data: make bench-ingest FILE=locomo10.json"; exit 2; }
+	@$(BIN)/python bench/ingest.py "$(FILE)" $(ARGS)
+
 .PHONY: chaos
-chaos: $(STAMP) ## Break things for real and print a table (ARGS=--long: for longer)
+chaos: $(STAMP) ## Break things for real and print a table; about an hour (ARGS=--short: minutes)
 	@$(BIN)/python bench/chaos.py $(ARGS)
 
 .PHONY: migrate

@@ -25,7 +25,7 @@ from psycopg import sql
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.search import CONFIG, NOW, fill
+from bench.search import CONFIG, NOW, fill, synthetic
 from memory_grpc.app import running
 from memory_grpc.domain import ScoreWeights, SearchFilters
 from memory_grpc.local.postgres import EmbeddedPostgres
@@ -121,9 +121,8 @@ async def run(size: int, others: int, repeat: int) -> None:
         try:
             dsn = postgres.start()
             async with served(dsn) as (database, stub), served(dsn) as (plain_database, plain_stub):
-                for i in range(others):
-                    await fill(database, f"other-{i}", 1000, rng)
-                await fill(database, TENANT, size, rng)
+                tenants = {f"other-{i}": 1000 for i in range(others)} | {TENANT: size}
+                await fill(database, rng, synthetic(rng), tenants, 1000)
                 async with database.maintenance() as owner:
                     await owner.execute("vacuum analyze")
                 plain_database._opening = without_role  # type: ignore[method-assign]

@@ -1,16 +1,25 @@
 """`make bench-search`: the ranking statements against a bare index-only distance scan of the same rows, in one run.
 
-Vectors and words are synthetic: neither statement's cost depends on what they mean. Medians of `--repeat` runs, one
-client, warm; times are of a noisy machine, the ratios are what counts.
+Vectors are random: no statement's cost depends on what they mean. Words matter to the hybrid statement, so the text is
+either made up with the shape of real talk (content words by Zipf's law, stop words between them, a speaker's name with
+every turn), or taken from a LoCoMo file (`--texts`), whose turns are repeated, conversation by conversation, until
+there are enough. Questions are several: rare and frequent words, with and without names and dates.
+
+A tenant lies in the tables either in one piece or between the messages of others, as it does when all of them talk at
+once. Medians of `--repeat` runs, one client, warm; times are of a noisy machine, the ratios are what counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
+import json
 import statistics
 import tempfile
 import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,115 +27,277 @@ from uuid import UUID
 
 import numpy as np
 from pgvector import HalfVector
+from psycopg import AsyncConnection
 
+from memory_grpc.commands.evaluating.dataset import read
 from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.store import embeddings, lexical, messages, search
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.migrations import migrate
+from memory_grpc.store.queries import QUERIES
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CONFIG = "english"
+DIMENSIONS = 384
+MODEL = 1
 BARE = b"""
 select max(embedding <=> %(query)s::halfvec) from message_embeddings
 where tenant_id = %(tenant_id)s and model_id = %(model_id)s
 """
+STOP_WORDS = (
+    "the",
+    "of",
+    "and",
+    "to",
+    "a",
+    "in",
+    "is",
+    "that",
+    "it",
+    "was",
+    "for",
+    "on",
+    "with",
+    "as",
+    "at",
+    "by",
+    "this",
+    "had",
+    "not",
+    "are",
+    "but",
+    "from",
+    "or",
+    "have",
+    "an",
+    "they",
+)
+TABLES = ("messages", "message_embeddings", "message_lexemes")
 
 
-async def fill(database: Database, tenant: str, count: int, rng: np.random.Generator) -> None:
-    """Stores `count` short turns of a tenant, 20 to a conversation, through the service's own statements."""
-    vocabulary = np.array([f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "ndrtlmskpg"])
-    for start in range(0, count, 1000):
-        size = min(1000, count - start)
-        words = rng.zipf(1.3, (size, 14)) % len(vocabulary)
-        drafts = [
-            StoredMessage(
-                id=UUID(bytes=rng.bytes(16)),
-                tenant_id=tenant,
-                conversation_id=f"c{(start + i) // 20}",
-                role="user",
-                name=("Ann", "Bob")[i % 2],
-                content=" ".join(vocabulary[words[i]]),
-                metadata={},
-                importance=float(rng.random()),
-                embedding_status="completed",
-                created_at=NOW - timedelta(minutes=count - start - i),
-                updated_at=NOW,
-            )
-            for i in range(size)
-        ]
-        vectors = rng.standard_normal((size, 384), dtype=np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        async with database.transaction(tenant=tenant) as tx:
-            stored = await messages.insert_many(tx, tenant, drafts, stamp_now=[False] * size)
-            await lexical.insert_many(tx, tenant, CONFIG, stored)
-            await embeddings.insert_many(
-                tx, tenant, 1, {m.id: v[None, :] for m, v in zip(stored, vectors, strict=True)}
-            )
+@dataclass(frozen=True)
+class Turn:
+    """What one message says, in which conversation, and who says it."""
+
+    conversation: str
+    name: str
+    content: str
 
 
-async def measure(database: Database, tenant: str, repeat: int, rng: np.random.Generator) -> dict[str, float]:
-    """Median milliseconds of each statement."""
+@dataclass(frozen=True)
+class Texts:
+    """Turns without an end, questions to ask about them, and who speaks."""
+
+    turns: Callable[[], Iterator[Turn]]
+    questions: list[str]
+    names: tuple[str, ...]
+
+
+# Texts
+
+
+def synthetic(rng: np.random.Generator, words: int = 20_000) -> Texts:
+    """Turns of 8 to 16 content words by Zipf's law, 20 turns to a conversation of two speakers."""
+    parts = ("bcdfghklmnprstvz", "aeiou", "bdfgklmnprtz", "aeiou", "dfgkmnprtz")
+    vocabulary = rng.permutation(np.array(["".join(letters) for letters in itertools.product(*parts)]))[:words]
+    share = 1 / np.arange(1, words + 1)
+    share /= share.sum()
+    names = ("Ann", "Bob", "Carla", "Dieter")
+
+    def turns() -> Iterator[Turn]:
+        for block in itertools.count():
+            lengths = rng.integers(8, 17, 20)
+            for i, length in enumerate(lengths):
+                content = vocabulary[rng.choice(words, length, p=share)]
+                spoken = " ".join(f"{rng.choice(STOP_WORDS)} {word}" for word in content)
+                yield Turn(f"conversation-{block}", names[2 * (block % 2) + i % 2], spoken.capitalize() + ".")
+
+    def question(number: int) -> str:
+        ranks = np.exp(rng.uniform(0, np.log(words), 2 + number % 5)).astype(int) - 1
+        who = f"did {names[number % 4]}" if number % 3 else "did they"
+        when = " in May 2026" if number % 4 == 3 else ""
+        return f"When {who} {' and the '.join(vocabulary[ranks])}{when}?"
+
+    return Texts(turns, [question(number) for number in range(12)], names)
+
+
+def real(path: Path, rng: np.random.Generator) -> Texts:
+    """The turns of a LoCoMo file, all its samples in one, over and over; twelve of its questions."""
+    dataset = read(path)
+    said = [
+        (memory.tenant_id, record.request)
+        for memory in dataset.memories.values()
+        for record in memory.turns.values()
+        if record.request is not None
+    ]
+
+    def turns() -> Iterator[Turn]:
+        for cycle in itertools.count():
+            for sample, request in said:
+                yield Turn(f"{sample}-{request.conversation_id}-{cycle}", request.name, request.content)
+
+    chosen = rng.choice(len(dataset.questions), 12, replace=False)
+    names = sorted({name for memory in dataset.memories.values() for name in memory.names})
+    return Texts(turns, [dataset.questions[int(i)].text for i in chosen], tuple(names))
+
+
+# Fill
+
+
+async def fill(database: Database, rng: np.random.Generator, texts: Texts, tenants: dict[str, int], batch: int) -> None:
+    """Stores so many turns of each tenant, `batch` at a time in turn, through the service's own statements."""
+    left, sources = dict(tenants), {tenant: texts.turns() for tenant in tenants}
+    while left:
+        for tenant in list(left):
+            size = min(batch, left[tenant])
+            started = NOW - timedelta(minutes=left[tenant])
+            await _store(database, rng, tenant, started, list(itertools.islice(sources[tenant], size)))
+            left[tenant] -= size
+            if not left[tenant]:
+                del left[tenant]
+
+
+async def _store(
+    database: Database, rng: np.random.Generator, tenant: str, started: datetime, turns: Sequence[Turn]
+) -> None:
+    drafts = [
+        StoredMessage(
+            id=UUID(bytes=rng.bytes(16)),
+            tenant_id=tenant,
+            conversation_id=turn.conversation,
+            role="user",
+            name=turn.name,
+            content=turn.content,
+            metadata={},
+            importance=float(rng.random()),
+            embedding_status="completed",
+            created_at=started + timedelta(minutes=i),
+            updated_at=NOW,
+        )
+        for i, turn in enumerate(turns)
+    ]
+    vectors = rng.standard_normal((len(turns), DIMENSIONS), dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    async with database.transaction(tenant=tenant) as tx:
+        stored = await messages.insert_many(tx, tenant, drafts, stamp_now=[False] * len(drafts))
+        await lexical.insert_many(tx, tenant, CONFIG, stored)
+        windows = {m.id: v[None, :] for m, v in zip(stored, vectors, strict=True)}
+        await embeddings.insert_many(tx, tenant, MODEL, windows)
+
+
+# Measure
+
+
+async def measure(
+    database: Database, tenant: str, texts: Texts, repeat: int, rng: np.random.Generator
+) -> dict[str, float]:
+    """Median milliseconds of each statement, and of planning the hybrid one, over all questions."""
     filters = SearchFilters(as_of=NOW)
-    plan = plan_query("the band and the tan that Ann ran in May", Participants(("Ann", "Bob")), NOW, HybridWeights())
-    times: dict[str, list[float]] = {"bare": [], "semantic": [], "count": [], "hybrid": []}
-    for _ in range(repeat + 3):
-        vector = rng.standard_normal(384, dtype=np.float32)
+    times: dict[str, list[float]] = {"bare": [], "semantic": [], "count": [], "hybrid": [], "planning": []}
+    for run, text in itertools.product(range(-1, repeat), texts.questions):
+        plan = plan_query(text, Participants(texts.names, ()), NOW, HybridWeights())
+        vector = rng.standard_normal(DIMENSIONS, dtype=np.float32)
+        hybrid = (tenant, MODEL, CONFIG, vector, plan, filters, ScoreWeights(), HybridWeights(), 10)
         async with database.transaction(tenant=tenant) as tx:
-
-            async def bare(tx: Any = tx, vector: Any = vector) -> None:
-                params = {"query": HalfVector(vector), "tenant_id": tenant, "model_id": 1}
-                await (await tx._connection.execute(BARE, params)).fetchone()
-
-            calls = {
-                "bare": bare,
+            connection: AsyncConnection[dict[str, Any]] = tx._connection
+            calls: dict[str, Callable[[], Awaitable[Any]]] = {
+                "bare": lambda c=connection, v=vector: _bare(c, tenant, v),
                 "semantic": lambda tx=tx, v=vector: search.semantic(tx, tenant, 1, v, filters, ScoreWeights(), 10),
                 "count": lambda tx=tx: search.count(tx, tenant, 1, filters),
-                "hybrid": lambda tx=tx, v=vector: search.hybrid(
-                    tx, tenant, 1, CONFIG, v, plan, filters, ScoreWeights(), HybridWeights(), 10
-                ),
+                "hybrid": lambda tx=tx, arguments=hybrid: search.hybrid(tx, *arguments),
             }
             for name, call in calls.items():
                 started = time.perf_counter()
                 await call()
-                times[name].append((time.perf_counter() - started) * 1000)
-    return {name: statistics.median(taken[3:]) for name, taken in times.items()}
+                if run >= 0:  # the first run warms up
+                    times[name].append((time.perf_counter() - started) * 1000)
+            times["planning"].append(await _planning(connection, search.hybrid_params(*hybrid)))
+    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
-async def run(sizes: list[int], others: int, repeat: int) -> None:
+async def _bare(connection: AsyncConnection[dict[str, Any]], tenant: str, vector: Any) -> None:
+    params = {"query": HalfVector(vector), "tenant_id": tenant, "model_id": MODEL}
+    await (await connection.execute(BARE, params)).fetchone()
+
+
+async def _planning(connection: AsyncConnection[dict[str, Any]], params: dict[str, Any]) -> float:
+    query = b"explain (summary, format json) " + QUERIES["hybrid.search"].encode()
+    row = await (await connection.execute(query, params)).fetchone()
+    assert row is not None, "explain has a row"
+    plan = row["QUERY PLAN"]
+    return float((json.loads(plan) if isinstance(plan, str) else plan)[0]["Planning Time"])
+
+
+async def sizes_on_disk(database: Database) -> dict[str, float]:
+    """Bytes a message of each table and index."""
+    query = b"""
+        select coalesce(i.relname, t.relname) as name,
+            (case when i.oid is null then pg_table_size(t.oid) else pg_relation_size(i.oid) end)::float8
+                / (select count(*) from messages) as bytes
+        from pg_class t
+        cross join lateral (select null::oid as oid union all select indexrelid from pg_index where indrelid = t.oid) x
+        left join pg_class i on i.oid = x.oid
+        where t.relname = any (%(tables)s)
+        order by bytes desc
+    """
+    async with database.maintenance() as connection:
+        rows = await (await connection.execute(query, {"tables": list(TABLES)})).fetchall()
+    return {row["name"]: row["bytes"] for row in rows}
+
+
+# Print
+
+
+def print_sizes(count: int, sizes: dict[str, float]) -> None:
+    """What a message takes on disk."""
+    print(f"{count:,} messages, {sum(sizes.values()):,.0f} bytes each with indexes:")
+    print(", ".join(f"{name} {size:,.0f}" for name, size in sizes.items()))
+
+
+def print_head() -> None:
+    """The head of the table of times."""
+    print("| messages of the tenant | stored | bare ms | semantic ms | ratio | with the count ", end="")
+    print("| hybrid ms | ratio | of it planning ms |")
+    print("|---|---|---|---|---|---|---|---|---|")
+
+
+def print_row(size: int, layout: str, t: dict[str, float]) -> None:
+    """A line of the table of times."""
+    counted = (t["semantic"] + t["count"]) / t["bare"]
+    print(
+        f"| {size:,} | {layout} | {t['bare']:.1f} | {t['semantic']:.1f} | {t['semantic'] / t['bare']:.2f} "
+        f"| {counted:.2f} | {t['hybrid']:.1f} | {t['hybrid'] / t['bare']:.2f} | {t['planning']:.1f} |",
+        flush=True,
+    )
+
+
+async def run(sizes: list[int], others: int, repeat: int, path: Path | None) -> None:
     """Fills a database, measures and prints a table."""
     rng = np.random.default_rng(1)
+    texts = real(path, rng) if path else synthetic(rng)
     with tempfile.TemporaryDirectory(prefix="memory-bench-") as directory:
         postgres = EmbeddedPostgres(Path(directory))
         try:
             dsn = postgres.start()
             migrate(dsn)
-            database = Database(dsn, min_size=1, max_size=2, max_waiting=10, timeout_seconds=10)
+            database = Database(dsn, min_size=1, max_size=1, max_waiting=10, timeout_seconds=10)
             await database.open()
             async with database.transaction(tenant=EVERY_TENANT) as tx:
-                await embeddings.activate_first_model(tx, name="m", revision="r", precision="fp32", dimensions=384)
-            for i in range(others):
-                await fill(database, f"other-{i}", 1000, rng)
+                await embeddings.activate_first_model(
+                    tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS
+                )
             for size in sizes:
-                await fill(database, f"t{size}", size, rng)
+                await fill(database, rng, texts, {f"apart-{size}": size}, 1000)
+            between = {f"between-{size}": size for size in sizes} | {f"other-{i}": 1000 for i in range(others)}
+            await fill(database, rng, texts, between, 20)
             async with database.maintenance() as connection:
                 await connection.execute("vacuum analyze")
-                cursor = await connection.execute(
-                    "select sum(pg_total_relation_size(c.oid))::float8 / (select count(*) from messages) as bytes "
-                    "from pg_class c where relname in ('messages', 'message_embeddings', 'message_lexemes')"
-                )
-                row = await cursor.fetchone()
-            print(f"{sum(sizes) + others * 1000:,} messages, {row['bytes'] if row else 0:,.0f} bytes each with indexes")
-            print("| messages of the tenant | bare ms | semantic ms | ratio | with the count | hybrid ms | ratio |")
-            print("|---|---|---|---|---|---|---|")
-            for size in sizes:
-                t = await measure(database, f"t{size}", repeat, rng)
-                counted = (t["semantic"] + t["count"]) / t["bare"]
-                print(
-                    f"| {size:,} | {t['bare']:.1f} | {t['semantic']:.1f} | {t['semantic'] / t['bare']:.2f} "
-                    f"| {counted:.2f} | {t['hybrid']:.1f} | {t['hybrid'] / t['bare']:.2f} |"
-                )
+            print_sizes(2 * sum(sizes) + others * 1000, await sizes_on_disk(database))
+            print_head()
+            for size, layout in itertools.product(sizes, ("apart", "between")):
+                print_row(size, layout, await measure(database, f"{layout}-{size}", texts, repeat, rng))
             await database.close()
         finally:
             postgres.stop()
@@ -137,9 +308,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="messages of a tenant")
     parser.add_argument("--others", type=int, default=100, help="other tenants, of 1,000 messages each")
-    parser.add_argument("--repeat", type=int, default=20, help="runs of each statement")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of each statement for each of 12 questions")
+    parser.add_argument("--texts", type=Path, help="a LoCoMo file with the turns to store and the questions to ask")
     arguments = parser.parse_args()
-    asyncio.run(run(arguments.sizes, arguments.others, arguments.repeat))
+    asyncio.run(run(arguments.sizes, arguments.others, arguments.repeat, arguments.texts))
 
 
 if __name__ == "__main__":

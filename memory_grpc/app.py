@@ -32,6 +32,7 @@ from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store import embeddings
 from memory_grpc.store.database import EVERY_TENANT, Database
+from memory_grpc.store.durability import check_durability
 from memory_grpc.store.migrations import migrate
 from memory_grpc.store.notifications import listen
 
@@ -60,8 +61,8 @@ class Application:
 async def running(settings: Settings, conninfo: str) -> AsyncIterator[Application]:
     """A server that serves inside the block, and has drained when the block has ended.
 
-    Order: listen (probes are answered, NOT_SERVING) → migrate → pool → model → background loops → SERVING; and the
-    other way round at the end. Raises StartupError with one clear sentence.
+    Order: listen (probes are answered, NOT_SERVING) → migrate → durability → pool → model → background loops → SERVING;
+    and the other way round at the end. Raises StartupError with one clear sentence.
     """
     slot = Slot()
     async with AsyncExitStack() as stack:
@@ -74,6 +75,8 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
 
         for name in await asyncio.to_thread(migrate, conninfo):
             log.info("migration_applied", migration=name)
+        for setting in await asyncio.to_thread(check_durability, conninfo, settings.accept_data_loss_with):
+            log.warning("data_loss_accepted", setting=setting)
         database = Database(
             conninfo,
             min_size=settings.database_pool_min_size,

@@ -48,6 +48,14 @@ class StoredMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of a message: as it is stored, and whether it was stored before, under the same request_id."""
+
+    message: StoredMessage
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SearchFilters:
     """Which messages a search ranks."""
 

@@ -12,6 +12,7 @@
     ├── RequestIdReused         same request_id, another body            ALREADY_EXISTS
     ├── Exhausted               a limit was met; carries retry_after     RESOURCE_EXHAUSTED
     │   ├── RateLimited           too many calls from one client
+    │   ├── Overloaded            more calls inside than can be served in time
     │   ├── QueueFull             the embedding queue is full
     │   └── BodyTooLarge          the request is larger than allowed
     ├── DeadlineExceeded        the call ran out of time                 DEADLINE_EXCEEDED
@@ -94,6 +95,10 @@ class Exhausted(MemoryLayerError):
 
 class RateLimited(Exhausted):
     """Too many calls from this client."""
+
+
+class Overloaded(Exhausted):
+    """The server has more to do than it can; try again in a moment, or another server."""
 
 
 class QueueFull(Exhausted):

@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from memory_grpc.errors import StartupError
+from memory_grpc.interceptors.admit import Admit
 from memory_grpc.interceptors.authenticate import Authenticate
 from memory_grpc.interceptors.chain import Chain
 from memory_grpc.interceptors.deadline import limit_time
@@ -22,6 +23,7 @@ from memory_grpc.operations.registry import Slot
 from memory_grpc.services.admin_service import AdminService
 from memory_grpc.services.memory_service import MemoryService
 from memory_grpc.settings import Settings
+from memory_grpc.tls import server_credentials
 from memory_layer.v1 import admin_service_pb2, admin_service_pb2_grpc, memory_service_pb2, memory_service_pb2_grpc
 
 SERVICES = (
@@ -36,8 +38,9 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
     return [
         # Two servers would share a port in silence, each seeing half of the calls.
         ("grpc.so_reuseport", 0),
-        # The chain refuses what is over the limit with a reason; this only bounds what is read for that.
-        ("grpc.max_receive_message_length", 2 * settings.max_request_bytes + 65536),
+        # The chain refuses what is over the limit with a reason; this only bounds what is read for that. Past it grpc
+        # resets the stream, which Envoy may see before the status and then report as UNAVAILABLE.
+        ("grpc.max_receive_message_length", 4 * settings.max_request_bytes + 65536),
         ("grpc.max_send_message_length", -1),
         # As much as Envoy lets through, with room for what it adds.
         ("grpc.max_metadata_size", 64 * 1024),
@@ -58,6 +61,12 @@ class Server:
         self._started_at = time.monotonic()
         self.gate = Gate()
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing in the stubs
+        admit = Admit(
+            # What the database can do at once is not too much.
+            floor=settings.database_pool_max_size,
+            ceiling=settings.max_calls_in_flight,
+            seconds=settings.request_timeout_seconds,
+        )
         rate_limit = RateLimit(settings.global_rate_limit, settings.trusted_proxies)
         authenticate = Authenticate(settings.api_keys)
         self.chain = Chain(
@@ -65,6 +74,7 @@ class Server:
                 observe(),
                 translate,
                 self.gate.interceptor,
+                admit.interceptor,
                 rate_limit.interceptor,
                 authenticate.interceptor,
                 limit_time(settings.request_timeout_seconds),
@@ -80,11 +90,15 @@ class Server:
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
     async def start(self) -> int:
-        """Listens, NOT_SERVING; returns the port. Raises StartupError when the port is taken."""
+        """Listens, NOT_SERVING; returns the port. Raises StartupError when the port is taken or a certificate unfit."""
         await self._set_health(_NOT_SERVING)
         address = f"{self._settings.host}:{self._settings.grpc_port}"
+        credentials = server_credentials(self._settings)
         try:
-            port = self._server.add_insecure_port(address)
+            if credentials is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise StartupError(f"Port {address} is taken: stop what listens there, or set MEMORY_GRPC_PORT.") from error
         await self._server.start()

@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Names = Annotated[list[str], NoDecode]
+DataLoss = Literal["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
 
 
 class Settings(BaseSettings):
@@ -35,6 +36,27 @@ class Settings(BaseSettings):
     http_port: int = Field(8000, ge=0, le=65535, description="Envoy's port: REST/JSON, and gRPC on the same port.")
     upstream_host: str = Field("127.0.0.1", description="Where Envoy finds the gRPC server and the metrics endpoint.")
 
+    # TLS
+    tls_cert_file: Path | None = Field(
+        None, description="Certificate of the gRPC port with its chain, PEM. Unset: the port speaks plaintext."
+    )
+    tls_key_file: Path | None = Field(None, description="Its private key, PEM, without a password.")
+    tls_client_ca_file: Path | None = Field(
+        None,
+        description="CAs, PEM, one of which must have signed every client's certificate (mTLS). Unset: none needed.",
+    )
+    tls_ca_file: Path | None = Field(
+        None,
+        description="CAs, PEM, by which Envoy and the commands check the server; set, they speak TLS to it.",
+    )
+    tls_client_cert_file: Path | None = Field(
+        None, description="Certificate that Envoy and the commands show to the server, PEM."
+    )
+    tls_client_key_file: Path | None = Field(None, description="Its private key, PEM, without a password.")
+    tls_server_name: str = Field(
+        "", description="Name that the server's certificate must bear. Unset: the host that is connected to."
+    )
+
     # Database
     database_url: SecretStr | None = Field(
         None,
@@ -48,6 +70,11 @@ class Settings(BaseSettings):
         100, ge=1, description="Calls that may wait for a connection; the next is refused with UNAVAILABLE at once."
     )
     database_pool_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection.")
+    accept_data_loss_with: Annotated[list[DataLoss], NoDecode] = Field(
+        [],
+        description="Comma-separated settings of Postgres to start with although they can lose acknowledged messages: "
+        "fsync=off, full_page_writes=off, synchronous_commit=off. Unset, the start is refused.",
+    )
 
     # Access
     api_keys: Annotated[list[SecretStr], NoDecode] = Field(
@@ -63,6 +90,12 @@ class Settings(BaseSettings):
     )
     request_timeout_seconds: float = Field(
         15.0, gt=0, le=3600, description="Longest time a call may take, whatever the client asks."
+    )
+    max_calls_in_flight: int = Field(
+        64,
+        ge=1,
+        description="Calls of a kind (reads, writes, streams, administration) inside at once; the next gets "
+        "RESOURCE_EXHAUSTED. Fewer while calls are late.",
     )
     max_request_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, description="Largest request; a larger one gets RESOURCE_EXHAUSTED / 413."
@@ -88,6 +121,12 @@ class Settings(BaseSettings):
     embedding_batch_wait_ms: float = Field(2.0, ge=0, le=100, description="Longest wait for a batch to fill.")
     embedding_queue_size: int = Field(
         4096, ge=1, description="Windows that may wait; past that a call gets RESOURCE_EXHAUSTED at once."
+    )
+    embedding_hang_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=3600,
+        description="Longest a batch may be in the model before its thread is given up and replaced.",
     )
     embedding_query_cache_size: int = Field(1024, ge=0, description="Query vectors kept (least recently used go).")
     async_embeddings: bool = Field(
@@ -152,11 +191,25 @@ class Settings(BaseSettings):
     retention_batch_size: int = Field(1000, ge=1, le=100000, description="Rows moved or deleted in one transaction.")
     idempotency_hours: float = Field(24, gt=0, description="How long a request_id is remembered.")
 
-    @field_validator("api_keys", "allowed_origins", "trusted_proxies", mode="before")
+    @field_validator("api_keys", "allowed_origins", "trusted_proxies", "accept_data_loss_with", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """Comma-separated text becomes a list; blanks around and between the commas do not count."""
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator(
+        "tls_cert_file",
+        "tls_key_file",
+        "tls_client_ca_file",
+        "tls_ca_file",
+        "tls_client_cert_file",
+        "tls_client_key_file",
+        mode="before",
+    )
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        """An empty path means none: it would be the working directory."""
+        return None if isinstance(value, str) and not value.strip() else value
 
     @property
     def conninfo(self) -> str | None:

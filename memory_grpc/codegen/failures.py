@@ -6,7 +6,7 @@ The comment of every reason begins with its gRPC code and its HTTP status: ``NOT
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -27,9 +27,19 @@ _COMPONENTS = {
     HTTPStatus.NOT_FOUND: "NotFound",
     HTTPStatus.CONFLICT: "AlreadyExists",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "TooLarge",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "NotJson",
     HTTPStatus.TOO_MANY_REQUESTS: "TooManyRequests",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "HeadersTooLarge",
     HTTPStatus.SERVICE_UNAVAILABLE: "Unavailable",
     HTTPStatus.GATEWAY_TIMEOUT: "DeadlineExceeded",
+}
+# Statuses with which Envoy refuses a call for a reason that has another status else.
+_AT_THE_EDGE = {
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("MALFORMED_REQUEST", "The body is not `application/json`."),
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: (
+        "REQUEST_TOO_LARGE",
+        "The path and the headers are larger than the server accepts; search with long queries by POST.",
+    ),
 }
 
 ERROR_SCHEMA: dict[str, Any] = {
@@ -94,6 +104,8 @@ def error_responses(contract: Contract, statuses: set[int]) -> dict[str, Any]:
     responses = {}
     for status in sorted(statuses):
         of_status = [reason for reason in known if reason.status == status]
+        if edge := _AT_THE_EDGE.get(HTTPStatus(status)):
+            of_status = [replace(reason, status=status, text=edge[1]) for reason in known if reason.name == edge[0]]
         if not of_status:
             raise CodegenError(f"errors.proto has no reason with status {status}.")
         responses[component_name(status)] = _response(of_status)

@@ -21,9 +21,9 @@ ONLY = {
     409: {"MemoryService.IngestMessage", "MemoryService.BatchIngestMessages"},
 }
 # Errors of every RPC; of those with a key; of those with a body.
-ALWAYS = (400, 429, 503, 504)
+ALWAYS = (400, 429, 431, 503, 504)
 WITH_KEY = (401, 403)
-WITH_BODY = (413,)
+WITH_BODY = (413, 415)
 
 HTTP_TAG = "HTTP"
 HTTP_TAG_DESCRIPTION = "Documentation and metrics, over HTTP only. Need no key."

@@ -13,6 +13,7 @@ from grpc_status import rpc_status
 
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import CommandError
+from memory_grpc.tls import channel_credentials
 from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 
@@ -37,7 +38,7 @@ def connected(target: Target) -> Iterator[grpc.Channel]:
     """A channel; what calls inside the block raise leaves it as a CommandError."""
     host, tls = _endpoint(target.address)
     channel = (
-        grpc.secure_channel(host, grpc.ssl_channel_credentials(), options=_OPTIONS)
+        grpc.secure_channel(host, _credentials(target), options=_options(target))
         if tls
         else grpc.insecure_channel(host, options=_OPTIONS)
     )
@@ -52,7 +53,7 @@ def connected_aio(target: Target) -> grpc.aio.Channel:
     """The same for asyncio; the caller translates errors with ``failure``."""
     host, tls = _endpoint(target.address)
     if tls:
-        return grpc.aio.secure_channel(host, grpc.ssl_channel_credentials(), options=_OPTIONS)
+        return grpc.aio.secure_channel(host, _credentials(target), options=_options(target))
     return grpc.aio.insecure_channel(host, options=_OPTIONS)
 
 
@@ -87,6 +88,11 @@ def failure(error: Any, address: str) -> CommandError:
     """A call's error as the sentence to print: ``CODE: message``, and the fields that are wrong."""
     code = error.code()
     if code is grpc.StatusCode.UNAVAILABLE and not is_from_server(error):
+        if _endpoint(address)[1]:
+            return CommandError(
+                f"No server answers by TLS at {address}: start one, or check MEMORY_TLS_CA_FILE, "
+                "MEMORY_TLS_SERVER_NAME and the certificates."
+            )
         return CommandError(f"No server answers at {address}: start one with `memory-grpc up`, or give --address.")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED and not is_from_server(error):
         return CommandError(f"{address} did not answer in time: give it longer with --timeout.")
@@ -132,6 +138,15 @@ def _details(error: Any) -> list[Any]:
     except (ValueError, DecodeError):  # details of another status than the call's, or broken: a proxy's doing
         return []
     return [] if status is None else list(status.details)
+
+
+def _credentials(target: Target) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials() if target.settings is None else channel_credentials(target.settings)
+
+
+def _options(target: Target) -> list[tuple[str, Any]]:
+    name = target.settings.tls_server_name if target.settings else ""
+    return [*_OPTIONS, ("grpc.ssl_target_name_override", name)] if name else _OPTIONS
 
 
 def _endpoint(address: str) -> tuple[str, bool]:

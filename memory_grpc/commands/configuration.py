@@ -26,6 +26,8 @@ class Target:
     address: str
     timeout_seconds: float
     api_key: str | None = field(default=None, repr=False)
+    settings: Settings | None = field(default=None, repr=False)
+    """Where the certificates of a TLS connection are; without it the CAs that grpc comes with are believed."""
 
 
 def load_settings(*, warn: bool = True) -> Settings:
@@ -68,12 +70,14 @@ def target(address: str | None, api_key: str | None, timeout_seconds: float, **k
     if not address:
         host = local_host(settings)
         address = f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
+    if "://" not in address and (settings.tls_ca_file or settings.tls_cert_file):
+        address = f"https://{address}"
     key = api_key or os.environ.get(CLIENT_API_KEY) or None
     if key is None and settings.api_keys:
         key = settings.api_keys[0].get_secret_value()
     if key is not None and not (key.isascii() and key.isprintable()):
         raise CommandError("The API key holds characters that no header can carry.")
-    return Target(address, timeout_seconds, key)
+    return Target(address, timeout_seconds, key, settings)
 
 
 def _lower_first(text: str) -> str:

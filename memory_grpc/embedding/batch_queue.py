@@ -45,7 +45,10 @@ class BatchQueue:
         self._wait = batch_wait_seconds
         self._limit = limit
         self._clock = clock
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)
+        # Apart, so that a thread that takes nothing but queries is not woken for every message.
+        self._asked = threading.Condition(lock)
         self._calls: dict[Kind, deque[Call]] = {"query": deque(), "ingest": deque()}
         self._waiting: dict[Kind, int] = {"query": 0, "ingest": 0}
         self._in_flight = 0  # ingest batches in the model
@@ -66,6 +69,8 @@ class BatchQueue:
                 raise QueueFull(retry_after_seconds=min(max(waiting / self._rate, 0.1), 60.0))
             self._calls[call.kind].append(call)
             self._count(call.kind, len(call.windows))
+            if call.kind == "query":
+                self._asked.notify_all()
             self._changed.notify_all()
 
     def drop(self, call: Call) -> None:
@@ -88,7 +93,7 @@ class BatchQueue:
                     continue
                 if self._closing:
                     return []
-                self._changed.wait()
+                (self._asked if queries_only else self._changed).wait()
 
     def finish(self, items: Sequence[Item], seconds: float) -> None:
         """The model is done with a batch (whatever came of it) that took ``seconds``."""
@@ -123,10 +128,17 @@ class BatchQueue:
             call.error = error
             return True
 
+    def fail_all(self, kind: Kind, error: Callable[[], Exception]) -> list[Call]:
+        """End every call of a kind that has windows waiting, each with an error of its own; the calls that it ended."""
+        with self._changed:
+            waiting = list(self._calls[kind])
+        return [call for call in waiting if self.fail(call, error())]
+
     def close(self) -> None:
         """Accept nothing more; ``take`` hands out what is left, then empty batches."""
         with self._changed:
             self._closing = True
+            self._asked.notify_all()
             self._changed.notify_all()
 
     def _drop(self, call: Call) -> None:

@@ -1,14 +1,14 @@
 """Embedding for asyncio: many small calls become few full batches, and the event loop never waits for a model.
 
 Threads: ``workers`` of them embed whatever is next (queries first), one more embeds queries only, so that a search
-waits for a running ingest batch neither in the queue nor in the model; when there is no query it sleeps.
+waits for a running ingest batch neither in the queue nor in the model; when there is no query it sleeps. A batch that
+stays in the model for longer than ``hang_seconds`` is given up, and its thread replaced; see ``threads.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,14 +21,17 @@ from memory_grpc.settings import Settings
 
 from . import stats
 from .batch_queue import BatchQueue
-from .calls import Call, Item, Kind
+from .calls import KINDS, Call, Item, Kind
 from .provider import EmbeddingProvider, ModelIdentity, ProviderDown, Vectors, Window, checked
 from .query_cache import QueryCache
+from .threads import Worker, Workers
 
 INLINE_CHARACTERS = 2_000
 """Texts up to this long in all are tokenised on the event loop (1 to 2 ms), longer ones in a thread."""
 
 log = structlog.get_logger(__name__)
+
+_HANGS = "The embedding model does not answer; try again."
 
 
 class Embedder:
@@ -43,10 +46,13 @@ class Embedder:
         batch_wait_seconds: float = 0.002,
         queue_size: int = 4096,
         query_cache_size: int = 1024,
+        hang_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._provider = provider
-        self._workers = workers or default_workers()
+        self._workers = Workers(workers or default_workers(), self._work, clock)
+        self._hang_seconds = hang_seconds
+        self._watching: asyncio.Task[None] | None = None
         self._cache = QueryCache(query_cache_size)
         self._clock = clock
         self._queue = BatchQueue(
@@ -57,7 +63,6 @@ class Embedder:
             limit=queue_size,
             clock=clock,
         )
-        self._threads: list[threading.Thread] = []
         self._tokenisers = ThreadPoolExecutor(1, thread_name_prefix="embedding-tokenise")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -72,6 +77,7 @@ class Embedder:
             batch_wait_seconds=settings.embedding_batch_wait_ms / 1000,
             queue_size=settings.embedding_queue_size,
             query_cache_size=settings.embedding_query_cache_size,
+            hang_seconds=settings.embedding_hang_seconds,
         )
 
     @property
@@ -82,12 +88,8 @@ class Embedder:
     async def start(self) -> None:
         """Start the threads."""
         self._loop = asyncio.get_running_loop()
-        self._threads = [
-            threading.Thread(target=self._work, args=(index == self._workers,), name=f"embedding-{index}", daemon=True)
-            for index in range(self._workers + 1)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._workers.start()
+        self._watching = asyncio.create_task(self._watch(), name="embedding_watch")
 
     async def close(self) -> None:
         """Refuse new calls, embed what waits, join the threads, close the provider. Harmless when repeated."""
@@ -95,8 +97,10 @@ class Embedder:
             return
         self._closed = True
         self._queue.close()
-        for thread in self._threads:
-            await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(self._workers.join)  # the watch goes on meanwhile: a hanging thread is not waited for
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         await asyncio.to_thread(self._tokenisers.shutdown)
         await asyncio.to_thread(self._provider.close)
 
@@ -140,6 +144,9 @@ class Embedder:
         future: asyncio.Future[None] = self._loop.create_future()
         call = Call(kind, windows, lambda: None if future.done() else future.set_result(None))
         call.vectors = np.empty((len(windows), self.identity.dimensions), dtype=np.float32)
+        for_queries, for_ingest = self._workers.serving()
+        if not (for_queries if kind == "query" else for_ingest):
+            raise ProviderDown(_HANGS)
         self._queue.submit(call)
         try:
             await future
@@ -150,17 +157,34 @@ class Embedder:
             raise call.error
         return call.vectors
 
-    def _work(self, queries_only: bool) -> None:
+    async def _watch(self) -> None:
+        """Answers for the model when it does not: callers of an overdue batch, and those no thread is left for."""
+        while True:
+            await asyncio.sleep(min(self._hang_seconds / 4, 1.0))
+            for items in self._workers.overdue(self._hang_seconds):
+                log.error("embedding_hangs", windows=len(items), seconds=self._hang_seconds)
+                self._fail(items, ProviderDown(_HANGS))
+            for kind, is_served in zip(KINDS, self._workers.serving(), strict=True):
+                if not is_served:
+                    self._notify(self._queue.fail_all(kind, lambda: ProviderDown(_HANGS)))
+
+    def _work(self, worker: Worker) -> None:
         """An inference thread's life."""
-        while items := self._queue.take(queries_only=queries_only):
+        while items := self._queue.take(queries_only=worker.queries_only):
             started = self._clock()
+            self._workers.busy(worker, items)
             try:
                 self._run(items)
             except Exception as error:  # the thread must outlive whatever happens, or every later call would hang
                 log.error("embedding_batch_lost", error=type(error).__name__)
                 self._fail(items, error)
             finally:
+                was_lost, is_replaced = self._workers.idle(worker)
                 self._queue.finish(items, self._clock() - started)
+            if was_lost:
+                log.warning("embedding_came_back", seconds=round(self._clock() - started, 1))
+            if is_replaced:
+                return
 
     def _run(self, items: list[Item]) -> None:
         """Embed a batch. If it fails and a text may be at fault, each caller's windows are tried once more alone."""

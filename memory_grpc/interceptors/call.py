@@ -23,6 +23,8 @@ class Call:
     """Text metadata of the request; of a repeated key the last value."""
     request_id: str = ""
     authenticated: bool = False
+    was_shed: bool = False
+    """Refused because the server has too much to do: a line of the log for each would be more to do."""
 
     @property
     def service(self) -> str:

@@ -4,6 +4,7 @@
 observe        first, so that every call is counted, timed and logged with the code that the client saw
 translate      everything below may raise; from here on outwards there are only gRPC statuses, never exception texts
 gate           a server that is starting or draining refuses calls before it does any work for them
+admit          before anything is spent on it, a call that would be late is refused; see ``admit.py``
 rate_limit     before the key is looked at: guessing keys is limited too
 authenticate   before the request is read: bytes of strangers are not parsed
 deadline       starts the clock for everything that does real work

@@ -48,7 +48,7 @@ def observe(new_request_id: Callable[[], str] = lambda: str(uuid4())) -> Interce
                 seconds = time.perf_counter() - started
                 metrics.CALLS_HANDLED.labels(*labels, code).inc()
                 metrics.CALL_SECONDS.labels(*labels).observe(seconds)
-                write = log.debug if call.service in OPEN_SERVICES else log.info
+                write = log.debug if call.service in OPEN_SERVICES or call.was_shed else log.info
                 write("call", method=call.method, code=code, milliseconds=round(seconds * 1000, 2))
 
     return interceptor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,8 @@ from limits.aio.strategies import MovingWindowRateLimiter
 
 from memory_grpc.errors import RateLimited, StartupError
 from memory_grpc.interceptors.call import Call, is_open
+
+_EXPIRY_SECONDS = 5.0
 
 
 class RateLimit:
@@ -28,7 +31,9 @@ class RateLimit:
             self._trusted = [ip_network(network) for network in trusted_proxies]
         except ValueError as error:
             raise StartupError("MEMORY_TRUSTED_PROXIES holds something that is not a network.") from error
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._storage = MemoryStorage()
+        self._rest: asyncio.Task[None] | None = None
+        self._limiter = MovingWindowRateLimiter(self._storage)
 
     @asynccontextmanager
     async def interceptor(self, call: Call) -> AsyncIterator[None]:
@@ -36,10 +41,22 @@ class RateLimit:
         if not is_open(call):
             client = self.client_ip(call.context.peer(), call.metadata.get("x-forwarded-for", ""))
             for limit in self._limits:
+                self._rest_from_expiry()
                 if not await self._limiter.hit(limit, client):
                     window = await self._limiter.get_window_stats(limit, client)
                     raise RateLimited(retry_after_seconds=window.reset_time - time.time())
         yield
+
+    def _rest_from_expiry(self) -> None:
+        """Lets the storage look for what has expired now and then only.
+
+        It would do so with every call, which costs a hop into a thread for each client that it knows, and many times
+        what counting costs. What has expired is not counted anyway; it only takes room. While a task in the storage's
+        ``timer`` is not done, it does not begin again.
+        """
+        timer = self._storage.timer
+        if timer is not None and timer.done() and timer is not self._rest:
+            self._rest = self._storage.timer = asyncio.create_task(asyncio.sleep(_EXPIRY_SECONDS))
 
     def client_ip(self, peer: str, forwarded_for: str) -> str:
         """The client's address.

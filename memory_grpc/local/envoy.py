@@ -18,6 +18,7 @@ from memory_grpc.local.envoy_config import render
 from memory_grpc.local.ports import ensure_free
 from memory_grpc.resources import DESCRIPTORS
 from memory_grpc.settings import Settings
+from memory_grpc.tls import channel_credentials
 
 _ADMIN = "envoy-admin.sock"
 
@@ -53,6 +54,7 @@ class EnvoyProcess:
         program = binary()
         if not DESCRIPTORS.is_file():
             raise StartupError(f"The descriptor set {DESCRIPTORS} is missing: run `make gen`.")
+        channel_credentials(self._settings)  # files that do not fit are told in a sentence here, not by Envoy
         self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._socket = sockets.directory(self._run / "run", _ADMIN) / _ADMIN
         self._socket.unlink(missing_ok=True)

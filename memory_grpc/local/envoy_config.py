@@ -13,7 +13,9 @@ from typing import Any
 
 import yaml
 
+from memory_grpc import tls
 from memory_grpc.errors import StartupError
+from memory_grpc.local.envoy_tls import upstream_socket
 from memory_grpc.resources import DESCRIPTORS, ENVOY_YAML
 from memory_grpc.settings import Settings
 
@@ -38,6 +40,7 @@ def render(settings: Settings, descriptors: Path | None = None, *, admin_socket:
     _set_timeouts(manager, settings)
     _set_descriptors(manager, descriptors)
     _set_upstreams(config, settings)
+    _set_upstream_tls(config, settings)
     _set_admin(config, admin_socket)
     return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
@@ -98,6 +101,20 @@ def _set_upstreams(config: Node, settings: Settings) -> None:
             for endpoint in _at(locality, "lb_endpoints"):
                 address = _at(endpoint, "endpoint", "address", "socket_address")
                 _replace(address, address=settings.upstream_host, port_value=port)
+
+
+def _set_upstream_tls(config: Node, settings: Settings) -> None:
+    pair = tls.client_pair(settings)
+    if settings.tls_ca_file is None:
+        if tls.server_pair(settings) is not None:
+            raise StartupError(
+                "MEMORY_TLS_CERT_FILE needs MEMORY_TLS_CA_FILE: Envoy must know by which CA to check the server."
+            )
+        return
+    name = settings.tls_server_name or settings.upstream_host
+    _named(_at(config, "static_resources", "clusters"), "memory_grpc")["transport_socket"] = upstream_socket(
+        name, settings.tls_ca_file, pair
+    )
 
 
 def _set_admin(config: Node, admin_socket: Path | None) -> None:

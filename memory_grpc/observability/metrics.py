@@ -27,6 +27,7 @@ CALL_SECONDS = Histogram(
     ["grpc_type", "grpc_service", "grpc_method"],
     buckets=_SECONDS,
 )
+CALLS_SHED = Counter("memory_calls_shed", "Calls refused because too many of their kind were inside already.", ["kind"])
 INGESTED = Counter("memory_messages_ingested", "Messages stored, by their embedding status.", ["embedding_status"])
 INGEST_REPEATED = Counter("memory_ingest_repeated", "Messages not stored again, because of their request_id.")
 SEARCHES = Counter(

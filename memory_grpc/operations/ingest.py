@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from memory_grpc import scoring
-from memory_grpc.domain import NewMessage, Policy, StoredMessage
+from memory_grpc.domain import Ingested, NewMessage, Policy, StoredMessage
 from memory_grpc.embedding import Embedder
 from memory_grpc.errors import EmbeddingUnavailable, FieldViolation, InvalidInput, NotFound, RequestIdReused
 from memory_grpc.observability import metrics
+from memory_grpc.operations.groups import Groups
 from memory_grpc.operations.policy import Policies
 from memory_grpc.store import embeddings, idempotency, jobs, lexical
 from memory_grpc.store import messages as table
@@ -22,8 +24,24 @@ from memory_grpc.store.idempotency import Claim
 
 LONGEST_FUTURE = timedelta(days=1)
 
+# Calls of one message that are committed together at most.
+_GROUP = 128
+
 # Holds the place of a time that the database gives.
 _LATER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """A call with everything that storing it takes; ``fresh`` are those of its messages that are not known."""
+
+    tenant_id: str
+    messages: Sequence[NewMessage]
+    fresh: Sequence[NewMessage]
+    policy: Policy
+    digests: Mapping[UUID, bytes]
+    known: Mapping[UUID, Claim]
+    vectors: Mapping[int, Vectors]
 
 
 class Ingest:
@@ -47,30 +65,52 @@ class Ingest:
         self._new_id = new_id
         self._embed_later = embed_later
         self._text_config = text_config
+        self._known = Groups(self._look_up, most=_GROUP)
+        self._stores = Groups(self._store, most=_GROUP)
 
-    async def __call__(self, messages: Sequence[NewMessage]) -> list[StoredMessage]:
+    async def __call__(self, messages: Sequence[NewMessage]) -> list[Ingested]:
         """Stores messages, all of one tenant and all or none; returns them in order.
 
         Messages that are to be embedded later, and all of them while the model is down, are stored as ``pending`` with
         a job that embeds them. A message whose request_id has been seen is not stored again: the stored one is
-        returned.
+        returned, as ``repeated``. Single messages of concurrent calls are committed together, each for itself.
 
         Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id),
-        QueueFull, StoreUnavailable, DeadlineExceeded; nothing is stored then.
+        QueueFull, StoreUnavailable; nothing is stored then. After DeadlineExceeded they may have been.
         """
         tenant_id = messages[0].tenant_id
         policy = await self._policies.get(tenant_id)
         digests = {m.request_id: _digest(m) for m in messages if m.request_id is not None}
-        known: dict[UUID, Claim] = {}
-        if digests:
-            async with self._database.transaction(tenant=tenant_id) as tx:
-                known = await idempotency.known(tx, tenant_id, digests)
-            _check_same_bodies(known, digests)
+        known = await self._known((tenant_id,), (tenant_id, digests)) if digests else {}
         fresh = [m for m in messages if m.request_id is None or m.request_id not in known]
-        vectors = await self._embed(fresh)
+        call = _Call(tenant_id, messages, fresh, policy, digests, known, await self._embed(fresh))
+        if len(messages) == 1:
+            return await self._stores((tenant_id,), call, frozenset(digests))
+        (stored,) = await self._store([call])
+        if isinstance(stored, Exception):
+            raise stored
+        return stored
 
+    async def _look_up(self, calls: Sequence[tuple[str, Mapping[UUID, bytes]]]) -> list[dict[UUID, Claim] | Exception]:
+        """What is known of the request ids of calls of one tenant; RequestIdReused for a call of other bodies."""
+        tenant_id = calls[0][0]
         async with self._database.transaction(tenant=tenant_id) as tx:
-            drafts = await self._draft(tx, fresh, policy, vectors)
+            known = await idempotency.known(tx, tenant_id, {id_ for _, digests in calls for id_ in digests})
+        answers: list[dict[UUID, Claim] | Exception] = []
+        for _, digests in calls:
+            own = {id_: known[id_] for id_ in digests if id_ in known}
+            answers.append(RequestIdReused() if _is_reused(own, digests) else own)
+        return answers
+
+    async def _store(self, calls: Sequence[_Call]) -> list[list[Ingested] | Exception]:
+        """Stores the messages of calls of one tenant in one transaction: all calls or, when it raises, none."""
+        tenant_id = calls[0].tenant_id
+        fresh = [(m, call.policy) for call in calls for m in call.fresh]
+        vectors = {key: v for call in calls for key, v in call.vectors.items()}
+        digests = {id_: digest for call in calls for id_, digest in call.digests.items()}
+        known = {id_: claim for call in calls for id_, claim in call.known.items()}
+        async with self._database.transaction(tenant=tenant_id) as tx:
+            drafts = await self._draft(tx, fresh, vectors)
             if digests and fresh:
                 known |= await _claim(tx, tenant_id, drafts, digests)
                 drafts = [(m, draft) for m, draft in drafts if m.request_id is None or m.request_id not in known]
@@ -90,8 +130,8 @@ class Ingest:
             repeated = await table.get_many(tx, tenant_id, [c.message_id for c in known.values()]) if known else {}
         metrics.INGESTED.labels("completed").inc(len(embedded))
         metrics.INGESTED.labels("pending").inc(len(stored) - len(embedded))
-        metrics.INGEST_REPEATED.inc(len(messages) - len(stored))
-        return [by_message.get(id(m)) or _repeated(m, known, repeated) for m in messages]
+        metrics.INGEST_REPEATED.inc(sum(len(call.messages) for call in calls) - len(stored))
+        return [_answer(call.messages, by_message, known, repeated) for call in calls]
 
     async def _embed(self, messages: Sequence[NewMessage]) -> dict[int, Vectors]:
         """The vectors of the messages that are to be embedded now, by ``id(message)``; none while the model is down."""
@@ -103,14 +143,14 @@ class Ingest:
         return {id(m): v for m, v in zip(now, vectors, strict=True)}
 
     async def _draft(
-        self, tx: Transaction, messages: Sequence[NewMessage], policy: Policy, vectors: Mapping[int, Vectors]
+        self, tx: Transaction, messages: Sequence[tuple[NewMessage, Policy]], vectors: Mapping[int, Vectors]
     ) -> list[tuple[NewMessage, StoredMessage]]:
-        """Messages as they will be stored, with an id and their importance."""
+        """Messages as they will be stored, with an id and their importance by the policy that stands with each."""
         now = None
-        if any(m.created_at is not None for m in messages):
+        if any(m.created_at is not None for m, _ in messages):
             row = await tx.one("database.now")
             now = row["now"] if row else None
-            _check_not_future(messages, now)
+            _check_not_future([m for m, _ in messages], now)
         return [
             (
                 m,
@@ -133,7 +173,7 @@ class Ingest:
                     updated_at=_LATER,
                 ),
             )
-            for m in messages
+            for m, policy in messages
         ]
 
 
@@ -150,13 +190,14 @@ async def _claim(
     if not lost:
         return {}
     known = await idempotency.known(tx, tenant_id, lost)
-    _check_same_bodies(known, digests)
+    if _is_reused(known, digests):
+        raise RequestIdReused
     return known
 
 
-def _check_same_bodies(known: Mapping[UUID, Claim], digests: Mapping[UUID, bytes]) -> None:
-    if any(claim.body_digest != digests[request_id] for request_id, claim in known.items()):
-        raise RequestIdReused
+def _is_reused(known: Mapping[UUID, Claim], digests: Mapping[UUID, bytes]) -> bool:
+    """Whether a known request id stands for another body now."""
+    return any(claim.body_digest != digests[request_id] for request_id, claim in known.items())
 
 
 def _check_not_future(messages: Sequence[NewMessage], now: datetime | None) -> None:
@@ -165,12 +206,25 @@ def _check_not_future(messages: Sequence[NewMessage], now: datetime | None) -> N
         raise InvalidInput([FieldViolation(f"messages[{i}].created_at", "is more than a day ahead") for i in late])
 
 
-def _repeated(message: NewMessage, known: Mapping[UUID, Claim], stored: Mapping[UUID, StoredMessage]) -> StoredMessage:
-    assert message.request_id is not None, "only a request_id makes a repeat"
-    found = stored.get(known[message.request_id].message_id)
-    if found is None:
-        raise NotFound("The message of this request_id was deleted by retention.")
-    return found
+def _answer(
+    messages: Sequence[NewMessage],
+    by_message: Mapping[int, StoredMessage],
+    known: Mapping[UUID, Claim],
+    repeated: Mapping[UUID, StoredMessage],
+) -> list[Ingested] | Exception:
+    """What became of the messages of one call; NotFound when one is a repeat of what is no longer there."""
+    answer = []
+    for message in messages:
+        stored = by_message.get(id(message))
+        if stored is None:
+            assert message.request_id is not None, "only a request_id makes a repeat"
+            found = repeated.get(known[message.request_id].message_id)
+            if found is None:
+                return NotFound("The message of this request_id was deleted by retention.")
+            answer.append(Ingested(found, repeated=True))
+        else:
+            answer.append(Ingested(stored, repeated=False))
+    return answer
 
 
 def _digest(message: NewMessage) -> bytes:

@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from memory_grpc import deadline
-from memory_grpc.domain import NewMessage, StoredMessage
+from memory_grpc.domain import Ingested, NewMessage
 from memory_grpc.errors import DeadlineExceeded, QueueFull
 from memory_grpc.operations.ingest import Ingest
 
 BATCH = 256
 BATCH_CHARACTERS = 1_000_000
 INBOX = 1024
+# The request timeout is meant for one call; a batch gets it once for so many messages, or a model that is merely slow
+# would end the stream.
+MESSAGES_PER_TIMEOUT = 32
 LANES = 2
 
 
@@ -33,6 +36,8 @@ class Acknowledgement:
     sequence: int
     message_id: UUID
     embedding_status: str
+    importance: float
+    repeated: bool
 
 
 class StreamIngest:
@@ -48,8 +53,8 @@ class StreamIngest:
         An error of ``messages`` or of a batch ends the stream, after everything before it was acknowledged.
         """
         inbox: asyncio.Queue[NewMessage | Exception | None] = asyncio.Queue(INBOX)
-        lanes: asyncio.Queue[asyncio.Task[list[StoredMessage]] | Exception | None] = asyncio.Queue(LANES)
-        running: set[asyncio.Task[list[StoredMessage]]] = set()
+        lanes: asyncio.Queue[asyncio.Task[list[Ingested]] | Exception | None] = asyncio.Queue(LANES)
+        running: set[asyncio.Task[list[Ingested]]] = set()
 
         async def read() -> None:
             try:
@@ -77,8 +82,11 @@ class StreamIngest:
             while (lane := await lanes.get()) is not None:
                 if isinstance(lane, Exception):
                     raise lane
-                for stored in await lane:
-                    yield Acknowledgement(sequence, stored.id, stored.embedding_status)
+                for ingested in await lane:
+                    stored = ingested.message
+                    yield Acknowledgement(
+                        sequence, stored.id, stored.embedding_status, stored.importance, ingested.repeated
+                    )
                     sequence += 1
                 running.discard(lane)
         finally:
@@ -86,20 +94,21 @@ class StreamIngest:
                 task.cancel()
             await asyncio.gather(*workers, *running, return_exceptions=True)
 
-    async def _store(self, batch: list[NewMessage]) -> list[StoredMessage]:
+    async def _store(self, batch: list[NewMessage]) -> list[Ingested]:
         """Stores a batch, one transaction a tenant; waits when the embedding queue is full."""
-        stored: dict[int, StoredMessage] = {}
+        stored: dict[int, Ingested] = {}
         for tenant_id in dict.fromkeys(m.tenant_id for m in batch):
             part = [m for m in batch if m.tenant_id == tenant_id]
             for m, s in zip(part, await self._patiently(part), strict=True):
                 stored[id(m)] = s
         return [stored[id(m)] for m in batch]
 
-    async def _patiently(self, part: list[NewMessage]) -> list[StoredMessage]:
+    async def _patiently(self, part: list[NewMessage]) -> list[Ingested]:
+        seconds = self._timeout_seconds * max(1.0, len(part) / MESSAGES_PER_TIMEOUT)
         while True:
             try:
-                with deadline.within(self._timeout_seconds):
-                    async with asyncio.timeout(self._timeout_seconds):
+                with deadline.within(seconds):
+                    async with asyncio.timeout(seconds):
                         return await self._ingest(part)
             except QueueFull as full:
                 await asyncio.sleep(full.retry_after_seconds)

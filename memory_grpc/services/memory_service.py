@@ -20,6 +20,8 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 # Envoy's transcoder answers 200; a filter of ours makes it what this header says.
 ACCEPTED = (("x-http-status", "202"),)
+# The message itself says nothing of the call: it is the same whoever asks for it, and how often.
+REPEATED = (("x-repeated", "true"),)
 
 
 class MemoryService(pb_grpc.MemoryServiceServicer):
@@ -31,11 +33,11 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
     async def IngestMessage(self, request: pb.IngestMessageRequest, context: Context) -> message_pb2.Message:
         """Stores one message."""
         try:
-            stored = await self._slot.operations.ingest([convert.new_message(request)])
+            (ingested,) = await self._slot.operations.ingest([convert.new_message(request)])
         except InvalidInput as error:
             raise _unindexed(error) from error
-        await context.send_initial_metadata(ACCEPTED)
-        return convert.stored_message(stored[0])
+        await context.send_initial_metadata(ACCEPTED + (REPEATED if ingested.repeated else ()))
+        return convert.stored_message(ingested.message)
 
     async def BatchIngestMessages(
         self, request: pb.BatchIngestMessagesRequest, context: Context
@@ -44,7 +46,10 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         _check_batch(request)
         stored = await self._slot.operations.ingest([convert.new_message(m) for m in request.messages])
         await context.send_initial_metadata(ACCEPTED)
-        return pb.BatchIngestMessagesResponse(messages=[convert.stored_message(m) for m in stored])
+        return pb.BatchIngestMessagesResponse(
+            messages=[convert.stored_message(one.message) for one in stored],
+            repeated_indexes=[index for index, one in enumerate(stored) if one.repeated],
+        )
 
     async def StreamIngest(
         self, requests: AsyncIterator[pb.StreamIngestRequest], context: Context
@@ -52,7 +57,11 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         """Stores messages as they come."""
         async for ack in self._slot.operations.stream_ingest(_streamed(requests)):
             yield pb.StreamIngestResponse(
-                sequence=ack.sequence, message_id=str(ack.message_id), embedding_status=ack.embedding_status
+                sequence=ack.sequence,
+                message_id=str(ack.message_id),
+                embedding_status=ack.embedding_status,
+                importance_score=ack.importance,
+                is_repeated=ack.repeated,
             )
 
     async def GetMessage(self, request: pb.GetMessageRequest, context: Context) -> message_pb2.Message:

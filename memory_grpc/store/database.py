@@ -25,12 +25,19 @@ Params = Mapping[str, Any]
 # Statements that no call waits for (sweeps, embedding jobs) are bounded all the same.
 BACKGROUND_TIMEOUT_SECONDS = 300.0
 
+# No transaction waits for anything but its own statements. One that does belongs to a server that was stopped or cut
+# off: the locks it holds (of the sweep's lease above all) must not outlast it.
+IDLE_TRANSACTION_SECONDS = 10.0
+
 # SET LOCAL and not set_config(): Citus hands only the former on to the nodes that hold the rows.
 _BEGIN_ONE: LiteralString = (
-    "begin; set local statement_timeout = {timeout}; "
+    "begin; set local statement_timeout = {timeout}; set local idle_in_transaction_session_timeout = {idle}; "
     "set local role memory_layer_tenant; set local memory.tenant_id = {tenant}"
 )
-_BEGIN_EVERY: LiteralString = "begin; set local statement_timeout = {timeout}; set local role memory_layer_worker"
+_BEGIN_EVERY: LiteralString = (
+    "begin; set local statement_timeout = {timeout}; set local idle_in_transaction_session_timeout = {idle}; "
+    "set local role memory_layer_worker"
+)
 
 
 class Scope(Enum):
@@ -147,9 +154,10 @@ class Database:
 
     def _opening(self, tenant: Tenant, timeout_ms: int) -> sql.Composed:
         """What opens a transaction."""
+        bounds = {"timeout": sql.Literal(timeout_ms), "idle": sql.Literal(int(IDLE_TRANSACTION_SECONDS * 1000))}
         if isinstance(tenant, str):
-            return sql.SQL(_BEGIN_ONE).format(timeout=sql.Literal(timeout_ms), tenant=sql.Literal(tenant))
-        return sql.SQL(_BEGIN_EVERY).format(timeout=sql.Literal(timeout_ms))
+            return sql.SQL(_BEGIN_ONE).format(**bounds, tenant=sql.Literal(tenant))
+        return sql.SQL(_BEGIN_EVERY).format(**bounds)
 
     @asynccontextmanager
     async def maintenance(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:

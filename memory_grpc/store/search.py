@@ -114,8 +114,15 @@ async def hybrid(
 ) -> tuple[list[Ranked], int]:
     """The best ``top_k`` messages by the hybrid score, best first, and how many were ranked."""
     params = hybrid_params(tenant_id, model_id, config, query, plan, filters, weights, parts, top_k)
-    rows = await tx.all("hybrid.search", params)
-    return hybrid_ranked(rows, weights, parts)
+    # As in semantic: more windows are kept until there are hits enough or no windows left.
+    while True:
+        if filters.include_archived:
+            rows = await tx.all("hybrid.search_with_archive", params)
+        else:
+            rows = await tx.all("hybrid.search", params)
+        if len(rows) >= top_k or not rows or rows[0]["windows"] < params["scan_limit"]:
+            return hybrid_ranked(rows, weights, parts)
+        params["scan_limit"] *= 4
 
 
 def hybrid_params(
@@ -129,15 +136,14 @@ def hybrid_params(
     parts: HybridWeights,
     top_k: int,
 ) -> dict[str, Any]:
-    """The parameters of ``hybrid.search``."""
-    ranges = [Range(start, end) for start, end in plan.date_ranges]
+    """The parameters of ``hybrid.search`` and ``hybrid.search_with_archive``."""
     return filter_params(tenant_id, model_id, filters) | {
         "config": config,
         "query": HalfVector(query),
         "lexical_text": plan.lexical_text,
         "speaker_names": list(plan.speaker_names),
         "speaker_roles": list(plan.speaker_roles),
-        "date_ranges": TimestamptzMultirange(ranges),
+        "date_ranges": TimestamptzMultirange([Range(start, end) for start, end in plan.date_ranges]),
         "previous": parts.previous,
         "previous2": parts.previous2,
         "k1": parts.k1,
@@ -150,11 +156,12 @@ def hybrid_params(
         "importance_weight": weights.importance,
         "decay_weight": weights.decay,
         "top_k": top_k,
+        "scan_limit": top_k + _SPARE_WINDOWS,
     }
 
 
 def hybrid_ranked(rows: list[Row], weights: ScoreWeights, parts: HybridWeights) -> tuple[list[Ranked], int]:
-    """Rows of ``hybrid.search``, and how many messages were ranked."""
+    """Rows of a hybrid statement, and how many messages were ranked."""
     return [_hybrid_ranked(row, weights, parts) for row in rows], int(rows[0]["candidates"]) if rows else 0
 
 

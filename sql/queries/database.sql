@@ -6,6 +6,13 @@ select true as ok;
 -- The database's clock, which rules over every server's.
 select now() as now;
 
+-- name: database.durability
+-- What decides whether a commit that was acknowledged outlives a crash, as this role and database have it set.
+select
+    current_setting('fsync') as fsync,
+    current_setting('full_page_writes') as full_page_writes,
+    current_setting('synchronous_commit') as synchronous_commit;
+
 -- name: database.roles_within_reach
 -- How many of some roles the user of this connection can take.
 select count(*) as reached from pg_roles where rolname = any(%(roles)s) and pg_has_role(oid, 'set');

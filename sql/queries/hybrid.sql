@@ -65,64 +65,152 @@ select now() as now,
     ) as roles;
 
 -- name: hybrid.search
--- The hybrid score over the whole memory, best first. Filters choose what may be found: word statistics, turns before
--- and the best of a conversation stay the tenant's, so that a filter changes no message's relevance before it is divided
--- by the best one that passes. as_of is the exception: what came later does not exist. Sums of fractions are of numbers
--- rounded to 2^-24 (previous and previous2 come rounded to 2^-16), which add up to the same in any order: every plan
--- gives the same bytes. Full joins stand where left ones would do, on sides that match: only a hash or a merge can do a
--- full join, so that no wrong guess of a tenant's size makes it a loop over ten thousand rows ten thousand times.
-with words as materialized (
+-- The hybrid score over the live memory, best first; what it is made of stands at hybrid.ranking.
+with lexemes as (
+    {{hybrid.lexemes}}
+), vectors as (
+    {{hybrid.vectors}}
+), {{hybrid.ranking}};
+
+-- name: hybrid.search_with_archive
+-- The hybrid score over the live memory and the archive, best first; what it is made of stands at hybrid.ranking.
+with lexemes as (
+    {{hybrid.lexemes}}
+    union all
+    {{hybrid.archived_lexemes}}
+), vectors as (
+    {{hybrid.vectors}}
+    union all
+    {{hybrid.archived_vectors}}
+), {{hybrid.ranking}};
+
+-- fragment: hybrid.lexemes
+-- The words of the live messages. message_lexemes_scan alone answers this, conversation by conversation.
+select conversation_id, created_at, message_id, name, parts, length, lexemes
+    from message_lexemes
+    where tenant_id = %(tenant_id)s
+        and config = %(config)s
+        and part = 0
+        and (%(as_of)s::timestamptz is null or created_at <= %(as_of)s)
+
+-- fragment: hybrid.archived_lexemes
+-- The words of the archived messages, which are not stored but made when they are asked for.
+select conversation_id, created_at, id, name, 1,
+        (select coalesce(sum(cardinality(positions)), 0)::integer from unnest(lexemes)), lexemes
+    from archived_messages
+    cross join lateral (
+        select to_tsvector(%(config)s::text::regconfig, content)
+            || to_tsvector(%(config)s::text::regconfig, coalesce(name, '')) as lexemes
+    ) as words
+    where tenant_id = %(tenant_id)s
+        and (%(as_of)s::timestamptz is null or created_at <= %(as_of)s)
+
+-- fragment: hybrid.vectors
+-- The windows of the live messages. message_embeddings_scan alone answers this. A conversation's best lies in it, so one
+-- is enough if one is asked for.
+select message_id, chunk, created_at, created_epoch, conversation_id, role, importance, embedding
+    from message_embeddings
+    where tenant_id = %(tenant_id)s
+        and model_id = %(model_id)s
+        and (%(as_of)s::timestamptz is null or created_at <= %(as_of)s)
+        and (%(conversation_id)s::text is null or conversation_id = %(conversation_id)s)
+
+-- fragment: hybrid.archived_vectors
+-- The windows of the archived messages.
+select message_id, chunk, created_at, created_epoch, conversation_id, role, importance, embedding
+    from archived_embeddings
+    where tenant_id = %(tenant_id)s
+        and model_id = %(model_id)s
+        and (%(as_of)s::timestamptz is null or created_at <= %(as_of)s)
+        and (%(conversation_id)s::text is null or conversation_id = %(conversation_id)s)
+
+-- fragment: hybrid.newest
+-- The newest `candidate_limit` messages that pass the filters.
+select message_id
+                from (
+                    select message_id, created_at from message_embeddings where chunk = 0 and {{search.filters}}
+                    union all
+                    select message_id, created_at
+                    from archived_embeddings
+                    where %(include_archived)s and chunk = 0 and {{search.filters}}
+                ) as messages
+                order by created_at desc, message_id
+                limit %(candidate_limit)s
+
+-- fragment: hybrid.ranking
+-- From `lexemes` and `vectors` to hits. Filters choose what may be found: word statistics, turns before and the best of a
+-- conversation stay the tenant's, so that a filter changes no message's relevance before it is divided by the best one
+-- that passes. as_of is the exception: what came later does not exist. The best `scan_limit` windows are kept and their
+-- messages returned; `windows` says how many were kept: fewer than scan_limit means that there are no more.
+--
+-- Sums of fractions are of numbers rounded to 2^-24 (previous and previous2 come rounded to 2^-16), which add up to the
+-- same in any order: every plan gives the same bytes. Full joins, fenced by `offset 0` or a materialized step, stand where
+-- left or inner ones would do: only a hash or a merge can do a full join, so that no wrong guess of a tenant's size makes
+-- it a loop over ten thousand rows ten thousand times. Each step over every message costs about a tenth of the scan:
+-- words are handled where they occur, and only `threads` and `terms` are as large as the tenant.
+words as materialized (
     select word, ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery as query
     from unnest(to_tsvector(%(config)s::text::regconfig, %(lexical_text)s::text))
         with ordinality as words (lexeme, positions, weights, word)
-), turns as materialized (
-    -- The tenant's messages, each with the two turns that follow it in its conversation. `length` holds shares of the
-    -- turns before, as the counts of words will. Lexemes are kept only where one of the query's is among them.
-    select message_id, name, parts, next1, next2, lexemes,
-        length + %(previous)s * length1 + %(previous2)s * length2 as length
+), threads as materialized (
+    -- The conversations, each with its turns as arrays in step: a turn is a place in them, and the turn before it is the
+    -- place before. Lexemes are kept only where one of the query's is among them.
+    select row_number() over () as thread, ids, lengths, parts, longest, lexemes, speaks, length, cardinality(ids) as turns
     from (
-        select message_id, name, parts, length,
-            lead(message_id, 1) over conversation as next1,
-            lead(message_id, 2) over conversation as next2,
-            lag(length, 1, 0) over conversation as length1,
-            lag(length, 2, 0) over conversation as length2,
-            case when lexemes @@ (select string_agg(query::text, ' | ')::tsquery from words) then lexemes end as lexemes
-        from (
-            select message_id, conversation_id, created_at, name, parts, length, lexemes
-            from message_lexemes
-            where tenant_id = %(tenant_id)s
-                and config = %(config)s
-                and part = 0
-                and coalesce(created_at <= %(as_of)s::timestamptz, true)
-            union all
-            select id, conversation_id, created_at, name, 1,
-                (select coalesce(sum(cardinality(positions)), 0)::integer from unnest(lexemes)), lexemes
-            from archived_messages
-            cross join lateral (
-                select to_tsvector(%(config)s::text::regconfig, content)
-                    || to_tsvector(%(config)s::text::regconfig, coalesce(name, '')) as lexemes
-            ) as words
-            where %(include_archived)s
-                and tenant_id = %(tenant_id)s
-                and coalesce(created_at <= %(as_of)s::timestamptz, true)
-        ) as messages
-        window conversation as (partition by conversation_id order by created_at, message_id)
-    ) as neighbours
+        select array_agg(message_id order by created_at, message_id) as ids,
+            array_agg(length order by created_at, message_id) as lengths,
+            array_agg(parts order by created_at, message_id) as parts,
+            array_agg(
+                case when lexemes @@ (select string_agg(query::text, ' | ')::tsquery from words) then lexemes end
+                order by created_at, message_id
+            ) as lexemes,
+            -- Whether one who is asked for speaks; null where nobody says who does.
+            array_agg(name = any (%(speaker_names)s::text[]) order by created_at, message_id) filter (
+                where cardinality(%(speaker_names)s::text[]) > 0 or cardinality(%(speaker_roles)s::text[]) > 0
+            ) as speaks,
+            max(parts) as longest, sum(length) as length
+        from lexemes
+        group by conversation_id
+    ) as conversations
 ), corpus as materialized (
-    -- No length, and no division by it, where no message has a word.
-    select count(*) as messages, nullif(sum(length) / count(*), 0) as length from turns
-), counts as materialized (
-    -- How often each word stands in each message: the cover density of a single word is its number.
-    select message_id, next1, next2, word, ts_rank_cd('{1,1,1,1}', lexemes, query)::double precision as occurrences
+    -- How many messages there are, and how long they are with the shares of the turns before. No length, and no division
+    -- by it, where no message has a word.
+    select messages, nullif(length / messages, 0) as length
     from (
-        select message_id, next1, next2, lexemes from turns where lexemes is not null
+        select sum(turns) as messages,
+            sum(
+                length
+                + %(previous)s * (length - lengths[turns])
+                + %(previous2)s * (length - lengths[turns] - coalesce(lengths[turns - 1], 0))
+            ) as length
+        from threads
+    ) as sums
+), counts as materialized (
+    -- How often each word stands in each message: once, where no word of the message is repeated; else the cover density
+    -- of a single word is its number.
+    select thread, turn, word,
+        case
+            when length(lexemes) = length then 1
+            else ts_rank_cd('{1,1,1,1}', lexemes, query)::double precision
+        end as occurrences
+    from (
+        select thread, turn, length, lexemes
+        from (
+            select thread, generate_subscripts(lexemes, 1) as turn, unnest(lengths) as length, unnest(lexemes) as lexemes
+            from threads
+        ) as all_turns
+        where lexemes is not null
         union all
-        select message_id, next1, next2, rest.lexemes
-        from turns
+        select thread, turn, null, rest.lexemes
+        from (
+            select thread, generate_subscripts(ids, 1) as turn, unnest(ids) as id, unnest(parts) as parts
+            from threads
+            where longest > 1
+        ) as long_turns
         cross join lateral (
             select lexemes
             from message_lexemes
-            where tenant_id = %(tenant_id)s and message_id = turns.message_id and config = %(config)s and part > 0
+            where tenant_id = %(tenant_id)s and message_id = long_turns.id and config = %(config)s and part > 0
         ) as rest
         where parts > 1
     ) as matching
@@ -133,106 +221,112 @@ with words as materialized (
         ln(1 + (messages - frequency + 0.5::double precision) / (frequency + 0.5::double precision)) order by word
     ) as idf
     from (
-        select word, count(message_id) as frequency from words left join counts using (word) group by word
+        select word, count(thread) as frequency from words left join counts using (word) group by word
     ) as frequencies
     cross join corpus
 ), smoothed as (
     -- Each message's count of each word, and shares of those in the two turns before.
-    select message_id, word, sum(occurrences) as tf
+    select thread, turn, word, sum(occurrences) as tf
     from (
-        select message_id, word, occurrences from counts
+        select thread, turn, word, occurrences from counts
         union all
-        select next1, word, %(previous)s * occurrences from counts where next1 is not null
+        select thread, turn + 1, word, %(previous)s * occurrences from counts
         union all
-        select next2, word, %(previous2)s * occurrences from counts where next2 is not null
+        select thread, turn + 2, word, %(previous2)s * occurrences from counts
     ) as shares
-    group by message_id, word
+    group by thread, turn, word
 ), lexical as (
-    -- BM25F, divided by the logarithm of the corpus that a rare word's weight grows with.
-    select message_id, any_value(name) as name,
-        sum(round(
-            (select idf from rarity)[word] * tf * (%(k1)s + 1)
-            / (tf + %(k1)s * (1 - %(b)s + %(b)s * length / (select length from corpus)))
-            * 16777216
-        ) / 16777216) / (select ln(messages + 1::double precision) from corpus) as lexical
-    from turns
-    full join smoothed using (message_id)
-    group by message_id
-), vectors as (
-    -- A message is as similar as its most similar window. A conversation's best lies in it, so one is enough if one is
+    -- BM25F, divided by the logarithm of the corpus that a rare word's weight grows with; and who speaks, where it is
     -- asked for.
-    select created_at, message_id, any_value(conversation_id) as conversation_id, any_value(role) as role,
-        any_value(importance) as importance, 1 - min(embedding <=> %(query)s::halfvec) as similarity
+    select message_id, bool_or(speaks) as speaks,
+        sum(share) / (select ln(messages + 1::double precision) from corpus) as lexical
     from (
-        select created_at, message_id, conversation_id, role, importance, embedding
-        from message_embeddings
-        where tenant_id = %(tenant_id)s
-            and model_id = %(model_id)s
-            and coalesce(created_at <= %(as_of)s::timestamptz, true)
-            and (%(conversation_id)s::text is null or conversation_id = %(conversation_id)s)
+        select message_id, null::boolean as speaks,
+            round(
+                (select idf from rarity)[word] * tf * (%(k1)s + 1)
+                / (tf + %(k1)s * (1 - %(b)s + %(b)s * length / (select length from corpus)))
+                * 16777216
+            ) / 16777216 as share
+        from (
+            select ids[turn] as message_id, word, tf,
+                lengths[turn]
+                + %(previous)s * coalesce(lengths[turn - 1], 0)
+                + %(previous2)s * coalesce(lengths[turn - 2], 0) as length
+            from threads
+            full join smoothed using (thread)
+            offset 0
+        ) as places
+        where tf is not null and message_id is not null
         union all
-        select created_at, message_id, conversation_id, role, importance, embedding
-        from archived_embeddings
-        where %(include_archived)s
-            and tenant_id = %(tenant_id)s
-            and model_id = %(model_id)s
-            and coalesce(created_at <= %(as_of)s::timestamptz, true)
-            and (%(conversation_id)s::text is null or conversation_id = %(conversation_id)s)
-    ) as windows
-    group by created_at, message_id
-    order by created_at desc, message_id
+        select message_id, speaks, 0
+        from (select unnest(ids) as message_id, unnest(speaks) as speaks from threads where speaks is not null) as turns
+        where speaks or cardinality(%(speaker_roles)s::text[]) > 0
+    ) as shares
+    group by message_id
 ), terms as materialized (
-    select message_id, created_at, conversation_id, role, importance, similarity, name,
-        coalesce(lexical, 0) as lexical,
-        similarity + %(lexical_weight)s * coalesce(lexical, 0) as own
-    from vectors
-    full join lexical using (message_id)
-), conversations as (
-    select conversation_id, max(own) as conversation from terms group by conversation_id
-), passing as materialized (
-    select *,
-        own + %(conversation_weight)s * conversation + %(date_weight)s * date::integer
-            + %(speaker_weight)s * speaker::integer as relevance
+    select message_id, chunk, created_at, created_epoch, conversation_id, importance, similarity, lexical,
+        similarity + %(lexical_weight)s * coalesce(lexical, 0) as own,
+        not isempty(%(date_ranges)s::tstzmultirange) and %(date_ranges)s::tstzmultirange @> created_at as date,
+        coalesce(speaks, role = any (%(speaker_roles)s::text[])) as speaker,
+        similarity is not null
+            and (%(importance_min)s::double precision is null or importance >= %(importance_min)s)
+            and (%(role)s::text is null or role = %(role)s)
+            and (%(created_after)s::timestamptz is null or created_at >= %(created_after)s)
+            and (%(created_before)s::timestamptz is null or created_at < %(created_before)s)
+            and (%(metadata)s::jsonb is null or message_id in ({{search.metadata_matches}}))
+            and (%(candidate_limit)s::bigint is null or message_id in ({{hybrid.newest}}))
+            as passes
     from (
-        select terms.*, conversation,
-            %(date_ranges)s::tstzmultirange @> created_at as date,
-            coalesce(name = any (%(speaker_names)s::text[]), role = any (%(speaker_roles)s::text[])) as speaker
-        from terms
-        full join conversations using (conversation_id)
+        select message_id, chunk, created_at, created_epoch, conversation_id, role, importance,
+            {{search.similarity}} as similarity
+        from vectors
         offset 0
-    ) as whole
-    where similarity is not null
-        and (%(importance_min)s::double precision is null or importance >= %(importance_min)s)
-        and (%(role)s::text is null or role = %(role)s)
-        and (%(created_after)s::timestamptz is null or created_at >= %(created_after)s)
-        and (%(created_before)s::timestamptz is null or created_at < %(created_before)s)
-        and (%(metadata)s::jsonb is null or message_id in ({{search.metadata_matches}}))
-), ranked as (
-    select *
-    from passing
-    where %(candidate_limit)s::bigint is null or message_id in (
-        select message_id from passing order by created_at desc, message_id limit %(candidate_limit)s
-    )
+    ) as windows
+    full join lexical using (message_id)
+), bests as materialized (
+    -- Relevance grows with its own part where the others are equal: the best of each kind is enough to know the best.
+    select conversation_id, date, speaker, passes, max(own) as own, count(*) filter (where chunk = 0) as messages
+    from terms
+    group by conversation_id, date, speaker, passes
+), conversations as materialized (
+    select conversation_id, max(own) as conversation from bests group by conversation_id
 ), best as materialized (
-    select max(relevance) as best_relevance, count(*) as candidates from ranked
-), scored as (
-    select message_id, similarity, lexical, conversation, date, speaker, relevance as raw_relevance,
-        case when best_relevance > 0 then greatest(relevance, 0) / best_relevance else 0 end as relevance,
-        importance,
-        -- Postgres refuses to underflow: past 13 years decay is 1e-304 instead of less.
-        exp(-least(700, greatest(
-            0, date_part('epoch', coalesce(%(as_of)s::timestamptz, now()) - created_at)
-        ) / 86400 / 7)) as decay,
-        created_at, best_relevance, candidates
-    from ranked
-    cross join best
-), hits as (
-    select *, %(similarity_weight)s * relevance + %(importance_weight)s * importance + %(decay_weight)s * decay as score
-    from scored
+    select max(
+            own + %(conversation_weight)s * conversation + %(date_weight)s * date::integer
+                + %(speaker_weight)s * speaker::integer
+        ) filter (where passes) as best_relevance,
+        sum(messages) filter (where passes) as candidates
+    from bests
+    full join conversations using (conversation_id)
+), kept as materialized (
+    select *,
+        %(similarity_weight)s * relevance + %(importance_weight)s * importance + %(decay_weight)s * decay as score
+    from (
+        select message_id, created_at, importance, similarity, lexical, conversation, date, speaker, raw_relevance,
+            best_relevance,
+            case when best_relevance > 0 then greatest(raw_relevance, 0) / best_relevance else 0 end as relevance,
+            {{search.decay}} as decay
+        from (
+            select message_id, created_at, created_epoch, importance, similarity, lexical, conversation, date, speaker,
+                passes,
+                own + %(conversation_weight)s * conversation + %(date_weight)s * date::integer
+                    + %(speaker_weight)s * speaker::integer as raw_relevance,
+                (select best_relevance from best) as best_relevance
+            from terms
+            full join conversations using (conversation_id)
+            offset 0
+        ) as whole
+        where passes
+    ) as scored
     order by score desc, created_at desc, message_id
-    limit %(top_k)s
+    limit %(scan_limit)s
+), hits as (
+    -- A message is as similar as its most similar window.
+    select distinct on (message_id) * from kept order by message_id, score desc
 )
-select message_id, score, relevance, raw_relevance, best_relevance, similarity, lexical, conversation, date, speaker,
-    importance, decay, candidates
+select message_id, score, relevance, raw_relevance, best_relevance, similarity, coalesce(lexical, 0) as lexical,
+    conversation, date, speaker, importance, decay, (select candidates from best)::bigint as candidates,
+    (select count(*) from kept) as windows
 from hits
-order by score desc, created_at desc, message_id;
+order by score desc, created_at desc, message_id
+limit %(top_k)s

@@ -426,7 +426,8 @@ with words as materialized (
     select message_id, windows.*
     from unnest(%(pool)s::uuid[]) as pool (message_id)
     cross join lateral (
-        select any_value(created_at) as created_at, any_value(conversation_id) as conversation_id,
+        select any_value(created_at) as created_at, any_value(created_epoch) as created_epoch,
+            any_value(conversation_id) as conversation_id,
             any_value(role) as role, any_value(importance) as importance,
             1 - min(embedding <=> %(query)s::halfvec) as similarity
         from message_embeddings e
@@ -435,7 +436,7 @@ with words as materialized (
     ) as windows
     where similarity is not null
 ), terms as materialized (
-    select message_id, vectors.created_at, vectors.conversation_id, role, importance, similarity, name,
+    select message_id, vectors.created_at, created_epoch, vectors.conversation_id, role, importance, similarity, name,
         coalesce(lexical, 0) as lexical,
         similarity + %(lexical_weight)s * coalesce(lexical, 0) as own
     from vectors
@@ -458,10 +459,7 @@ with words as materialized (
     select message_id, similarity, lexical, conversation, date, speaker, relevance as raw_relevance,
         case when best_relevance > 0 then greatest(relevance, 0) / best_relevance else 0 end as relevance,
         importance,
-        -- Postgres refuses to underflow: past 13 years decay is 1e-304 instead of less.
-        exp(-least(700, greatest(
-            0, date_part('epoch', coalesce(%(as_of)s::timestamptz, now()) - created_at)
-        ) / 86400 / 7)) as decay,
+        {{search.decay}} as decay,
         created_at, best_relevance, candidates
     from passing
     cross join best

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -161,6 +162,39 @@ async def test_an_import_that_is_killed_goes_on_and_stores_each_line_once(
     figures = json.loads(done.out)
     assert (figures["skipped"], figures["repeated"], figures["stored"]) == (40, 10, 50)
     assert contents(rows) == said
+
+
+@pytest.mark.asyncio
+async def test_an_import_of_many_lines_is_killed_anywhere_and_stores_each_line_once(
+    server: RunningServer, cli: Cli, rows: Rows
+) -> None:
+    """Lines of three tenants in turns, so that batches finish out of their order in the file."""
+    count, chance = 2000, random.Random(7)
+    said = [f"message {n:04}" for n in range(count)]
+    file = write(
+        cli, *(line(text, f"tenant-{n // 37 % 3}", conversation_id=f"c{n // 20}") for n, text in enumerate(said))
+    )
+    options = ("--batch-size", "50", "--address", server.grpc_address, "--json")
+
+    def stored() -> int:
+        return int(rows("select count(*) from messages")[0][0])
+
+    for place in sorted(chance.sample(range(50, count - 200), 4)):
+        process = await cli.start("import", file, *options)
+        async with asyncio.timeout(60):
+            while process.returncode is None and stored() < place:
+                await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        await process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert place <= stored() < count
+
+    done = await cli("import", file, *options)
+    assert done.code == 0, done.err
+    figures = json.loads(done.out)
+    assert figures["stored"] + figures["repeated"] + figures["skipped"] == count
+    assert contents(rows) == said
+    assert rows("select count(*), count(distinct message_id) from message_lexemes") == [(count, count)]
 
 
 @pytest.mark.asyncio

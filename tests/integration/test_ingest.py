@@ -291,3 +291,79 @@ async def test_a_stream_ends_at_the_first_bad_message_with_all_before_it_stored(
     assert refused.value.details() == "messages[400].role: must be one of user, assistant, system"
     assert acknowledged == list(range(400))
     assert rows("select count(*) from messages") == [(400,)]
+
+
+@pytest.mark.asyncio
+async def test_concurrent_calls_are_committed_together_and_answered_each_for_itself(
+    server: RunningServer, rows: Rows
+) -> None:
+    late, reused = message("late", request_id=str(uuid4())), message("another body", request_id=str(uuid4()))
+    late.created_at.FromDatetime(datetime.now(UTC) + timedelta(days=2))
+    await server.memory.IngestMessage(message("first body", request_id=reused.request_id))
+    sent = [message(f"message {n}", tenant_id=f"tenant-{n % 2}") for n in range(60)]
+    calls = [asyncio.ensure_future(server.memory.IngestMessage(m)) for m in (*sent[:30], late, reused, *sent[30:])]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+
+    codes = [answer.code() for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
+    assert codes == [grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.ALREADY_EXISTS]
+    stored = [answer for answer in answers if not isinstance(answer, BaseException)]
+    assert [m.content for m in stored] == [m.content for m in sent]
+    assert [m.tenant_id for m in stored] == [m.tenant_id for m in sent]
+    found = rows("select id::text, content, embedding_status from messages where content like 'message %%'")
+    assert sorted(found) == sorted((m.id, m.content, "completed") for m in stored)
+    transactions, lexemes = rows("select count(distinct xmin::text), count(*) from message_lexemes")[0]
+    assert lexemes == 61
+    assert transactions < 61
+
+
+@pytest.mark.asyncio
+async def test_an_answer_says_whether_the_message_was_there_already(server: RunningServer) -> None:
+    request = message(request_id=str(uuid4()))
+
+    async def repeated() -> bool:
+        call = server.memory.IngestMessage(request)
+        await call
+        return ("x-repeated", "true") in [(key, value) for key, value in await call.initial_metadata()]
+
+    assert [await repeated(), await repeated()] == [False, True]
+    batch = pb.BatchIngestMessagesRequest(messages=[message("new"), request, message("newer")])
+    assert list((await server.memory.BatchIngestMessages(batch)).repeated_indexes) == [1]
+
+    async def stream() -> AsyncIterator[pb.StreamIngestRequest]:
+        for one in (request, message("newest")):
+            yield pb.StreamIngestRequest(message=one)
+
+    acknowledged = [ack async for ack in server.memory.StreamIngest(stream())]
+    assert [ack.is_repeated for ack in acknowledged] == [True, False]
+    assert acknowledged[1].importance_score == pytest.approx(0.54)
+
+
+@pytest.mark.asyncio
+async def test_the_same_request_sent_by_many_at_once_is_stored_once(server: RunningServer, rows: Rows) -> None:
+    request = message(request_id=str(uuid4()))
+    answers = await asyncio.gather(*(server.memory.IngestMessage(request) for _ in range(20)))
+    assert len({answer.id for answer in answers}) == 1
+    assert rows("select count(*) from messages") == [(1,)]
+
+
+@pytest.mark.asyncio
+async def test_a_slow_model_does_not_end_a_stream(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch, rows: Rows
+) -> None:
+    """The request timeout is for one call: a full batch has it several times over."""
+    embed = Embedder.embed_messages
+
+    async def slowly(self: Embedder, texts: Any) -> Any:
+        await asyncio.sleep(0.02 * len(texts))
+        return await embed(self, texts)
+
+    monkeypatch.setattr(Embedder, "embed_messages", slowly)
+
+    async def stream() -> AsyncIterator[pb.StreamIngestRequest]:
+        for n in range(300):
+            yield pb.StreamIngestRequest(message=message(f"message {n}"))
+
+    async with start_server(request_timeout_seconds=2.0) as server:
+        acknowledged = [ack.sequence async for ack in server.memory.StreamIngest(stream())]
+    assert acknowledged == list(range(300))
+    assert rows("select count(*) from messages") == [(300,)]

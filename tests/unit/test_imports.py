@@ -38,7 +38,8 @@ FLOW: dict[str, set[str]] = {
     "retention": {*PURE, "operations", "store", "observability", "deadline", "settings"},
     "services": {*PURE, "operations", "settings", "contract", "version"},
     "interceptors": {*PURE, "services", "validation", "deadline", "observability", "settings", "contract"},
-    "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "contract"},
+    "tls": {*PURE, "settings"},
+    "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "contract", "tls"},
 }
 # Part -> libraries that it never imports, itself or through what it imports.
 GRPC = {"grpc", "grpc_health", "grpc_reflection", "grpc_status"}

@@ -171,6 +171,12 @@ def test_a_wrong_setting_is_named_without_the_secrets_beside_it(monkeypatch: pyt
         ("RETENTION_SCHEDULE_SECONDS", "-1"),
         ("SCORE_DECAY_WEIGHT", "-0.1"),
         ("DATABASE_POOL_MAX_SIZE", "0"),
+        # A consent names what it accepts, and no more than can be accepted.
+        ("ACCEPT_DATA_LOSS_WITH", "yes"),
+        ("ACCEPT_DATA_LOSS_WITH", "fsync"),
+        ("ACCEPT_DATA_LOSS_WITH", "FSYNC=OFF"),
+        ("ACCEPT_DATA_LOSS_WITH", "fsync=off;full_page_writes=off"),
+        ("ACCEPT_DATA_LOSS_WITH", "fsync=off,wal_level=minimal"),
     ],
 )
 def test_a_value_out_of_bounds_stops_the_start(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL, 500. A fault of the service, logged under the request id; never caused by bad input.
     {"reason": "INTERNAL", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 20
+    """RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after
+    `retry-after` seconds, on another server where there is one.
+    {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons, one for each way a call can fail. New reasons may be added."""
@@ -160,5 +165,10 @@ ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 14
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
 """INTERNAL, 500. A fault of the service, logged under the request id; never caused by bad input.
 {"reason": "INTERNAL", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
+"""RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after
+`retry-after` seconds, on another server where there is one.
+{"reason": "OVERLOADED", "domain": "memory_layer.v1"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

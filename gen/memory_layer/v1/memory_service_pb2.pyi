@@ -128,18 +128,24 @@ class BatchIngestMessagesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGES_FIELD_NUMBER: _builtins.int
+    REPEATED_INDEXES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
         """The stored messages, in the order of the request."""
+
+    @_builtins.property
+    def repeated_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Which of them were stored before, under the same `request_id`: their places in `messages`, counted from 0."""
 
     def __init__(
         self,
         *,
         messages: _abc.Iterable[_message_pb2.Message] | None = ...,
+        repeated_indexes: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "repeated_indexes", b"repeated_indexes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -178,22 +184,30 @@ class StreamIngestResponse(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     EMBEDDING_STATUS_FIELD_NUMBER: _builtins.int
+    IS_REPEATED_FIELD_NUMBER: _builtins.int
+    IMPORTANCE_SCORE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Which one: its place in the stream, counted from 0."""
     message_id: _builtins.str
     """The id it is stored under."""
     embedding_status: _builtins.str
     """`completed`, or `pending` when it is embedded later."""
+    is_repeated: _builtins.bool
+    """True when it was stored before, under the same `request_id`; false when it was stored now."""
+    importance_score: _builtins.float
+    """Its importance, 0 to 1."""
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
         message_id: _builtins.str = ...,
         embedding_status: _builtins.str = ...,
+        is_repeated: _builtins.bool = ...,
+        importance_score: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding_status", b"embedding_status", "message_id", b"message_id", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding_status", b"embedding_status", "importance_score", b"importance_score", "is_repeated", b"is_repeated", "message_id", b"message_id", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -80,7 +80,7 @@ class MemoryServiceServicer:
         committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
         and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
         and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-        message.
+        message. An answer to a retry carries the header `x-repeated: true`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

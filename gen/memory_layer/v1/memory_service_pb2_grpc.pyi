@@ -45,7 +45,7 @@ class MemoryServiceStub:
     committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
     and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
     and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-    message.
+    message. An answer to a retry carries the header `x-repeated: true`.
     """
     BatchIngestMessages: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.BatchIngestMessagesRequest, _memory_service_pb2.BatchIngestMessagesResponse]
     """Stores up to 1,000 messages in one transaction.
@@ -94,7 +94,7 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
     and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
     and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-    message.
+    message. An answer to a retry carries the header `x-repeated: true`.
     """
     BatchIngestMessages: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.BatchIngestMessagesRequest, _memory_service_pb2.BatchIngestMessagesResponse]  # type: ignore[assignment]
     """Stores up to 1,000 messages in one transaction.
@@ -146,7 +146,7 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
         and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
         and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-        message.
+        message. An answer to a retry carries the header `x-repeated: true`.
         """
 
     @_abc_1.abstractmethod

@@ -94,7 +94,8 @@ class Import:
     async def _sender(self, channel: grpc.aio.Channel) -> Sender:
         memory: Any = MemoryServiceStub(channel)
         admin: Any = AdminServiceStub(channel)
-        health = await admin.GetHealth(
+        # Once the import is under way a service that is down is waited for; one that was never there is an error.
+        await admin.GetHealth(
             admin_service_pb2.GetHealthRequest(),
             metadata=client.metadata(self._target),
             timeout=self._target.timeout_seconds,
@@ -104,7 +105,6 @@ class Import:
         return Sender(
             memory,
             self._target,
-            started_at=health.timestamp.ToDatetime(tzinfo=UTC),
             patience_seconds=self._options.patience_seconds,
             skip_invalid=self._options.skip_invalid,
             counts=self.counts,

@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -43,7 +42,6 @@ class Counts:
 class Sender:
     """BatchIngestMessages with patience.
 
-    ``started_at`` is the server's time before the first call: a message that was last changed before it is a repeat.
     ``patience_seconds`` is how long nothing but failures is borne, waits that the server asked for not counted.
     ``refused`` is told of every message that the server calls invalid. ``least_important`` holds the lowest importance
     that the server gave the messages of each tenant.
@@ -51,7 +49,6 @@ class Sender:
 
     stub: Any
     target: Target
-    started_at: datetime
     patience_seconds: float
     skip_invalid: bool
     counts: Counts
@@ -73,11 +70,9 @@ class Sender:
             response = await self._call(records)
         except grpc.aio.AioRpcError as error:
             return await self._recover(records, error)
+        self.counts.repeated += len(response.repeated_indexes)
+        self.counts.stored += len(response.messages) - len(response.repeated_indexes)
         for message in response.messages:
-            if message.updated_at.ToDatetime(tzinfo=UTC) < self.started_at:
-                self.counts.repeated += 1
-            else:
-                self.counts.stored += 1
             least = self.least_important.get(message.tenant_id, message.importance_score)
             self.least_important[message.tenant_id] = min(least, message.importance_score)
             self.last_stored = message

@@ -164,12 +164,12 @@ def test_responses_require_what_is_always_printed() -> None:
 
 
 def test_errors_are_shared_and_complete() -> None:
-    everywhere = {"400", "401", "403", "429", "503", "504"}
+    everywhere = {"400", "401", "403", "429", "431", "503", "504"}
     for key, operation in OPERATIONS.items():
         if operation["tags"] == ["HTTP"]:
             continue
         wanted = everywhere - ({"401", "403"} if key in OPEN else set())
-        wanted |= {"413"} if "requestBody" in operation else set()
+        wanted |= {"413", "415"} if "requestBody" in operation else set()
         wanted |= {"404"} if operation["operationId"] == "GetMessage" else set()
         wanted |= {"409"} if key[1].startswith("/v1/messages") and key[0] == "post" else set()
         assert {status for status in operation["responses"] if status >= "400"} == wanted, key

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -17,8 +16,6 @@ from memory_grpc.commands.importing.records import Fault, Mark, Record
 from memory_grpc.commands.importing.sender import Counts, Sender
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1.message_pb2 import Message
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def failure(
@@ -52,10 +49,10 @@ class Service:
             raise error
         self.stored += contents
         response = pb.BatchIngestMessagesResponse()
-        for content in contents:
-            message = Message(id=content, tenant_id="t")
-            message.updated_at.FromDatetime(NOW - timedelta(hours=1) if content.startswith("old") else NOW)
-            response.messages.append(message)
+        for index, content in enumerate(contents):
+            response.messages.append(Message(id=content, tenant_id="t"))
+            if content.startswith("old"):
+                response.repeated_indexes.append(index)
         return response
 
 
@@ -68,9 +65,7 @@ class Refusals(list[tuple[str, str]]):
 
 def sender(service: Service, refusals: Refusals | None = None, *, skip: bool = False, patience: float = 60) -> Sender:
     refused = refusals if refusals is not None else Refusals()
-    return Sender(
-        service, Target("here:1", 1.0), NOW, patience, skip, Counts(), refused=refused.add, note=lambda _: None
-    )
+    return Sender(service, Target("here:1", 1.0), patience, skip, Counts(), refused=refused.add, note=lambda _: None)
 
 
 def records(*contents: str) -> list[Record]:

@@ -44,6 +44,21 @@ class Gated(HashingProvider):
         self.closed = True
 
 
+class Stuck(Gated):
+    """A gated provider that never comes back from some texts while the gate is shut, which it is from the start."""
+
+    def __init__(self, texts: set[str]) -> None:
+        super().__init__()
+        self.texts = texts
+        self.gate.clear()
+
+    def encode(self, windows: Sequence[Window]) -> Vectors:
+        if any(" ".join(window.payload) in self.texts for window in windows):
+            self.entered.release()
+            assert self.gate.wait(60)
+        return HashingProvider.encode(self, windows)
+
+
 @asynccontextmanager
 async def running(provider: HashingProvider, **arguments: Any) -> AsyncIterator[Embedder]:
     embedder = Embedder(provider, **{"workers": 1, **arguments})
@@ -348,3 +363,50 @@ async def test_the_default_model_finds_what_a_question_is_about() -> None:
     assert int(np.argmax([m[0] @ query for m in messages[:3]])) == 1
     for batched, (single,) in zip(messages, alone, strict=False):
         assert np.abs(batched - single).max() < 1e-5
+
+
+async def test_a_hanging_batch_ends_its_callers_and_the_next_call_is_served() -> None:
+    provider = Stuck({"stuck"})
+    async with running(provider, hang_seconds=0.2) as embedder:
+        stuck = asyncio.create_task(embedder.embed_messages(["stuck"]))
+        with pytest.raises(ProviderDown):
+            await asyncio.wait_for(stuck, 5)
+        np.testing.assert_allclose((await asyncio.wait_for(embedder.embed_messages(["well"]), 5))[0], direct("well"))
+
+
+async def test_when_every_thread_hangs_calls_are_refused_at_once_until_one_comes_back() -> None:
+    provider = Stuck({"stuck"})
+    async with running(provider, hang_seconds=0.2) as embedder:
+        # Two threads, and one more in each one's place.
+        for _ in range(4):
+            with pytest.raises(ProviderDown):
+                await asyncio.wait_for(embedder.embed_query("stuck"), 5)
+        for _ in range(3):
+            with pytest.raises(ProviderDown):
+                await asyncio.wait_for(embedder.embed_query("well"), 0.1)
+            with pytest.raises(ProviderDown):
+                await asyncio.wait_for(embedder.embed_messages(["well"]), 0.1)
+        provider.gate.set()
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    await embedder.embed_messages(["well"])
+                    break
+                except ProviderDown:
+                    await asyncio.sleep(0.01)
+            await embedder.embed_query("well")
+    assert provider.closed
+
+
+async def test_closing_does_not_wait_for_a_hanging_thread() -> None:
+    provider = Stuck({"stuck"})
+    embedder = Embedder(provider, workers=1, hang_seconds=0.2)
+    await embedder.start()
+    stuck = asyncio.create_task(embedder.embed_messages(["stuck"]))
+    await asyncio.to_thread(provider.entered.acquire)
+    try:
+        await asyncio.wait_for(embedder.close(), 5)
+        with pytest.raises(ProviderDown):
+            await stuck
+    finally:
+        provider.gate.set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -33,6 +35,36 @@ async def call(
     metadata = {} if forwarded_for is None else {"x-forwarded-for": forwarded_for}
     async with rate_limit.interceptor(fake_call(method, peer=peer, metadata=metadata)):
         pass
+
+
+@pytest.mark.asyncio
+async def test_the_storage_forgets_old_clients_now_and_then_and_not_with_every_call(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memory_grpc.interceptors.rate_limit._EXPIRY_SECONDS", 3600.0)
+    rate_limit = limit()
+
+    async def calls_until(holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not holds():
+                await call(rate_limit, peer="ipv4:203.0.113.250:1")
+                clock[0] += 120  # never over the limit
+                await asyncio.sleep(0.001)
+
+    await calls_until(lambda: rate_limit._rest is not None)
+    resting = rate_limit._rest
+    for number in range(50):
+        await call(rate_limit, peer=f"ipv4:203.0.113.{number}:1")
+        clock[0] += 120
+        await asyncio.sleep(0.001)
+    assert rate_limit._storage.timer is resting
+    assert len(rate_limit._storage.events) == 51
+
+    assert resting is not None
+    resting.cancel()  # as if its time had come
+    await asyncio.wait([resting])
+    await calls_until(lambda: len(rate_limit._storage.events) == 1)
+    await calls_until(lambda: rate_limit._rest is not resting)
 
 
 @pytest.mark.parametrize(

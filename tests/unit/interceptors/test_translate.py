@@ -28,6 +28,7 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.NotFound: ("NOT_FOUND", "NOT_FOUND"),
     errors.RequestIdReused: ("ALREADY_EXISTS", "REQUEST_ID_REUSED"),
     errors.RateLimited: ("RESOURCE_EXHAUSTED", "RATE_LIMITED"),
+    errors.Overloaded: ("RESOURCE_EXHAUSTED", "OVERLOADED"),
     errors.QueueFull: ("RESOURCE_EXHAUSTED", "QUEUE_FULL"),
     errors.BodyTooLarge: ("RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE"),
     errors.DeadlineExceeded: ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
@@ -131,7 +132,7 @@ async def test_invalid_input_without_a_field_has_no_bad_request() -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("cls", [errors.RateLimited, errors.QueueFull])
+@pytest.mark.parametrize("cls", [errors.RateLimited, errors.Overloaded, errors.QueueFull])
 @pytest.mark.parametrize(("seconds", "said"), [(30.0, 30), (0.2, 1), (1.01, 2), (0.0, 1), (-5.0, 1), (60.0, 60)])
 async def test_who_may_come_back_hears_when(cls: type[errors.Exhausted], seconds: float, said: int) -> None:
     context, status = await translated(cls(retry_after_seconds=seconds))
@@ -142,7 +143,9 @@ async def test_who_may_come_back_hears_when(cls: type[errors.Exhausted], seconds
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    "cls", [c for c in EXPECTED if c not in {errors.RateLimited, errors.QueueFull}], ids=lambda cls: cls.__name__
+    "cls",
+    [c for c in EXPECTED if c not in {errors.RateLimited, errors.Overloaded, errors.QueueFull}],
+    ids=lambda cls: cls.__name__,
 )
 async def test_nobody_else_does(cls: type[errors.MemoryLayerError]) -> None:
     context, status = await translated(make(cls))

@@ -1,0 +1,84 @@
+"""A statement nobody waits for any more ends in Postgres too: looked up in pg_stat_activity."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+
+from memory_layer.v1 import memory_service_pb2 as pb
+from tests.chaos.harness import Client, connected, item, message, rounds, serving, until
+
+pytestmark = pytest.mark.timeout(600)
+
+# Far less than any timeout of the service (60 s a call here, 300 s in the background): none of those is what helps.
+SOON = 5.0
+DEADLINE = 1.0
+WORKING = """
+select count(*) from pg_stat_activity
+where datname = current_database() and application_name = 'memory-grpc'
+    and (state = 'active' or state like 'idle in transaction%')
+"""
+SEARCH = pb.SearchMemoriesRequest(tenant_id="chaos", query="before")
+WAYS = ("its caller's deadline", "a cancelled call", "a closed connection")
+
+
+@pytest.mark.asyncio
+async def test_7_a_statement_ends_with_its_call(dsn: str, tmp_path: Path) -> None:
+    with item(7, "slow statements end in Postgres with their call") as result:
+        async with (
+            serving(dsn, tmp_path, REQUEST_TIMEOUT_SECONDS=60) as server,
+            await psycopg.AsyncConnection.connect(dsn) as beside,
+            await psycopg.AsyncConnection.connect(dsn, autocommit=True) as looking,
+        ):
+            async with connected(server.address) as client:
+                stored = await client.memory.IngestMessage(message("before"), timeout=20)
+                await client.memory.SearchMemories(SEARCH, timeout=20)  # its vector is in the cache from now on
+            get = pb.GetMessageRequest(message_id=stored.id, tenant_id="chaos")
+            calls: dict[str, Callable[[Client, float], Any]] = {
+                "ingest": lambda client, timeout: client.memory.IngestMessage(message("slow"), timeout=timeout),
+                "search": lambda client, timeout: client.memory.SearchMemories(SEARCH, timeout=timeout),
+                "get": lambda client, timeout: client.memory.GetMessage(get, timeout=timeout),
+            }
+
+            async def working() -> int:
+                row = await (await looking.execute(WORKING)).fetchone()
+                assert row is not None
+                return int(row[0])
+
+            async def idle() -> bool:
+                return await working() == 0
+
+            slowest = 0.0
+            for _ in range(rounds("CANCEL", 1)):
+                for way in WAYS:
+                    for name, start in calls.items():
+                        result.tried += 1
+                        # A lock that reads wait for too: the statement is as slow as it likes to be.
+                        await beside.execute("lock table messages, message_embeddings in access exclusive mode")
+                        async with connected(server.address) as client:
+                            call = start(client, DEADLINE if way == WAYS[0] else 60.0)
+                            await until(working, 10, f"{name} waits in Postgres")
+                            if way == WAYS[0]:
+                                with pytest.raises(grpc.aio.AioRpcError) as error:
+                                    await call
+                                assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+                            elif way == WAYS[1]:
+                                call.cancel()
+                            else:
+                                await client.channel.close()
+                            gone = time.monotonic()
+                            await until(idle, SOON, f"{name} still works in Postgres after {way}")
+                            slowest = max(slowest, time.monotonic() - gone)
+                        await beside.commit()
+                        result.held += 1
+            async with connected(server.address) as client:
+                assert (await client.memory.IngestMessage(message("well"), timeout=20)).id
+            result.note = f"gone from pg_stat_activity after {slowest * 1000:.0f} ms at most"
+            slow = await (await looking.execute("select count(*) from messages where content = 'slow'")).fetchone()
+            assert slow == (0,), "what was cancelled is not stored"

@@ -1,0 +1,178 @@
+"""The hybrid ranking against its recipe (DESIGN.md §7) written out in plain Python over what the database holds."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from memory_grpc.ranking import HybridWeights, Participants, plan_query
+from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import memory_service_pb2 as pb
+from tests.conftest import RunningServer
+from tests.integration.test_search import NOW, fill, message, query
+
+Rows = Callable[..., list[tuple[Any, ...]]]
+FREQUENT = ["bread", "music", "garden", "python", "travel"]
+RARE = ["zugzwang", "quetzal", "marzipan", "o'clock", "back\\slash", "naïve"]
+NAMES = ["Ann", "Bob", None]
+WORDS = """
+    select message_id, lexeme, cardinality(positions)
+    from (
+        select id as message_id,
+            to_tsvector('english', content) || to_tsvector('english', coalesce(name, '')) as lexemes
+        from {table}
+    ) as words, unnest(lexemes)
+"""
+
+
+@dataclass
+class Turn:
+    """A message with all that the recipe looks at."""
+
+    id: str
+    conversation_id: str
+    created_at: datetime
+    name: str | None
+    role: str
+    importance: float
+    words: Counter[str] = field(default_factory=Counter)
+    similarity: float = -2.0
+
+
+def turns_of(rows: Rows, asked: np.ndarray, *, archive: bool) -> list[Turn]:
+    """What is stored, with the similarity of each message's best window."""
+    turns: dict[Any, Turn] = {}
+    for messages, embeddings in (
+        ("messages", "message_embeddings"),
+        *([("archived_messages", "archived_embeddings")] if archive else []),
+    ):
+        for row in rows(f"select id, conversation_id, created_at, name, role, importance from {messages}"):
+            turns[row[0]] = Turn(str(row[0]), *row[1:])
+        for message_id, lexeme, occurrences in rows(WORDS.format(table=messages)):
+            turns[message_id].words[lexeme] += occurrences
+        for message_id, text in rows(f"select message_id, embedding::text from {embeddings}"):
+            vector = np.array([float(number) for number in text[1:-1].split(",")])
+            cosine = float(vector @ asked / np.linalg.norm(vector) / np.linalg.norm(asked))
+            turns[message_id].similarity = max(turns[message_id].similarity, cosine)
+    return list(turns.values())
+
+
+def expected(turns: list[Turn], asked_words: list[str], plan: Any, as_of: datetime) -> list[tuple[str, float, float]]:
+    """(id, score, lexical) of every message, best first, as the recipe has it."""
+    weights = HybridWeights()
+    conversations: dict[str, list[Turn]] = defaultdict(list)
+    for turn in sorted(turns, key=lambda turn: (turn.created_at, turn.id)):
+        conversations[turn.conversation_id].append(turn)
+    tf: dict[str, dict[str, float]] = {}
+    length: dict[str, float] = {}
+    for said in conversations.values():
+        for place, turn in enumerate(said):
+            shares = [(1.0, turn)]
+            shares += [(weights.previous, said[place - 1])] if place > 0 else []
+            shares += [(weights.previous2, said[place - 2])] if place > 1 else []
+            tf[turn.id] = {word: sum(share * t.words[word] for share, t in shares) for word in asked_words}
+            length[turn.id] = sum(share * t.words.total() for share, t in shares)
+    count, mean = len(turns), sum(length.values()) / len(turns)
+    frequency = {word: sum(word in turn.words for turn in turns) for word in asked_words}
+    idf = {word: math.log(1 + (count - df + 0.5) / (df + 0.5)) for word, df in frequency.items()}
+    lexical, own = {}, {}
+    for turn in turns:
+        norm = weights.k1 * (1 - weights.b + weights.b * length[turn.id] / mean)
+        bm25 = sum(idf[word] * n * (weights.k1 + 1) / (n + norm) for word, n in tf[turn.id].items() if n)
+        lexical[turn.id] = bm25 / math.log(count + 1)
+        own[turn.id] = turn.similarity + weights.lexical * lexical[turn.id]
+    best = {name: max(own[turn.id] for turn in said) for name, said in conversations.items()}
+    relevance = {}
+    for turn in turns:
+        dated = any(start <= turn.created_at < end for start, end in plan.date_ranges)
+        speaks = turn.name in plan.speaker_names if turn.name else turn.role in plan.speaker_roles
+        relevance[turn.id] = (
+            own[turn.id]
+            + weights.conversation * best[turn.conversation_id]
+            + weights.date * dated
+            + weights.speaker * speaks
+        )
+    top = max(relevance.values())
+    scores = []
+    for turn in turns:
+        decay = math.exp(-(as_of - turn.created_at).total_seconds() / 86400 / 7)
+        score = 0.6 * max(relevance[turn.id], 0) / top + 0.3 * turn.importance + 0.1 * decay
+        scores.append((turn.id, score, lexical[turn.id]))
+    return sorted(scores, key=lambda scored: -scored[1])
+
+
+def random_turns(count: int, seed: int) -> list[pb.IngestMessageRequest]:
+    """Short turns, some that repeat themselves, some of no word at all, and a few so long that their words take several
+    rows and their vectors several windows."""
+    rng = random.Random(seed)
+    made = []
+    for number in range(count):
+        said = rng.choices(FREQUENT + RARE[:2], k=rng.randint(0, 9)) + rng.choices(RARE, k=rng.random() < 0.1)
+        if number % 25 == 0:
+            said += ["".join(rng.choices("abcdefghijklmnop", k=7)) for _ in range(rng.randint(100, 700))]
+            said += ["marzipan", "music", "music"]
+        rng.shuffle(said)
+        made.append(
+            message(
+                " ".join(said) or "?!",
+                NOW - timedelta(seconds=rng.randint(0, 60 * 86400)),
+                conversation_id=f"c{rng.randint(1, 12)}",
+                role=rng.choice(["user", "assistant"]),
+                importance_override=rng.random(),
+                **({"name": name} if (name := rng.choice(NAMES)) else {}),
+            )
+        )
+    return made
+
+
+def _days_ago(moment: datetime) -> int:
+    return (datetime.now(UTC) - moment).days
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("archive", [False, True])
+async def test_sql_and_the_recipe_agree_on_every_score(server: RunningServer, rows: Rows, archive: bool) -> None:
+    await fill(server, random_turns(300, seed=3))
+    if archive:
+        older = admin.RetentionPolicy(max_age_days=_days_ago(NOW) + 30, importance_threshold=0)
+        await server.admin.SetTenantPolicy(admin.SetTenantPolicyRequest(tenant_id="acme", retention=older))
+        await server.admin.RunRetention(admin.RunRetentionRequest(tenant_id="acme", actions=["archive"]))
+        assert 0 < rows("select count(*) from archived_messages")[0][0] < 300
+    live = rows("select name, role from messages")
+    participants = Participants(
+        tuple(sorted({name for name, _ in live if name})), tuple(sorted({role for name, role in live if not name}))
+    )
+    embed = server.application.operations.search._embedder.embed_query
+    for text in (
+        "music and the zugzwang",
+        "Did Ann like the marzipan and the music in February 2026?",
+        "What did the user say to Bob of python, bread, travel and garden at ten o'clock with a back\\slash?",
+        "naïve",
+        "nothing that was said",
+    ):
+        plan = plan_query(text, participants, NOW, HybridWeights())
+        asked = (await embed(plan.embedding_text)).astype(np.float16).astype(float)
+        asked_words = [row[0] for row in rows("select lexeme from unnest(to_tsvector('english', %s))", text)]
+        wanted = expected(turns_of(rows, asked, archive=archive), asked_words, plan, NOW)
+        found = await server.memory.SearchMemories(
+            query(text, ranking="hybrid", top_k=1000, explain=True, include_archived=archive)
+        )
+        assert found.explanation.candidates == len(wanted) == len(found.items)
+        scores = {message_id: (score, lexical) for message_id, score, lexical in wanted}
+        for hit, (_, score, _) in zip(found.items, wanted, strict=True):
+            terms = {term.name: term.value for term in hit.explanation.terms}
+            assert hit.score == pytest.approx(score, abs=1e-6), "the best are in the same places"
+            assert (hit.score, terms["lexical"]) == pytest.approx(scores[hit.message_id], abs=1e-6)
+        few = await server.memory.SearchMemories(
+            query(text, ranking="hybrid", top_k=7, explain=True, include_archived=archive)
+        )
+        assert list(few.items) == list(found.items[:7])
+        assert few.explanation.candidates == len(wanted)
