@@ -136,7 +136,7 @@ async def prepare(database: Database, sizes: dict[str, int], others: int, other_
     async with database.pool.connection() as connection:
         await connection.execute("vacuum analyze")
     graphs = Graphs(database)
-    build = BuildGraphs(database, graphs, uuid4(), threshold=50_000, memory_mb=4096)
+    build = BuildGraphs(database, graphs, uuid4(), threshold=50_000, memory_mb=4096, text_config="english")
     while await build():
         pass
     print("\n| graph of | seconds to build | bytes a message |\n|---|---|---|")

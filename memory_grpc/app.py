@@ -175,6 +175,7 @@ def _operations(
             uuid4(),
             threshold=settings.graph_threshold,
             memory_mb=settings.graph_build_memory_mb,
+            text_config=settings.search_text_config,
         )
         loops.append(Loop("build_graphs", build, settings.graph_check_seconds))
     if settings.retention_schedule_seconds > 0:

@@ -1,4 +1,4 @@
-"""Builds the graphs of tenants that outgrew the scan, and drops those of tenants that shrank or went."""
+"""Builds the graphs and word indexes of tenants that outgrew the scan, and drops those of tenants that shrank."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 from memory_grpc.errors import MemoryLayerError
 from memory_grpc.observability import metrics
 from memory_grpc.operations.graphs import Graphs
-from memory_grpc.store import graphs, leases, models, reembed
+from memory_grpc.store import graphs, leases, models, reembed, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.graphs import Graph
 
@@ -23,6 +23,8 @@ LEASE_SECONDS = 60.0
 KEEP_SHARE = 0.5
 # A build that failed, for want of disk perhaps, is tried again after this.
 RETRY_SECONDS = 600.0
+# The words of a tenant are counted again after this: frequencies change slowly, and rare words are never counted ahead.
+RECOUNT_HOURS = 24.0
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +39,8 @@ class _Job:
     model_id: int
     dimensions: int
     build: bool
+    is_last: bool = False
+    """Whether the tenant is to have no graph any more."""
 
 
 class BuildGraphs:
@@ -50,12 +54,14 @@ class BuildGraphs:
         *,
         threshold: int,
         memory_mb: int,
+        text_config: str,
     ) -> None:
         self._database = database
         self._known = known
         self._holder = holder
         self._threshold = threshold
         self._memory_mb = memory_mb
+        self._text_config = text_config
         self._retry_at: dict[tuple[str, int], float] = {}
 
     async def __call__(self) -> bool:
@@ -91,6 +97,20 @@ class BuildGraphs:
             if await (self._build(job) if job.build else self._drop(job)):
                 await self._known.refresh()
                 return True
+        return await self._index_words()
+
+    async def _index_words(self) -> bool:
+        """Builds the word index of one tenant that has a graph and needs it, or counts its words again."""
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
+            tenants = await word_index.due(tx, self._text_config, RECOUNT_HOURS)
+        for tenant_id in tenants:
+            name = word_index.index_name(tenant_id, self._text_config)
+            async with self._database.maintenance() as connection:
+                if not await graphs.claim(connection, name):
+                    continue
+                await word_index.build(self._database, tenant_id, self._text_config)
+            log.info("words_indexed")
+            return True
         return False
 
     async def _jobs(self) -> list[_Job]:
@@ -108,7 +128,7 @@ class BuildGraphs:
                 if coming.tenant_id in (None, tenant_id) and coming.model_id not in ids:
                     ids.append(coming.model_id)
         drops = [
-            _Job(graph.tenant_id, graph.model_id, graph.dimensions, build=False)
+            _Job(graph.tenant_id, graph.model_id, graph.dimensions, build=False, is_last=graph.tenant_id not in wanted)
             for graph in found
             if graph.model_id not in wanted.get(graph.tenant_id, ()) or graph.state == "dropping"
         ]
@@ -167,6 +187,8 @@ class BuildGraphs:
             async with self._database.transaction(tenant=job.tenant_id) as tx:
                 await graphs.set_state(tx, job.tenant_id, job.model_id, "dropping")
             await graphs.drop(connection, name)
+            if job.is_last:
+                await word_index.drop(self._database, job.tenant_id, self._text_config)
             async with self._database.transaction(tenant=job.tenant_id) as tx:
                 await graphs.forget(tx, job.tenant_id, job.model_id)
         log.info("graph_dropped")

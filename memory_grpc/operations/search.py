@@ -14,6 +14,7 @@ from memory_grpc.operations.policy import Policies
 from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.store import lexical, messages, search
 from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store.hybrid_pool import hybrid_pooled
 
 
 class Search:
@@ -82,7 +83,7 @@ class Search:
         plan = plan_query(request.query, Participants(names, roles), filters.as_of or now, policy.hybrid)
         vector = await model.embedder.embed_query(plan.embedding_text)
         async with self._database.transaction(tenant=request.tenant_id) as tx:
-            ranked, candidates = await search.hybrid(
+            arguments = (
                 tx,
                 request.tenant_id,
                 model.id,
@@ -94,12 +95,16 @@ class Search:
                 policy.hybrid,
                 request.top_k,
             )
+            pooled = None
+            if self._graphs.usable(request.tenant_id, model.id):
+                pooled = await hybrid_pooled(*arguments)
+            ranked, candidates = await search.hybrid(*arguments) if pooled is None else pooled
             if in_use:
                 await self._models.check_read(tx, request.tenant_id, model)
             hits = await _hits(tx, request, ranked)
             as_of = filters.as_of or await _now(tx)
         weights = asdict(policy.score) | {f"relevance.{name}": w for name, w in asdict(policy.hybrid).items()}
-        return self._result("hybrid", model, hits, candidates, weights, as_of, exact=True)
+        return self._result("hybrid", model, hits, candidates, weights, as_of, exact=pooled is None)
 
     def _result(
         self,

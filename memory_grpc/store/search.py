@@ -121,7 +121,7 @@ async def hybrid(
         else:
             rows = await tx.all("hybrid.search", params)
         if len(rows) >= top_k or not rows or rows[0]["windows"] < params["scan_limit"]:
-            return [_hybrid_ranked(row, weights, parts) for row in rows], int(rows[0]["candidates"]) if rows else 0
+            return hybrid_ranked(rows, weights, parts)
         params["scan_limit"] *= 4
 
 
@@ -158,6 +158,11 @@ def hybrid_params(
         "top_k": top_k,
         "scan_limit": top_k + _SPARE_WINDOWS,
     }
+
+
+def hybrid_ranked(rows: list[Row], weights: ScoreWeights, parts: HybridWeights) -> tuple[list[Ranked], int]:
+    """Rows of a hybrid statement, and how many messages were ranked."""
+    return [_hybrid_ranked(row, weights, parts) for row in rows], int(rows[0]["candidates"]) if rows else 0
 
 
 async def count(tx: Transaction, tenant_id: str, model_id: int, filters: SearchFilters) -> int:

@@ -135,6 +135,25 @@ DEFAULTS: dict[str, Any] = {
     "attempts": 0,
     "max_attempts": 5,
     "model_ids": [1, 2],
+    "graph_limit": 1000,
+    "important_limit": 1000,
+    "newest_limit": 1000,
+    "dated_limit": 1000,
+    "dated_kept": 1000,
+    "spoken_limit": 1000,
+    "kept": 1000,
+    "pool_limit": 1000,
+    "conversations": 1000,
+    "mates": 1000,
+    "most_tuples": 1000,
+    "quoted": ["'said'"],
+    "frequencies": [None],
+    "idf": [1.0],
+    "average": 10.0,
+    "match": "'said'",
+    "any_word": "'said'",
+    "rare": 0,
+    "hours": 0.0,
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
@@ -150,6 +169,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "reembed.missing_archived": {"model_id": 2},
     "reembed.refused": {"max_attempts": 0},
     "reembed.get": {"id": 1},
+    "hybrid_pool.rank": {"pool": BOTH},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
 
@@ -235,7 +255,9 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         )
     connection.execute("insert into tenant_policies (tenant_id, retention_max_age_days) values (%s, 7)", (tenant,))
     connection.execute("insert into tenant_models values (%s, %s)", (tenant, 1 if tenant == OURS else 2))
-    connection.execute("insert into tenant_graphs values (%s, 1, %s, 'building', 4)", (tenant, f"graph_{tenant}"))
+    connection.execute("insert into tenant_word_statistics values (%s, 'simple', 4, 8, 6, 4)", (tenant,))
+    connection.execute("insert into tenant_words values (%s, 'simple', 'said earlier', 4)", (tenant,))
+    connection.execute("insert into tenant_graphs values (%s, 1, %s, 'ready', 4)", (tenant, f"graph_{tenant}"))
 
 
 def as_tenant(connection: Connection, tenant: str | None) -> None:
@@ -372,7 +394,7 @@ async def test_a_transaction_works_as_its_tenant_and_leaves_nothing_behind(datab
 async def test_a_transaction_opens_in_one_round_trip(database: Database) -> None:
     text = database._opening("acme", 1000).as_string()
     assert text == (
-        "begin; set local statement_timeout = 1000; "
+        "begin; set local statement_timeout = 1000; set local idle_in_transaction_session_timeout = 10000; "
         "set local role memory_layer_tenant; set local memory.tenant_id = 'acme'"
     )
 

@@ -39,14 +39,14 @@ STATEMENT = re.compile(
 # Tables whose rows belong to tenants.
 TENANT_TABLES = (
     "messages|message_embeddings|message_lexemes|archived_messages|archived_embeddings|idempotency_keys|embedding_jobs"
-    "|tenant_policies|tenant_graphs|tenant_models|reembedding_backlog"
+    "|tenant_policies|tenant_graphs|tenant_models|reembedding_backlog|tenant_words|tenant_word_statistics"
 )
 READ = re.compile(rf"\b(?:from|join|update|using)\s+(?:only\s+)?({TENANT_TABLES})\b", re.IGNORECASE)
 LED = re.compile(r"\b(?:tenant_id\s*=\s*(?:%\(tenant_id\)s|\w+\.tenant_id)|using\s*\(tenant_id\b)", re.IGNORECASE)
 # What crosses tenants on purpose: an id alone names a message; the sweep asks who there is; the queues and the
 # list of graphs are of all.
 CROSS_TENANT = {"messages.get", "messages.tenants", "jobs.lease", "jobs.depth", "idempotency.expire"}
-CROSS_TENANT |= {"graphs.all", "graphs.sizes"}
+CROSS_TENANT |= {"graphs.all", "graphs.sizes", "word_index.due"}
 # Models are the deployment's, and a re-embedding may be of every tenant.
 CROSS_TENANT |= {"models.of_tenants", "models.forget_tenants", "reembed.open", "reembed.newest", "reembed.get"}
 CROSS_TENANT |= {"reembed.backlog", "reembed.refused", "reembed.clear"}

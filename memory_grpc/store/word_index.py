@@ -1,0 +1,82 @@
+"""The word indexes of large tenants: a partial index on message_lexemes each, and what was counted of their words."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+
+from memory_grpc.store.database import Database, Row, Transaction
+from memory_grpc.store.queries import QUERIES
+
+Connection = psycopg.AsyncConnection[Row]
+
+# Words that stand in no more messages than this are not counted beforehand, but whenever they are asked for: then they
+# are as rare as they are, and the table of words stays small.
+RARE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What was counted: messages, their words with repeats, and how many words stand in more than RARE messages."""
+
+    messages: int
+    length: int
+    words: int
+    counted_at: datetime
+
+
+def index_name(tenant_id: str, config: str) -> str:
+    """The word index of a tenant: of any identifier, one that Postgres takes."""
+    return "tenant_words_" + hashlib.sha256(f"{config}/{tenant_id}".encode()).hexdigest()[:32]
+
+
+async def build(database: Database, tenant_id: str, config: str) -> None:
+    """Builds the index unless it is there and valid, and counts the tenant's words anew. Searches go through the index
+    from then on: what was counted tells them that it is there. Cut off, it is to be called again; called again, it
+    counts again."""
+    name = index_name(tenant_id, config)
+    async with database.maintenance() as connection:
+        row = await (await connection.execute(QUERIES["word_index.state"], {"index_name": name})).fetchone()
+        if not (row and row["valid"]):
+            await _run(connection, "word_index.drop", index=sql.Identifier(name))
+            await _run(
+                connection,
+                "word_index.create",
+                index=sql.Identifier(name),
+                tenant=sql.Literal(tenant_id),
+                config=sql.Literal(config),
+            )
+    params = {"tenant_id": tenant_id, "config": config}
+    async with database.transaction(tenant=tenant_id) as tx:
+        await tx.execute("word_index.forget", params)
+        await tx.execute("word_index.count_messages", params)
+        await tx.execute("word_index.count_words", params | {"rare": RARE})
+
+
+async def drop(database: Database, tenant_id: str, config: str) -> None:
+    """Forgets what was counted, so that searches scan the tenant, and drops the index, finished or not."""
+    async with database.transaction(tenant=tenant_id) as tx:
+        await tx.execute("word_index.forget", {"tenant_id": tenant_id, "config": config})
+    async with database.maintenance() as connection:
+        await _run(connection, "word_index.drop", index=sql.Identifier(index_name(tenant_id, config)))
+
+
+async def due(tx: Transaction, config: str, hours: float) -> list[str]:
+    """The tenants with a graph whose words were not counted yet, or not for so many hours."""
+    return [row["tenant_id"] for row in await tx.all("word_index.due", {"config": config, "hours": hours})]
+
+
+async def statistics(tx: Transaction, tenant_id: str, config: str) -> Statistics | None:
+    """What was counted of a tenant's words; None when nothing was."""
+    row = await tx.one("word_index.statistics", {"tenant_id": tenant_id, "config": config})
+    return Statistics(**row) if row else None
+
+
+async def _run(connection: Connection, query: str, **parts: sql.Composable) -> None:
+    text: LiteralString = QUERIES[query]
+    await connection.execute(sql.SQL(text).format(**parts))
