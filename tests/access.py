@@ -23,7 +23,13 @@ from memory_layer.v1 import access_pb2, admin_service_pb2, limits_pb2, memory_se
 Body = dict[str, Any]
 VARIABLE = re.compile(r"\{([a-z_]+)\}")
 # HTTP statuses of the codes that refuse a call.
-HTTP = {"INVALID_ARGUMENT": 400, "UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403, "NOT_FOUND": 404}
+HTTP = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+}
 CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 

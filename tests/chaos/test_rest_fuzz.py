@@ -15,7 +15,7 @@ import pytest
 from memory_grpc.resources import OPENAPI_YAML
 from tests.chaos.edge import edge, exchange, status
 from tests.chaos.harness import item, rounds
-from tests.chaos.test_fuzz import SCRIPTS
+from tests.chaos.test_fuzz import KEY, SCRIPTS
 
 pytestmark = pytest.mark.timeout(7200)
 
@@ -31,7 +31,8 @@ async def test_14_openapi_by_schemathesis(dsn: str, tmp_path: Path) -> None:
     phases = "examples,coverage,fuzzing" if "CHAOS_REST_FUZZ" in os.environ else "examples,fuzzing"
     report = tmp_path / "report.json"
     with item(14, "schemathesis over the OpenAPI document") as result:
-        async with edge(dsn, tmp_path) as running:
+        async with edge(dsn, tmp_path, API_KEYS=KEY) as running:
+            running.http.headers["x-api-key"] = KEY
             command = [
                 Path(sys.executable).parent / "schemathesis",
                 "run",
@@ -42,6 +43,7 @@ async def test_14_openapi_by_schemathesis(dsn: str, tmp_path: Path) -> None:
                 "14",
             ]
             command += ["--max-examples", str(examples), "--phases", phases, "--checks", CHECKS, "--no-color"]
+            command += ["--header", f"x-api-key: {KEY}"]
             command += ["--continue-on-failure", "--no-shrink", "--request-timeout", "30"]
             command += ["--report", "json", "--report-json-path", report, "--suppress-health-check", "all"]
             done = await asyncio.to_thread(
