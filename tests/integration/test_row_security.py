@@ -255,7 +255,9 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         )
     connection.execute("insert into tenant_policies (tenant_id, retention_max_age_days) values (%s, 7)", (tenant,))
     connection.execute("insert into tenant_models values (%s, %s)", (tenant, 1 if tenant == OURS else 2))
-    connection.execute("insert into tenant_word_statistics values (%s, 'simple', 4, 8, 6, 4)", (tenant,))
+    connection.execute(
+        "insert into tenant_word_statistics values (%s, 'simple', 4, 8, 6, 4, now() - interval '1 hour')", (tenant,)
+    )
     connection.execute("insert into tenant_words values (%s, 'simple', 'said earlier', 4)", (tenant,))
     connection.execute("insert into tenant_graphs values (%s, 1, %s, 'ready', 4)", (tenant, f"graph_{tenant}"))
 
