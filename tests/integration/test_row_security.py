@@ -153,7 +153,6 @@ DEFAULTS: dict[str, Any] = {
     "match": "'said'",
     "any_word": "'said'",
     "rare": 0,
-    "hours": 0.0,
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
