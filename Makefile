@@ -65,6 +65,15 @@ eval: $(STAMP) ## Measure the rankings on LoCoMo data: make eval FILE=locomo10.j
 bench-search: $(STAMP) ## Measure the ranking statements against a bare scan
 	@$(BIN)/python bench/search.py $(ARGS)
 
+.PHONY: bench-calls
+bench-calls: $(STAMP) ## Measure whole searches against what they are made of: make bench-calls FILE=locomo10.json
+	@test -n "$(FILE)" || { echo "Name the data: make bench-calls FILE=locomo10.json"; exit 2; }
+	@$(BIN)/python bench/calls.py "$(FILE)" $(ARGS)
+
+.PHONY: bench-large
+bench-large: $(STAMP) ## Measure tenants of up to a million messages (most of an hour; ARGS="--dir D" keeps the database)
+	@$(BIN)/python bench/large.py $(ARGS)
+
 .PHONY: bench-rls
 bench-rls: $(STAMP) ## Measure what row-level security costs a search
 	@$(BIN)/python bench/row_security.py $(ARGS)
