@@ -1,8 +1,8 @@
-"""`make bench-calls`: whole searches over gRPC on a tenant of 10,000 messages, with the real model, against their parts:
-one bare query embedding and the ranking statement.
+"""`make bench-calls`: whole searches over gRPC on a tenant of 10,000 messages, with the real model, against their
+parts: one bare query embedding and the ranking statement.
 
-The server runs with its defaults in a process of its own. One caller and the bare parts take turns, then sixteen callers
-at once. Every query is new, so that no cache answers. The callers share the cores with the server and Postgres.
+The server runs with its defaults in a process of its own. One caller and the bare parts take turns, then sixteen
+callers at once. Every query is new, so that no cache answers. The callers share the cores with the server and Postgres.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Groups(Generic[Item, Answer]):
         """The answer for an item. Items that share one of their ``conflicts`` are never in the same group.
 
         A group lasts at most as long as the call in it with most time left. A call that gives up before its group is at
-        work takes its item along; later, the item is done all the same.
+        work takes its item along; later, the item is done all the same, unless all calls of the group have given up.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.get(key)
@@ -112,9 +112,27 @@ class Groups(Generic[Item, Answer]):
     async def _bounded(self, group: Sequence[_Waiting[Item, Answer]]) -> Sequence[Answer | Exception]:
         limits = [one.seconds for one in group if one.seconds is not None]
         if len(limits) < len(group):
-            return await self._work([one.item for one in group])
+            return await self._while_wanted(group)
         with deadline.within(max(limits)):
-            return await self._work([one.item for one in group])
+            return await self._while_wanted(group)
+
+    async def _while_wanted(self, group: Sequence[_Waiting[Item, Answer]]) -> Sequence[Answer | Exception]:
+        """Does the work; cancels it, in Postgres too, once every call of the group has given up."""
+        work = asyncio.ensure_future(self._work([one.item for one in group]))
+
+        def look(_: asyncio.Future[Answer]) -> None:
+            if all(one.future.done() for one in group):
+                work.cancel()
+
+        for one in group:
+            one.future.add_done_callback(look)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not all(one.future.done() for one in group):
+                work.cancel()
+                raise
+            return [DeadlineExceeded() for _ in group]  # nobody reads them
 
 
 def _fresh(error: Exception) -> Exception:

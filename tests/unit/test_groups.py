@@ -129,6 +129,30 @@ async def test_a_call_that_gave_up_while_its_group_works_leaves_the_others_alone
     assert work.groups == [["a", "b"]]
 
 
+async def test_work_that_nobody_waits_for_any_more_is_cancelled() -> None:
+    ended: list[str] = []
+
+    async def work(items: Sequence[str]) -> list[str | Exception]:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.extend(items)
+            raise
+        return list(items)
+
+    groups: Groups[str, str] = Groups(work, most=10)
+    calls = [asyncio.create_task(groups("t", item)) for item in "ab"]
+    await asyncio.sleep(0.01)
+    calls[0].cancel()
+    await asyncio.sleep(0.01)
+    assert ended == []
+    calls[1].cancel()
+    await asyncio.sleep(0.01)
+    assert ended == ["a", "b"]
+    groups._work = Work()  # and the next one is served
+    assert await asyncio.wait_for(groups("t", "c"), 5) == "c"
+
+
 async def test_a_group_has_the_time_of_the_call_that_has_most_left() -> None:
     work = Work()
     groups = Groups(work, most=10)
