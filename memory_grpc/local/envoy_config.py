@@ -46,10 +46,16 @@ def render(settings: Settings, descriptors: Path | None = None, *, admin_socket:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what anchors share in full: easier to read, and no other parser's view of aliases matters."""
+    """Writes what anchors share in full, and text of several lines as it stands: easier to read."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
+
+    def represent_text(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def _set_listener(config: Node, settings: Settings) -> None:
