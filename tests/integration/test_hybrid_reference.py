@@ -150,7 +150,8 @@ async def test_sql_and_the_recipe_agree_on_every_score(server: RunningServer, ro
     participants = Participants(
         tuple(sorted({name for name, _ in live if name})), tuple(sorted({role for name, role in live if not name}))
     )
-    embed = server.application.operations.search._embedder.embed_query
+    model = await server.application.operations.search._models.of("acme")
+    embed = model.embedder.embed_query
     for text in (
         "music and the zugzwang",
         "Did Ann like the marzipan and the music in February 2026?",
