@@ -77,6 +77,14 @@ def _valid(name: str) -> list[Message]:
         "GetHealth": [admin.GetHealthRequest()],
         "GetTenantPolicy": [admin.GetTenantPolicyRequest(tenant_id="chaos")],
         "SetTenantPolicy": [policy],
+        "StartReembedding": [admin.StartReembeddingRequest(tenant_id="chaos", model="current", keep_old=True)],
+        "GetReembedding": [admin.GetReembeddingRequest(), admin.GetReembeddingRequest(reembedding_id=1)],
+        "CompareReembedding": [
+            admin.CompareReembeddingRequest(reembedding_id=1, sample=5),
+            admin.CompareReembeddingRequest(reembedding_id=1, queries=["one", "two"]),
+        ],
+        "CutOverReembedding": [admin.CutOverReembeddingRequest(reembedding_id=1)],
+        "CancelReembedding": [admin.CancelReembeddingRequest(reembedding_id=1)],
         "CreateApiKey": [
             keys.CreateApiKeyRequest(label="Ann's", role="reader", tenant_ids=["chaos", "two"]),
             keys.CreateApiKeyRequest(label="all", role="admin", all_tenants=True),
