@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=10_000, help="messages of the tenant")
     parser.add_argument("--blocks", type=int, default=20, help=f"blocks of {BLOCK} searches a measurement")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="memory-bench-") as name, machine.machine(Path(name)) as dsn:
+    with tempfile.TemporaryDirectory(prefix="memory-bench-") as name, machine.machine(Path(name)) as (dsn, _):
         asyncio.run(run(arguments, dsn, Path(name)))
 
 
