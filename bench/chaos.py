@@ -56,7 +56,7 @@ LONG = {
     "CHAOS_SOAK_SECONDS": 600,
 }
 # What of the harness takes an item's number.
-REPORTERS = {"item", "reported"}
+REPORTERS = {"item", "reported", "reported_each"}
 Line = dict[str, Any]
 
 

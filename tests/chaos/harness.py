@@ -29,6 +29,7 @@ from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 from tests.conftest import free_port
 
 AsyncTest = Callable[..., Awaitable[None]]
+Test = Callable[..., None]
 
 ROOT = Path(__file__).parents[2]
 TRY_AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
@@ -85,6 +86,22 @@ def reported(number: int, name: str) -> Callable[[AsyncTest], AsyncTest]:
             with item(number, name) as result:
                 result.tried += 1
                 await test(*arguments, **fixtures)
+                result.held += 1
+
+        return run
+
+    return decorate
+
+
+def reported_each(number: int, name: str) -> Callable[[Test], Test]:
+    """The same for a test that is no coroutine."""
+
+    def decorate(test: Test) -> Test:
+        @wraps(test)
+        def run(*arguments: Any, **fixtures: Any) -> None:
+            with item(number, name) as result:
+                result.tried += 1
+                test(*arguments, **fixtures)
                 result.held += 1
 
         return run

@@ -28,6 +28,7 @@ from psycopg.types.range import Range
 from memory_grpc.resources import SQL
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.queries import QUERIES
+from tests.chaos.harness import reported_each
 from tests.unit.test_queries import READ, TENANT_TABLES, code
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -310,6 +311,7 @@ def test_every_table_of_tenants_is_filled_and_touched(connection: Connection) ->
 
 
 @pytest.mark.parametrize("name", TOUCHING)
+@reported_each(11, "queries stripped of their tenant")
 def test_without_its_where_clause_a_query_still_reads_and_changes_nothing_foreign(
     connection: Connection, name: str
 ) -> None:
@@ -332,6 +334,7 @@ def test_without_row_level_security_the_same_would_reach_the_other_tenant(connec
 
 
 @pytest.mark.parametrize("name", [name for name in TOUCHING if "tenant_id" in params(name)])
+@reported_each(11, "queries under another tenant's name")
 def test_under_another_tenant_s_name_a_query_reads_and_changes_nothing_foreign(
     connection: Connection, name: str
 ) -> None:
