@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import json
 import statistics
 import tempfile
 import time
@@ -36,7 +35,6 @@ from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.store import embeddings, lexical, messages, models, search
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.migrations import migrate
-from memory_grpc.store.queries import QUERIES
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CONFIG = "english"
@@ -193,9 +191,9 @@ async def _store(
 async def measure(
     database: Database, tenant: str, texts: Texts, repeat: int, rng: np.random.Generator
 ) -> dict[str, float]:
-    """Median milliseconds of each statement, and of planning the hybrid one, over all questions."""
+    """Median milliseconds of each statement over all questions."""
     filters = SearchFilters(as_of=NOW)
-    times: dict[str, list[float]] = {"bare": [], "semantic": [], "count": [], "hybrid": [], "planning": []}
+    times: dict[str, list[float]] = {"bare": [], "semantic": [], "count": [], "hybrid": []}
     for run, text in itertools.product(range(-1, repeat), texts.questions):
         plan = plan_query(text, Participants(texts.names, ()), NOW, HybridWeights())
         vector = rng.standard_normal(DIMENSIONS, dtype=np.float32)
@@ -213,21 +211,12 @@ async def measure(
                 await call()
                 if run >= 0:  # the first run warms up
                     times[name].append((time.perf_counter() - started) * 1000)
-            times["planning"].append(await _planning(connection, search.hybrid_params(*hybrid)))
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 async def _bare(connection: AsyncConnection[dict[str, Any]], tenant: str, vector: Any) -> None:
     params = {"query": HalfVector(vector), "tenant_id": tenant, "model_id": MODEL}
     await (await connection.execute(BARE, params)).fetchone()
-
-
-async def _planning(connection: AsyncConnection[dict[str, Any]], params: dict[str, Any]) -> float:
-    query = b"explain (summary, format json) " + QUERIES["hybrid.search"].encode()
-    row = await (await connection.execute(query, params)).fetchone()
-    assert row is not None, "explain has a row"
-    plan = row["QUERY PLAN"]
-    return float((json.loads(plan) if isinstance(plan, str) else plan)[0]["Planning Time"])
 
 
 async def sizes_on_disk(database: Database) -> dict[str, float]:
@@ -259,8 +248,8 @@ def print_sizes(count: int, sizes: dict[str, float]) -> None:
 def print_head() -> None:
     """The head of the table of times."""
     print("| messages of the tenant | stored | bare ms | semantic ms | ratio | with the count ", end="")
-    print("| hybrid ms | ratio | of it planning ms |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| hybrid ms | ratio |")
+    print("|---|---|---|---|---|---|---|---|")
 
 
 def print_row(size: int, layout: str, t: dict[str, float]) -> None:
@@ -268,7 +257,7 @@ def print_row(size: int, layout: str, t: dict[str, float]) -> None:
     counted = (t["semantic"] + t["count"]) / t["bare"]
     print(
         f"| {size:,} | {layout} | {t['bare']:.1f} | {t['semantic']:.1f} | {t['semantic'] / t['bare']:.2f} "
-        f"| {counted:.2f} | {t['hybrid']:.1f} | {t['hybrid'] / t['bare']:.2f} | {t['planning']:.1f} |",
+        f"| {counted:.2f} | {t['hybrid']:.1f} | {t['hybrid'] / t['bare']:.2f} |",
         flush=True,
     )
 

@@ -60,9 +60,19 @@ class Transaction:
         """Runs a query; returns the number of rows it touched."""
         return (await self._connection.execute(QUERIES[query], params)).rowcount
 
-    async def one(self, query: str, params: Params | None = None) -> Row | None:
-        """Runs a query; returns its first row, or None."""
-        return await (await self._connection.execute(QUERIES[query], params)).fetchone()
+    async def one(
+        self,
+        query: str,
+        params: Params | None = None,
+        *,
+        binary: bool = False,
+        parts: Mapping[str, sql.Composable] | None = None,
+    ) -> Row | None:
+        """Runs a query; returns its first row, or None. ``binary`` has Postgres send values as it holds them, which
+        suits long strings of bytes. ``parts`` stand for what is in braces in it: what differs from call to call and
+        cannot be a parameter."""
+        text = QUERIES[query] if parts is None else sql.SQL(QUERIES[query]).format(**parts)
+        return await (await self._connection.execute(text, params, binary=binary)).fetchone()
 
     async def all(self, query: str, params: Params | None = None, *, dimensions: int | None = None) -> list[Row]:
         """Runs a query; returns all its rows. ``dimensions`` stands for ``{dimensions}`` in it, where no parameter can

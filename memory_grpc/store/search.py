@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,8 @@ from psycopg.types.range import Range
 
 from memory_grpc.domain import Ranked, ScoreWeights, SearchFilters, Term
 from memory_grpc.ranking import HybridWeights, QueryPlan
+from memory_grpc.ranking.fusion import fuse
+from memory_grpc.store import hybrid_columns
 from memory_grpc.store.database import Row, Transaction
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.graphs import EXTRA_DIMENSIONS
@@ -114,15 +118,19 @@ async def hybrid(
 ) -> tuple[list[Ranked], int]:
     """The best ``top_k`` messages by the hybrid score, best first, and how many were ranked."""
     params = hybrid_params(tenant_id, model_id, config, query, plan, filters, weights, parts, top_k)
-    # As in semantic: more windows are kept until there are hits enough or no windows left.
-    while True:
-        if filters.include_archived:
-            rows = await tx.all("hybrid.search_with_archive", params)
-        else:
-            rows = await tx.all("hybrid.search", params)
-        if len(rows) >= top_k or not rows or rows[0]["windows"] < params["scan_limit"]:
-            return hybrid_ranked(rows, weights, parts)
-        params["scan_limit"] *= 4
+    memory = await hybrid_columns.read(tx, params, plan)
+    # A thread, because a large tenant's takes longer than other calls should wait for the loop.
+    found, candidates = await asyncio.to_thread(
+        fuse,
+        memory,
+        parts,
+        similarity=weights.similarity,
+        importance=weights.importance,
+        decay=weights.decay,
+        top_k=top_k,
+    )
+    rows = [asdict(hit) | {"message_id": UUID(bytes=hit.message_id), "candidates": candidates} for hit in found]
+    return hybrid_ranked(rows, weights, parts)
 
 
 def hybrid_params(
@@ -136,7 +144,7 @@ def hybrid_params(
     parts: HybridWeights,
     top_k: int,
 ) -> dict[str, Any]:
-    """The parameters of ``hybrid.search`` and ``hybrid.search_with_archive``."""
+    """The parameters of the hybrid statements, but for the words of the query."""
     return filter_params(tenant_id, model_id, filters) | {
         "config": config,
         "query": HalfVector(query),
@@ -156,7 +164,20 @@ def hybrid_params(
         "importance_weight": weights.importance,
         "decay_weight": weights.decay,
         "top_k": top_k,
-        "scan_limit": top_k + _SPARE_WINDOWS,
+        # Whether a window needs flags: there is a filter, or a role that is asked for.
+        "flagged": bool(plan.speaker_roles)
+        or any(
+            value is not None
+            for value in (
+                filters.importance_min,
+                filters.role,
+                filters.created_after,
+                filters.created_before,
+                filters.metadata,
+                filters.candidate_limit,
+            )
+        )
+        or bool(filters.metadata_equals),
     }
 
 

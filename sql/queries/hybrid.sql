@@ -64,16 +64,24 @@ select now() as now,
         )
     ) as roles;
 
--- name: hybrid.search
--- The hybrid score over the live memory, best first; what it is made of stands at hybrid.ranking.
+-- name: hybrid.words
+-- The words of a query as a text-search configuration makes them, each quoted as a tsquery.
+select array(
+    select '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || ''''
+    from unnest(to_tsvector(%(config)s::text::regconfig, %(lexical_text)s::text))
+) as words;
+
+-- name: hybrid.columns
+-- What the hybrid score over the live memory is made of; the columns are described at hybrid.gathered.
 with lexemes as (
     {{hybrid.lexemes}}
 ), vectors as (
     {{hybrid.vectors}}
-), {{hybrid.ranking}};
+)
+{{hybrid.gathered}};
 
--- name: hybrid.search_with_archive
--- The hybrid score over the live memory and the archive, best first; what it is made of stands at hybrid.ranking.
+-- name: hybrid.columns_with_archive
+-- What the hybrid score over the live memory and the archive is made of; the columns are described at hybrid.gathered.
 with lexemes as (
     {{hybrid.lexemes}}
     union all
@@ -82,7 +90,60 @@ with lexemes as (
     {{hybrid.vectors}}
     union all
     {{hybrid.archived_vectors}}
-), {{hybrid.ranking}};
+)
+{{hybrid.gathered}};
+
+-- name: hybrid.rest
+-- How often each of a query's words stands in the further rows of long messages.
+select message_id, word - 1 as word, ts_rank_cd('{1,1,1,1}', lexemes, query)::integer as occurrences
+from unnest(%(message_ids)s::uuid[]) as long_messages (message_id)
+cross join lateral (
+    select lexemes
+    from message_lexemes l
+    where l.tenant_id = %(tenant_id)s and l.message_id = long_messages.message_id and l.config = %(config)s
+        and l.part > 0
+) as rest
+join unnest(%(words)s::tsquery[]) with ordinality as words (query, word) on lexemes @@ query;
+
+-- name: hybrid.fellows
+-- For messages whose words were never stored by this text-search configuration: the conversation of each, and another
+-- message of it whose words were, if there is one.
+select id as message_id, conversation_id, (
+        select fellow
+        from (
+            select message_id as fellow, created_at
+            from message_lexemes l
+            where l.tenant_id = %(tenant_id)s and l.config = %(config)s and l.part = 0
+                and l.conversation_id = m.conversation_id
+            union all
+            select id, created_at
+            from archived_messages a
+            where a.tenant_id = %(tenant_id)s and a.conversation_id = m.conversation_id
+                and %(include_archived)s::boolean
+        ) as fellows
+        where %(as_of)s::timestamptz is null or created_at <= %(as_of)s
+        limit 1
+    ) as fellow
+from messages m
+where tenant_id = %(tenant_id)s and id = any (%(message_ids)s::uuid[]);
+
+-- name: hybrid.counts
+-- A part of hybrid.columns, `{counts}` there: how often a turn holds some of the query's words, 8 bits each; most turns
+-- repeat none of theirs.
+|| int8send(
+    case
+        when lexemes @@ %(any_word)s::tsquery then case when length(lexemes) = length then {held} else {repeated} end
+        else 0
+    end
+);
+
+-- name: hybrid.held
+-- A part of hybrid.counts, for one word that a turn holds once or not at all.
+(case when lexemes @@ {word}::tsquery then 1::bigint << {shift} else 0 end);
+
+-- name: hybrid.repeated
+-- The same for a word that it may hold oftener: the cover density of a single word is its number.
+(least(255, ts_rank_cd(array[1, 1, 1, 1]::real[], lexemes, {word}::tsquery))::bigint << {shift});
 
 -- fragment: hybrid.lexemes
 -- The words of the live messages. message_lexemes_scan alone answers this, conversation by conversation.
@@ -137,196 +198,55 @@ select message_id
                 order by created_at desc, message_id
                 limit %(candidate_limit)s
 
--- fragment: hybrid.ranking
--- From `lexemes` and `vectors` to hits. Filters choose what may be found: word statistics, turns before and the best of a
--- conversation stay the tenant's, so that a filter changes no message's relevance before it is divided by the best one
--- that passes. as_of is the exception: what came later does not exist. The best `scan_limit` windows are kept and their
--- messages returned; `windows` says how many were kept: fewer than scan_limit means that there are no more.
---
--- Sums of fractions are of numbers rounded to 2^-24 (previous and previous2 come rounded to 2^-16), which add up to the
--- same in any order: every plan gives the same bytes. Full joins, fenced by `offset 0` or a materialized step, stand where
--- left or inner ones would do: only a hash or a merge can do a full join, so that no wrong guess of a tenant's size makes
--- it a loop over ten thousand rows ten thousand times. Each step over every message costs about a tenth of the scan:
--- words are handled where they occur, and only `threads` and `terms` are as large as the tenant.
-words as materialized (
-    select word, ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery as query
-    from unnest(to_tsvector(%(config)s::text::regconfig, %(lexical_text)s::text))
-        with ordinality as words (lexeme, positions, weights, word)
-), threads as materialized (
-    -- The conversations, each with its turns as arrays in step: a turn is a place in them, and the turn before it is the
-    -- place before. Lexemes are kept only where one of the query's is among them.
-    select row_number() over () as thread, ids, lengths, parts, longest, lexemes, speaks, length, cardinality(ids) as turns
-    from (
-        select array_agg(message_id order by created_at, message_id) as ids,
-            array_agg(length order by created_at, message_id) as lengths,
-            array_agg(parts order by created_at, message_id) as parts,
-            array_agg(
-                case when lexemes @@ (select string_agg(query::text, ' | ')::tsquery from words) then lexemes end
-                order by created_at, message_id
-            ) as lexemes,
-            -- Whether one who is asked for speaks; null where nobody says who does.
-            array_agg(name = any (%(speaker_names)s::text[]) order by created_at, message_id) filter (
-                where cardinality(%(speaker_names)s::text[]) > 0 or cardinality(%(speaker_roles)s::text[]) > 0
-            ) as speaks,
-            max(parts) as longest, sum(length) as length
-        from lexemes
-        group by conversation_id
-    ) as conversations
-), corpus as materialized (
-    -- How many messages there are, and how long they are with the shares of the turns before. No length, and no division
-    -- by it, where no message has a word.
-    select messages, nullif(length / messages, 0) as length
-    from (
-        select sum(turns) as messages,
-            sum(
-                length
-                + %(previous)s * (length - lengths[turns])
-                + %(previous2)s * (length - lengths[turns] - coalesce(lengths[turns - 1], 0))
-            ) as length
-        from threads
-    ) as sums
-), counts as materialized (
-    -- How often each word stands in each message: once, where no word of the message is repeated; else the cover density
-    -- of a single word is its number.
-    select thread, turn, word,
-        case
-            when length(lexemes) = length then 1
-            else ts_rank_cd('{1,1,1,1}', lexemes, query)::double precision
-        end as occurrences
-    from (
-        select thread, turn, length, lexemes
-        from (
-            select thread, generate_subscripts(lexemes, 1) as turn, unnest(lengths) as length, unnest(lexemes) as lexemes
-            from threads
-        ) as all_turns
-        where lexemes is not null
-        union all
-        select thread, turn, null, rest.lexemes
-        from (
-            select thread, generate_subscripts(ids, 1) as turn, unnest(ids) as id, unnest(parts) as parts
-            from threads
-            where longest > 1
-        ) as long_turns
-        cross join lateral (
-            select lexemes
-            from message_lexemes
-            where tenant_id = %(tenant_id)s and message_id = long_turns.id and config = %(config)s and part > 0
-        ) as rest
-        where parts > 1
-    ) as matching
-    join words on lexemes @@ query
-), rarity as materialized (
-    -- Each word's inverse document frequency, by its number.
-    select array_agg(
-        ln(1 + (messages - frequency + 0.5::double precision) / (frequency + 0.5::double precision)) order by word
-    ) as idf
-    from (
-        select word, count(thread) as frequency from words left join counts using (word) group by word
-    ) as frequencies
-    cross join corpus
-), smoothed as (
-    -- Each message's count of each word, and shares of those in the two turns before.
-    select thread, turn, word, sum(occurrences) as tf
-    from (
-        select thread, turn, word, occurrences from counts
-        union all
-        select thread, turn + 1, word, %(previous)s * occurrences from counts
-        union all
-        select thread, turn + 2, word, %(previous2)s * occurrences from counts
-    ) as shares
-    group by thread, turn, word
-), lexical as (
-    -- BM25F, divided by the logarithm of the corpus that a rare word's weight grows with; and who speaks, where it is
-    -- asked for.
-    select message_id, bool_or(speaks) as speaks,
-        sum(share) / (select ln(messages + 1::double precision) from corpus) as lexical
-    from (
-        select message_id, null::boolean as speaks,
-            round(
-                (select idf from rarity)[word] * tf * (%(k1)s + 1)
-                / (tf + %(k1)s * (1 - %(b)s + %(b)s * length / (select length from corpus)))
-                * 16777216
-            ) / 16777216 as share
-        from (
-            select ids[turn] as message_id, word, tf,
-                lengths[turn]
-                + %(previous)s * coalesce(lengths[turn - 1], 0)
-                + %(previous2)s * coalesce(lengths[turn - 2], 0) as length
-            from threads
-            full join smoothed using (thread)
-            offset 0
-        ) as places
-        where tf is not null and message_id is not null
-        union all
-        select message_id, speaks, 0
-        from (select unnest(ids) as message_id, unnest(speaks) as speaks from threads where speaks is not null) as turns
-        where speaks or cardinality(%(speaker_roles)s::text[]) > 0
-    ) as shares
-    group by message_id
-), terms as materialized (
-    select message_id, chunk, created_at, created_epoch, conversation_id, importance, similarity, lexical,
-        similarity + %(lexical_weight)s * coalesce(lexical, 0) as own,
-        not isempty(%(date_ranges)s::tstzmultirange) and %(date_ranges)s::tstzmultirange @> created_at as date,
-        coalesce(speaks, role = any (%(speaker_roles)s::text[])) as speaker,
-        similarity is not null
-            and (%(importance_min)s::double precision is null or importance >= %(importance_min)s)
+-- fragment: hybrid.passes
+-- Whether a window may be found.
+(%(importance_min)s::double precision is null or importance >= %(importance_min)s)
             and (%(role)s::text is null or role = %(role)s)
             and (%(created_after)s::timestamptz is null or created_at >= %(created_after)s)
             and (%(created_before)s::timestamptz is null or created_at < %(created_before)s)
             and (%(metadata)s::jsonb is null or message_id in ({{search.metadata_matches}}))
             and (%(candidate_limit)s::bigint is null or message_id in ({{hybrid.newest}}))
-            as passes
+
+-- fragment: hybrid.gathered
+-- One row of what was read of every message, as strings of records of numbers as Postgres sends them: ranking.fusion
+-- makes scores of them. To take a row of every message through a join, a sort or a table in memory costs as much as its
+-- distance; to put a record at the end of a string costs little.
+--
+-- sizes: int4, how many turns each conversation has. turns: a record a turn, conversation by conversation, in order:
+-- uuid; int4 length in words, plus 2^24 for a speaker who is asked for, 2^25 where nobody says who spoke, 2^26 where the
+-- words of the message go on in further rows; then how often it holds each of the query's words, 8 bits a word, 7 words
+-- an int8. windows: a record a window, in any order: uuid; float8 importance; int8 time, in microseconds since 2000;
+-- float8 similarity. flags: int2 a window, null where there is no filter and no role is asked for: 1 where it may be
+-- found, and 2 where its role is asked for.
+--
+-- Word statistics, turns before and the best of a conversation stay the tenant's, so that a filter changes no message's
+-- relevance before it is divided by the best one that passes. as_of is the exception: what came later does not exist.
+select turns.*, windows.*, timestamptz_send(coalesce(%(as_of)s::timestamptz, now())) as as_of
+from (
+    select string_agg(int4send(size), '' order by conversation_id) as sizes,
+        string_agg(turns, '' order by conversation_id) as turns
     from (
-        select message_id, chunk, created_at, created_epoch, conversation_id, role, importance,
-            {{search.similarity}} as similarity
-        from vectors
-        offset 0
-    ) as windows
-    full join lexical using (message_id)
-), bests as materialized (
-    -- Relevance grows with its own part where the others are equal: the best of each kind is enough to know the best.
-    select conversation_id, date, speaker, passes, max(own) as own, count(*) filter (where chunk = 0) as messages
-    from terms
-    group by conversation_id, date, speaker, passes
-), conversations as materialized (
-    select conversation_id, max(own) as conversation from bests group by conversation_id
-), best as materialized (
-    select max(
-            own + %(conversation_weight)s * conversation + %(date_weight)s * date::integer
-                + %(speaker_weight)s * speaker::integer
-        ) filter (where passes) as best_relevance,
-        sum(messages) filter (where passes) as candidates
-    from bests
-    full join conversations using (conversation_id)
-), kept as materialized (
-    select *,
-        %(similarity_weight)s * relevance + %(importance_weight)s * importance + %(decay_weight)s * decay as score
-    from (
-        select message_id, created_at, importance, similarity, lexical, conversation, date, speaker, raw_relevance,
-            best_relevance,
-            case when best_relevance > 0 then greatest(raw_relevance, 0) / best_relevance else 0 end as relevance,
-            {{search.decay}} as decay
-        from (
-            select message_id, created_at, created_epoch, importance, similarity, lexical, conversation, date, speaker,
-                passes,
-                own + %(conversation_weight)s * conversation + %(date_weight)s * date::integer
-                    + %(speaker_weight)s * speaker::integer as raw_relevance,
-                (select best_relevance from best) as best_relevance
-            from terms
-            full join conversations using (conversation_id)
-            offset 0
-        ) as whole
-        where passes
-    ) as scored
-    order by score desc, created_at desc, message_id
-    limit %(scan_limit)s
-), hits as (
-    -- A message is as similar as its most similar window.
-    select distinct on (message_id) * from kept order by message_id, score desc
-)
-select message_id, score, relevance, raw_relevance, best_relevance, similarity, coalesce(lexical, 0) as lexical,
-    conversation, date, speaker, importance, decay, (select candidates from best)::bigint as candidates,
-    (select count(*) from kept) as windows
-from hits
-order by score desc, created_at desc, message_id
-limit %(top_k)s
+        select conversation_id, count(*)::integer as size,
+            string_agg(
+                uuid_send(message_id) || int4send(
+                    length + 16777216 * (
+                        coalesce((name = any (%(speaker_names)s::text[]))::integer, 2) + 4 * (parts > 1)::integer
+                    )
+                ) {counts},
+                '' order by created_at, message_id
+            ) as turns
+        from lexemes
+        group by conversation_id
+    ) as conversations
+) as turns
+cross join (
+    select string_agg(
+            uuid_send(message_id) || float8send(importance) || timestamptz_send(created_at)
+                || float8send({{search.similarity}}),
+            ''
+        ) as windows,
+        string_agg(
+            int2send((({{hybrid.passes}})::integer + 2 * (role = any (%(speaker_roles)s::text[]))::integer)::smallint), ''
+        ) filter (where %(flagged)s::boolean) as flags
+    from vectors
+) as windows

@@ -137,3 +137,22 @@ async def test_an_empty_tenant_and_a_query_without_words(server: RunningServer) 
     await fill(server, random_messages(5))
     for text in ("?!", "the of and", "'''\\\\ & | ! ( ) : *", "日本語"):
         assert (await server.memory.SearchMemories(query(text, ranking="hybrid"))).total == 5
+
+
+@pytest.mark.asyncio
+async def test_messages_stored_under_another_text_configuration_are_found_with_their_conversations(
+    start_server: StartServer,
+) -> None:
+    async with start_server(search_text_config="simple") as server:
+        await fill(server, [message("bread", NOW, conversation_id="c1"), message("music", NOW, conversation_id="c2")])
+        await fill(server, [message("travel", NOW, conversation_id="c2")])
+    async with start_server() as server:
+        await fill(server, [message("the zugzwang was decisive", NOW, conversation_id="c1")])
+        request = query("zugzwang", ranking="hybrid", top_k=10, explain=True)
+        found = (await server.memory.SearchMemories(request)).items
+        assert len(found) == 4
+        terms = {hit.content: {term.name: term.value for term in hit.explanation.terms} for hit in found}
+        assert terms["bread"]["lexical"] == terms["music"]["lexical"] == 0
+        best = terms["the zugzwang was decisive"]["similarity"] + 0.25 * terms["the zugzwang was decisive"]["lexical"]
+        assert terms["bread"]["conversation"] == pytest.approx(best)
+        assert terms["music"]["conversation"] == terms["travel"]["conversation"] < best

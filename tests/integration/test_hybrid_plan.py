@@ -12,16 +12,19 @@ import numpy as np
 import psycopg
 import pytest
 from pgvector.psycopg import register_vector
+from psycopg import sql
 
 from memory_grpc.domain import ScoreWeights, SearchFilters
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.store import search
+from memory_grpc.store.hybrid_columns import counting
 from memory_grpc.store.queries import QUERIES
 from tests.integration.test_search import NOW
 
 TENANT = "acme"
 MESSAGES = 5_000
 CONFIG = "english"
+WORDS = ("ann", "bread", "februari", "music", "w17", "2026")
 # The tenant's rows in one piece, behind those of another tenant.
 FILL = """
 with made as materialized (
@@ -61,7 +64,8 @@ def params(**filters: Any) -> dict[str, Any]:
     text = "Did Ann like bread and music and w17 in February 2026?"
     plan = plan_query(text, Participants(("Ann", "Bob"), ()), NOW, HybridWeights())
     vector = np.full(384, 0.05, dtype=np.float32)
-    return search.hybrid_params(
+    words = {f"word_{i}": f"'{word}'" for i, word in enumerate(WORDS)} | {"any_word": " | ".join(WORDS)}
+    return words | search.hybrid_params(
         TENANT, 1, CONFIG, vector, plan, SearchFilters(**filters), ScoreWeights(), HybridWeights(), 10
     )
 
@@ -84,7 +88,8 @@ def test_both_tables_are_read_by_index_only_scans_and_nothing_is_a_loop_of_loops
         # As the server works: row-level security lets no operator but a leakproof one look at a row before it does.
         connection.execute("set role memory_layer_tenant")
         connection.execute("select set_config('memory.tenant_id', %s, false)", (TENANT,))
-        explain = b"explain (analyze, timing off, format json) " + QUERIES["hybrid.search"].encode()
+        statement = sql.SQL(QUERIES["hybrid.columns"]).format(**counting(len(WORDS))).as_string(connection)
+        explain = f"explain (analyze, timing off, format json) {statement}".encode()
         for mode, filters in itertools.product(
             ("force_custom_plan", "force_generic_plan"), ({}, {"as_of": NOW}, {"role": "user", "candidate_limit": 100})
         ):

@@ -27,6 +27,7 @@ from psycopg.types.range import Range
 
 from memory_grpc.resources import SQL
 from memory_grpc.store.database import EVERY_TENANT, Database
+from memory_grpc.store.hybrid_columns import counting
 from memory_grpc.store.queries import QUERIES
 from tests.chaos.harness import reported_each
 from tests.unit.test_queries import READ, TENANT_TABLES, code
@@ -153,6 +154,9 @@ DEFAULTS: dict[str, Any] = {
     "average": 10.0,
     "match": "'said'",
     "any_word": "'said'",
+    "words": ["'said'"],
+    "word_0": "'said'",
+    "flagged": True,
     "rare": 0,
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
@@ -176,7 +180,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
 
 def params(name: str, **changes: Any) -> dict[str, Any]:
     """The parameters that a query asks for."""
-    wanted = set(re.findall(r"%\((\w+)\)s", QUERIES[name]))
+    wanted = set(re.findall(r"%\((\w+)\)s", filled_in(name)))
     policy = {p: None for p in wanted if name == "policies.set" and p not in DEFAULTS}
     values = DEFAULTS | policy | OF_ONE_QUERY.get(name, {}) | changes
     assert wanted <= values.keys(), f"this test has no value for {sorted(wanted - values.keys())}: give it one"
@@ -184,8 +188,10 @@ def params(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def filled_in(name: str, dimensions: int = 8) -> str:
-    """A query with its place for a number of dimensions filled: a graph's points have two more than the embeddings."""
-    return QUERIES[name].replace("{dimensions}", str(dimensions + 2))
+    """A query with its places filled: for a number of dimensions, a graph's points have two more than the embeddings;
+    and for what it counts of a word."""
+    counts = counting(1)["counts"].as_string()
+    return QUERIES[name].replace("{dimensions}", str(dimensions + 2)).replace("{counts}", counts)
 
 
 def stripped(name: str) -> str:

@@ -102,8 +102,8 @@ def test_a_statement_is_planned_as_without_row_level_security(
     [
         ("search.semantic", "message_embeddings_scan"),
         ("search.semantic_newest", "message_embeddings_scan"),
-        ("hybrid.search", "message_embeddings_scan"),
-        ("hybrid.search", "message_lexemes_scan"),
+        ("hybrid.columns", "message_embeddings_scan"),
+        ("hybrid.columns", "message_lexemes_scan"),
         ("lexical.participants", "messages_by_speaker"),
     ],
 )
