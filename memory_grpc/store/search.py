@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,18 @@ from memory_grpc.store.graphs import EXTRA_DIMENSIONS
 
 # Windows kept beyond top_k: most messages have one window, so that this is nearly always enough.
 _SPARE_WINDOWS = 16
+# So many of the newest windows, for each that is kept, are scored ahead: what is worse than their best is not sorted.
+_NEWEST_PER_WINDOW = 20
+
+_FILTERS = (
+    "created_after",
+    "created_before",
+    "importance_min",
+    "conversation_id",
+    "role",
+    "metadata",
+    "candidate_limit",
+)
 
 # Windows that a graph gives: enough for recall, and four for each hit; and at most, with the newest that are looked
 # through besides.
@@ -52,9 +65,14 @@ async def semantic(
         return [_ranked(row, weights) for row in await tx.all("search.semantic_newest", params)]
     # A message of many windows can fill the kept windows alone: then more are kept, until there are hits enough or no
     # windows left.
+    filtered = _is_filtered(params)
     scan_limit = top_k + _SPARE_WINDOWS
     while True:
-        rows = await tx.all("search.semantic", params | {"scan_limit": scan_limit})
+        limits = {"scan_limit": scan_limit, "newest": _NEWEST_PER_WINDOW * scan_limit}
+        if filtered:
+            rows = await tx.all("search.semantic_filtered", params | limits)
+        else:
+            rows = await tx.all("search.semantic", params | limits)
         if len(rows) >= top_k or not rows or rows[0]["windows"] < scan_limit:
             return [_ranked(row, weights) for row in rows]
         scan_limit *= 4
@@ -145,7 +163,10 @@ def hybrid_params(
     top_k: int,
 ) -> dict[str, Any]:
     """The parameters of the hybrid statements, but for the words of the query."""
-    return filter_params(tenant_id, model_id, filters) | {
+    params = filter_params(tenant_id, model_id, filters)
+    return params | {
+        # Whether a window needs flags: there is a filter, or a role that is asked for.
+        "flagged": bool(plan.speaker_roles) or _is_filtered(params),
         "config": config,
         "query": HalfVector(query),
         "lexical_text": plan.lexical_text,
@@ -164,20 +185,6 @@ def hybrid_params(
         "importance_weight": weights.importance,
         "decay_weight": weights.decay,
         "top_k": top_k,
-        # Whether a window needs flags: there is a filter, or a role that is asked for.
-        "flagged": bool(plan.speaker_roles)
-        or any(
-            value is not None
-            for value in (
-                filters.importance_min,
-                filters.role,
-                filters.created_after,
-                filters.created_before,
-                filters.metadata,
-                filters.candidate_limit,
-            )
-        )
-        or bool(filters.metadata_equals),
     }
 
 
@@ -211,6 +218,11 @@ def filter_params(tenant_id: str, model_id: int, filters: SearchFilters) -> dict
         "include_archived": filters.include_archived,
         "candidate_limit": filters.candidate_limit,
     }
+
+
+def _is_filtered(params: Mapping[str, Any]) -> bool:
+    """Whether parameters of ``search.filters`` leave out more than what came later, or take archived messages in."""
+    return bool(params["include_archived"]) or any(params[name] is not None for name in _FILTERS)
 
 
 def _ranked(row: Row, weights: ScoreWeights) -> Ranked:

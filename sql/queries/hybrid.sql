@@ -121,7 +121,7 @@ select id as message_id, conversation_id, (
             where a.tenant_id = %(tenant_id)s and a.conversation_id = m.conversation_id
                 and %(include_archived)s::boolean
         ) as fellows
-        where %(as_of)s::timestamptz is null or created_at <= %(as_of)s
+        where created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
         limit 1
     ) as fellow
 from messages m
@@ -152,7 +152,7 @@ select conversation_id, created_at, message_id, name, parts, length, lexemes
     where tenant_id = %(tenant_id)s
         and config = %(config)s
         and part = 0
-        and (%(as_of)s::timestamptz is null or created_at <= %(as_of)s)
+        and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
 
 -- fragment: hybrid.archived_lexemes
 -- The words of the archived messages, which are not stored but made when they are asked for.
@@ -164,7 +164,7 @@ select conversation_id, created_at, id, name, 1,
             || to_tsvector(%(config)s::text::regconfig, coalesce(name, '')) as lexemes
     ) as words
     where tenant_id = %(tenant_id)s
-        and (%(as_of)s::timestamptz is null or created_at <= %(as_of)s)
+        and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
 
 -- fragment: hybrid.vectors
 -- The windows of the live messages. message_embeddings_scan alone answers this. A conversation's best lies in it, so one
@@ -173,7 +173,7 @@ select message_id, chunk, created_at, created_epoch, conversation_id, role, impo
     from message_embeddings
     where tenant_id = %(tenant_id)s
         and model_id = %(model_id)s
-        and (%(as_of)s::timestamptz is null or created_at <= %(as_of)s)
+        and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
         and (%(conversation_id)s::text is null or conversation_id = %(conversation_id)s)
 
 -- fragment: hybrid.archived_vectors
@@ -182,7 +182,7 @@ select message_id, chunk, created_at, created_epoch, conversation_id, role, impo
     from archived_embeddings
     where tenant_id = %(tenant_id)s
         and model_id = %(model_id)s
-        and (%(as_of)s::timestamptz is null or created_at <= %(as_of)s)
+        and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
         and (%(conversation_id)s::text is null or conversation_id = %(conversation_id)s)
 
 -- fragment: hybrid.newest

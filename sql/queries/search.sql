@@ -1,10 +1,15 @@
--- fragment: search.filters
--- Which windows a search ranks; a filter that is null lets everything pass.
+-- fragment: search.scope
+-- The windows of a tenant. A bound that is null becomes an endless one, because the index can stop at that, where a
+-- condition with `or` would be asked of every row.
 tenant_id = %(tenant_id)s
             and model_id = %(model_id)s
-            and (%(as_of)s::timestamptz is null or created_at <= %(as_of)s)
-            and (%(created_after)s::timestamptz is null or created_at >= %(created_after)s)
-            and (%(created_before)s::timestamptz is null or created_at < %(created_before)s)
+            and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+
+-- fragment: search.filters
+-- Which windows a search ranks; a filter that is null lets everything pass.
+{{search.scope}}
+            and created_at >= coalesce(%(created_after)s::timestamptz, '-infinity')
+            and created_at < coalesce(%(created_before)s::timestamptz, 'infinity')
             and (%(importance_min)s::double precision is null or importance >= %(importance_min)s)
             and (%(conversation_id)s::text is null or conversation_id = %(conversation_id)s)
             and (%(role)s::text is null or role = %(role)s)
@@ -64,9 +69,38 @@ order by score desc, created_at desc, message_id
 limit %(top_k)s
 
 -- name: search.semantic
--- The documented score over the whole memory that passes the filters. An index-only scan of message_embeddings_scan
--- scores every window; the best `scan_limit` windows are kept and their messages' best windows returned, best first.
--- `windows` says how many windows were kept: fewer than scan_limit means that there are no more.
+-- The documented score over the whole memory. An index-only scan of message_embeddings_scan scores every window; the best
+-- `scan_limit` windows are kept and their messages' best windows returned, best first. `windows` says how many windows
+-- were kept: fewer than scan_limit means that there are no more. The scan_limit-th best of the newest few is a floor that
+-- the best of all do not go below: to compare with it is cheaper than to sort.
+with floor as materialized (
+    select score
+    from (
+        select {{search.score}} as score
+        from message_embeddings
+        where {{search.scope}}
+        order by created_at desc, message_id desc
+        limit %(newest)s
+    ) as newest
+    order by score desc
+    offset %(scan_limit)s - 1
+    limit 1
+), best as materialized (
+    select message_id, chunk, created_at, score
+    from (
+        select message_id, chunk, created_at, {{search.score}} as score
+        from message_embeddings
+        where {{search.scope}}
+        offset 0
+    ) as windows
+    where score >= coalesce((select score from floor), '-infinity')
+    order by score desc, created_at desc, message_id, chunk
+    limit %(scan_limit)s
+)
+{{search.messages}};
+
+-- name: search.semantic_filtered
+-- The same over what passes the filters, archived messages too if asked for.
 with best as materialized (
     select message_id, chunk, created_at, score
     from (

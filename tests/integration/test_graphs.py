@@ -126,6 +126,7 @@ def parameters(tenant: str) -> dict[str, Any]:
         "decay_weight": 0.1,
         "top_k": 10,
         "scan_limit": 26,
+        "newest": 520,
         "pool": 200,
         "recent": 20_000,
     }

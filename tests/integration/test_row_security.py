@@ -157,6 +157,7 @@ DEFAULTS: dict[str, Any] = {
     "words": ["'said'"],
     "word_0": "'said'",
     "flagged": True,
+    "newest": 1000,
     "rare": 0,
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.

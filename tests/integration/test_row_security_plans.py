@@ -101,6 +101,7 @@ def test_a_statement_is_planned_as_without_row_level_security(
     ("name", "index"),
     [
         ("search.semantic", "message_embeddings_scan"),
+        ("search.semantic_filtered", "message_embeddings_scan"),
         ("search.semantic_newest", "message_embeddings_scan"),
         ("hybrid.columns", "message_embeddings_scan"),
         ("hybrid.columns", "message_lexemes_scan"),

@@ -166,8 +166,9 @@ async def test_long_messages_never_crowd_out_other_hits(server: RunningServer) -
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["search.semantic", "search.semantic_filtered"])
 @pytest.mark.parametrize("plan_mode", ["force_custom_plan", "force_generic_plan"])
-async def test_the_exact_scan_is_index_only(server: RunningServer, rows: Rows, plan_mode: str) -> None:
+async def test_the_exact_scan_is_index_only(server: RunningServer, rows: Rows, name: str, plan_mode: str) -> None:
     await fill(server, random_messages(1000))
     columns = "conversation_id, role, name, content, metadata, importance, embedding_status, created_at, updated_at"
     rows(
@@ -178,16 +179,27 @@ async def test_the_exact_scan_is_index_only(server: RunningServer, rows: Rows, p
     )
     rows("vacuum analyze message_embeddings")
     params = filter_params("acme", 1, SearchFilters(as_of=NOW)) | {"query": HalfVector(np.ones(384))}
-    params |= {"scan_limit": 21, "top_k": 5}
+    params |= {"scan_limit": 21, "top_k": 5, "newest": 420}
     params |= {"similarity_weight": 0.6, "importance_weight": 0.3, "decay_weight": 0.1}
     async with server.database.transaction(tenant="acme") as tx:
         await tx._connection.execute(f"set local plan_cache_mode = {plan_mode}".encode())
-        cursor = await tx._connection.execute(
-            b"explain (costs off) " + QUERIES["search.semantic"].encode(), params, prepare=True
-        )
+        cursor = await tx._connection.execute(b"explain (costs off) " + QUERIES[name].encode(), params, prepare=True)
         plan = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
-    assert "Index Only Scan using message_embeddings_scan" in plan
+    # Both read the tenant in the index only; the unfiltered statement looks at the newest first.
+    assert plan.count("Index Only Scan using message_embeddings_scan") == 1
+    assert plan.count("Index Only Scan Backward using message_embeddings_scan") == (name == "search.semantic")
     assert "Seq Scan" not in plan
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("top_k", [1, 7, 300, 1000])
+async def test_a_filter_that_lets_everything_pass_changes_no_byte(server: RunningServer, top_k: int) -> None:
+    await fill(server, random_messages(1000))
+    for text in ("music", "python bread", "nothing of that"):
+        plain = await server.memory.SearchMemories(query(text, top_k=top_k))
+        filtered = await server.memory.SearchMemories(query(text, top_k=top_k, importance_min=0))
+        assert plain == filtered
+        assert len(plain.items) == top_k
 
 
 @pytest.mark.asyncio
