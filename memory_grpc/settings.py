@@ -186,6 +186,12 @@ class Settings(BaseSettings):
     hybrid_speaker_weight: float = Field(
         0.3, ge=0, le=10, description="Weight of a speaker that the query names in the hybrid relevance."
     )
+    hybrid_previous_weight: float = Field(
+        0.5, ge=0, le=1, description="Share of the words of the turn before that count for a message too."
+    )
+    hybrid_names_to_i: bool = Field(
+        True, description='Embed hybrid queries with the names of participants as "I", as turns speak of themselves.'
+    )
 
     # Retention
     retention_max_age_days: float = Field(30, gt=0, le=36500, description="Messages older than this are archived.")

@@ -148,7 +148,9 @@ create table tenant_policies (
     hybrid_date_weight double precision,
     hybrid_speaker_weight double precision,
     search_ranking text collate "C" check (search_ranking in ('semantic', 'hybrid')),
-    updated_at timestamptz not null default now()
+    updated_at timestamptz not null default now(),
+    hybrid_previous_weight double precision,
+    hybrid_names_to_i boolean
 );
 
 -- Who may do a job that only one server may do at a time, and until when by the database's clock.

@@ -49,6 +49,12 @@ def policy_set(
     hybrid_speaker_weight: Annotated[
         float | None, typer.Option(help="Hybrid: weight of a speaker in the query.")
     ] = None,
+    hybrid_previous_weight: Annotated[
+        float | None, typer.Option(help="Hybrid: share of the words of the turn before.")
+    ] = None,
+    hybrid_names_to_i: Annotated[
+        bool | None, typer.Option(help='Hybrid: embed queries with names of participants as "I".')
+    ] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Forget the tenant's own values first.")] = False,
     address: Address = None,
     api_key: ApiKey = None,
@@ -73,6 +79,8 @@ def policy_set(
         "hybrid_weights.conversation": hybrid_conversation_weight,
         "hybrid_weights.date": hybrid_date_weight,
         "hybrid_weights.speaker": hybrid_speaker_weight,
+        "hybrid_weights.previous": hybrid_previous_weight,
+        "hybrid_weights.names_to_i": hybrid_names_to_i,
         "ranking": ranking,
     }
     values = {name: value for name, value in given.items() if value is not None}

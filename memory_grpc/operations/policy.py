@@ -25,7 +25,11 @@ _SECTIONS: dict[str, tuple[type, tuple[str, ...], str]] = {
     ),
     "importance_weights": (ImportanceWeights, ("recency", "role", "explicit"), "importance_{}_weight"),
     "score_weights": (ScoreWeights, ("similarity", "importance", "decay"), "score_{}_weight"),
-    "hybrid_weights": (HybridWeights, ("lexical", "conversation", "date", "speaker"), "hybrid_{}_weight"),
+    "hybrid_weights": (
+        HybridWeights,
+        ("lexical", "conversation", "date", "speaker", "previous", "names_to_i"),
+        "hybrid_{}_weight",
+    ),
 }
 
 
@@ -36,7 +40,7 @@ def _columns() -> dict[str, str]:
         for section, (_, names, pattern) in _SECTIONS.items()
         for name in names
     }
-    return columns | {"ranking": "search_ranking"}
+    return columns | {"hybrid_weights.names_to_i": "hybrid_names_to_i", "ranking": "search_ranking"}
 
 
 COLUMNS: Mapping[str, str] = _columns()

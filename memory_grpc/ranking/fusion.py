@@ -153,7 +153,7 @@ def _lexical(memory: Memory, parts: HybridWeights) -> Floats:
     lengths = memory.lengths.astype(np.float64)
     # Whether the turn so many places later is of the same conversation, and its share of this one's words.
     follows = []
-    for back, share in enumerate((parts.previous, parts.previous2), start=1):
+    for back, share in enumerate(parts.shares, start=1):
         same = memory.conversation[: max(0, turns - back)] == memory.conversation[back:turns]
         lengths[back:] += share * memory.lengths[: len(same)] * same
         follows.append((back, share, same))

@@ -101,7 +101,7 @@ class AdminService(ReembeddingCalls, pb_grpc.AdminServiceServicer):
     async def SetTenantPolicy(self, request: pb.SetTenantPolicyRequest, context: Context) -> pb.TenantPolicy:
         """Replaces the tenant's own values."""
         values: dict[str, float | str] = {
-            f"{section}.{field.name}": float(value)
+            f"{section}.{field.name}": value
             for section in _SECTIONS
             for field, value in getattr(request, section).ListFields()
         }
@@ -150,6 +150,8 @@ def _tenant_policy(tenant_id: str, policy: Policy) -> pb.TenantPolicy:
             conversation=policy.hybrid.conversation,
             date=policy.hybrid.date,
             speaker=policy.hybrid.speaker,
+            previous=policy.hybrid.previous,
+            names_to_i=policy.hybrid.names_to_i,
         ),
         ranking=policy.ranking,
         overrides=policy.overrides,

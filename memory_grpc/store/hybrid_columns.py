@@ -41,10 +41,11 @@ async def read(tx: Transaction, params: Mapping[str, Any], plan: QueryPlan) -> M
     """
     asked = await tx.one("hybrid.words", params)
     words: list[str] = asked["words"] if asked else []
+    asks_who = bool(plan.speaker_names or plan.speaker_roles)
     given = dict(params) | {f"word_{i}": word for i, word in enumerate(words)}
     given |= {"any_word": " | ".join(words) or None, "words": words}
     name = "hybrid.columns_with_archive" if params["include_archived"] else "hybrid.columns"
-    row = await tx.one(name, given, binary=True, parts=counting(len(words)))
+    row = await tx.one(name, given, binary=True, parts=parts(len(words), asks_who=asks_who))
     assert row is not None, "an aggregate has a row"
 
     turns = np.frombuffer(row["turns"] or b"", _turn(len(words)))
@@ -102,8 +103,8 @@ def places(ids: Ids, wanted: Ids) -> Integers:
 
 
 @cache
-def counting(words: int) -> dict[str, sql.Composable]:
-    """What ``hybrid.columns`` counts of so many words: its ``{counts}``."""
+def parts(words: int, *, asks_who: bool) -> dict[str, sql.Composable]:
+    """What ``hybrid.columns`` says of so many words, and of who spoke."""
 
     def of_each(part: LiteralString, first: int) -> sql.Composable:
         return sql.SQL(" | ").join(
@@ -117,7 +118,8 @@ def counting(words: int) -> dict[str, sql.Composable]:
         )
         for first in range(0, words, _COUNTS)
     ]
-    return {"counts": sql.SQL("").join(counts)}
+    speaker = _part(QUERIES["hybrid.speaker"]) if asks_who else sql.SQL("")
+    return {"counts": sql.SQL("").join(counts), "speaker": speaker}
 
 
 def _part(text: LiteralString) -> sql.SQL:

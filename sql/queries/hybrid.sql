@@ -127,6 +127,10 @@ select id as message_id, conversation_id, (
 from messages m
 where tenant_id = %(tenant_id)s and id = any (%(message_ids)s::uuid[]);
 
+-- name: hybrid.speaker
+-- A part of hybrid.columns, `{speaker}` there, where the query asks what somebody said.
++ 16777216 * coalesce((name = any (%(speaker_names)s::text[]))::integer, 2);
+
 -- name: hybrid.counts
 -- A part of hybrid.columns, `{counts}` there: how often a turn holds some of the query's words, 8 bits each; most turns
 -- repeat none of theirs.
@@ -213,8 +217,8 @@ select message_id
 -- distance; to put a record at the end of a string costs little.
 --
 -- sizes: int4, how many turns each conversation has. turns: a record a turn, conversation by conversation, in order:
--- uuid; int4 length in words, plus 2^24 for a speaker who is asked for, 2^25 where nobody says who spoke, 2^26 where the
--- words of the message go on in further rows; then how often it holds each of the query's words, 8 bits a word, 7 words
+-- uuid; int4 length in words, plus 2^26 where the words of the message go on in further rows, plus 2^24 for a speaker who
+-- is asked for, 2^25 where nobody says who spoke (neither where nobody is asked for); then how often it holds each of the query's words, 8 bits a word, 7 words
 -- an int8. windows: a record a window, in any order: uuid; float8 importance; int8 time, in microseconds since 2000;
 -- float8 similarity. flags: int2 a window, null where there is no filter and no role is asked for: 1 where it may be
 -- found, and 2 where its role is asked for.
@@ -228,11 +232,7 @@ from (
     from (
         select conversation_id, count(*)::integer as size,
             string_agg(
-                uuid_send(message_id) || int4send(
-                    length + 16777216 * (
-                        coalesce((name = any (%(speaker_names)s::text[]))::integer, 2) + 4 * (parts > 1)::integer
-                    )
-                ) {counts},
+                uuid_send(message_id) || int4send(length + 67108864 * (parts > 1)::integer {speaker}) {counts},
                 '' order by created_at, message_id
             ) as turns
         from lexemes

@@ -3,7 +3,8 @@
 retention_max_age_days, retention_importance_threshold, retention_delete_after_days,
     importance_recency_weight, importance_role_weight, importance_explicit_weight,
     score_similarity_weight, score_importance_weight, score_decay_weight,
-    hybrid_lexical_weight, hybrid_conversation_weight, hybrid_date_weight, hybrid_speaker_weight, search_ranking
+    hybrid_lexical_weight, hybrid_conversation_weight, hybrid_date_weight, hybrid_speaker_weight,
+    hybrid_previous_weight, hybrid_names_to_i, search_ranking
 
 -- name: policies.get
 -- A tenant's own policy; no row when it has none.
@@ -19,7 +20,7 @@ values (
     %(importance_recency_weight)s, %(importance_role_weight)s, %(importance_explicit_weight)s,
     %(score_similarity_weight)s, %(score_importance_weight)s, %(score_decay_weight)s,
     %(hybrid_lexical_weight)s, %(hybrid_conversation_weight)s, %(hybrid_date_weight)s, %(hybrid_speaker_weight)s,
-    %(search_ranking)s
+    %(hybrid_previous_weight)s, %(hybrid_names_to_i)s, %(search_ranking)s
 )
 on conflict (tenant_id) do update
 set ({{policies.columns}}, updated_at) = (
@@ -27,7 +28,8 @@ set ({{policies.columns}}, updated_at) = (
         excluded.retention_delete_after_days, excluded.importance_recency_weight, excluded.importance_role_weight,
         excluded.importance_explicit_weight, excluded.score_similarity_weight, excluded.score_importance_weight,
         excluded.score_decay_weight, excluded.hybrid_lexical_weight, excluded.hybrid_conversation_weight,
-        excluded.hybrid_date_weight, excluded.hybrid_speaker_weight, excluded.search_ranking, now()
+        excluded.hybrid_date_weight, excluded.hybrid_speaker_weight, excluded.hybrid_previous_weight,
+        excluded.hybrid_names_to_i, excluded.search_ranking, now()
 );
 
 -- name: policies.remove

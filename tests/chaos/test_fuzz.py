@@ -63,7 +63,7 @@ def _valid(name: str) -> list[Message]:
         retention=admin.RetentionPolicy(max_age_days=3, importance_threshold=0.1, delete_after_days=4),
         importance_weights=admin.ImportanceWeights(recency=0.1, role=0.2, explicit=0.3),
         score_weights=admin.ScoreWeights(similarity=0.1, importance=0.2, decay=0.3),
-        hybrid_weights=admin.HybridWeights(lexical=1, conversation=2, date=3, speaker=4),
+        hybrid_weights=admin.HybridWeights(lexical=1, conversation=2, date=3, speaker=4, previous=1, names_to_i=False),
         ranking="hybrid",
     )
     return {

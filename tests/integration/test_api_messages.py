@@ -138,7 +138,14 @@ async def test_tenant_policy(rest: RunningRest) -> None:
         "importance_weights": {"recency": 0.4, "role": 0.2, "explicit": 0.4},
         "score_weights": {"similarity": 0.6, "importance": 0.3, "decay": 0.1},
         "overrides": [],
-        "hybrid_weights": {"lexical": 0.25, "conversation": 0.4, "date": 0.3, "speaker": 0.3},
+        "hybrid_weights": {
+            "lexical": 0.25,
+            "conversation": 0.4,
+            "date": 0.3,
+            "speaker": 0.3,
+            "previous": 0.5,
+            "names_to_i": True,
+        },
         "ranking": "semantic",
     }
     changed = await rest.http.put(path, json={"retention": {"max_age_days": 7}, "score_weights": {"decay": 0}})

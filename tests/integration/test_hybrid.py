@@ -109,7 +109,7 @@ async def test_the_ranking_comes_from_the_request_then_the_policy_then_the_deplo
 @pytest.mark.asyncio
 async def test_parts_are_switched_off_by_policy(server: RunningServer) -> None:
     await fill(server, random_messages(50))
-    off = admin.HybridWeights(lexical=0, conversation=0, date=0, speaker=0)
+    off = admin.HybridWeights(lexical=0, conversation=0, date=0, speaker=0, previous=0, names_to_i=False)
     await server.admin.SetTenantPolicy(admin.SetTenantPolicyRequest(tenant_id="acme", hybrid_weights=off))
     hybrid = (await server.memory.SearchMemories(query("python", ranking="hybrid", top_k=50, explain=True))).items
     for hit in hybrid:

@@ -17,7 +17,7 @@ from psycopg import sql
 from memory_grpc.domain import ScoreWeights, SearchFilters
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.store import search
-from memory_grpc.store.hybrid_columns import counting
+from memory_grpc.store.hybrid_columns import parts
 from memory_grpc.store.queries import QUERIES
 from tests.integration.test_search import NOW
 
@@ -88,7 +88,7 @@ def test_both_tables_are_read_by_index_only_scans_and_nothing_is_a_loop_of_loops
         # As the server works: row-level security lets no operator but a leakproof one look at a row before it does.
         connection.execute("set role memory_layer_tenant")
         connection.execute("select set_config('memory.tenant_id', %s, false)", (TENANT,))
-        statement = sql.SQL(QUERIES["hybrid.columns"]).format(**counting(len(WORDS))).as_string(connection)
+        statement = sql.SQL(QUERIES["hybrid.columns"]).format(**parts(len(WORDS), asks_who=True)).as_string(connection)
         explain = f"explain (analyze, timing off, format json) {statement}".encode()
         for mode, filters in itertools.product(
             ("force_custom_plan", "force_generic_plan"), ({}, {"as_of": NOW}, {"role": "user", "candidate_limit": 100})

@@ -77,7 +77,7 @@ def expected(turns: list[Turn], asked_words: list[str], plan: Any, as_of: dateti
         for place, turn in enumerate(said):
             shares = [(1.0, turn)]
             shares += [(weights.previous, said[place - 1])] if place > 0 else []
-            shares += [(weights.previous2, said[place - 2])] if place > 1 else []
+            shares += [(weights.previous / 2, said[place - 2])] if place > 1 else []
             tf[turn.id] = {word: sum(share * t.words[word] for share, t in shares) for word in asked_words}
             length[turn.id] = sum(share * t.words.total() for share, t in shares)
     count, mean = len(turns), sum(length.values()) / len(turns)

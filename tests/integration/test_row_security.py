@@ -27,7 +27,7 @@ from psycopg.types.range import Range
 
 from memory_grpc.resources import SQL
 from memory_grpc.store.database import EVERY_TENANT, Database
-from memory_grpc.store.hybrid_columns import counting
+from memory_grpc.store.hybrid_columns import parts
 from memory_grpc.store.queries import QUERIES
 from tests.chaos.harness import reported_each
 from tests.unit.test_queries import READ, TENANT_TABLES, code
@@ -191,8 +191,10 @@ def params(name: str, **changes: Any) -> dict[str, Any]:
 def filled_in(name: str, dimensions: int = 8) -> str:
     """A query with its places filled: for a number of dimensions, a graph's points have two more than the embeddings;
     and for what it counts of a word."""
-    counts = counting(1)["counts"].as_string()
-    return QUERIES[name].replace("{dimensions}", str(dimensions + 2)).replace("{counts}", counts)
+    text = QUERIES[name].replace("{dimensions}", str(dimensions + 2))
+    for place, part in parts(1, asks_who=True).items():
+        text = text.replace(f"{{{place}}}", part.as_string())
+    return text
 
 
 def stripped(name: str) -> str:

@@ -603,6 +603,8 @@ class HybridWeights(_message.Message):
     CONVERSATION_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
     SPEAKER_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
+    NAMES_TO_I_FIELD_NUMBER: _builtins.int
     lexical: _builtins.float
     """Weight of words. The deployment's default is 0.25."""
     conversation: _builtins.float
@@ -611,6 +613,12 @@ class HybridWeights(_message.Message):
     """Weight of a date that the query names. The deployment's default is 0.3."""
     speaker: _builtins.float
     """Weight of a speaker that the query names. The deployment's default is 0.3."""
+    previous: _builtins.float
+    """Share of a word's count in the turn before that counts for a message too, and half of it for the turn before that
+    one. The deployment's default is 0.5.
+    """
+    names_to_i: _builtins.bool
+    """Whether the query is embedded with the names of participants as "I". The deployment's default is true."""
     def __init__(
         self,
         *,
@@ -618,10 +626,12 @@ class HybridWeights(_message.Message):
         conversation: _builtins.float | None = ...,
         date: _builtins.float | None = ...,
         speaker: _builtins.float | None = ...,
+        previous: _builtins.float | None = ...,
+        names_to_i: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversation", b"_conversation", "_date", b"_date", "_lexical", b"_lexical", "_speaker", b"_speaker", "conversation", b"conversation", "date", b"date", "lexical", b"lexical", "speaker", b"speaker"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversation", b"_conversation", "_date", b"_date", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_previous", b"_previous", "_speaker", b"_speaker", "conversation", b"conversation", "date", b"date", "lexical", b"lexical", "names_to_i", b"names_to_i", "previous", b"previous", "speaker", b"speaker"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversation", b"_conversation", "_date", b"_date", "_lexical", b"_lexical", "_speaker", b"_speaker", "conversation", b"conversation", "date", b"date", "lexical", b"lexical", "speaker", b"speaker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversation", b"_conversation", "_date", b"_date", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_previous", b"_previous", "_speaker", b"_speaker", "conversation", b"conversation", "date", b"date", "lexical", b"lexical", "names_to_i", b"names_to_i", "previous", b"previous", "speaker", b"speaker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__conversation: _TypeAlias = _typing.Literal["conversation"]  # noqa: Y015
     _WhichOneofArgType__conversation: _TypeAlias = _typing.Literal["_conversation", b"_conversation"]  # noqa: Y015
@@ -629,6 +639,10 @@ class HybridWeights(_message.Message):
     _WhichOneofArgType__date: _TypeAlias = _typing.Literal["_date", b"_date"]  # noqa: Y015
     _WhichOneofReturnType__lexical: _TypeAlias = _typing.Literal["lexical"]  # noqa: Y015
     _WhichOneofArgType__lexical: _TypeAlias = _typing.Literal["_lexical", b"_lexical"]  # noqa: Y015
+    _WhichOneofReturnType__names_to_i: _TypeAlias = _typing.Literal["names_to_i"]  # noqa: Y015
+    _WhichOneofArgType__names_to_i: _TypeAlias = _typing.Literal["_names_to_i", b"_names_to_i"]  # noqa: Y015
+    _WhichOneofReturnType__previous: _TypeAlias = _typing.Literal["previous"]  # noqa: Y015
+    _WhichOneofArgType__previous: _TypeAlias = _typing.Literal["_previous", b"_previous"]  # noqa: Y015
     _WhichOneofReturnType__speaker: _TypeAlias = _typing.Literal["speaker"]  # noqa: Y015
     _WhichOneofArgType__speaker: _TypeAlias = _typing.Literal["_speaker", b"_speaker"]  # noqa: Y015
     @_typing.overload
@@ -637,6 +651,10 @@ class HybridWeights(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__date) -> _WhichOneofReturnType__date | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lexical) -> _WhichOneofReturnType__lexical | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__names_to_i) -> _WhichOneofReturnType__names_to_i | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__previous) -> _WhichOneofReturnType__previous | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__speaker) -> _WhichOneofReturnType__speaker | None: ...
 

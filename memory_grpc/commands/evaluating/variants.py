@@ -9,7 +9,14 @@ from typing import Any
 from memory_layer.v1 import admin_service_pb2 as pb
 
 RANKINGS = ("semantic", "hybrid")
-_PARTS = ("lexical", "conversation", "date", "speaker")
+_OFF: Mapping[str, float] = {
+    "lexical": 0.0,
+    "conversation": 0.0,
+    "date": 0.0,
+    "speaker": 0.0,
+    "previous": 0.0,
+    "names_to_i": False,
+}
 _WEIGHTS = ("score_weights.", "hybrid_weights.")
 
 
@@ -41,7 +48,9 @@ def variants(rankings: Sequence[str], *, ablation: bool, cosine: bool) -> list[V
     if cosine or ablation:
         found.append(COSINE)
     if ablation:
-        found += [Variant(f"hybrid without {part}", "hybrid", {f"hybrid_weights.{part}": 0.0}) for part in _PARTS]
+        found += [
+            Variant(f"hybrid without {part}", "hybrid", {f"hybrid_weights.{part}": off}) for part, off in _OFF.items()
+        ]
     return found
 
 

@@ -199,7 +199,10 @@ def test_an_ablation_switches_one_part_off_at_a_time() -> None:
     assert [variant.label for variant in found] == [
         "hybrid",
         "cosine alone",
-        *(f"hybrid without {part}" for part in ("lexical", "conversation", "date", "speaker")),
+        *(
+            f"hybrid without {part}"
+            for part in ("lexical", "conversation", "date", "speaker", "previous", "names_to_i")
+        ),
     ]
     assert [dict(variant.weights) for variant in found[2:4]] == [
         {"hybrid_weights.lexical": 0.0},
@@ -264,9 +267,9 @@ def test_policies_are_put_back_however_it_ends(end: str, raised: type[BaseExcept
 
     with pytest.raises(raised) if raised else nullcontext():
         asyncio.run(work())
-    assert len(answers) == (2 if end else 6 * 2)
+    assert len(answers) == (2 if end else 8 * 2)
     former = admin_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
-    assert len(service.policies) == (2 if end else 6)
+    assert len(service.policies) == (2 if end else 8)
     assert former not in service.policies[:-1]
     assert service.policies[-1] == former
 
