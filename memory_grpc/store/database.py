@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -20,6 +21,7 @@ from memory_grpc.store.errors import translated
 from memory_grpc.store.queries import QUERIES
 
 Row = dict[str, Any]
+Parts = tuple[tuple[str, str], ...]
 Params = Mapping[str, Any]
 
 # Statements that no call waits for (sweeps, embedding jobs) are bounded all the same.
@@ -58,7 +60,7 @@ class Transaction:
 
     async def execute(self, query: str, params: Params | None = None) -> int:
         """Runs a query; returns the number of rows it touched."""
-        return (await self._connection.execute(QUERIES[query], params)).rowcount
+        return (await self._connection.execute(_text(query), params)).rowcount
 
     async def one(
         self,
@@ -66,19 +68,18 @@ class Transaction:
         params: Params | None = None,
         *,
         binary: bool = False,
-        parts: Mapping[str, sql.Composable] | None = None,
+        parts: Parts = (),
     ) -> Row | None:
         """Runs a query; returns its first row, or None. ``binary`` has Postgres send values as it holds them, which
         suits long strings of bytes. ``parts`` stand for what is in braces in it: what differs from call to call and
         cannot be a parameter."""
-        text = QUERIES[query] if parts is None else sql.SQL(QUERIES[query]).format(**parts)
-        return await (await self._connection.execute(text, params, binary=binary)).fetchone()
+        return await (await self._connection.execute(_text(query, parts), params, binary=binary)).fetchone()
 
     async def all(self, query: str, params: Params | None = None, *, dimensions: int | None = None) -> list[Row]:
         """Runs a query; returns all its rows. ``dimensions`` stands for ``{dimensions}`` in it, where no parameter can
         stand: in a type."""
-        text = QUERIES[query] if dimensions is None else _with_dimensions(query, dimensions)
-        return await (await self._connection.execute(text, params)).fetchall()
+        parts = () if dimensions is None else (("dimensions", str(dimensions)),)
+        return await (await self._connection.execute(_text(query, parts), params)).fetchall()
 
 
 class Database:
@@ -198,5 +199,10 @@ async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
 
 
 @cache
-def _with_dimensions(query: str, dimensions: int) -> sql.Composed:
-    return sql.SQL(QUERIES[query]).format(dimensions=sql.Literal(dimensions))
+def _text(query: str, parts: Parts = ()) -> LiteralString:
+    """A query without comments and indentation: psycopg remembers how a text of up to 4,096 bytes is to be sent, and
+    reads a longer one anew each time."""
+    text: str = re.sub(r"--.*", "", QUERIES[query])
+    for name, part in parts:
+        text = text.replace(f"{{{name}}}", part)
+    return re.sub(r"\s*\n\s*", " ", text).strip()

@@ -6,16 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, LiteralString
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg import sql
 
 from memory_grpc.ranking import QueryPlan
 from memory_grpc.ranking.fusion import Flags, Integers, Memory
-from memory_grpc.store.database import Transaction
+from memory_grpc.store.database import Parts, Transaction
 from memory_grpc.store.queries import QUERIES
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,12 +27,12 @@ _LENGTH, _ASKED, _UNSAID, _LONG = 2**24 - 1, 2**24, 2**25, 2**26
 _COUNTS = 7
 _SHIFTS = range(0, 8 * _COUNTS, 8)
 
-_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
+_COMMENT = re.compile(r"--.*")
 
 Ids = NDArray[np.uint64]
 
 
-async def read(tx: Transaction, params: Mapping[str, Any], plan: QueryPlan) -> Memory:
+async def read(tx: Transaction, params: Mapping[str, Any], plan: QueryPlan, *, filtered: bool) -> Memory:
     """Reads a tenant; ``params`` are those of ``hybrid.columns`` but for the words.
 
     Words are looked for in every message of the tenant, in that statement; the further rows of long messages, and
@@ -41,17 +40,17 @@ async def read(tx: Transaction, params: Mapping[str, Any], plan: QueryPlan) -> M
     """
     asked = await tx.one("hybrid.words", params)
     words: list[str] = asked["words"] if asked else []
-    asks_who = bool(plan.speaker_names or plan.speaker_roles)
+    asks_who, flagged = bool(plan.speaker_names or plan.speaker_roles), filtered or bool(plan.speaker_roles)
     given = dict(params) | {f"word_{i}": word for i, word in enumerate(words)}
     given |= {"any_word": " | ".join(words) or None, "words": words}
     name = "hybrid.columns_with_archive" if params["include_archived"] else "hybrid.columns"
-    row = await tx.one(name, given, binary=True, parts=parts(len(words), asks_who=asks_who))
+    row = await tx.one(name, given, binary=True, parts=parts(len(words), asks_who=asks_who, flagged=flagged))
     assert row is not None, "an aggregate has a row"
 
     turns = np.frombuffer(row["turns"] or b"", _turn(len(words)))
     windows = np.frombuffer(row["windows"] or b"", _WINDOW)
     sizes = np.frombuffer(row["sizes"] or b"", ">i4")
-    flags = None if row["flags"] is None else np.frombuffer(row["flags"], ">i2")
+    flags = np.frombuffer(row["flags"] or b"", ">i2") if flagged else None
     turn_ids, window_ids = turns["id"].astype(np.uint64), windows["id"].astype(np.uint64)
     about = turns["about"].astype(np.int64)
     conversation = np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
@@ -103,28 +102,31 @@ def places(ids: Ids, wanted: Ids) -> Integers:
 
 
 @cache
-def parts(words: int, *, asks_who: bool) -> dict[str, sql.Composable]:
-    """What ``hybrid.columns`` says of so many words, and of who spoke."""
+def parts(words: int, *, asks_who: bool, flagged: bool) -> Parts:
+    """What ``hybrid.columns`` says of so many words, of who spoke, and of which windows may be found."""
 
-    def of_each(part: LiteralString, first: int) -> sql.Composable:
-        return sql.SQL(" | ").join(
-            _part(part).format(word=sql.Placeholder(f"word_{word}"), shift=sql.Literal(shift))
+    def of_each(part: str, first: int) -> str:
+        return " | ".join(
+            _part(part).replace("{word}", f"%(word_{word})s").replace("{shift}", str(shift))
             for shift, word in zip(_SHIFTS, range(first, words), strict=False)
         )
 
     counts = [
-        _part(QUERIES["hybrid.counts"]).format(
-            held=of_each(QUERIES["hybrid.held"], first), repeated=of_each(QUERIES["hybrid.repeated"], first)
-        )
+        _part("hybrid.counts")
+        .replace("{held}", of_each("hybrid.held", first))
+        .replace("{repeated}", of_each("hybrid.repeated", first))
         for first in range(0, words, _COUNTS)
     ]
-    speaker = _part(QUERIES["hybrid.speaker"]) if asks_who else sql.SQL("")
-    return {"counts": sql.SQL("").join(counts), "speaker": speaker}
+    return (
+        ("counts", "".join(counts)),
+        ("speaker", _part("hybrid.speaker") if asks_who else ""),
+        ("flags", _part("hybrid.flags") if flagged else ""),
+    )
 
 
-def _part(text: LiteralString) -> sql.SQL:
+def _part(name: str) -> str:
     """A part of a statement, without its comment and semicolon."""
-    return sql.SQL(_COMMENT.sub("", text).rstrip(";"))
+    return _COMMENT.sub("", QUERIES[name]).strip().rstrip(";")
 
 
 def _turn(words: int) -> np.dtype[np.void]:

@@ -136,7 +136,7 @@ async def hybrid(
 ) -> tuple[list[Ranked], int]:
     """The best ``top_k`` messages by the hybrid score, best first, and how many were ranked."""
     params = hybrid_params(tenant_id, model_id, config, query, plan, filters, weights, parts, top_k)
-    memory = await hybrid_columns.read(tx, params, plan)
+    memory = await hybrid_columns.read(tx, params, plan, filtered=_is_filtered(params))
     # A thread, because a large tenant's takes longer than other calls should wait for the loop.
     found, candidates = await asyncio.to_thread(
         fuse,
@@ -163,10 +163,7 @@ def hybrid_params(
     top_k: int,
 ) -> dict[str, Any]:
     """The parameters of the hybrid statements, but for the words of the query."""
-    params = filter_params(tenant_id, model_id, filters)
-    return params | {
-        # Whether a window needs flags: there is a filter, or a role that is asked for.
-        "flagged": bool(plan.speaker_roles) or _is_filtered(params),
+    return filter_params(tenant_id, model_id, filters) | {
         "config": config,
         "query": HalfVector(query),
         "lexical_text": plan.lexical_text,

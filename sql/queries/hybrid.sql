@@ -131,6 +131,12 @@ where tenant_id = %(tenant_id)s and id = any (%(message_ids)s::uuid[]);
 -- A part of hybrid.columns, `{speaker}` there, where the query asks what somebody said.
 + 16777216 * coalesce((name = any (%(speaker_names)s::text[]))::integer, 2);
 
+-- name: hybrid.flags
+-- A part of hybrid.columns, `{flags}` there, where there is a filter, or a role is asked for.
+, string_agg(
+    int2send((({{hybrid.passes}})::integer + 2 * (role = any (%(speaker_roles)s::text[]))::integer)::smallint), ''
+) as flags;
+
 -- name: hybrid.counts
 -- A part of hybrid.columns, `{counts}` there: how often a turn holds some of the query's words, 8 bits each; most turns
 -- repeat none of theirs.
@@ -220,8 +226,8 @@ select message_id
 -- uuid; int4 length in words, plus 2^26 where the words of the message go on in further rows, plus 2^24 for a speaker who
 -- is asked for, 2^25 where nobody says who spoke (neither where nobody is asked for); then how often it holds each of the query's words, 8 bits a word, 7 words
 -- an int8. windows: a record a window, in any order: uuid; float8 importance; int8 time, in microseconds since 2000;
--- float8 similarity. flags: int2 a window, null where there is no filter and no role is asked for: 1 where it may be
--- found, and 2 where its role is asked for.
+-- float8 similarity. flags, where there is a filter or a role is asked for: int2 a window, 1 where it may be found, and 2
+-- where its role is asked for.
 --
 -- Word statistics, turns before and the best of a conversation stay the tenant's, so that a filter changes no message's
 -- relevance before it is divided by the best one that passes. as_of is the exception: what came later does not exist.
@@ -244,9 +250,6 @@ cross join (
             uuid_send(message_id) || float8send(importance) || timestamptz_send(created_at)
                 || float8send({{search.similarity}}),
             ''
-        ) as windows,
-        string_agg(
-            int2send((({{hybrid.passes}})::integer + 2 * (role = any (%(speaker_roles)s::text[]))::integer)::smallint), ''
-        ) filter (where %(flagged)s::boolean) as flags
+        ) as windows {flags}
     from vectors
 ) as windows

@@ -45,10 +45,13 @@ WALKS = {"messages.tenants", "graphs.sizes"}
 WORKERS_ONLY = {"idempotency.expire", "models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
 WORKERS_ONLY |= {"reembed.open", "reembed.newest", "reembed.get"}
 
+# A part of a statement (hybrid.flags) is tested in it.
+STATEMENT = re.compile(r"\s*(?:select|with|insert|update|delete)\b")
 TOUCHING = sorted(
     name
     for name, text in QUERIES.items()
-    if READ.search(code(text)) or re.search(rf"\binto\s+({TENANT_TABLES})\b", code(text))
+    if STATEMENT.match(code(text))
+    and (READ.search(code(text)) or re.search(rf"\binto\s+({TENANT_TABLES})\b", code(text)))
 )
 READING = [name for name in TOUCHING if READ.search(code(QUERIES[name])) and name not in WORKERS_ONLY]
 
@@ -156,7 +159,6 @@ DEFAULTS: dict[str, Any] = {
     "any_word": "'said'",
     "words": ["'said'"],
     "word_0": "'said'",
-    "flagged": True,
     "newest": 1000,
     "rare": 0,
 }
@@ -192,8 +194,8 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     """A query with its places filled: for a number of dimensions, a graph's points have two more than the embeddings;
     and for what it counts of a word."""
     text = QUERIES[name].replace("{dimensions}", str(dimensions + 2))
-    for place, part in parts(1, asks_who=True).items():
-        text = text.replace(f"{{{place}}}", part.as_string())
+    for place, part in parts(1, asks_who=True, flagged=True):
+        text = text.replace(f"{{{place}}}", part)
     return text
 
 
