@@ -59,10 +59,17 @@ class Result:
 
 @contextmanager
 def item(number: int, name: str) -> Iterator[Result]:
-    """Times an item and writes its line into CHAOS_RESULTS, if that is set; also when the block raises."""
+    """Times an item and writes its line into CHAOS_RESULTS, if that is set.
+
+    Also when the block raises; then something did not hold, whatever was counted until there.
+    """
     result, started = Result(), time.monotonic()
     try:
         yield result
+    except BaseException:
+        result.tried = max(result.tried, 1)
+        result.held = min(result.held, result.tried - 1)
+        raise
     finally:
         if file := os.environ.get("CHAOS_RESULTS"):
             line = {
