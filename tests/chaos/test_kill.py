@@ -7,10 +7,13 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from uuid import uuid4
 
 import grpc
+import psutil
 import psycopg
 import pytest
 
@@ -59,8 +62,32 @@ async def test_1_sigkill_of_the_server_under_load(dsn: str, tmp_path: Path) -> N
             assert set(load.failures) <= TRY_AGAIN, load.texts
 
 
+def _kill_postmaster(postgres: EmbeddedPostgres, _: str) -> None:
+    """Its backends notice, each in its own time; some may still commit."""
+    assert postgres.pid is not None
+    os.kill(postgres.pid, signal.SIGKILL)
+
+
+def _kill_every_process(postgres: EmbeddedPostgres, _: str) -> None:
+    """Nobody commits any more, as when a container is gone."""
+    postmaster = psutil.Process(postgres.pid)
+    for process in [postmaster, *postmaster.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _kill_a_backend(_: EmbeddedPostgres, dsn: str) -> None:
+    """The postmaster ends all others then, and recovers by itself."""
+    working = "select pid from pg_stat_activity where application_name = 'memory-grpc' order by state = 'active' desc"
+    os.kill(fetch(dsn, working)[0][0], signal.SIGKILL)
+
+
+KILLS = (_kill_postmaster, _kill_every_process, _kill_a_backend)
+
+
 @pytest.mark.asyncio
 async def test_2_sigkill_of_postgres_under_load(tmp_path: Path) -> None:
+    """In turns the postmaster, every process of it, and a single backend. Then it is started again on its directory."""
     chance = random.Random(2)
     postgres = EmbeddedPostgres(tmp_path / "pg")
     dsn = await asyncio.to_thread(postgres.start)
@@ -70,24 +97,29 @@ async def test_2_sigkill_of_postgres_under_load(tmp_path: Path) -> None:
             async with serving(dsn, tmp_path) as server:
                 load = Load(server.address)
                 async with load.running():
-                    for _ in range(rounds("KILL_POSTGRES", 2)):
+                    for _, kill in zip(range(rounds("KILL_POSTGRES", 3)), cycle(KILLS), strict=False):
                         result.tried += 1
                         await load.more(chance.randint(50, 200))
-                        assert postgres.pid is not None
-                        os.kill(postgres.pid, signal.SIGKILL)
-                        await until(lambda: postgres.poll() is not None, what="Postgres is dead")
-                        await asyncio.to_thread(postgres.stop)  # frees the directory's lock
                         failed = load.failures.total()
-                        await until(lambda seen=failed: load.failures.total() > seen, 20, "a client noticed")
-                        assert await asyncio.to_thread(postgres.start) == dsn
+                        kill(postgres, dsn)
                         started = time.monotonic()
-                        await load.more(1, 20)
+                        await until(lambda seen=failed: load.failures.total() > seen, 20, "a client noticed")
+                        if kill is not _kill_a_backend:
+                            await until(lambda: postgres.poll() is not None, what="Postgres is dead")
+                            await asyncio.to_thread(postgres.stop)  # frees the directory's lock
+                            started = time.monotonic()
+                            assert await asyncio.to_thread(postgres.start) == dsn
+                        await load.more(load.clients, 20)
+                        # Recovery included.
                         slowest = max(slowest, time.monotonic() - started)
                         assert slowest < 10, f"serving again after {slowest:.1f} s"
                         assert server.is_running
                         result.held += 1
                 faults = faults_of_store(dsn, load.acknowledged)
-                result.note = f"{len(load.acknowledged)} messages, serving again in {slowest:.2f} s at most"
+                result.note = (
+                    f"{len(load.acknowledged)} messages, {load.failures.total()} failed calls, serving again in "
+                    f"{slowest:.2f} s at most"
+                )
                 if faults or not set(load.failures) <= TRY_AGAIN:
                     result.held = 0
                 assert not faults, faults[:10]
