@@ -20,6 +20,7 @@ from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.observe import observe
 from memory_grpc.interceptors.rate_limit import RateLimit
+from memory_grpc.interceptors.shed import Shed
 from memory_grpc.interceptors.translate import translate
 from memory_grpc.operations.registry import Slot
 from memory_grpc.services.admin_service import AdminService
@@ -94,6 +95,7 @@ class Server:
             ],
             settings.max_request_bytes,
             permit,
+            Shed(self.gate, door),
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         memory_service_pb2_grpc.add_MemoryServiceServicer_to_server(MemoryService(slot), self._server)

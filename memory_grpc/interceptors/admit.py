@@ -52,10 +52,16 @@ class Bound:
         """Calls that may be inside now."""
         return int(self._limit)
 
+    def is_full(self) -> bool:
+        """Whether there is no place for a call that asks for one."""
+        if self.inside < self.limit:
+            return False
+        self._needed = True
+        return True
+
     def enter(self) -> bool:
         """Takes a place; False when there is none."""
-        if self.inside >= self.limit:
-            self._needed = True
+        if self.is_full():
             return False
         self.inside += 1
         return True
