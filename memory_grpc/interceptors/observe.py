@@ -38,9 +38,9 @@ class Meter:
     """The metrics of the calls of one method. ``labels``: type, service and name."""
 
     def __init__(self, labels: tuple[str, str, str]) -> None:
-        self._labels = labels
         self._started = metrics.CALLS_STARTED.labels(*labels)
         self._seconds = metrics.CALL_SECONDS.labels(*labels)
+        self._handled = cache(lambda code: metrics.CALLS_HANDLED.labels(*labels, code))
 
     def started(self) -> None:
         """A call has begun."""
@@ -48,7 +48,7 @@ class Meter:
 
     def handled(self, code: str, seconds: float) -> None:
         """A call has ended with this code after so many seconds."""
-        metrics.CALLS_HANDLED.labels(*self._labels, code).inc()
+        self._handled(code).inc()
         self._seconds.observe(seconds)
 
 

@@ -27,6 +27,7 @@ class Shed:
         self._gate = gate
         self._door = door
         self._message = str(Overloaded())
+        self._counts = {kind: metrics.CALLS_SHED.labels(kind) for kind in KINDS.values()}
         self._code, self._trailers = status_of(Overloaded(), self._message)
 
     def __call__(self, method: str, metadata: Mapping[str, str]) -> Any:
@@ -40,7 +41,7 @@ class Shed:
 
         async def refuse(_: AsyncIterator[bytes], context: Any) -> None:
             counts.started()
-            metrics.CALLS_SHED.labels(kind).inc()
+            self._counts[kind].inc()
             counts.handled(self._code.name, 0.0)
             await context.abort(self._code, self._message, (("x-request-id", request_id), *self._trailers))
 
