@@ -177,6 +177,7 @@ async def test_14_slow_bodies(dsn: str, tmp_path: Path, monkeypatch: pytest.Monk
                 assert got in (0, 408), f"{name}: {got}"
                 result.held += 1
             result.note = f"given {limit:.0f} s, cut after {took:.0f} s, others waited {worst * 1000:.0f} ms at most"
+            assert took < limit + 10, "none is waited for longer than it is given"
             assert worst < 10, "others are served meanwhile"
             assert await running.is_well()
 
