@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import statistics
 import sys
 import tempfile
@@ -113,8 +114,8 @@ async def compare(with_role: Call, without: Call, repeat: int) -> tuple[float, f
     return statistics.median(a), statistics.median(b), statistics.median(a[:fastest]), statistics.median(b[:fastest])
 
 
-async def run(size: int, others: int, repeat: int) -> None:
-    """Fills a database, measures and prints a table."""
+async def run(size: int, others: int, repeat: int, as_json: bool) -> None:
+    """Fills a database, measures and prints a table, or a line of JSON for each row of it."""
     rng = np.random.default_rng(1)
     with tempfile.TemporaryDirectory(prefix="memory-bench-") as directory:
         postgres = EmbeddedPostgres(Path(directory))
@@ -128,12 +129,17 @@ async def run(size: int, others: int, repeat: int) -> None:
                 plain_database._opening = without_role  # type: ignore[method-assign]
                 with_role = statements(database, rng) | calls(stub)
                 without = statements(plain_database, rng) | calls(plain_stub)
-                print(f"a tenant of {size:,} messages among {size + others * 1000:,}; medians of {repeat} pairs")
-                print("| | with row-level security ms | without ms | ratio | of the fastest fifth |")
-                print("|---|---|---|---|---|")
+                if not as_json:
+                    print(f"a tenant of {size:,} messages among {size + others * 1000:,}; medians of {repeat} pairs")
+                    print("| | with row-level security ms | without ms | ratio | of the fastest fifth |")
+                    print("|---|---|---|---|---|")
                 for name in with_role:
                     a, b, fast_a, fast_b = await compare(with_role[name], without[name], repeat)
-                    print(f"| {name} | {a:.2f} | {b:.2f} | {a / b:.3f} | {fast_a / fast_b:.3f} |", flush=True)
+                    if as_json:
+                        row = {"what": name, "with_ms": a, "without_ms": b, "ratio": a / b, "fastest": fast_a / fast_b}
+                        print(json.dumps(row), flush=True)
+                    else:
+                        print(f"| {name} | {a:.2f} | {b:.2f} | {a / b:.3f} | {fast_a / fast_b:.3f} |", flush=True)
         finally:
             postgres.stop()
 
@@ -144,9 +150,10 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=10_000, help="messages of the tenant that is searched")
     parser.add_argument("--others", type=int, default=50, help="other tenants, of 1,000 messages each")
     parser.add_argument("--repeat", type=int, default=200, help="pairs of each measurement")
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each measurement")
     arguments = parser.parse_args()
     configure("WARNING", "json")
-    asyncio.run(run(arguments.size, arguments.others, arguments.repeat))
+    asyncio.run(run(arguments.size, arguments.others, arguments.repeat, arguments.json))
 
 
 if __name__ == "__main__":

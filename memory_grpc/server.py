@@ -20,6 +20,7 @@ from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.observe import observe
 from memory_grpc.interceptors.rate_limit import RateLimit
+from memory_grpc.interceptors.shed import Shed
 from memory_grpc.interceptors.translate import translate
 from memory_grpc.operations.registry import Slot
 from memory_grpc.services.admin_service import AdminService
@@ -32,6 +33,10 @@ SERVICES = (
     memory_service_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name,
     admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
 )
+# How long those who watch health have to hear that it ends, before the first call is refused.
+_NOTICE_SECONDS = 0.1
+# How long answers that were given have to be sent.
+_FLUSH_SECONDS = 1.0
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -90,6 +95,7 @@ class Server:
             ],
             settings.max_request_bytes,
             permit,
+            Shed(self.gate, door),
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         memory_service_pb2_grpc.add_MemoryServiceServicer_to_server(MemoryService(slot), self._server)
@@ -125,10 +131,16 @@ class Server:
             await self._set_health(_SERVING if serving else _NOT_SERVING)
 
     async def drain(self) -> None:
-        """NOT_SERVING first, then no new calls, then up to MEMORY_DRAIN_SECONDS for those in flight."""
+        """NOT_SERVING first, then no new calls, then up to MEMORY_DRAIN_SECONDS for those in flight.
+
+        The gate refuses new calls until the last one inside has ended, and only then does grpc stop: what arrives while
+        grpc stops ends as CANCELLED, which tells a caller nothing.
+        """
         await self._set_health(_NOT_SERVING)
-        self.gate.is_open = False
-        await self._server.stop(self._settings.drain_seconds)
+        if self.gate.is_open:
+            await asyncio.sleep(_NOTICE_SECONDS)
+        await self.gate.close(self._settings.drain_seconds)
+        await self._server.stop(_FLUSH_SECONDS)
 
     async def wait(self) -> None:
         """Returns when the server has ended."""

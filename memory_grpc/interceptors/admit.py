@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from memory_grpc.errors import DeadlineExceeded, Overloaded
+from memory_grpc.errors import DeadlineExceeded, Overloaded, StoreUnavailable
 from memory_grpc.interceptors.call import Call, is_open
 from memory_grpc.observability import metrics
 
@@ -52,10 +52,16 @@ class Bound:
         """Calls that may be inside now."""
         return int(self._limit)
 
+    def is_full(self) -> bool:
+        """Whether there is no place for a call that asks for one."""
+        if self.inside < self.limit:
+            return False
+        self._needed = True
+        return True
+
     def enter(self) -> bool:
         """Takes a place; False when there is none."""
-        if self.inside >= self.limit:
-            self._needed = True
+        if self.is_full():
             return False
         self.inside += 1
         return True
@@ -81,6 +87,7 @@ class Admit:
 
     def __init__(self, *, floor: int, ceiling: int, seconds: float) -> None:
         self._seconds = seconds
+        self._away_at = float("-inf")
         self.bounds = {kind: Bound(floor, ceiling) for kind in ("read", "write", "stream", "admin")}
 
     @asynccontextmanager
@@ -105,10 +112,16 @@ class Admit:
         except DeadlineExceeded:
             share = 1.0
             raise
+        except StoreUnavailable:
+            self._away_at = time.monotonic()
+            raise
         except asyncio.CancelledError:
             # A client that goes early has changed its mind; one that goes late has waited in vain.
             share = (time.monotonic() - started) / max(allowed, 1e-3)
             raise
         finally:
+            # Late because the database was away: fewer calls inside would not have made it come back sooner.
+            if self._away_at >= started:
+                share = None
             # A stream lasts as long as its client likes, and a sweep by hand as long as there is something to sweep.
             bound.leave(share if kind in ("read", "write") else None)

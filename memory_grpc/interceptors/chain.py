@@ -13,7 +13,8 @@ authorize      the role, before the request is read too
 (permit)       the tenants that the decoded message names, and for each message of a stream whether its key still holds
 =============  =====================================================================================================
 
-Probes and reflection pass the same chain: each interceptor says for itself what it asks of them.
+Probes and reflection pass the same chain: each interceptor says for itself what it asks of them. A call that ``admit``
+would refuse for certain is answered in front of it, with the same words; see ``shed.py``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,14 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Permit = Callable[[Call, Any], Awaitable[None]]
 
 
+# Given a method and a call's metadata, what answers the call in the chain's stead, or None.
+Shortcut = Callable[[str, dict[str, str]], Any]
+
+
+def no_shortcut(method: str, metadata: dict[str, str]) -> None:
+    """Every call goes through the chain."""
+
+
 async def permit_all(call: Call, request: Any) -> None:
     """Nothing is asked of the requests."""
 
@@ -45,11 +54,16 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
     """Wraps every RPC handler of a server in the interceptors, in order."""
 
     def __init__(
-        self, interceptors: Sequence[Interceptor], max_request_bytes: int, permit: Permit = permit_all
+        self,
+        interceptors: Sequence[Interceptor],
+        max_request_bytes: int,
+        permit: Permit = permit_all,
+        shortcut: Shortcut = no_shortcut,
     ) -> None:
         self.interceptors = tuple(interceptors)
         self._max_request_bytes = max_request_bytes
         self._permit = permit
+        self._shortcut = shortcut
 
     async def intercept_service(
         self,
@@ -57,9 +71,11 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         """The handler of a call, wrapped; for a method that does not exist, one that says so."""
-        handler = cast(Any, await continuation(handler_call_details))
         pairs: Any = handler_call_details.invocation_metadata or ()
         metadata = {str(key): value for key, value in pairs if isinstance(value, str)}
+        if (short := self._shortcut(str(handler_call_details.method), metadata)) is not None:
+            return cast(Handler, short)
+        handler = cast(Any, await continuation(handler_call_details))
         if handler is None:
             return self._unknown(metadata)
         return self._wrap(handler, str(handler_call_details.method), metadata)

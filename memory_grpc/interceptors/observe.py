@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from uuid import uuid4
 
 import grpc
@@ -22,15 +23,49 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-def observe(new_request_id: Callable[[], str] = lambda: str(uuid4())) -> Interceptor:
+def new_request_id() -> str:
+    """A name for a call whose client gave none."""
+    return str(uuid4())
+
+
+def request_id_of(metadata: Mapping[str, str], new: Callable[[], str] = new_request_id) -> str:
+    """What the client calls its request, if it can be used, else a new name."""
+    given = metadata.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else new()
+
+
+class Meter:
+    """The metrics of the calls of one method. ``labels``: type, service and name."""
+
+    def __init__(self, labels: tuple[str, str, str]) -> None:
+        self._started = metrics.CALLS_STARTED.labels(*labels)
+        self._seconds = metrics.CALL_SECONDS.labels(*labels)
+        self._handled = cache(lambda code: metrics.CALLS_HANDLED.labels(*labels, code))
+
+    def started(self) -> None:
+        """A call has begun."""
+        self._started.inc()
+
+    def handled(self, code: str, seconds: float) -> None:
+        """A call has ended with this code after so many seconds."""
+        self._handled(code).inc()
+        self._seconds.observe(seconds)
+
+
+@cache
+def meter(kind: str, service: str, name: str) -> Meter:
+    """The meter of a method; made once, as looking metrics up by their labels costs more than counting."""
+    return Meter((kind, service, name))
+
+
+def observe(new_request_id: Callable[[], str] = new_request_id) -> Interceptor:
     """The interceptor; ``new_request_id`` names calls whose client gave no usable x-request-id."""
 
     @asynccontextmanager
     async def interceptor(call: Call) -> AsyncIterator[None]:
-        given = call.metadata.get("x-request-id", "")
-        call.request_id = given if _REQUEST_ID.fullmatch(given) else new_request_id()
-        labels = (call.kind, call.service, call.name)
-        metrics.CALLS_STARTED.labels(*labels).inc()
+        call.request_id = request_id_of(call.metadata, new_request_id)
+        counts = meter(call.kind, call.service, call.name)
+        counts.started()
         call.context.set_trailing_metadata((("x-request-id", call.request_id),))
         started = time.perf_counter()
         code = "UNKNOWN"
@@ -46,8 +81,7 @@ def observe(new_request_id: Callable[[], str] = lambda: str(uuid4())) -> Interce
                 raise
             finally:
                 seconds = time.perf_counter() - started
-                metrics.CALLS_HANDLED.labels(*labels, code).inc()
-                metrics.CALL_SECONDS.labels(*labels).observe(seconds)
+                counts.handled(code, seconds)
                 write = log.debug if call.service in OPEN_SERVICES or call.was_shed else log.info
                 write("call", method=call.method, code=code, milliseconds=round(seconds * 1000, 2))
 

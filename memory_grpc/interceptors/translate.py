@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 DOMAIN = "memory_layer.v1"
 
+Trailers = tuple[tuple[str, str | bytes], ...]
+
 # Domain error -> status code and reason. The most particular class that an error is an instance of counts.
 STATUSES: dict[type[errors.MemoryLayerError], tuple[grpc.StatusCode, ErrorReason.ValueType]] = {
     errors.InvalidInput: (grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.ERROR_REASON_INVALID_FIELD),
@@ -60,6 +62,13 @@ async def translate(call: Call) -> AsyncIterator[None]:
 
 
 async def _abort(call: Call, error: Exception, message: str) -> None:
+    code, trailers = status_of(error, message)
+    await call.context.abort(code, message, (("x-request-id", call.request_id), *trailers))
+
+
+def status_of(error: Exception, message: str) -> tuple[grpc.StatusCode, Trailers]:
+    """The code of an error that is told in these words, and the trailers that go with it: ``google.rpc`` details, and
+    what Envoy makes headers of."""
     code, reason = next((STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES), _INTERNAL)
     status = status_pb2.Status(code=code.value[0], message=message)
     status.details.append(
@@ -67,7 +76,7 @@ async def _abort(call: Call, error: Exception, message: str) -> None:
             error_details_pb2.ErrorInfo(reason=ErrorReason.Name(reason).removeprefix("ERROR_REASON_"), domain=DOMAIN)
         )
     )
-    trailers = [("x-request-id", call.request_id)]
+    trailers: Trailers = ()
     if isinstance(error, errors.InvalidInput) and error.violations:
         bad = error_details_pb2.BadRequest()
         for violation in error.violations:
@@ -75,14 +84,14 @@ async def _abort(call: Call, error: Exception, message: str) -> None:
         status.details.append(_packed(bad))
     if isinstance(error, errors.BodyTooLarge):
         # RESOURCE_EXHAUSTED is 429 over REST unless the filter in envoy.yaml is told otherwise.
-        trailers.append(("x-http-status", "413"))
+        trailers = (("x-http-status", "413"),)
     elif isinstance(error, errors.Exhausted):
         seconds = max(1, ceil(error.retry_after_seconds))
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.seconds = seconds
         status.details.append(_packed(retry))
-        trailers.append(("retry-after", str(seconds)))
-    await call.context.abort(code, message, (*trailers, ("grpc-status-details-bin", status.SerializeToString())))
+        trailers = (("retry-after", str(seconds)),)
+    return code, (*trailers, ("grpc-status-details-bin", status.SerializeToString()))
 
 
 def _packed(

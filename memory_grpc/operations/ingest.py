@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from memory_grpc import scoring
+from memory_grpc import deadline, scoring
 from memory_grpc.domain import Ingested, NewMessage, Policy, StoredMessage
 from memory_grpc.errors import EmbeddingUnavailable, FieldViolation, InvalidInput, NotFound, RequestIdReused
 from memory_grpc.observability import metrics
@@ -70,9 +70,10 @@ class Ingest:
     async def __call__(self, messages: Sequence[NewMessage]) -> list[Ingested]:
         """Stores messages, all of one tenant and all or none; returns them in order.
 
-        Messages that are to be embedded later, and all of them while the model is down, are stored as ``pending`` with
-        a job that embeds them. A message whose request_id has been seen is not stored again: the stored one is
-        returned, as ``repeated``. Single messages of concurrent calls are committed together, each for itself.
+        Messages that are to be embedded later, and all of them while the model is down or too slow for the call's
+        deadline, are stored as ``pending`` with a job that embeds them. A message whose request_id has been seen is not
+        stored again: the stored one is returned, as ``repeated``. Single messages of concurrent calls are committed
+        together, each for itself.
 
         Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id),
         QueueFull, StoreUnavailable; nothing is stored then. After DeadlineExceeded they may have been.
@@ -152,7 +153,9 @@ class Ingest:
             return None, {}
         try:
             model = await self._models.of(tenant_id)
-            vectors = await model.embedder.embed_messages([m.content for m in now])
+            # A text of 100,000 characters is hundreds of windows: a model that is busy has it embedded afterwards.
+            async with deadline.most_of_it(EmbeddingUnavailable):
+                vectors = await model.embedder.embed_messages([m.content for m in now])
         except EmbeddingUnavailable:
             return None, {}
         return model, {id(m): v for m, v in zip(now, vectors, strict=True)}

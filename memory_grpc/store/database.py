@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import Enum
 from functools import cache
 from typing import Any, Final, Literal, LiteralString
@@ -196,6 +196,8 @@ async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
     """A new connection knows pgvector's types; a database without the extension is not migrated yet."""
     await register_vector_async(connection)
     await connection.execute(QUERIES["database.configure"])
+    with suppress(psycopg.errors.InvalidParameterValue):
+        await connection.execute(QUERIES["database.watch_client"])
 
 
 @cache

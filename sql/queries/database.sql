@@ -23,3 +23,8 @@ select count(*) as reached from pg_roles where rolname = any(%(roles)s) and pg_h
 -- as the smallest pool, and on past what filters take away.
 select set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false),
     set_config('hnsw.ef_search', '320', false), set_config('hnsw.iterative_scan', 'relaxed_order', false);
+
+-- name: database.watch_client
+-- A statement whose client has gone is given up within this time, not at its timeout: a cancellation that arrives before
+-- the statement does is lost, and a server that was killed cancels nothing. Postgres has this where its kernel tells it.
+select set_config('client_connection_check_interval', '1s', false);

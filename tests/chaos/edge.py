@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 
+from memory_grpc.local import envoy as local_envoy
 from memory_grpc.local.envoy import EnvoyProcess
 from tests.chaos.harness import ServerProcess, serving
 from tests.conftest import free_port, settings_for_tests
@@ -96,3 +98,17 @@ def status(answer: bytes) -> int:
     found = [line for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
     numbers = [int(line.split(b" ")[1]) for line in found]
     return next((number for number in reversed(numbers) if number != 100), 0)
+
+
+def patch_envoy(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]) -> None:
+    """Envoys that start from here on run envoy.yaml with these words changed, which must be in it."""
+    written = local_envoy.render
+
+    def render(*arguments: object, **named: object) -> str:
+        text = written(*arguments, **named)  # type: ignore[arg-type]
+        for old, new in changes.items():
+            assert old in text, f"envoy.yaml says {old}"
+            text = text.replace(old, new)
+        return text
+
+    monkeypatch.setattr(local_envoy, "render", render)

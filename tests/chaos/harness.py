@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 TRY_AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 2000),  # what a try to connect gets: a busy machine needs more than a moment
     ("grpc.max_reconnect_backoff_ms", 300),
     ("grpc.max_receive_message_length", -1),
     ("grpc.enable_retries", 0),  # the tests retry themselves, and count
@@ -59,10 +59,17 @@ class Result:
 
 @contextmanager
 def item(number: int, name: str) -> Iterator[Result]:
-    """Times an item and writes its line into CHAOS_RESULTS, if that is set; also when the block raises."""
+    """Times an item and writes its line into CHAOS_RESULTS, if that is set.
+
+    Also when the block raises; then something did not hold, whatever was counted until there.
+    """
     result, started = Result(), time.monotonic()
     try:
         yield result
+    except BaseException:
+        result.tried = max(result.tried, 1)
+        result.held = min(result.held, result.tried - 1)
+        raise
     finally:
         if file := os.environ.get("CHAOS_RESULTS"):
             line = {
@@ -109,7 +116,7 @@ def reported_each(number: int, name: str) -> Callable[[Test], Test]:
     return decorate
 
 
-async def until(holds: Callable[[], Any], seconds: float = 10.0, what: str = "") -> Any:
+async def until(holds: Callable[[], Any], seconds: float = 10.0, what: object = "") -> Any:
     """Polls until ``holds()`` (awaited, if need be) is true and returns it; AssertionError when time is up."""
     deadline = time.monotonic() + seconds
     while True:

@@ -6,7 +6,8 @@ it does little: requests are made beforehand, and a call leaves one number behin
 is closed loop: N callers, one call after the other, which measures what the server can do.
 
 Latencies count from the moment the schedule names, not from when the generator came to send: a generator that falls
-behind does not hide what callers would have felt. How far it fell behind is printed too (``late_ms``).
+behind does not hide what callers would have felt. How far it fell behind is printed too (``late_ms``), and how much of
+the machine it took (``cores``).
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class Recorder:
             "codes": {code: len(took) for code, took in sorted(self.took.items())},
             "ms": {code: percentiles(took) for code, took in sorted(self.took.items())},
             "late_ms": percentiles(self.late),
+            "cores": round(time.process_time() / seconds, 2),
         }
 
 

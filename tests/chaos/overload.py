@@ -57,13 +57,14 @@ class Point:
         return (
             f"| {self.factor:g} | {self.rate:.0f} | {self.goodput:.0f} | {codes} | {self.ms('OK', 'p50'):.0f} / "
             f"{self.ms('OK', 'p99'):.0f} | {self.ms('RESOURCE_EXHAUSTED', 'p50'):.0f} / "
-            f"{self.ms('RESOURCE_EXHAUSTED', 'p99'):.0f} | {self.rss_mb:.0f} | {self.figures['late_ms']['p99']:.0f} |"
+            f"{self.ms('RESOURCE_EXHAUSTED', 'p99'):.0f} | {self.rss_mb:.0f} | {self.figures['late_ms']['p99']:.0f} | "
+            f"{self.figures['cores']:.2f} |"
         )
 
 
 HEADER = (
     "| x capacity | offered/s | goodput/s | codes | OK p50 / p99 ms | refused p50 / p99 ms | RSS MB | "
-    "generator late p99 ms |\n|---|---|---|---|---|---|---|---|"
+    "generator late p99 ms | generator cores |\n|---|---|---|---|---|---|---|---|---|"
 )
 
 

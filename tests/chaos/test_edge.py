@@ -6,13 +6,12 @@ import asyncio
 import json
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import grpc
 import pytest
 
-from tests.chaos.edge import edge, exchange, status
+from tests.chaos.edge import edge, exchange, patch_envoy, status
 from tests.chaos.harness import connected, item, message
 
 pytestmark = pytest.mark.timeout(300)
@@ -178,6 +177,7 @@ async def test_14_slow_bodies(dsn: str, tmp_path: Path, monkeypatch: pytest.Monk
                 assert got in (0, 408), f"{name}: {got}"
                 result.held += 1
             result.note = f"given {limit:.0f} s, cut after {took:.0f} s, others waited {worst * 1000:.0f} ms at most"
+            assert took < limit + 10, "none is waited for longer than it is given"
             assert worst < 10, "others are served meanwhile"
             assert await running.is_well()
 
@@ -189,22 +189,6 @@ def shorten_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
         "request_headers_timeout: 10s": "request_headers_timeout",
     }
     patch_envoy(monkeypatch, {written: f"{name}: {SLOW_SECONDS}s" for written, name in bounds.items()})
-
-
-def patch_envoy(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]) -> None:
-    """Envoys that start from here on run envoy.yaml with these words changed, which must be in it."""
-    from memory_grpc.local import envoy
-
-    written = envoy.render
-
-    def render(*arguments: object, **named: object) -> str:
-        text = written(*arguments, **named)  # type: ignore[arg-type]
-        for old, new in changes.items():
-            assert old in text, f"envoy.yaml says {old}"
-            text = text.replace(old, new)
-        return text
-
-    monkeypatch.setattr(envoy, "render", render)
 
 
 @pytest.mark.asyncio
@@ -244,32 +228,3 @@ async def test_14_large_bodies(dsn: str, tmp_path: Path) -> None:
                 assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
                 result.held += 1
             assert await running.is_well()
-
-
-@pytest.mark.asyncio
-async def test_16_connections_past_the_limit_are_closed_and_it_goes_on(dsn: str, tmp_path: Path) -> None:
-    """envoy.yaml's limit of connections: the excess is hung up on, and those who were there first are served."""
-    from memory_grpc.local import envoy_config
-    from tests.conftest import settings_for_tests
-
-    limit = 1000
-    assert f"max_active_downstream_connections: {limit}" in envoy_config.render(settings_for_tests())
-    with item(16, f"{limit} connections and more") as result:
-        result.tried = 1
-        async with edge(dsn, tmp_path) as running:
-            assert await running.is_well()  # the client's own connection stays open
-            opened = []
-            closed = 0
-            try:
-                for _ in range(limit + 20):
-                    opened.append(await asyncio.open_connection("127.0.0.1", running.port))
-                for reader, _ in opened[-20:]:
-                    with suppress(TimeoutError, ConnectionError):
-                        closed += await asyncio.wait_for(reader.read(1), 5) == b""
-                assert closed >= 15, "connections past the limit are closed"
-                assert await running.is_well(), "who was there first is served"
-            finally:
-                for _, writer in opened:
-                    writer.close()
-            result.note = f"{closed} of the last 20 closed at once"
-        result.held = 1

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -18,7 +20,7 @@ from memory_grpc.retention.sweep import Sweep
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import ServerProcess, connected, fetch, item, message, rounds, serving, until
-from tests.conftest import StartServer
+from tests.conftest import RunningServer, StartServer
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -104,55 +106,88 @@ async def test_6_two_sweepers_and_live_ingest(start_server: StartServer, dsn: st
         result.held = len(accepted)
 
 
+@dataclass
+class Writer:
+    """Ingests batches over a server, and counts the messages of them that are to stay and those that are to go."""
+
+    server: RunningServer
+    stay: int = 0
+    go: int = 0
+    batches: int = 0
+
+    async def ingest(self, batches: int) -> None:
+        """So many batches, one after the other."""
+        for _ in range(batches):
+            self.batches += 1
+            answer = await self.server.memory.BatchIngestMessages(_batch(0, self.batches))
+            self.stay += len(answer.messages) // 2
+            self.go += len(answer.messages) // 2
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Batches all the time that the block lasts."""
+        stopping = False
+
+        async def work() -> None:
+            while not stopping:
+                await self.ingest(1)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work())
+            try:
+                yield
+            finally:
+                stopping = True
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 async def test_6_a_sweeper_gone_in_the_middle(
     number: signal.Signals, start_server: StartServer, dsn: str, tmp_path: Path
 ) -> None:
-    """Killed, or stopped past its lease and woken while another holds it. ``start_server`` has no scheduler."""
+    """Killed, or stopped past its lease and woken while another holds it; others ingest all the while.
+
+    ``start_server`` has no scheduler.
+    """
     words = {signal.SIGKILL: "SIGKILLed in mid-sweep", signal.SIGSTOP: "SIGSTOPped past its lease, and woken"}[number]
     with item(6, f"a sweeper {words}") as result:
         async with start_server() as server:
-            accepted: list[str] = []
+            writer = Writer(server)
+            sweep = Sweep(
+                server.database,
+                server.application.operations.retain,
+                uuid4(),
+                schedule_seconds=0,
+                idempotency_hours=24,
+                batch_size=1000,
+            )
             slowest = 0.0
-
-            async def ingest(round_: int, batches: int) -> None:
-                for n in range(batches):
-                    answer = await server.memory.BatchIngestMessages(_batch(round_, n))
-                    accepted.extend(m.id for m in answer.messages)
-
-            for round_ in range(rounds("SWEEP_KILL", 1)):
+            for _ in range(rounds("SWEEP_KILL", 1)):
                 result.tried += 1
                 await server.admin.SetTenantPolicy(KEEP_ARCHIVED)
-                await ingest(round_, 40)
+                # Of these the sweeper, which takes one at a time, must be in the middle when it is noticed.
+                await writer.ingest(100)
                 fetch(dsn, "delete from leases")
                 fetch(dsn, "delete from retention_runs")
-                before = fetch(dsn, KEPT)[0][0]
+                assert fetch(dsn, KEPT) == [(0,)]
                 async with serving(dsn, tmp_path, RETENTION_SCHEDULE_SECONDS=3600, RETENTION_BATCH_SIZE=1) as process:
-                    await until(lambda at=before: fetch(dsn, KEPT)[0][0] > at, what="it sweeps")
-                    process.send(number)
-                    assert fetch(dsn, "select status from retention_runs") == [("running",)], "not in mid-sweep"
-                    # Whatever it was doing: a transaction that it left open is ended for it.
-                    started = time.monotonic()
-                    await until(lambda: _lease_runs_out(dsn), 30, "its lease can run out")
-                    sweep = Sweep(
-                        server.database,
-                        server.application.operations.retain,
-                        uuid4(),
-                        schedule_seconds=0,
-                        idempotency_hours=24,
-                        batch_size=1000,
-                    )
-                    counts = await asyncio.wait_for(sweep(), 30)
-                    slowest = max(slowest, time.monotonic() - started)
-                    assert counts is not None, "another could not take over"
-                    assert counts.archived > 0
+                    async with writer.at_work():
+                        await until(lambda: fetch(dsn, KEPT)[0][0] > 0, what="it sweeps")
+                        process.send(number)
+                        assert fetch(dsn, "select status from retention_runs") == [("running",)], "not in mid-sweep"
+                        # Whatever it was doing: a transaction that it left open is ended for it.
+                        started = time.monotonic()
+                        await until(lambda: _lease_runs_out(dsn), 30, "its lease can run out")
+                        counts = await asyncio.wait_for(sweep(), 30)
+                        slowest = max(slowest, time.monotonic() - started)
+                        assert counts is not None, "another could not take over"
+                        assert counts.archived > 0
                     if number == signal.SIGSTOP:
-                        await _woken_does_nothing(process, ingest, dsn, round_)
-                        await asyncio.wait_for(sweep(), 30)
+                        await _woken_does_nothing(process, writer, dsn)
+                await asyncio.wait_for(sweep(), 30)
                 (live,), (kept,) = fetch(dsn, "select count(*) from messages")[0], fetch(dsn, KEPT)[0]
-                assert live == len(accepted) // 2, "what should stay stays, what should go goes"
-                assert live + kept == len(accepted), "archived + remaining = accepted"
+                assert live == writer.stay, "what should stay stays, what should go goes"
+                assert kept == writer.go, "archived + remaining = accepted"
                 assert fetch(dsn, TWICE) == [(0,)]
                 assert fetch(dsn, ORPHANS) == [(0,)]
                 # And what was archived is deleted once.
@@ -161,9 +196,9 @@ async def test_6_a_sweeper_gone_in_the_middle(
                     admin.RunRetentionRequest(tenant_id="chaos", actions=["delete"])
                 )
                 assert (deleted.deleted, fetch(dsn, KEPT)) == (kept, [(0,)]), "deleted + remaining = accepted"
-                accepted = [row[0] for row in fetch(dsn, "select id::text from messages")]
+                writer.go = 0
                 result.held += 1
-            result.note = f"another had swept {slowest:.1f} s later at most"
+            result.note = f"{10 * writer.batches} messages, another had swept {slowest:.1f} s later at most"
 
 
 def _lease_runs_out(dsn: str) -> bool:
@@ -177,11 +212,9 @@ def _lease_runs_out(dsn: str) -> bool:
     return True
 
 
-async def _woken_does_nothing(
-    process: ServerProcess, ingest: Callable[[int, int], Awaitable[None]], dsn: str, round_: int
-) -> None:
+async def _woken_does_nothing(process: ServerProcess, writer: Writer, dsn: str) -> None:
     """There is work again, but the lease is another's: the woken sweeper finds that out before it changes a row."""
-    await ingest(round_ + 1000, 4)
+    await writer.ingest(4)
     fetch(dsn, "insert into leases values ('retention', %s, now() + interval '1 hour')", uuid4())
     before = fetch(dsn, KEPT)
     process.send(signal.SIGCONT)

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -13,9 +14,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
+from tests.chaos.edge import edge
 from tests.chaos.harness import ServerProcess, connected, fetch, item, message, scrape, serving
 
 CANARY = "CANARY"
+AS_JSON = {"content-type": "application/json"}
 KEY, GUESS, CONTENT, PASSWORD = f"{CANARY}-key-1", f"{CANARY}-guess-2", f"{CANARY} content 3", f"{CANARY}-password-4"
 
 
@@ -67,6 +70,8 @@ async def test_15_canaries(form: str, log_format: str, dsn: str, tmp_path: Path)
         "asyncpg": f"postgresql+asyncpg{uri}",
         "keywords": f"{dsn} password={PASSWORD}",
     }[form]
+    database_log = Path(str(parts["host"])).parent / "postgres.log"
+    before = database_log.stat().st_size
     with item(15, "canary secrets") as result:
         result.tried += 1
         async with serving(url, tmp_path, API_KEYS=KEY, LOG_LEVEL="DEBUG", LOG_FORMAT=log_format) as server:
@@ -78,10 +83,63 @@ async def test_15_canaries(form: str, log_format: str, dsn: str, tmp_path: Path)
             server.send(signal.SIGTERM)
             assert await server.ended() == 0
         assert "call" in server.text, "the log was on"
-        for name, text in {"the log": server.text, "an error": "\n".join(texts), "a page": "\n".join(pages)}.items():
+        said = database_log.read_bytes()[before:].decode(errors="replace")
+        assert "violates check constraint" in said, "the database's log was on"
+        told = {"an error": "\n".join(texts), "a page": "\n".join(pages)}
+        for name, text in {"the log": server.text, "the embedded Postgres' log": said, **told}.items():
             lines = [line for line in text.splitlines() if CANARY.lower() in line.lower()]
             assert not lines, f"{name}: {lines[:3]}"
         result.held += 1
+
+
+@pytest.mark.asyncio
+async def test_15_canaries_through_envoy(dsn: str, tmp_path: Path) -> None:
+    """Over REST they stand in paths, queries and bodies too: none is in a log, Envoy's included, or in an error."""
+    texts: list[str] = []
+    with item(15, "canary secrets through Envoy") as result:
+        async with edge(dsn, tmp_path, API_KEYS=KEY, LOG_LEVEL="DEBUG") as running:
+
+            async def call(method: str, path: str, key: str = KEY, **options: Any) -> None:
+                headers = {"x-api-key": key, "x-request-id": f"{CANARY} id"} | options.pop("headers", {})
+                result.tried += 1
+                answer = await running.http.request(method, path, headers=headers, **options)
+                told = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
+                if answer.status_code >= 400:
+                    texts.append(f"{path} {told} {answer.text}".replace(path, ""))
+                result.held += 1
+
+            body = {"tenant_id": "chaos", "conversation_id": "c", "role": "user", "content": CONTENT}
+            await call("POST", "/v1/messages", json=body)
+            await call("POST", "/v1/messages", GUESS, json=body)
+            await call("POST", "/v1/messages", json=body | {"role": CANARY})
+            for broken in ('", x}', '" "y": 1}', "", '\\x"}', '\\ud800"}', '\0"}', '", "top_k": "', '", "role": ['):
+                await call("POST", "/v1/messages", content=f'{{"content": "{CONTENT}{broken}', headers=AS_JSON)
+            for field in ("metadata", "importance_override", "created_at", "async"):
+                await call("POST", "/v1/messages", json=body | {field: CONTENT})
+            for wrong in ([CONTENT], {CONTENT: CONTENT}):
+                await call("POST", "/v1/messages", json=body | {"content": wrong})
+            await call("POST", "/v1/messages", content=CONTENT, headers={"content-type": "text/plain"})
+            await call("POST", "/v1/messages", json=body | {"content": CANARY * 1_000_000})
+            await call("POST", "/v1/memory/search", json={"tenant_id": "chaos", "query": CONTENT, "top_k": CANARY})
+            await call("GET", f"/v1/messages/{CANARY}")
+            await call("GET", f"/v1/messages/{CANARY}%2f{CANARY}")
+            await call("GET", f"/v1/{CANARY}/{CANARY}")
+            await call("GET", f"/{CANARY}?{CANARY}={CANARY}")
+            await call("GET", "/v1/memory/search", params={"tenant_id": "chaos", "query": CONTENT})
+            await call("GET", "/v1/memory/search", params={"tenant_id": "chaos", "query": CONTENT, "unknown": CANARY})
+            for name in ("top_k", "importance_min", "as_of", "explain", "role", "ranking", "metadata_equals"):
+                await call("GET", "/v1/memory/search", params={"tenant_id": "chaos", "query": CONTENT, name: CANARY})
+            await call("GET", "/v1/memory/search", headers={"x_odd": CANARY})
+            await call("GET", "/v1/memory/search", headers={"x-large": CANARY * 20_000})
+            running.server.send(signal.SIGKILL)
+            await running.server.ended()
+            await call("POST", "/v1/messages", json=body)
+            texts.append(running.envoy.log.read_text(errors="replace"))
+            assert len(texts) > 10
+        texts.append(running.server.text)
+        leaks = [line for text in texts for line in text.splitlines() if CANARY.lower() in line.lower()]
+        result.held -= len(leaks)
+        assert not leaks, leaks[:3]
 
 
 MALFORMED = {

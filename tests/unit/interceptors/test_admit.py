@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from memory_grpc.errors import DeadlineExceeded, NotFound, Overloaded
+from memory_grpc.errors import DeadlineExceeded, NotFound, Overloaded, StoreUnavailable
 from memory_grpc.interceptors.admit import Admit, Bound
 from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE, REFLECTION, fake_call
 
@@ -128,3 +128,25 @@ def test_a_floor_above_the_ceiling_is_the_ceiling() -> None:
     bound = Bound(10, 4)
     rounds(bound, 5, 1.0)
     assert bound.limit == 4
+
+
+@pytest.mark.asyncio
+async def test_calls_that_a_database_held_up_that_was_away_do_not_lower_the_bound() -> None:
+    door = admit(4)
+
+    async def late() -> None:
+        with pytest.raises(DeadlineExceeded):
+            async with door.interceptor(fake_call(INGEST)):
+                await asyncio.sleep(0.01)
+                raise DeadlineExceeded
+
+    async def away() -> None:
+        with pytest.raises(StoreUnavailable):
+            async with door.interceptor(fake_call(INGEST)):
+                raise StoreUnavailable
+
+    for _ in range(3):
+        await asyncio.gather(late(), late(), late(), away())
+    assert door.bounds["write"].limit == 4
+    await asyncio.gather(*(late() for _ in range(4)))
+    assert door.bounds["write"].limit == 3, "late for want of anything else"
