@@ -37,8 +37,8 @@ class HashingProvider:
         return 1_000_000
 
     @property
-    def pads(self) -> bool:
-        return False
+    def padding_cost(self) -> float:
+        return 0.0
 
     def windows(self, text: str) -> list[Window]:
         """Windows of 256 words, 32 shared; a text without words is one window of its own hash."""

@@ -148,7 +148,7 @@ def test_native_bf16_reads_the_cpu_flags(monkeypatch: pytest.MonkeyPatch, flags:
 def test_a_failing_model_is_embedding_unavailable(
     provider: SentenceTransformerProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(ids: Any, mask: Any) -> Any:
+    def broken(windows: Any) -> Any:
         raise RuntimeError("secret words of a message")
 
     monkeypatch.setattr(provider, "_forward", broken)
@@ -164,8 +164,8 @@ def test_another_dimension_than_configured_stops_the_start() -> None:
 
 
 def test_a_model_that_gives_nan_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Any, ids: torch.Tensor, mask: Any) -> torch.Tensor:
-        return torch.full((len(ids), 384), float("nan"))
+    def broken(self: Any, ids: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+        return torch.full((len(lengths), 384), float("nan"))
 
     monkeypatch.setattr(sentence_transformer.bert.BertEncoder, "__call__", broken)
     with pytest.raises(StartupError, match="cannot be loaded"):
