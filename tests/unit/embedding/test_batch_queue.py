@@ -65,6 +65,13 @@ def test_a_provider_that_does_not_pad_takes_all_lengths_together() -> None:
     assert sorted(lengths(q.take())) == [5, 90, 400]
 
 
+def test_the_cheaper_padding_is_the_more_lengths_differ() -> None:
+    for padding_cost, expected in ((1.0, [300, 400]), (0.2, [200, 300, 400])):
+        q = queue(batch_size=8, padding_cost=padding_cost)
+        q.submit(call(400, 200, 300))
+        assert sorted(lengths(q.take())) == expected
+
+
 def test_a_large_call_does_not_starve_a_small_one() -> None:
     q = queue(batch_size=4, limit=1000)
     large, small = call(*[50] * 100), call(50)
