@@ -24,29 +24,30 @@ from .tokens import TokenWindows
 
 MODULES = ("Transformer", "Pooling", "Normalize")
 
-# Rows of x that packed weights are laid out for; any number of rows may be multiplied.
-PACKED_ROWS = 64
+FEW_ROWS = 64
+"""Up to so many tokens are few: one text, mostly."""
 
 
 class Linear:
-    """x · weightᵀ + bias, and GELU of that where asked.
+    """x · weightᵀ + bias, and GELU of that where asked; x is ``[rows, width]``.
 
-    On a CPU the weight is packed once into the layout that oneDNN multiplies with, instead of by every product: that
-    takes a fifth off one short text in fp32 and half in bf16, and GELU comes with the product.
+    On a CPU the weight is packed once into the layout that oneDNN multiplies with, instead of by every product, and
+    GELU comes with the product. In fp32 few rows are quicker without that, by a weight that lies as they read it.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, *, gelu: bool = False) -> None:
         self._bias = bias
         self._gelu = gelu
-        self._packed = _can_pack(weight)
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, PACKED_ROWS) if self._packed else weight
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(weight, FEW_ROWS) if can_pack(weight) else None
+        self._plain = None if packs_few(weight) else weight.t().contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self._packed:
+        if self._packed is not None and (self._plain is None or x.shape[0] > FEW_ROWS):
             name, algorithm = ("gelu", "none") if self._gelu else ("none", "")
-            product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, name, [], algorithm)
+            product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self._bias, name, [], algorithm)
             return product
-        product = functional.linear(x, self._weight, self._bias)
+        assert self._plain is not None, "what is not packed is plain"
+        product = torch.addmm(self._bias, x, self._plain)
         return functional.gelu(product) if self._gelu else product
 
 
@@ -63,40 +64,41 @@ class Norm:
 class Batch:
     """Where the tokens of texts of several lengths are, one text after the other; attention alone needs them padded.
 
-    Everything else works token by token, so that padding costs nothing there.
+    Everything else works token by token, so that padding costs nothing there. ``rows`` may be more than there are
+    tokens; the rows at the end mean nothing.
     """
 
-    def __init__(self, lengths: Sequence[int], device: torch.device) -> None:
+    def __init__(self, lengths: Sequence[int], rows: int, device: torch.device) -> None:
         self._shape = len(lengths), max(lengths)
-        self.mask: Tensor | None = None
-        """bool ``[texts, 1, 1, longest]``, true for tokens; None when all texts are of one length."""
-        self.lengths = torch.tensor(lengths, device=device)
+        self._tokens = sum(lengths)
+        self._lengths = torch.tensor(lengths, device=device)
         places = torch.arange(self._shape[1], device=device)
-        is_token = places < self.lengths[:, None]
-        self.positions = places.expand(self._shape)[is_token]
-        """Of each token in its text."""
-        if min(lengths) < max(lengths):
-            self.mask = is_token[:, None, None, :]
-            self._tokens = is_token.flatten().nonzero().flatten()
+        is_token = places < self._lengths[:, None]
+        self.mask = is_token[:, None, None, :] if min(lengths) < max(lengths) else None
+        """bool ``[texts, 1, 1, longest]``, true for tokens; None when all texts are of one length."""
+        self._is_dense = self.mask is None and rows == self._tokens
+        spare = rows - self._tokens
+        self.positions = functional.pad(places.expand(self._shape)[is_token], (0, spare))
+        """Of each row in its text."""
+        if not self._is_dense:
             # A padded place repeats some token: it must be finite, and the mask hides it.
-            self._rows = (is_token.flatten().cumsum(0) - 1).contiguous()
+            self._rows = is_token.flatten().cumsum(0) - 1
+            self._places = functional.pad(is_token.flatten().nonzero().flatten(), (0, spare))
 
     def spread(self, x: Tensor) -> Tensor:
-        """``[tokens, width]`` to ``[texts, longest, width]``."""
-        return (x if self.mask is None else x.index_select(0, self._rows)).view(*self._shape, -1)
+        """``[rows, width]`` to ``[texts, longest, width]``."""
+        return (x if self._is_dense else x.index_select(0, self._rows)).view(*self._shape, -1)
 
     def gather(self, x: Tensor) -> Tensor:
-        """``[texts, longest, width]`` to ``[tokens, width]``."""
+        """``[texts, longest, width]`` to ``[rows, width]``."""
         flat = x.view(-1, x.shape[2])
-        return flat if self.mask is None else flat.index_select(0, self._tokens)
+        return flat if self._is_dense else flat.index_select(0, self._places)
 
     def mean(self, x: Tensor) -> Tensor:
-        """The mean of each text's rows: ``[tokens, width]`` to ``[texts, width]``."""
-        if self.mask is None:
-            return x.view(*self._shape, -1).mean(dim=1)
-        owners = torch.repeat_interleave(self.lengths)
-        sums = torch.zeros(self._shape[0], x.shape[1], dtype=x.dtype, device=x.device).index_add_(0, owners, x)
-        return sums / self.lengths[:, None]
+        """The mean of each text's rows: ``[rows, width]`` to ``[texts, width]``."""
+        owners = torch.repeat_interleave(self._lengths)
+        sums = torch.zeros(self._shape[0], x.shape[1], dtype=x.dtype, device=x.device)
+        return sums.index_add_(0, owners, x[: self._tokens]) / self._lengths[:, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class BertEncoder:
             )
 
         self._words = tensors["embeddings.word_embeddings.weight"]
+        self._packs, self._packs_few = can_pack(self._words), packs_few(self._words)
         # Every token is of type 0 in a sentence encoder, so its type's vector is part of the position's.
         self._positions = (
             tensors["embeddings.position_embeddings.weight"] + tensors["embeddings.token_type_embeddings.weight"][0]
@@ -156,11 +159,21 @@ class BertEncoder:
 
     def __call__(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
         """int64 ``[tokens]``, text after text, and the tokens of each text, to ``[texts, dimensions]``."""
-        batch = Batch(lengths, ids.device)
+        rows = self._rows(len(ids))
+        batch = Batch(lengths, rows, ids.device)
+        ids = functional.pad(ids, (0, rows - len(ids)))
         x = self._norm(functional.embedding(ids, self._words) + self._positions[batch.positions])
         for layer in self._layers:
             x = layer(x, batch)
         return functional.normalize(batch.mean(x.float()), dim=1)
+
+    def _rows(self, tokens: int) -> int:
+        """How many rows to work with. oneDNN compiles its code for every number of them, which takes milliseconds and
+        megabytes: they have to be few."""
+        if not (self._packs if tokens > FEW_ROWS else self._packs_few):
+            return tokens
+        step = 8 if tokens <= 2 * FEW_ROWS else 16
+        return -(-tokens // step) * step
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[BertEncoder, TokenWindows] | None:
@@ -199,11 +212,16 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[BertEn
     return BertEncoder(tensors, config, config["hidden_size"]), windows
 
 
-def _can_pack(weight: Tensor) -> bool:
+def can_pack(weight: Tensor) -> bool:
     """Whether oneDNN is there and multiplies numbers of this type on this CPU."""
     if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return weight.dtype is torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def packs_few(weight: Tensor) -> bool:
+    """Whether packed weights are the quickest for few rows too."""
+    return can_pack(weight) and weight.dtype is not torch.float32
 
 
 def _mean(pooling: dict[str, Any]) -> bool:

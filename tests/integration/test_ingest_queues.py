@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from memory_grpc import app
+from memory_grpc.embedding import Embedder
 from memory_grpc.embedding.hashing import HashingProvider
 from memory_grpc.errors import EmbeddingUnavailable
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -49,7 +50,7 @@ def held_model(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     encode = HashingProvider.encode
 
     def held(self: HashingProvider, windows: Any) -> Any:
-        go.wait(30)
+        go.wait(120)
         return encode(self, windows)
 
     monkeypatch.setattr(HashingProvider, "encode", held)
@@ -59,7 +60,9 @@ def held_model(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 async def test_a_full_queue_refuses_at_once_with_a_time_and_loses_nothing_it_took(
     start_server: StartServer, held_model: threading.Event, rows: Rows
 ) -> None:
-    async with start_server(embedding_queue_size=20, embedding_workers=1, embedding_batch_size=4) as server:
+    small = {"embedding_queue_size": 20, "embedding_workers": 1, "embedding_batch_size": 4}
+    patient = {"embedding_hang_seconds": 120, "request_timeout_seconds": 120}
+    async with start_server(**small, **patient) as server:
         calls = [asyncio.ensure_future(server.memory.IngestMessage(message(f"text {n}"))) for n in range(100)]
         # The model stands still, with a batch in it and a full queue before it: whoever is answered now was refused.
         await eventually(lambda: sum(call.done() for call in calls) >= 75)
@@ -114,6 +117,26 @@ async def test_a_worker_is_woken_and_does_not_wait_for_its_next_look(
             await eventually(
                 lambda: rows("select embedding_status from messages where embedding_status = 'pending'") == []
             )
+
+
+async def test_the_jobs_of_a_worker_that_died_come_back_when_its_lease_ends(
+    start_server: StartServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(self: Embedder, texts: Any) -> Any:
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Embedder, "embed_messages", dies)
+        async with start_server() as server:
+            await server.memory.IngestMessage(message("kept", **{"async": True}))
+            await eventually(lambda: rows("select attempts from embedding_jobs") == [(1,)])
+    leased = "select run_at > now() + interval '30 seconds', attempts from embedding_jobs"
+    async with start_server():
+        await asyncio.sleep(0.5)
+        assert rows(leased) == [(True, 1)], "nobody takes it from a worker that may be at it"
+        rows("update embedding_jobs set run_at = now()")  # what a minute does
+        await eventually(lambda: rows("select embedding_status from messages") == [("completed",)])
+    assert rows("select count(*) from embedding_jobs") == [(0,)]
 
 
 async def test_pending_and_completed_and_failed_are_what_was_accepted_at_every_moment(

@@ -74,7 +74,7 @@ def test_a_vector_does_not_depend_on_its_batch(provider: SentenceTransformerProv
 def test_weights_that_cannot_be_packed_give_the_same_vectors(
     monkeypatch: pytest.MonkeyPatch, expected: Vectors
 ) -> None:
-    monkeypatch.setattr(sentence_transformer.bert, "_can_pack", lambda weight: False)
+    monkeypatch.setattr(sentence_transformer.bert, "can_pack", lambda weight: False)
     plain = SentenceTransformerProvider(MODEL)
     same(plain.encode(first_windows(plain)), expected)
 
