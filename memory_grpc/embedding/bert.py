@@ -96,9 +96,10 @@ class Batch:
 
     def mean(self, x: Tensor) -> Tensor:
         """The mean of each text's rows: ``[rows, width]`` to ``[texts, width]``."""
-        owners = torch.repeat_interleave(self._lengths)
-        sums = torch.zeros(self._shape[0], x.shape[1], dtype=x.dtype, device=x.device)
-        return sums.index_add_(0, owners, x[: self._tokens]) / self._lengths[:, None]
+        padded = self.spread(x)
+        if self.mask is None:
+            return padded.mean(dim=1)
+        return (padded * self.mask.view(*self._shape, 1)).sum(dim=1) / self._lengths[:, None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class HashingProvider:
         """Nothing is held."""
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def _hashes(word: str) -> tuple[int, ...]:
     digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=4 * PLACES).digest()
     return tuple(int.from_bytes(digest[i : i + 4], "big") for i in range(0, len(digest), 4))
