@@ -50,7 +50,7 @@ def features(provider: SentenceTransformerProvider, windows: list[Window]) -> di
     return {
         "input_ids": tensor,
         "token_type_ids": torch.zeros_like(tensor),
-        "attention_mask": torch.ones_like(tensor) if mask is None else torch.from_numpy(mask),
+        "attention_mask": torch.from_numpy(mask),
     }
 
 

@@ -62,6 +62,7 @@ def main() -> int:
     parser.add_argument(
         "--precision", choices=("fp32", "bf16"), default="fp32", help="of the service and the bare model"
     )
+    parser.add_argument("--kills", type=int, default=10, help="of part 5")
     parser.add_argument("--seed", type=int, default=1, help="of the places where part 5 kills")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw part 1")
     parser.add_argument("--check", action="store_true", help="exit code 1 when an aim is not met")
@@ -77,6 +78,7 @@ def main() -> int:
             lines=arguments.lines,
             tenant_size=arguments.tenant_size,
             seed=arguments.seed,
+            kills=arguments.kills,
         )
         own = asyncio.run(run(bench, set(arguments.only), pid))
     cores = len(os.sched_getaffinity(0))

@@ -43,6 +43,7 @@ class Bench:
     lines: int
     tenant_size: int
     seed: int
+    kills: int
     started: float = field(default_factory=time.monotonic)
     figures: list[Figure] = field(default_factory=list)
 
@@ -228,7 +229,7 @@ async def killed(bench: Bench) -> None:
         for number in range(bench.lines):
             line = {"conversation_id": f"c{number // 30}", "role": "user", "tenant_id": f"tenant-{number // 1000 % 3}"}
             out.write(json.dumps(line | {"content": f"{number}: {turns[number % 1000].content}"}) + "\n")
-    places = sorted(chance.sample(range(bench.lines), 10))
+    places = sorted(chance.sample(range(bench.lines), bench.kills))
     with (
         machine.database(bench.dsn, "bench_import") as dsn,
         machine.serving(dsn, bench.directory, EMBEDDING_PROVIDER="hashing") as server,

@@ -34,14 +34,14 @@ class BatchQueue:
         *,
         batch_size: int,
         batch_length: int,
-        pads: bool,
+        padding_cost: float,
         batch_wait_seconds: float,
         limit: int,
         clock: Callable[[], float],
     ) -> None:
         self._batch_size = batch_size
         self._batch_length = batch_length
-        self._pads = pads
+        self._padding_cost = padding_cost
         self._wait = batch_wait_seconds
         self._limit = limit
         self._clock = clock
@@ -171,7 +171,7 @@ class BatchQueue:
             candidates(self._calls[kind], self._batch_size),
             batch_size=self._batch_size,
             batch_length=self._batch_length,
-            pads=self._pads,
+            padding_cost=self._padding_cost,
         )
         self._remove(kind, batch)
         if kind == "ingest":

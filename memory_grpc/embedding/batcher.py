@@ -58,7 +58,7 @@ class Embedder:
         self._queue = BatchQueue(
             batch_size=batch_size,
             batch_length=provider.max_batch_length,
-            pads=provider.pads,
+            padding_cost=provider.padding_cost,
             batch_wait_seconds=batch_wait_seconds,
             limit=queue_size,
             clock=clock,

@@ -37,8 +37,8 @@ class HashingProvider:
         return 1_000_000
 
     @property
-    def pads(self) -> bool:
-        return False
+    def padding_cost(self) -> float:
+        return 0.0
 
     def windows(self, text: str) -> list[Window]:
         """Windows of 256 words, 32 shared; a text without words is one window of its own hash."""
@@ -68,7 +68,7 @@ class HashingProvider:
         """Nothing is held."""
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def _hashes(word: str) -> tuple[int, ...]:
     digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=4 * PLACES).digest()
     return tuple(int.from_bytes(digest[i : i + 4], "big") for i in range(0, len(digest), 4))

@@ -99,8 +99,8 @@ class OpenAICompatibleProvider:
         return BATCH_CHARACTERS
 
     @property
-    def pads(self) -> bool:
-        return False
+    def padding_cost(self) -> float:
+        return 0.0
 
     def windows(self, text: str) -> list[Window]:
         """Windows of 24,000 characters, 1,000 shared."""

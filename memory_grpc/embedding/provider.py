@@ -61,8 +61,8 @@ class EmbeddingProvider(Protocol):
         """Largest useful batch, in the unit of ``Window.length``. One window alone may be longer."""
 
     @property
-    def pads(self) -> bool:
-        """Whether a batch costs windows x longest length (its windows are padded), not the sum of the lengths."""
+    def padding_cost(self) -> float:
+        """What padding a window by one costs, where one unit of its length costs 1; 0 when windows are not padded."""
 
     def windows(self, text: str) -> list[Window]:
         """The text as overlapping windows, at least one; exactly one when it fits the model. Thread-safe."""

@@ -26,10 +26,10 @@ def candidates(calls: Sequence[Call], batch_size: int) -> list[Item]:
     ]
 
 
-def similar(items: Iterable[Item], *, batch_size: int, batch_length: int, pads: bool) -> list[Item]:
+def similar(items: Iterable[Item], *, batch_size: int, batch_length: int, padding_cost: float) -> list[Item]:
     """The first item and those nearest to it in length, up to the limits; never empty.
 
-    ``batch_length`` limits the batch's cost: windows x longest when the provider ``pads``, else the sum of lengths.
+    ``batch_length`` limits the batch's cost: the sum of its lengths, and ``padding_cost`` for each unit of padding.
     """
     items = list(items)
     anchor = items[0].window.length
@@ -37,8 +37,8 @@ def similar(items: Iterable[Item], *, batch_size: int, batch_length: int, pads: 
     longest = total = 0
     for item in sorted(items, key=lambda item: abs(item.window.length - anchor)):  # stable: the first stays first
         total_then, longest_then = total + item.window.length, max(longest, item.window.length)
-        cost = longest_then * (len(batch) + 1) if pads else total_then
-        padding = cost - total_then
+        padding = padding_cost * (longest_then * (len(batch) + 1) - total_then)
+        cost = total_then + padding
         if batch and (cost > batch_length or padding > max(PADDING_SHARE * cost, PADDING_FREE)):
             continue
         batch.append(item)

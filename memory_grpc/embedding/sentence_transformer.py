@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import structlog
 import torch
 from torch import Tensor
@@ -23,7 +24,11 @@ CPU_BATCH_TOKENS = 512
 since its activations leave the caches. The smaller the batch, the shorter the wait for the one that is running."""
 ACCELERATOR_BATCH_TOKENS = 16384
 
-Forward = Callable[[Tensor, Tensor | None], Tensor]
+ATTENTION_SHARE = 0.2
+"""What a padded place costs of a token, where only attention is padded."""
+
+Forward = Callable[[Sequence[Window]], Tensor]
+"""Windows to normalised vectors ``[windows, dimensions]``."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,8 +56,9 @@ class SentenceTransformerProvider:
             self._device = torch.device(device)
             loaded = bert.load(folder, self._device, dtype)
             self._forward, self._tokens, dimensions = (
-                (loaded[0], loaded[1], loaded[0].dimensions) if loaded else _general(folder, device, dtype)
+                _plain_bert(*loaded, self._device) if loaded else _general(folder, self._device, dtype)
             )
+            self._padding_cost = ATTENTION_SHARE if loaded else 1.0
             self._identity = ModelIdentity(name, model_files.weights_digest(folder)[:16], chosen, dimensions)
             # A model that gives NaN, or cannot run on the device, is found now and not by the first message.
             self.encode(self.windows("warm up"))
@@ -82,8 +88,8 @@ class SentenceTransformerProvider:
         return CPU_BATCH_TOKENS if self._device.type == "cpu" else ACCELERATOR_BATCH_TOKENS
 
     @property
-    def pads(self) -> bool:
-        return True
+    def padding_cost(self) -> float:
+        return self._padding_cost
 
     def windows(self, text: str) -> list[Window]:
         return self._tokens.windows(text)
@@ -93,14 +99,9 @@ class SentenceTransformerProvider:
             # OpenMP keeps the thread count per calling thread, so each inference thread sets its own.
             torch.set_num_threads(1)
             self._thread.ready = True
-        ids, mask = self._tokens.padded(windows)
         try:
             with torch.inference_mode():
-                vectors = self._forward(
-                    torch.from_numpy(ids).to(self._device),
-                    None if mask is None else torch.from_numpy(mask).to(self._device),
-                )
-                result = vectors.float().cpu().numpy()
+                result = self._forward(windows).float().cpu().numpy()
         except RuntimeError as error:
             raise EmbeddingUnavailable("The embedding model failed on this batch.") from error
         return checked(result, self._identity.dimensions, len(windows))
@@ -123,11 +124,23 @@ def native_bf16(device: str) -> bool:
     return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))
 
 
-def _general(folder: Path, device: str, dtype: torch.dtype) -> tuple[Forward, TokenWindows, int]:
+def _plain_bert(
+    encoder: bert.BertEncoder, tokens: TokenWindows, device: torch.device
+) -> tuple[Forward, TokenWindows, int]:
+    def forward(windows: Sequence[Window]) -> Tensor:
+        ids = np.concatenate([window.payload for window in windows])
+        return encoder(torch.from_numpy(ids).to(device), [window.length for window in windows])
+
+    return forward, tokens, encoder.dimensions
+
+
+def _general(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[Forward, TokenWindows, int]:
     """Any other model, through the modules sentence-transformers builds for it."""
     from sentence_transformers import SentenceTransformer
 
-    model: Any = SentenceTransformer(str(folder), device=device, local_files_only=True, model_kwargs={"dtype": dtype})
+    model: Any = SentenceTransformer(
+        str(folder), device=str(device), local_files_only=True, model_kwargs={"dtype": dtype}
+    )
     model.eval()
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     if backend is None:
@@ -135,11 +148,11 @@ def _general(folder: Path, device: str, dtype: torch.dtype) -> tuple[Forward, To
     prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
     if prompt:
         raise StartupError(f"The embedding model in {folder} asks for a default prompt, which is not supported.")
-    windows = TokenWindows(backend, model.max_seq_length or 512, model.tokenizer.pad_token_id or 0)
+    tokens = TokenWindows(backend, model.max_seq_length or 512, model.tokenizer.pad_token_id or 0)
 
-    def forward(ids: Tensor, mask: Tensor | None) -> Tensor:
-        features = {"input_ids": ids, "attention_mask": torch.ones_like(ids) if mask is None else mask}
-        vectors: Tensor = model(features)["sentence_embedding"]
+    def forward(windows: Sequence[Window]) -> Tensor:
+        padded = (torch.from_numpy(array).to(device) for array in tokens.padded(windows))
+        vectors: Tensor = model(dict(zip(("input_ids", "attention_mask"), padded, strict=True)))["sentence_embedding"]
         return functional.normalize(vectors.float(), dim=1)
 
-    return forward, windows, int(model.get_embedding_dimension())
+    return forward, tokens, int(model.get_embedding_dimension())

@@ -46,13 +46,11 @@ class TokenWindows:
         pieces = (body[start:stop] for start, stop in spans(len(body), self._room, self._overlap))
         return [Window(len(framed), framed) for framed in (np.concatenate((prefix, p, suffix)) for p in pieces)]
 
-    def padded(self, windows: Sequence[Window]) -> tuple[Ids, Ids | None]:
-        """Token ids ``[n, longest]`` and the attention mask of the same shape, None when nothing is padded."""
+    def padded(self, windows: Sequence[Window]) -> tuple[Ids, Ids]:
+        """Token ids ``[n, longest]`` and the attention mask of the same shape (1 = token, 0 = padding)."""
         longest = max(window.length for window in windows)
         ids = np.full((len(windows), longest), self._pad_id, dtype=np.int64)
         for row, window in enumerate(windows):
             ids[row, : window.length] = window.payload
         lengths = np.array([window.length for window in windows])
-        if lengths.min() == longest:
-            return ids, None
         return ids, (np.arange(longest) < lengths[:, None]).astype(np.int64)

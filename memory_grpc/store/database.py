@@ -40,6 +40,7 @@ _BEGIN_EVERY: LiteralString = (
     "begin; set local statement_timeout = {timeout}; set local idle_in_transaction_session_timeout = {idle}; "
     "set local role memory_layer_worker"
 )
+_PLAN_ONCE: LiteralString = "; set local plan_cache_mode = force_generic_plan"
 
 
 class Scope(Enum):
@@ -119,18 +120,21 @@ class Database:
         await self.pool.close()
 
     @asynccontextmanager
-    async def transaction(self, *, tenant: Tenant) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, tenant: Tenant, plan_once: bool = False) -> AsyncIterator[Transaction]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
         ``tenant`` is the tenant it works for: row-level security hides all other rows from every statement in it, and
         refuses to write them. EVERY_TENANT is for what no tenant owns (queues, leases, sweeps, a message of which only
         the id is known): it reads all rows, and may write no message.
 
+        ``plan_once`` has Postgres plan each statement for any values and keep that plan. It is for storing arrays: one
+        plan is best for all of them, and planning takes longer than storing a message.
+
         What is left of the call's deadline becomes the statement_timeout, so that Postgres stops working for a caller
         who has gone even when the cancellation does not reach it.
         """
         with translated():
-            connection = await self._begin(tenant)
+            connection = await self._begin(tenant, plan_once)
             try:
                 yield Transaction(connection)
                 await connection.execute("commit")
@@ -141,7 +145,7 @@ class Database:
             finally:
                 await self.pool.putconn(connection)
 
-    async def _begin(self, tenant: Tenant) -> psycopg.AsyncConnection[Row]:
+    async def _begin(self, tenant: Tenant, plan_once: bool) -> psycopg.AsyncConnection[Row]:
         """A connection on which a transaction has begun, in one round trip.
 
         Connections that a restart of Postgres left dead in the pool are found here, before anything has been sent, and
@@ -154,7 +158,7 @@ class Database:
             try:
                 left = deadline.remaining()
                 timeout_ms = max(1, int((BACKGROUND_TIMEOUT_SECONDS if left is None else left) * 1000))
-                await connection.execute(self._opening(tenant, timeout_ms))
+                await connection.execute(self._opening(tenant, timeout_ms, plan_once))
             except BaseException as error:
                 dead = connection.closed and isinstance(error, psycopg.OperationalError)
                 await self.pool.putconn(connection)
@@ -163,12 +167,13 @@ class Database:
             else:
                 return connection
 
-    def _opening(self, tenant: Tenant, timeout_ms: int) -> sql.Composed:
+    def _opening(self, tenant: Tenant, timeout_ms: int, plan_once: bool) -> sql.Composed:
         """What opens a transaction."""
+        tail = _PLAN_ONCE if plan_once else ""
         bounds = {"timeout": sql.Literal(timeout_ms), "idle": sql.Literal(int(IDLE_TRANSACTION_SECONDS * 1000))}
         if isinstance(tenant, str):
-            return sql.SQL(_BEGIN_ONE).format(**bounds, tenant=sql.Literal(tenant))
-        return sql.SQL(_BEGIN_EVERY).format(**bounds)
+            return sql.SQL(_BEGIN_ONE + tail).format(**bounds, tenant=sql.Literal(tenant))
+        return sql.SQL(_BEGIN_EVERY + tail).format(**bounds)
 
     @asynccontextmanager
     async def maintenance(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:

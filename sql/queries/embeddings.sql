@@ -6,7 +6,7 @@ insert into message_embeddings (
     tenant_id, message_id, chunk, model_id, created_at, importance, conversation_id, role, embedding
 )
 select m.tenant_id, m.id, new.chunk, %(model_id)s, m.created_at, m.importance, m.conversation_id, m.role, new.embedding
-from unnest(%(message_ids)s::uuid[], %(chunks)s::integer[], %(embeddings)s::halfvec[])
+from unnest(%(message_ids)s::uuid[], %(chunks)s::integer[], %(embeddings)b::halfvec[])
     as new (message_id, chunk, embedding)
 join messages m on m.tenant_id = %(tenant_id)s and m.id = new.message_id
 for key share of m
@@ -18,7 +18,7 @@ insert into archived_embeddings (
     tenant_id, message_id, chunk, model_id, created_at, importance, conversation_id, role, embedding
 )
 select m.tenant_id, m.id, new.chunk, %(model_id)s, m.created_at, m.importance, m.conversation_id, m.role, new.embedding
-from unnest(%(message_ids)s::uuid[], %(chunks)s::integer[], %(embeddings)s::halfvec[])
+from unnest(%(message_ids)s::uuid[], %(chunks)s::integer[], %(embeddings)b::halfvec[])
     as new (message_id, chunk, embedding)
 join archived_messages m on m.tenant_id = %(tenant_id)s and m.id = new.message_id
 for key share of m

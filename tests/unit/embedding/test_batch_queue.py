@@ -6,9 +6,14 @@ from memory_grpc.embedding.provider import Window
 from memory_grpc.errors import Draining, QueueFull
 
 
-def queue(*, batch_size: int = 4, batch_length: int = 10_000, limit: int = 10, pads: bool = True) -> BatchQueue:
+def queue(*, batch_size: int = 4, batch_length: int = 10_000, limit: int = 10, padding_cost: float = 1.0) -> BatchQueue:
     return BatchQueue(
-        batch_size=batch_size, batch_length=batch_length, pads=pads, batch_wait_seconds=0, limit=limit, clock=lambda: 0
+        batch_size=batch_size,
+        batch_length=batch_length,
+        padding_cost=padding_cost,
+        batch_wait_seconds=0,
+        limit=limit,
+        clock=lambda: 0,
     )
 
 
@@ -55,9 +60,16 @@ def test_the_padded_length_of_a_batch_is_capped_but_one_window_always_goes() -> 
 
 
 def test_a_provider_that_does_not_pad_takes_all_lengths_together() -> None:
-    q = queue(batch_size=8, batch_length=500, pads=False)
+    q = queue(batch_size=8, batch_length=500, padding_cost=0.0)
     q.submit(call(400, 5, 90))
     assert sorted(lengths(q.take())) == [5, 90, 400]
+
+
+def test_the_cheaper_padding_is_the_more_lengths_differ() -> None:
+    for padding_cost, expected in ((1.0, [300, 400]), (0.2, [200, 300, 400])):
+        q = queue(batch_size=8, padding_cost=padding_cost)
+        q.submit(call(400, 200, 300))
+        assert sorted(lengths(q.take())) == expected
 
 
 def test_a_large_call_does_not_starve_a_small_one() -> None:

@@ -71,6 +71,14 @@ def test_a_vector_does_not_depend_on_its_batch(provider: SentenceTransformerProv
     same(provider.encode(windows[::-1])[::-1], expected)
 
 
+def test_weights_that_cannot_be_packed_give_the_same_vectors(
+    monkeypatch: pytest.MonkeyPatch, expected: Vectors
+) -> None:
+    monkeypatch.setattr(sentence_transformer.bert, "can_pack", lambda weight: False)
+    plain = SentenceTransformerProvider(MODEL)
+    same(plain.encode(first_windows(plain)), expected)
+
+
 def test_the_general_path_gives_the_same_vectors(monkeypatch: pytest.MonkeyPatch, expected: Vectors) -> None:
     monkeypatch.setattr(sentence_transformer.bert, "load", lambda *_: None)
     general = SentenceTransformerProvider(MODEL)
@@ -148,7 +156,7 @@ def test_native_bf16_reads_the_cpu_flags(monkeypatch: pytest.MonkeyPatch, flags:
 def test_a_failing_model_is_embedding_unavailable(
     provider: SentenceTransformerProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(ids: Any, mask: Any) -> Any:
+    def broken(windows: Any) -> Any:
         raise RuntimeError("secret words of a message")
 
     monkeypatch.setattr(provider, "_forward", broken)
@@ -164,8 +172,8 @@ def test_another_dimension_than_configured_stops_the_start() -> None:
 
 
 def test_a_model_that_gives_nan_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Any, ids: torch.Tensor, mask: Any) -> torch.Tensor:
-        return torch.full((len(ids), 384), float("nan"))
+    def broken(self: Any, ids: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+        return torch.full((len(lengths), 384), float("nan"))
 
     monkeypatch.setattr(sentence_transformer.bert.BertEncoder, "__call__", broken)
     with pytest.raises(StartupError, match="cannot be loaded"):
