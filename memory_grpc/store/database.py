@@ -21,6 +21,8 @@ from memory_grpc.store.queries import QUERIES
 
 Row = dict[str, Any]
 Params = Mapping[str, Any]
+# The name of a query, its parameters, and what stands for ``{dimensions}`` in it.
+Statement = tuple[str, Params | None, int | None]
 
 # Statements that no call waits for (sweeps, embedding jobs) are bounded all the same.
 BACKGROUND_TIMEOUT_SECONDS = 300.0
@@ -67,8 +69,16 @@ class Transaction:
     async def all(self, query: str, params: Params | None = None, *, dimensions: int | None = None) -> list[Row]:
         """Runs a query; returns all its rows. ``dimensions`` stands for ``{dimensions}`` in it, where no parameter can
         stand: in a type."""
-        text = QUERIES[query] if dimensions is None else _with_dimensions(query, dimensions)
-        return await (await self._connection.execute(text, params)).fetchall()
+        return await (await self._connection.execute(_text(query, dimensions), params)).fetchall()
+
+    async def together(self, *statements: Statement) -> list[list[Row]]:
+        """Runs queries that need no rows of each other, in order and in one round trip; returns all their rows."""
+        async with self._connection.pipeline():
+            sent = [
+                await self._connection.execute(_text(query, dimensions), params)
+                for query, params, dimensions in statements
+            ]
+            return [await cursor.fetchall() for cursor in sent]
 
 
 class Database:
@@ -188,5 +198,7 @@ async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
 
 
 @cache
-def _with_dimensions(query: str, dimensions: int) -> sql.Composed:
+def _text(query: str, dimensions: int | None) -> LiteralString | sql.Composed:
+    if dimensions is None:
+        return QUERIES[query]
     return sql.SQL(QUERIES[query]).format(dimensions=sql.Literal(dimensions))

@@ -15,7 +15,8 @@ from memory_grpc.domain import Ranked, ScoreWeights, SearchFilters, StoredMessag
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.store import embeddings, graphs, lexical, messages, models, search, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database
-from memory_grpc.store.hybrid_pool import DEFAULT, PoolSize, hybrid_pooled
+from memory_grpc.store.hybrid_pool import DEFAULT, hybrid_pooled
+from memory_grpc.store.pool_sources import PoolSize
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -24,9 +25,19 @@ DIMENSIONS = 32
 CONFIG = "english"
 NAMES = ("Anna", "Boris", "Clara", "Dmitri", "Emilia")
 VOCABULARY = 400
-EVERYTHING = PoolSize(*[1000] * 11)
+EVERYTHING = PoolSize(*[1000] * 12)
 SMALL = PoolSize(
-    graph=50, words=300, important=10, newest=100, dated=200, spoken=50, kept=30, pool=80, conversations=9, mates=24
+    graph=50,
+    words=300,
+    important=10,
+    newest=100,
+    dated=200,
+    spoken=50,
+    kept=30,
+    pool=80,
+    lifted=9,
+    mates=24,
+    followed=30,
 )
 
 
