@@ -21,9 +21,9 @@ from memory_grpc.store.graphs import EXTRA_DIMENSIONS
 class PoolSize:
     """How far each source of the pool is read. More of everything finds more and takes longer."""
 
-    graph: int = 390
+    graph: int = 490
     """Windows from the graph, by similarity and importance."""
-    words: int = 2500
+    words: int = 1500
     """Messages that are looked up by their words, by the frequencies of the last count."""
     important: int = 20
     """The most important messages."""
@@ -35,9 +35,9 @@ class PoolSize:
     """Messages of the speakers that a query names; where there are more, they are looked for in the graph."""
     kept: int = 100
     """What is kept of each source but the graph, by the score as far as it is known."""
-    pool: int = 200
+    pool: int = 160
     """What is kept of all of them together, by the same with words and speakers."""
-    lifted: int = 24
+    lifted: int = 20
     """How many of the best are ranked with the turns around them, which lift them."""
     mates: int = 24
     """How many turns to each side."""
@@ -53,7 +53,7 @@ _WIDEST = 1000
 _SIMILAR = 0.6
 # Where a smaller share of the first so many that the graph gives is of the dates or the speakers that a query names,
 # those have a source of their own.
-_ENOUGH, _SAMPLE = 0.1, 100
+_ENOUGH, _SAMPLE = 0.1, 50
 # A message is among the newest for as long as its decay adds so much to the score.
 _DECAY_COUNTS = 0.02
 _DECAY_SECONDS = 604_800
