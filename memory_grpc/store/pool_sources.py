@@ -53,7 +53,7 @@ _WIDEST = 1000
 _SIMILAR = 0.6
 # Where a smaller share of the first so many that the graph gives is of the dates or the speakers that a query names,
 # those have a source of their own.
-_ENOUGH, _SAMPLE = 0.1, 50
+_ENOUGH, _SAMPLE = 0.15, 100
 # A message is among the newest for as long as its decay adds so much to the score.
 _DECAY_COUNTS = 0.02
 _DECAY_SECONDS = 604_800
@@ -120,9 +120,10 @@ class Sources:
             elif _share(near, "dated") < _ENOUGH:
                 yield self._graph(params, only_dated=True)
         if params["speakers"] and _share(near, "speaks") < _ENOUGH:
-            if extents is not None and 0 < extents["spoken"] <= self.size.spoken:
+            is_few = extents is not None and extents["spoken"] <= self.size.spoken
+            if self.plan.speaker_names and is_few:
                 yield "hybrid_pool.spoken", params, None
-            else:
+            if self.plan.speaker_roles or not is_few:
                 yield self._graph(params, only_spoken=True)
 
     def _graph(self, params: Mapping[str, Any], *, only_dated: bool = False, only_spoken: bool = False) -> Statement:
