@@ -36,11 +36,16 @@ def plot(measured: Sequence[Measured], file: Path) -> None:
 
     chart = pygal.XY(
         pygal.Config(js=(), legend_at_bottom=True, height=420, explicit_size=True),
-        title="One search of a large tenant: milliseconds, and recall@10 of the pool",
+        title="A search of a large tenant; at the pools, their recall@10",
         x_title="messages of the tenant",
         logarithmic=True,
         xrange=(800, 1_300_000),
+        range=(0.5, 20_000),
+        x_labels=(1_000, 10_000, 100_000, 1_000_000),
+        y_labels=(1, 10, 100, 1_000, 10_000),
+        truncate_label=12,
         print_labels=True,
+        y_title="milliseconds",
         disable_xml_declaration=True,
         x_value_formatter=lambda value: f"{value:,.0f}",
         value_formatter=lambda value: f"{value:,.0f}",
