@@ -9,13 +9,17 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import psycopg
 import pytest
+from psycopg import sql
 
 from memory_grpc.domain import Ranked, ScoreWeights, SearchFilters, StoredMessage
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.store import embeddings, graphs, lexical, messages, models, search, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database
-from memory_grpc.store.hybrid_pool import DEFAULT, PoolSize, hybrid_pooled
+from memory_grpc.store.hybrid_pool import DEFAULT, hybrid_pooled
+from memory_grpc.store.pool_sources import PoolSize
+from memory_grpc.store.queries import QUERIES
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -24,9 +28,19 @@ DIMENSIONS = 32
 CONFIG = "english"
 NAMES = ("Anna", "Boris", "Clara", "Dmitri", "Emilia")
 VOCABULARY = 400
-EVERYTHING = PoolSize(*[1000] * 11)
+EVERYTHING = PoolSize(*[1000] * 12)
 SMALL = PoolSize(
-    graph=50, words=300, important=10, newest=100, dated=200, spoken=50, kept=30, pool=80, conversations=9, mates=24
+    graph=50,
+    words=300,
+    important=10,
+    newest=100,
+    dated=200,
+    spoken=50,
+    kept=30,
+    pool=80,
+    lifted=9,
+    mates=24,
+    followed=30,
 )
 
 
@@ -233,6 +247,57 @@ async def test_no_term_of_the_score_is_blind(database: Database) -> None:
     assert exact[0].terms[3].value == 1.0
     assert found[0][0] == exact[0]
     assert await first(database, "What did Emilia say?", dark, parts=only) == ids["speaker"]
+
+
+@pytest.mark.asyncio
+async def test_dates_and_speakers_of_too_many_messages_are_looked_for_in_the_graph(database: Database) -> None:
+    """Too many to be read, and too few of all to be met by chance."""
+    crowd = [replace(draft, name="Emilia" if i % 24 == 0 else "Boris") for i, draft in enumerate(talk(4000))]
+    await store(database, "acme", crowd)
+    await index(database, "acme")
+    small = replace(SMALL, dated=100, spoken=50)
+    found = []
+    for (_, vector), when in zip(questions(10), ("in May 2025", "in June 2025") * 5, strict=True):
+        for text in ("What did Emilia say?", f"What happened {when}?", f"What did Emilia say {when}?"):
+            pooled, exact = await both(database, "acme", text, vector, size=small)
+            assert pooled is not None
+            wanted = {hit.message_id for hit in exact}
+            found.append(len(wanted & {hit.message_id for hit in pooled[0]}) / 10)
+    assert np.mean(found) >= 0.95
+
+
+@pytest.mark.asyncio
+async def test_every_source_reads_its_own_index(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    await store(database, "acme", talk(3000))
+    await store(database, "other", talk(200, seed=9))
+    await index(database, "acme")
+    async with database.pool.connection() as connection:
+        await connection.execute("vacuum analyze")
+    plans: dict[str, str] = {}
+    execute = psycopg.AsyncConnection.execute
+
+    async def explained(connection: psycopg.AsyncConnection[Any], query: Any, params: Any = None, **more: Any) -> Any:
+        text = query.as_string(connection) if isinstance(query, sql.Composed) else query
+        name = next((name for name, known in QUERIES.items() if known.replace("{dimensions}", "34") == text), "")
+        if name.startswith("hybrid_pool.") and name not in plans:
+            plans[name] = ""
+            cursor = await execute(connection, b"explain " + text.encode(), params)
+            plans[name] = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
+        return await execute(connection, query, params, **more)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", explained)
+    question, vector = "What did Emilia say about word30 and word150 on 3 August 2025?", questions(1)[0][1]
+    parts = HybridWeights()
+    plan = plan_query(question, Participants(NAMES, ()), NOW, parts)
+    async with database.transaction(tenant="acme") as tx:
+        assert await hybrid_pooled(tx, "acme", 1, CONFIG, vector, plan, AS_OF, ScoreWeights(), parts, 10, size=SMALL)
+    graph, scan = f"Index Scan using {graphs.index_name('acme', 1)}", "Index Only Scan{}using message_embeddings_scan"
+    assert graph in plans["hybrid_pool.graph"]
+    assert scan.format(" Backward ") in plans["hybrid_pool.newest"]
+    assert scan.format(" ") in plans["hybrid_pool.dated"]
+    assert "using messages_by_importance" in plans["hybrid_pool.important"]
+    assert "using message_lexemes_scan" in plans["hybrid_pool.rank"]
+    assert not [name for name, text in plans.items() if "Seq Scan" in text]
 
 
 @pytest.mark.asyncio

@@ -53,7 +53,13 @@ TOUCHING = sorted(
     if STATEMENT.match(code(text))
     and (READ.search(code(text)) or re.search(rf"\binto\s+({TENANT_TABLES})\b", code(text)))
 )
-READING = [name for name in TOUCHING if READ.search(code(QUERIES[name])) and name not in WORKERS_ONLY]
+# Begins with what tenant_matches gives, which takes the tenant from the transaction whatever the query says.
+SAFE_BY_ITSELF = {"hybrid_pool.matched"}
+READING = [
+    name
+    for name in TOUCHING
+    if READ.search(code(QUERIES[name])) and name not in WORKERS_ONLY and name not in SAFE_BY_ITSELF
+]
 
 
 def ids(tenant: str, count: int = 6) -> list[UUID]:
@@ -144,16 +150,26 @@ DEFAULTS: dict[str, Any] = {
     "important_limit": 1000,
     "newest_limit": 1000,
     "dated_limit": 1000,
-    "dated_kept": 1000,
     "spoken_limit": 1000,
     "kept": 1000,
     "pool_limit": 1000,
-    "conversations": 1000,
     "mates": 1000,
     "most_tuples": 1000,
+    "graph_width": 1000,
+    "direction": HalfVector(np.ones(10, dtype=np.float32)),
+    "only_dated": False,
+    "only_spoken": False,
+    "speakers": True,
+    "sample": 1000,
+    "newest_seconds": 1e9,
+    "per_relevance": 0.5,
+    "lifted": 1000,
+    "followed": 1000,
+    "found": BOTH,
+    "promises": [0.5] * len(BOTH),
+    "lexicals": [0.5] * len(BOTH),
     "quoted": ["'said'"],
     "frequencies": [None],
-    "idf": [1.0],
     "average": 10.0,
     "match": "'said'",
     "any_word": "'said'",
@@ -176,7 +192,8 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "reembed.missing_archived": {"model_id": 2},
     "reembed.refused": {"max_attempts": 0},
     "reembed.get": {"id": 1},
-    "hybrid_pool.rank": {"pool": BOTH},
+    "hybrid_pool.rank": {"frequencies": [1]},
+    "hybrid_pool.spoken": {"speaker_names": ["Ann", "Bea"]},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
 

@@ -1,0 +1,53 @@
+"""Several statements in one round trip: what one of them does to the others, and to the connection."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+
+from memory_grpc.store.database import EVERY_TENANT, Database
+
+PING = ("database.ping", None, None)
+
+
+@pytest.mark.asyncio
+async def test_rows_come_in_the_order_of_the_statements(database: Database) -> None:
+    async with database.transaction(tenant="acme") as tx:
+        assert await tx.together() == []
+        pinged, statistics, now = await tx.together(
+            PING,
+            ("word_index.statistics", {"tenant_id": "acme", "config": "english"}, None),
+            ("database.now", None, None),
+        )
+    assert pinged == [{"ok": True}]
+    assert statistics == []
+    assert list(now[0]) == ["now"]
+
+
+@pytest.mark.asyncio
+async def test_an_error_of_one_ends_the_transaction_and_nothing_else(database: Database) -> None:
+    asked = {"tenant_id": "acme", "index_name": "a"}
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with database.transaction(tenant="acme") as tx:
+            await tx.together(PING, ("reembed.get", {"id": 1, "max_attempts": 1}, None), ("graphs.state", asked, None))
+    for _ in range(5):
+        await database.ping()
+
+
+@pytest.mark.asyncio
+async def test_a_caller_who_goes_leaves_a_connection_that_works(database: Database) -> None:
+    async with database.pool.connection() as blocker:
+        await blocker.execute("begin; lock table messages in access exclusive mode")
+
+        async def ask() -> None:
+            async with database.transaction(tenant="acme") as tx:
+                await tx.together(PING, ("graphs.count", {"tenant_id": "acme"}, None), PING)
+
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ask(), 0.3)
+        await blocker.execute("rollback")
+    for _ in range(5):
+        async with database.transaction(tenant=EVERY_TENANT) as tx:
+            assert await tx.together(PING, PING) == [[{"ok": True}], [{"ok": True}]]
