@@ -41,7 +41,7 @@ CONFIG = "english"
 DIMENSIONS = 384
 MODEL = 1
 BARE = b"""
-select max(embedding <=> %(query)s::halfvec) from message_embeddings
+select max(embedding <=> %(query)b::halfvec) from message_embeddings
 where tenant_id = %(tenant_id)s and model_id = %(model_id)s
 """
 STOP_WORDS = (

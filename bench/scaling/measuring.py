@@ -25,7 +25,7 @@ TOP_K = 10
 RANKINGS = ("semantic", "hybrid")
 FILTERS = SearchFilters(as_of=NOW)
 BARE = b"""
-select max(embedding <=> %(query)s::halfvec) from message_embeddings
+select max(embedding <=> %(query)b::halfvec) from message_embeddings
 where tenant_id = %(tenant_id)s and model_id = %(model_id)s
 """
 

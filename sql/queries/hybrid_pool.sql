@@ -80,7 +80,7 @@ from (
     select *, row_number() over () as number
     from (
         select message_id, conversation_id, created_at, created_epoch, role, importance,
-            1 - (embedding <=> %(query)s::halfvec) as similarity
+            1 - (embedding <=> %(query)b::halfvec) as similarity
         from message_embeddings w
         where tenant_id = %(tenant_id)s and model_id = %(model_id)s
             and {{hybrid_pool.passes}}
@@ -89,7 +89,7 @@ from (
         order by (
             (l2_normalize(embedding) || array[importance, sqrt(greatest(0, 1 - importance * importance))]::halfvec)
             ::halfvec({dimensions})
-        ) <=> %(direction)s::halfvec
+        ) <=> %(direction)b::halfvec
         limit %(graph_limit)s
     ) as nearest
 ) as w;
@@ -130,7 +130,7 @@ with windows as (
     ) as weighty
     cross join lateral (
         select message_id, conversation_id, created_at, created_epoch, importance,
-            1 - (embedding <=> %(query)s::halfvec) as similarity
+            1 - (embedding <=> %(query)b::halfvec) as similarity
         from message_embeddings
         where tenant_id = %(tenant_id)s and model_id = %(model_id)s and message_id = weighty.id
             and {{hybrid_pool.passes}}
@@ -143,7 +143,7 @@ with windows as (
 -- The best of the newest windows, as far as their decay still counts.
 with windows as (
     select message_id, conversation_id, created_at, created_epoch, importance,
-        1 - (embedding <=> %(query)s::halfvec) as similarity
+        1 - (embedding <=> %(query)b::halfvec) as similarity
     from message_embeddings
     where tenant_id = %(tenant_id)s and model_id = %(model_id)s
         and {{hybrid_pool.passes}}
@@ -160,7 +160,7 @@ with windows as (
     from unnest(%(date_ranges)s::tstzmultirange) as ranges (range)
     cross join lateral (
         select message_id, conversation_id, created_at, created_epoch, importance,
-            1 - (embedding <=> %(query)s::halfvec) as similarity
+            1 - (embedding <=> %(query)b::halfvec) as similarity
         from message_embeddings
         where tenant_id = %(tenant_id)s and model_id = %(model_id)s
             and created_at >= lower(range) and created_at < upper(range)
@@ -177,7 +177,7 @@ with windows as (
     from messages as said
     cross join lateral (
         select message_id, conversation_id, created_at, created_epoch, importance,
-            1 - (embedding <=> %(query)s::halfvec) as similarity
+            1 - (embedding <=> %(query)b::halfvec) as similarity
         from message_embeddings
         where tenant_id = %(tenant_id)s and model_id = %(model_id)s and message_id = said.id
             and {{hybrid_pool.passes}}
@@ -231,7 +231,7 @@ union all
     from texts
     cross join lateral (
         select conversation_id, created_at, created_epoch, importance,
-            1 - (embedding <=> %(query)s::halfvec) as similarity
+            1 - (embedding <=> %(query)b::halfvec) as similarity
         from message_embeddings
         where tenant_id = %(tenant_id)s and model_id = %(model_id)s and message_id = texts.message_id
             and {{hybrid_pool.passes}}
@@ -380,7 +380,7 @@ with words as materialized (
         select any_value(created_at) as created_at, any_value(created_epoch) as created_epoch,
             any_value(conversation_id) as conversation_id,
             any_value(role) as role, any_value(importance) as importance,
-            1 - min(embedding <=> %(query)s::halfvec) as similarity
+            1 - min(embedding <=> %(query)b::halfvec) as similarity
         from message_embeddings e
         where e.tenant_id = %(tenant_id)s and e.message_id = pool.message_id and e.model_id = %(model_id)s
             and coalesce(created_at <= %(as_of)s::timestamptz, true)

@@ -31,7 +31,7 @@ select id
 
 -- fragment: search.similarity
 -- Cosine of the query and a window.
-(1 - (embedding <=> %(query)s::halfvec))
+(1 - (embedding <=> %(query)b::halfvec))
 
 -- fragment: search.decay
 -- exp(-age in days / 7), of an age of 0 at least. Postgres refuses to underflow: past 13 years it is 1e-304 instead of
@@ -132,7 +132,7 @@ with graph as materialized (
     order by (
         (l2_normalize(embedding) || array[importance, sqrt(greatest(0, 1 - importance * importance))]::halfvec)
         ::halfvec({dimensions})
-    ) <=> %(graph_query)s::halfvec
+    ) <=> %(graph_query)b::halfvec
     limit %(pool)s
 ), bound as materialized (
     select min(%(similarity_weight)s * similarity + %(importance_weight)s * importance) as floor, (
