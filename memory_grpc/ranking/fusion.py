@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Memory:
     Messages have numbers: first those whose words are known, conversation by conversation, in order; then the others.
     ``ids`` [messages, 2] are the halves of each uuid, ``conversation`` [messages] counts up from 0, ``lengths``
     [messages with words] are in words. The query's words stand in messages ``occurrences`` times: ``counted_message``,
-    ``counted_word`` and ``occurrences`` [counts].
+    ``counted_word`` and ``occurrences`` [counts], one for each message and each word that it holds.
 
     Windows are in any order: ``message``, ``similarity``, ``importance``, ``created`` (microseconds since 1970),
     ``speaker`` and ``date`` (whether the query names them), ``passes`` (whether it may be found), each [windows].
@@ -56,8 +57,7 @@ class Memory:
     as_of: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fused:
+class Fused(NamedTuple):
     """A message that was found, with the parts of its score; ``message_id`` is the uuid's 16 bytes."""
 
     message_id: bytes
@@ -160,11 +160,10 @@ def _lexical(memory: Memory, parts: HybridWeights) -> Floats:
     # No division by the length where no message has a word; there is no word to be found then.
     average = float(lengths.sum()) / turns or 1.0
     norms = parts.k1 * (1 - parts.b + parts.b * lengths / average)
-    for word in np.unique(memory.counted_word):
+    for word in range(int(memory.counted_word.max(initial=-1)) + 1):
         of_word = memory.counted_word == word
         holds, occurrences = memory.counted_message[of_word], memory.occurrences[of_word]
-        frequency = len(np.unique(holds))
-        idf = math.log(1 + (turns - frequency + 0.5) / (frequency + 0.5))
+        idf = math.log(1 + (turns - len(holds) + 0.5) / (len(holds) + 0.5))
         counts = np.zeros(turns)
         np.add.at(counts, holds, occurrences)
         for back, share, same in follows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,9 @@ from memory_grpc.store.graphs import EXTRA_DIMENSIONS
 _SPARE_WINDOWS = 16
 # So many of the newest windows, for each that is kept, are scored ahead: what is worse than their best is not sorted.
 _NEWEST_PER_WINDOW = 20
+
+# Windows that are ranked on the event loop.
+_MOST_AT_ONCE = 20_000
 
 _FILTERS = (
     "created_after",
@@ -137,8 +140,7 @@ async def hybrid(
     """The best ``top_k`` messages by the hybrid score, best first, and how many were ranked."""
     params = hybrid_params(tenant_id, model_id, config, query, plan, filters, weights, parts, top_k)
     memory = await hybrid_columns.read(tx, params, plan, filtered=_is_filtered(params))
-    # A thread, because a large tenant's takes longer than other calls should wait for the loop.
-    found, candidates = await asyncio.to_thread(
+    rank = partial(
         fuse,
         memory,
         parts,
@@ -147,7 +149,9 @@ async def hybrid(
         decay=weights.decay,
         top_k=top_k,
     )
-    rows = [asdict(hit) | {"message_id": UUID(bytes=hit.message_id), "candidates": candidates} for hit in found]
+    # A millisecond for ten thousand messages; a tenant of many more must not keep the event loop from other calls.
+    found, candidates = rank() if len(memory.message) <= _MOST_AT_ONCE else await asyncio.to_thread(rank)
+    rows = [hit._asdict() | {"message_id": UUID(bytes=hit.message_id), "candidates": candidates} for hit in found]
     return hybrid_ranked(rows, weights, parts)
 
 

@@ -72,7 +72,7 @@ limit %(top_k)s
 -- The documented score over the whole memory. An index-only scan of message_embeddings_scan scores every window; the best
 -- `scan_limit` windows are kept and their messages' best windows returned, best first. `windows` says how many windows
 -- were kept: fewer than scan_limit means that there are no more. The scan_limit-th best of the newest few is a floor that
--- the best of all do not go below: to compare with it is cheaper than to sort.
+-- the best of all do not go below. Most windows would stay below it were they new: they are neither scored nor sorted.
 with floor as materialized (
     select score
     from (
@@ -86,18 +86,19 @@ with floor as materialized (
     offset %(scan_limit)s - 1
     limit 1
 ), best as materialized (
-    select message_id, chunk, created_at, score
-    from (
-        select message_id, chunk, created_at, {{search.score}} as score
-        from message_embeddings
-        where {{search.scope}}
-        offset 0
-    ) as windows
-    where score >= coalesce((select score from floor), '-infinity')
+    select message_id, chunk, created_at, {{search.score}} as score, importance, created_epoch, embedding
+    from message_embeddings
+    where {{search.scope}}
+        and %(similarity_weight)s * {{search.similarity}} + %(importance_weight)s * importance + %(decay_weight)s
+            >= coalesce((select score from floor), '-infinity')
     order by score desc, created_at desc, message_id, chunk
     limit %(scan_limit)s
 )
-{{search.messages}};
+select message_id, score, {{search.similarity}} as similarity, importance, {{search.decay}} as decay,
+    (select count(*) from best) as windows
+from (select distinct on (message_id) * from best order by message_id, score desc, chunk) as messages_best
+order by score desc, created_at desc, message_id
+limit %(top_k)s;
 
 -- name: search.semantic_filtered
 -- The same over what passes the filters, archived messages too if asked for.
