@@ -72,6 +72,7 @@ STOP_WORDS = (
     "an",
     "they",
 )
+Times = dict[str, list[float]]
 TABLES = ("messages", "message_embeddings", "message_lexemes")
 
 
@@ -188,12 +189,10 @@ async def _store(
 # Measure
 
 
-async def measure(
-    database: Database, tenant: str, texts: Texts, repeat: int, rng: np.random.Generator
-) -> dict[str, float]:
-    """Median milliseconds of each statement over all questions."""
+async def measure(database: Database, tenant: str, texts: Texts, repeat: int, rng: np.random.Generator) -> Times:
+    """Milliseconds of each statement, for all questions `repeat` times."""
     filters = SearchFilters(as_of=NOW)
-    times: dict[str, list[float]] = {"bare": [], "semantic": [], "count": [], "hybrid": []}
+    times: Times = {"bare": [], "semantic": [], "count": [], "hybrid": []}
     for run, text in itertools.product(range(-1, repeat), texts.questions):
         plan = plan_query(text, Participants(texts.names, ()), NOW, HybridWeights())
         vector = rng.standard_normal(DIMENSIONS, dtype=np.float32)
@@ -211,7 +210,7 @@ async def measure(
                 await call()
                 if run >= 0:  # the first run warms up
                     times[name].append((time.perf_counter() - started) * 1000)
-    return {name: statistics.median(taken) for name, taken in times.items()}
+    return times
 
 
 async def _bare(connection: AsyncConnection[dict[str, Any]], tenant: str, vector: Any) -> None:
@@ -247,23 +246,45 @@ def print_sizes(count: int, sizes: dict[str, float]) -> None:
 
 def print_head() -> None:
     """The head of the table of times."""
-    print("| messages of the tenant | stored | bare ms | semantic ms | ratio | with the count ", end="")
-    print("| hybrid ms | ratio |")
+    print("| messages of the tenant | stored | bare ms (p95) | semantic ms (p95) | ratio | with the count ", end="")
+    print("| hybrid ms (p95) | ratio |")
     print("|---|---|---|---|---|---|---|---|")
 
 
-def print_row(size: int, layout: str, t: dict[str, float]) -> None:
+def print_row(size: int, layout: str, times: Times) -> None:
     """A line of the table of times."""
-    counted = (t["semantic"] + t["count"]) / t["bare"]
+    median = {name: statistics.median(taken) for name, taken in times.items()}
+    shown = {n: f"{median[n]:.1f} ({np.quantile(times[n], 0.95):.1f})" for n in times}
+    counted = (median["semantic"] + median["count"]) / median["bare"]
     print(
-        f"| {size:,} | {layout} | {t['bare']:.1f} | {t['semantic']:.1f} | {t['semantic'] / t['bare']:.2f} "
-        f"| {counted:.2f} | {t['hybrid']:.1f} | {t['hybrid'] / t['bare']:.2f} |",
+        f"| {size:,} | {layout} | {shown['bare']} | {shown['semantic']} | {median['semantic'] / median['bare']:.2f} "
+        f"| {counted:.2f} | {shown['hybrid']} | {median['hybrid'] / median['bare']:.2f} |",
         flush=True,
     )
 
 
-async def run(sizes: list[int], others: int, repeat: int, path: Path | None) -> None:
-    """Fills a database, measures and prints a table."""
+def plot(measured: dict[str, Times], file: Path) -> None:
+    """How many bare scans each statement takes, beside its aim, as an SVG without scripts."""
+    import pygal  # of the development tools, and needed for nothing else
+
+    chart = pygal.HorizontalBar(
+        pygal.Config(js=(), legend_at_bottom=True, height=320, explicit_size=True),
+        title="A search in bare index-only scans of the same messages",
+        x_title="times a bare scan of the distances",
+        value_formatter=lambda value: f"{value:.2f}",
+        print_values=True,
+        disable_xml_declaration=True,
+    )
+    bare = {label: statistics.median(times["bare"]) for label, times in measured.items()}
+    chart.x_labels = ["semantic", "hybrid"]
+    chart.add("aim", [1.3, 5])
+    for label, times in measured.items():
+        chart.add(label, [statistics.median(times[name]) / bare[label] for name in ("semantic", "hybrid")])
+    file.write_text(chart.render(is_unicode=True) + "\n", encoding="utf-8")
+
+
+async def run(sizes: list[int], others: int, repeat: int, path: Path | None, svg: Path | None) -> None:
+    """Fills a database, measures, prints a table, and draws the plot if it is asked for."""
     rng = np.random.default_rng(1)
     texts = real(path, rng) if path else synthetic(rng)
     with tempfile.TemporaryDirectory(prefix="memory-bench-") as directory:
@@ -283,8 +304,13 @@ async def run(sizes: list[int], others: int, repeat: int, path: Path | None) -> 
                 await connection.execute("vacuum analyze")
             print_sizes(2 * sum(sizes) + others * 1000, await sizes_on_disk(database))
             print_head()
+            measured: dict[str, Times] = {}
             for size, layout in itertools.product(sizes, ("apart", "between")):
-                print_row(size, layout, await measure(database, f"{layout}-{size}", texts, repeat, rng))
+                times = await measure(database, f"{layout}-{size}", texts, repeat, rng)
+                measured[f"{size:,} messages, {layout}"] = times
+                print_row(size, layout, times)
+            if svg:
+                plot(measured, svg)
             await database.close()
         finally:
             postgres.stop()
@@ -297,8 +323,9 @@ def main() -> None:
     parser.add_argument("--others", type=int, default=100, help="other tenants, of 1,000 messages each")
     parser.add_argument("--repeat", type=int, default=5, help="runs of each statement for each of 12 questions")
     parser.add_argument("--texts", type=Path, help="a LoCoMo file with the turns to store and the questions to ask")
+    parser.add_argument("--plot", type=Path, help="an SVG to draw")
     arguments = parser.parse_args()
-    asyncio.run(run(arguments.sizes, arguments.others, arguments.repeat, arguments.texts))
+    asyncio.run(run(arguments.sizes, arguments.others, arguments.repeat, arguments.texts, arguments.plot))
 
 
 if __name__ == "__main__":
