@@ -73,7 +73,7 @@ def _conninfo(settings: Settings) -> str:
 
 async def _serve(settings: Settings, conninfo: str) -> int:
     """Serves until SIGINT or SIGTERM, then drains; a second signal ends the process at once."""
-    from memory_grpc.app import running
+    from memory_grpc.app import running, settle
 
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -83,6 +83,7 @@ async def _serve(settings: Settings, conninfo: str) -> int:
         nonlocal serving
         async with running(settings, conninfo):
             serving = True
+            settle()
             await stop.wait()
 
     task = asyncio.create_task(server())

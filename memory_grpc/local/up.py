@@ -59,7 +59,7 @@ class _Run:
     async def everything(self) -> int:
         settings = self.settings
         self._check_ports()
-        from memory_grpc.app import running  # takes seconds: a taken port is told before
+        from memory_grpc.app import running, settle  # takes seconds: a taken port is told before
 
         async with AsyncExitStack() as parts:
             conninfo = settings.conninfo
@@ -75,6 +75,7 @@ class _Run:
             await _to_the_end(envoy.wait_ready)
             await self._answers()
             self._started = True
+            settle()
             self._say_hello()
             self.code = await self._watch(postgres, envoy)
             self.stopping = True

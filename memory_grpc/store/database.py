@@ -10,9 +10,16 @@ from functools import cache
 from typing import Any, Final, Literal, LiteralString
 
 import psycopg
-from pgvector.psycopg import register_vector_async
+from pgvector import HalfVector
+from pgvector.psycopg.halfvec import (
+    HalfVectorBinaryDumper,
+    HalfVectorBinaryLoader,
+    HalfVectorDumper,
+    HalfVectorLoader,
+)
 from psycopg import sql
 from psycopg.rows import dict_row
+from psycopg.types import TypeInfo
 from psycopg_pool import AsyncConnectionPool
 
 from memory_grpc import deadline
@@ -209,7 +216,7 @@ class Database:
 
 async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
     """A new connection knows pgvector's types; a database without the extension is not migrated yet."""
-    await register_vector_async(connection)
+    await _register_halfvec(connection)
     await connection.execute(QUERIES["database.configure"])
     with suppress(psycopg.errors.InvalidParameterValue):
         await connection.execute(QUERIES["database.watch_client"])
@@ -227,3 +234,28 @@ def _text(query: str, parts: Parts = ()) -> LiteralString:
 
 def _sized(dimensions: int | None) -> Parts:
     return () if dimensions is None else (("dimensions", str(dimensions)),)
+
+
+async def _register_halfvec(connection: psycopg.AsyncConnection[Row]) -> None:
+    """What pgvector's register_vector_async does, for the one type that is used, and with the same classes each time.
+
+    That makes new classes for every connection, which psycopg remembers for good: 24 KB that a network that flaps, or a
+    database that restarts, cost with each connection.
+    """
+    info = await TypeInfo.fetch(connection, "halfvec")
+    if info is None:
+        raise psycopg.ProgrammingError("halfvec type not found in the database")
+    info.register(connection)
+    for dumper in _halfvec_dumpers(info.oid):
+        connection.adapters.register_dumper(HalfVector, dumper)
+    for loader in (HalfVectorLoader, HalfVectorBinaryLoader):
+        connection.adapters.register_loader(info.oid, loader)
+
+
+@cache
+def _halfvec_dumpers(oid: int) -> tuple[type[HalfVectorDumper], type[HalfVectorBinaryDumper]]:
+    """The dumpers of halfvec in a database where it has this oid."""
+    return (
+        type("HalfVectorDumper", (HalfVectorDumper,), {"oid": oid}),
+        type("HalfVectorBinaryDumper", (HalfVectorBinaryDumper,), {"oid": oid}),
+    )
