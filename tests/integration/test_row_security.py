@@ -176,7 +176,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
 
 def params(name: str, **changes: Any) -> dict[str, Any]:
     """The parameters that a query asks for."""
-    wanted = set(re.findall(r"%\((\w+)\)s", QUERIES[name]))
+    wanted = set(re.findall(r"%\((\w+)\)[sb]", QUERIES[name]))
     policy = {p: None for p in wanted if name == "policies.set" and p not in DEFAULTS}
     values = DEFAULTS | policy | OF_ONE_QUERY.get(name, {}) | changes
     assert wanted <= values.keys(), f"this test has no value for {sorted(wanted - values.keys())}: give it one"
