@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -117,6 +118,11 @@ async def test_a_worker_is_woken_and_does_not_wait_for_its_next_look(
             await eventually(
                 lambda: rows("select embedding_status from messages where embedding_status = 'pending'") == []
             )
+
+
+async def test_inference_threads_do_not_wait_long_for_the_interpreter(start_server: StartServer) -> None:
+    async with start_server():
+        assert sys.getswitchinterval() < 0.001
 
 
 async def test_the_jobs_of_a_worker_that_died_come_back_when_its_lease_ends(
