@@ -59,7 +59,7 @@ _REEMBED_POLL_SECONDS = 1.0
 _FOLLOW_SECONDS = 2.0
 # How long a thread keeps the interpreter from another that wants it. An inference thread wants it for microseconds
 # before each of a batch's hundred operations; behind a busy event loop it waited up to this long for it, its core idle.
-# With Python's own 5 ms a sixth of two cores was idle under 64 callers, with this a fourteenth.
+# Python's own value is 5 ms: a tenth of two cores was lost to that under 64 callers.
 _SWITCH_SECONDS = 0.0005
 
 

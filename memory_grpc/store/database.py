@@ -184,7 +184,7 @@ class Database:
             else:
                 return connection
 
-    def _opening(self, tenant: Tenant, timeout_ms: int, plan_once: bool) -> sql.Composed:
+    def _opening(self, tenant: Tenant, timeout_ms: int, plan_once: bool = False) -> sql.Composed:
         """What opens a transaction."""
         tail = _PLAN_ONCE if plan_once else ""
         bounds = {"timeout": sql.Literal(timeout_ms), "idle": sql.Literal(int(IDLE_TRANSACTION_SECONDS * 1000))}
