@@ -18,7 +18,7 @@ CONFIG = "english"
 THRESHOLD = 50_000
 # For a machine of 24 GiB: the graph and the rows of a million messages stay in memory.
 POSTGRES = {
-    "shared_buffers": "4GB",
+    "shared_buffers": "8GB",
     "effective_cache_size": "12GB",
     "max_wal_size": "8GB",
     "max_parallel_maintenance_workers": "1",

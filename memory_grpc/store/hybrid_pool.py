@@ -48,7 +48,7 @@ async def hybrid_pooled(
     params |= sources.limits() | _words(counted, messages, size)
     params["per_relevance"] = sources.per_relevance(max(row["similarity"] for row in near))
     (words, *matched), *others = await tx.together(*sources.others(params, near, extents[0][0] if extents else None))
-    found = {row["message_id"]: row for row in chain(near, *others, matched)}
+    found = _best_windows(chain(matched, near, *others))
     params |= {
         "frequencies": words["frequencies"] or [],
         "found": _array(found),
@@ -74,6 +74,16 @@ def _words(counted: Sequence[Row], messages: int, size: PoolSize) -> dict[str, A
     }
 
 
+def _best_windows(rows: Iterable[Row]) -> dict[str, Row]:
+    """By message what was found first of it, with the similarity of its best window."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        known = found.setdefault(row["message_id"], row)
+        if row["similarity"] > known["similarity"]:
+            found[row["message_id"]] = {**known, "similarity": row["similarity"]}
+    return found
+
+
 def _promises(found: Collection[Row], per_relevance: float, parts: HybridWeights) -> list[float]:
     """The score of each window as far as it is known: all but words, the speaker, and a lift by a turn that was not
     found."""
@@ -90,5 +100,5 @@ def _promises(found: Collection[Row], per_relevance: float, parts: HybridWeights
 
 
 def _array(values: Iterable[str | float]) -> str:
-    """An array of ids or numbers as Postgres reads it: a quarter of the time that a list takes, which is quoted."""
+    """An array of ids or numbers as Postgres reads it: a list would be looked through for what is to be quoted."""
     return "{" + ",".join(map(str, values)) + "}"

@@ -42,7 +42,7 @@ _FILTERS = (
 
 # Windows that a graph gives: enough for recall, and four for each hit; and at most, with the newest that are looked
 # through besides.
-_LEAST_POOL = 320
+_LEAST_POOL = 400
 _MOST_POOL = 1000
 _MOST_RECENT = 20_000
 

@@ -160,16 +160,24 @@ with graph as materialized (
     order by created_at desc, message_id desc
     limit %(recent)s
 ), windows as (
-    select message_id, created_at, similarity, importance, decay,
-        %(similarity_weight)s * similarity + %(importance_weight)s * importance + %(decay_weight)s * decay as score
-    from (select * from graph union all select * from recent) as pool
+    -- Of the recent, those that are good enough: to sort them all takes longer than to read them.
+    select *
+    from (
+        select message_id, created_at, similarity, importance, decay, is_recent,
+            %(similarity_weight)s * similarity + %(importance_weight)s * importance + %(decay_weight)s * decay as score
+        from (select *, false as is_recent from graph union all select *, true from recent) as pool
+    ) as scored
+    where not is_recent or score >= (select top_k_score from bound)
 ), messages_best as (
     select distinct on (message_id) message_id, created_at, similarity, importance, decay, score
     from windows
     order by message_id, score desc
 )
 select message_id, score, similarity, importance, decay, (select count(*) from graph) as windows,
-    count(*) over () as candidates
+    (
+        select count(*)
+        from (select message_id from graph union select message_id from recent) as messages
+    ) as candidates
 from messages_best
 order by score desc, created_at desc, message_id
 limit %(top_k)s;

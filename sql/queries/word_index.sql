@@ -56,10 +56,19 @@ from tenant_word_statistics
 where tenant_id = %(tenant_id)s and config = %(config)s;
 
 -- name: word_index.due
--- The tenants that have a graph, but no count of their words, or an old one.
+-- The tenants that have a graph, but no count of their words, or an old one, or one of when they had more or fewer
+-- messages by a share that matters.
 select distinct g.tenant_id
 from tenant_graphs g
 left join tenant_word_statistics s on s.tenant_id = g.tenant_id and s.config = %(config)s
 where g.state = 'ready'
-    and (s.counted_at is null or s.counted_at < now() - make_interval(secs => %(hours)s::double precision * 3600))
+    and case
+        when s.counted_at is null or s.counted_at < now() - make_interval(secs => %(hours)s::double precision * 3600)
+            then true
+        else (
+            select abs(count(*) - s.messages) > %(changed)s::double precision * s.messages
+            from message_lexemes l
+            where l.tenant_id = g.tenant_id and l.config = %(config)s and l.part = 0
+        )
+    end
 order by g.tenant_id;

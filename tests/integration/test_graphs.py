@@ -335,7 +335,7 @@ async def test_a_tenant_is_served_before_during_and_after(start_server: StartSer
             pb.IngestMessageRequest(
                 tenant_id="acme", conversation_id=f"c{i // 20}", role="user", content=f"number {i} of many {i % 7}"
             )
-            for i in range(400)
+            for i in range(600)
         ]
         await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=requests))
         async with asyncio.timeout(30):
@@ -345,7 +345,7 @@ async def test_a_tenant_is_served_before_during_and_after(start_server: StartSer
                     break
                 await asyncio.sleep(0.1)
         (graph,) = listed.graphs
-        assert (graph.tenant_id, graph.messages) == ("acme", 400)
+        assert (graph.tenant_id, graph.messages) == ("acme", 600)
         assert graph.megabytes > 0
         assert graph.HasField("finished_at")
         assert not (await server.admin.ListGraphs(admin.ListGraphsRequest(tenant_id="other"))).graphs
@@ -353,7 +353,7 @@ async def test_a_tenant_is_served_before_during_and_after(start_server: StartSer
         found = await server.memory.SearchMemories(question)
         assert found.total == 5
         assert not found.explanation.exact
-        assert 200 <= found.explanation.candidates <= 400
+        assert 400 <= found.explanation.candidates <= 600
         for hit in found.items:
             assert sum(t.weight * t.value for t in hit.explanation.terms) == pytest.approx(hit.score, abs=1e-6)
         question.ranking = "hybrid"

@@ -398,6 +398,29 @@ async def test_statistics_are_those_of_the_last_count(database: Database, rows: 
 
 
 @pytest.mark.asyncio
+async def test_words_are_counted_again_when_much_has_changed(database: Database, rows: Rows) -> None:
+    ids = await store(database, "acme", talk(500))
+    await index(database, "acme")
+    rows(
+        "insert into tenant_graphs (tenant_id, model_id, index_name, state, messages) "
+        "values ('acme', 1, %s, 'ready', 1)",
+        graphs.index_name("acme", 1),
+    )
+
+    async def due() -> list[str]:
+        async with database.transaction(tenant=EVERY_TENANT) as tx:
+            return await word_index.due(tx, CONFIG, 24)
+
+    assert await due() == []
+    rows("delete from messages where id = any (%s)", ids[:45])
+    assert await due() == []
+    rows("delete from messages where id = any (%s)", ids[:60])
+    assert await due() == ["acme"]
+    await word_index.build(database, "acme", CONFIG)
+    assert await due() == []
+
+
+@pytest.mark.asyncio
 async def test_an_index_that_is_dropped_leaves_nothing(database: Database, rows: Rows) -> None:
     await store(database, "acme", talk(300))
     await index(database, "acme")

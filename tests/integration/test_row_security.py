@@ -97,6 +97,7 @@ DEFAULTS: dict[str, Any] = {
     "status": "completed",
     "seconds": 60.0,
     "hours": 0.0,
+    "changed": 0.1,
     "limit": 1000,
     "batch_size": 1000,
     "turns": 5,
