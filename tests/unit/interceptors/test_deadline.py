@@ -27,6 +27,15 @@ async def test_the_nearer_of_both_limits_is_what_the_store_sees(
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(("asked", "early"), [(3.0, 0.05), (0.4, 0.02)])
+async def test_the_answer_comes_before_the_client_s_deadline(asked: float, early: float) -> None:
+    async with limit_time(15.0)(fake_call(time_remaining=asked)):
+        left = deadline.remaining()
+    assert left is not None
+    assert left <= asked - early
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(("limit", "asked"), [(0.01, None), (15.0, 0.01), (15.0, 0.0), (15.0, -1.0)])
 async def test_a_call_that_takes_longer_is_cut_off(limit: float, asked: float | None) -> None:
     cancelled = False
