@@ -61,7 +61,7 @@ _DECAY_SECONDS = 604_800
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The statements about one query; ``params`` are those of ``hybrid.search``."""
+    """The statements about one query; ``params`` are those of the hybrid statements."""
 
     params: Mapping[str, Any]
     query: Vectors

@@ -244,7 +244,7 @@ union all
 );
 
 -- name: hybrid_pool.rank
--- The hybrid score of a pool of messages, best first: hybrid.search, term by term and rounded as it rounds, but that the
+-- The hybrid score of a pool of messages, best first: ranking.fusion, term by term and rounded as it rounds, but that the
 -- best of a conversation and the best of all are looked for among the pool, and that words are as rare as they are given.
 -- The pool is the best of what was `found`, and the turns around the best of those: a turn lifts its conversation, and
 -- hands a share of its words on to the two that follow.
