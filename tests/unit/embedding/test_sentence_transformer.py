@@ -4,13 +4,14 @@ import json
 import shutil
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import FunctionType
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 
-from memory_grpc.embedding import create_provider, model_files, sentence_transformer
+from memory_grpc.embedding import bert, bert_forward, create_provider, model_files, sentence_transformer
 from memory_grpc.embedding.provider import Vectors
 from memory_grpc.embedding.sentence_transformer import SentenceTransformerProvider
 from memory_grpc.errors import EmbeddingUnavailable, StartupError
@@ -74,9 +75,40 @@ def test_a_vector_does_not_depend_on_its_batch(provider: SentenceTransformerProv
 def test_weights_that_cannot_be_packed_give_the_same_vectors(
     monkeypatch: pytest.MonkeyPatch, expected: Vectors
 ) -> None:
-    monkeypatch.setattr(sentence_transformer.bert, "can_pack", lambda weight: False)
+    monkeypatch.setattr(bert_forward, "can_pack", lambda weight: False)
     plain = SentenceTransformerProvider(MODEL)
     same(plain.encode(first_windows(plain)), expected)
+
+
+def forward_of(provider: SentenceTransformerProvider) -> Any:
+    """What runs a batch: modules, compiled or not."""
+    cells = cast(FunctionType, provider._forward).__closure__ or ()
+    return next(c.cell_contents for c in cells if isinstance(c.cell_contents, bert.BertEncoder))._forward
+
+
+def test_a_batch_is_one_compiled_call(provider: SentenceTransformerProvider) -> None:
+    assert isinstance(forward_of(provider), torch.jit.ScriptModule)
+
+
+def test_what_cannot_be_compiled_is_run_by_python_with_the_same_vectors(
+    monkeypatch: pytest.MonkeyPatch, expected: Vectors
+) -> None:
+    def refuses(module: Any) -> Any:
+        raise RuntimeError("no TorchScript")
+
+    monkeypatch.setattr(torch.jit, "script", refuses)
+    slow = SentenceTransformerProvider(MODEL)
+    assert isinstance(forward_of(slow), bert_forward.Forward)
+    same(slow.encode(first_windows(slow)), expected)
+
+
+def test_the_same_batch_gives_the_same_bits_each_time(provider: SentenceTransformerProvider) -> None:
+    # TorchScript looks at the first runs of a graph and may change it for the later ones.
+    fresh = SentenceTransformerProvider(MODEL)
+    windows = first_windows(fresh)
+    for given in (windows, windows[:1], windows[2:3]):
+        runs = [fresh.encode(given) for _ in range(4)] + [provider.encode(given)]
+        assert all((run == runs[0]).all() for run in runs)
 
 
 def test_the_general_path_gives_the_same_vectors(monkeypatch: pytest.MonkeyPatch, expected: Vectors) -> None:
