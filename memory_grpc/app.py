@@ -57,9 +57,9 @@ _KEYRING_CONNECTIONS = 2
 _REEMBED_POLL_SECONDS = 1.0
 # How often a server asks whether it still holds the deployment's model.
 _FOLLOW_SECONDS = 2.0
-# How long a thread keeps the interpreter from another that wants it. An inference thread wants it for microseconds
-# before each of a batch's hundred operations; behind a busy event loop it waited up to this long for it, its core idle.
-# Python's own value is 5 ms: a tenth of two cores was lost to that under 64 callers.
+# How long a thread keeps the interpreter from another that wants it. An inference thread wants it between two batches;
+# behind a busy event loop it waits up to this long each time, its core idle. Python's own value is 5 ms, with which
+# batches of 256 are embedded at 1.21 of the bare rate instead of 1.31.
 _SWITCH_SECONDS = 0.0005
 
 

@@ -92,7 +92,7 @@ class Settings(BaseSettings):
         15.0, gt=0, le=3600, description="Longest time a call may take, whatever the client asks."
     )
     max_calls_in_flight: int = Field(
-        64,
+        128,
         ge=1,
         description="Calls of a kind (reads, writes, streams, administration) inside at once; the next gets "
         "RESOURCE_EXHAUSTED. Fewer while calls are late.",

@@ -24,6 +24,10 @@ from memory_grpc.errors import DeadlineExceeded, Unavailable
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
+# Calls that go on in one turn of the event loop. grpc.aio takes one new call a turn: while it is full of the answers of
+# a large group, nobody is let in, and nobody refused.
+_AT_ONCE = 4
+
 # What is everybody's trouble: trying each item alone would only add to it.
 _SHARED = (Unavailable, DeadlineExceeded)
 
@@ -101,13 +105,15 @@ class Groups(Generic[Item, Answer]):
                     await self._do([one])
                 return
             answers = [error if len(group) == 1 else _fresh(error) for _ in group]
-        for one, answer in zip(group, answers, strict=True):
+        for place, (one, answer) in enumerate(zip(group, answers, strict=True), 1):
             if one.future.done():
                 continue
             if isinstance(answer, Exception):
                 one.future.set_exception(answer)
             else:
                 one.future.set_result(answer)
+            if place % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _bounded(self, group: Sequence[_Waiting[Item, Answer]]) -> Sequence[Answer | Exception]:
         limits = [one.seconds for one in group if one.seconds is not None]
@@ -133,6 +139,9 @@ class Groups(Generic[Item, Answer]):
                 work.cancel()
                 raise
             return [DeadlineExceeded() for _ in group]  # nobody reads them
+        finally:
+            for one in group:
+                one.future.remove_done_callback(look)
 
 
 def _fresh(error: Exception) -> Exception:

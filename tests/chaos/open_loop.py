@@ -2,8 +2,9 @@
 
 ``python -m tests.chaos.open_loop HOST:PORT --rate 200 --seconds 10`` prints one JSON line. A process of its own, so
 that the server's and the test's event loops are not in its figures; it still shares the machine's cores with them, so
-it does little: requests are made beforehand, and a call leaves one number behind. ``--clients N`` instead of ``--rate``
-is closed loop: N callers, one call after the other, which measures what the server can do.
+it does little: requests are made beforehand, the wire is spoken as in ``wire.py``, and a call leaves one number behind.
+``--clients N`` instead of ``--rate`` is closed loop: N callers, one call after the other, which measures what the
+server can do.
 
 Latencies count from the moment the schedule names, not from when the generator came to send: a generator that falls
 behind does not hide what callers would have felt. How far it fell behind is printed too (``late_ms``), and how much of
@@ -18,14 +19,15 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
-import grpc
-
 from memory_layer.v1 import memory_service_pb2 as pb
+from tests.chaos.wire import Connection
 
-CHANNELS = 8
+CONNECTIONS = 8
 TENANT = "overload"
 INGEST = "/memory_layer.v1.MemoryService/IngestMessage"
 SEARCH = "/memory_layer.v1.MemoryService/SearchMemories"
@@ -55,20 +57,13 @@ def request(chance: random.Random, searches: float) -> tuple[str, bytes]:
 class Recorder:
     """Latencies by code, in seconds."""
 
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
+    def __init__(self) -> None:
         self.took: dict[str, list[float]] = defaultdict(list)
         self.late: list[float] = []
 
-    async def call(self, stub: Any, body: bytes, due: float) -> str:
-        """One call; its latency counts from ``due``."""
-        try:
-            await stub(body, timeout=self.deadline)
-            code = "OK"
-        except grpc.aio.AioRpcError as error:
-            code = error.code().name
+    def ended(self, code: str, due: float) -> None:
+        """A call that was due at a moment has its answer; its latency counts from then."""
         self.took[code].append(time.monotonic() - due)
-        return code
 
     def summary(self, seconds: float) -> dict[str, Any]:
         """Counts, goodput (calls a second that were answered OK), and percentiles in ms."""
@@ -90,53 +85,72 @@ def percentiles(values: list[float]) -> dict[str, float]:
     return {name: round(ordered[min(len(ordered) - 1, int(len(ordered) * q))] * 1000, 1) for name, q in at.items()}
 
 
-def stubs(address: str) -> tuple[list[grpc.aio.Channel], list[dict[str, Any]]]:
-    """Channels, each a connection, and for each the methods, bytes in and bytes out."""
-    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
-    channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(CHANNELS)]
-    return channels, [{name: channel.unary_unary(name) for name in (INGEST, SEARCH)} for channel in channels]
+@asynccontextmanager
+async def connected(address: str, deadline: float) -> AsyncIterator[list[Connection]]:
+    """Connections whose calls have that deadline, in seconds."""
+    connections = [await Connection.to(address, deadline) for _ in range(CONNECTIONS)]
+
+    async def expire() -> None:
+        while True:
+            await asyncio.sleep(0.02)
+            for connection in connections:
+                connection.expire(time.monotonic())
+
+    expiring = asyncio.create_task(expire())
+    try:
+        yield connections
+    finally:
+        expiring.cancel()
+        for connection in connections:
+            connection.close()
 
 
 async def open_loop(address: str, rate: float, seconds: float, seed: int, deadline: float, searches: float) -> Any:
     """Sends on schedule; the figures once everything is answered."""
     chance = random.Random(seed)
     plan = [(at, *request(chance, searches)) for at in schedule(rate, seconds, seed)]
-    channels, methods = stubs(address)
-    await asyncio.gather(*(channel.channel_ready() for channel in channels))
-    recorder = Recorder(deadline)
-    calls: set[asyncio.Task[str]] = set()
-    started = time.monotonic()
-    for number, (at, method, body) in enumerate(plan):
-        due = started + at
-        while (ahead := due - time.monotonic()) > 0:
-            await asyncio.sleep(ahead)
-        recorder.late.append(-ahead)
-        call = asyncio.create_task(recorder.call(methods[number % CHANNELS][method], body, due))
-        calls.add(call)
-        call.add_done_callback(calls.discard)
-        if number % 20 == 0:  # a generator that is behind must let answers in all the same
-            await asyncio.sleep(0)
-    if calls:
-        await asyncio.wait(calls)
-    await asyncio.gather(*(channel.close() for channel in channels))
+    recorder, answered = Recorder(), asyncio.Event()
+    left = len(plan)
+
+    def done(code: str, due: float) -> None:
+        nonlocal left
+        recorder.ended(code, due)
+        left -= 1
+        if not left:
+            answered.set()
+
+    async with connected(address, deadline) as connections:
+        started = time.monotonic()
+        for number, (at, method, body) in enumerate(plan):
+            due = started + at
+            while (ahead := due - time.monotonic()) > 0:
+                await asyncio.sleep(ahead)
+            recorder.late.append(-ahead)
+            connections[number % CONNECTIONS].call(method, body, partial(done, due=due))
+            if number % 20 == 0:  # a generator that is behind must let answers in all the same
+                await asyncio.sleep(0)
+        if plan:
+            await answered.wait()
     return recorder.summary(seconds)
 
 
 async def closed_loop(address: str, clients: int, seconds: float, seed: int, deadline: float, searches: float) -> Any:
     """``clients`` callers, one call after the other."""
-    channels, methods = stubs(address)
-    recorder = Recorder(deadline)
-    started = time.monotonic()
+    recorder, loop = Recorder(), asyncio.get_running_loop()
+    async with connected(address, deadline) as connections:
+        started = time.monotonic()
 
-    async def client(number: int) -> None:
-        chance = random.Random(seed * 1000 + number)
-        while (now := time.monotonic()) < started + seconds:
-            method, body = request(chance, searches)
-            if await recorder.call(methods[number % CHANNELS][method], body, now) != "OK":
-                await asyncio.sleep(0.05)
+        async def client(number: int) -> None:
+            chance = random.Random(seed * 1000 + number)
+            while (now := time.monotonic()) < started + seconds:
+                answer: asyncio.Future[str] = loop.create_future()
+                connections[number % CONNECTIONS].call(*request(chance, searches), answer.set_result)
+                code = await answer
+                recorder.ended(code, now)
+                if code != "OK":
+                    await asyncio.sleep(0.05)
 
-    await asyncio.gather(*(client(number) for number in range(clients)))
-    await asyncio.gather(*(channel.close() for channel in channels))
+        await asyncio.gather(*(client(number) for number in range(clients)))
     return recorder.summary(time.monotonic() - started)
 
 

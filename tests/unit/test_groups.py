@@ -47,6 +47,22 @@ async def test_calls_of_one_moment_are_one_group_and_later_ones_the_next() -> No
     assert work.groups == [["a", "b", "c"], ["d", "e"]]
 
 
+async def test_the_calls_of_a_large_group_go_on_a_few_at_a_turn() -> None:
+    groups = Groups(Work(), most=100)
+    turns: list[int] = []
+    turn = 0
+
+    async def call(name: int) -> None:
+        await groups("t", str(name))
+        turns.append(turn)
+
+    calls = [asyncio.create_task(call(number)) for number in range(40)]
+    while not all(call.done() for call in calls):
+        await asyncio.sleep(0)
+        turn += 1
+    assert max(turns.count(turn) for turn in turns) <= 4
+
+
 async def test_a_group_has_a_size() -> None:
     work = Work()
     groups = Groups(work, most=2)
