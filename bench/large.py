@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scaling import filling, measuring, report, synthetic
+from scaling import calling, filling, measuring, report, synthetic
 from tqdm import tqdm
 
 from memory_grpc.local.postgres import EmbeddedPostgres
@@ -46,16 +46,17 @@ async def run(arguments: argparse.Namespace, directory: Path) -> None:
             await filling.build(database)  # counts the words again, as a server does within a minute
         if not arguments.fill_only:
             filling.read_files(directory)
-            await measure(arguments, database, list(tenants), measuring.Truth(directory / "exact.json"))
+            await measure(arguments, database, dsn, directory, list(tenants))
         await database.close()
     finally:
         postgres.stop()
 
 
 async def measure(
-    arguments: argparse.Namespace, database: Database, tenants: list[str], truth: measuring.Truth
+    arguments: argparse.Namespace, database: Database, dsn: str, directory: Path, tenants: list[str]
 ) -> None:
     """Measures every tenant by every ranking that is asked for."""
+    truth = measuring.Truth(directory / "exact.json")
     sizes = await filling.sizes(database)
     asked = synthetic.questions(arguments.repeat, arguments.seed)
     warming = synthetic.questions(arguments.warm, arguments.seed + 1000)
@@ -70,6 +71,8 @@ async def measure(
                 )
                 done.append(await measuring.measure(database, tenant, size, ranking, asked, truth, timed))
                 progress.update()
+    if arguments.calls:
+        await asyncio.to_thread(calling.ask, dsn, directory, done, warming[:20], asked[: arguments.calls])
     print("\n" + report.table(done, sum(sizes.values())))
     if arguments.plot:
         report.plot(done, arguments.plot)
@@ -90,6 +93,7 @@ def main() -> None:
     parser.add_argument("--rankings", nargs="+", choices=measuring.RANKINGS, default=measuring.RANKINGS)
     parser.add_argument("--repeat", type=int, default=60, help="questions to a tenant")
     parser.add_argument("--warm", type=int, default=60, help="other questions that are asked before")
+    parser.add_argument("--calls", type=int, default=60, help="whole searches over gRPC for each; 0 for none")
     parser.add_argument("--seed", type=int, default=2, help="of the questions")
     parser.add_argument("--dir", type=Path, help="where to keep the database, filled, for the next run")
     parser.add_argument("--halve", action="store_true", help="delete half of the messages of those tenants first")

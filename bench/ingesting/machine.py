@@ -85,13 +85,18 @@ class Server:
         self._process.wait(60)
 
 
+def url(conninfo: str) -> str:
+    """What an embedded Postgres is reached by, as the server wants it."""
+    parts = dict(part.split("=", 1) for part in conninfo.split())
+    return f"postgresql://{parts['user']}@/{parts['dbname']}?host={parts['host']}&port={parts['port']}"
+
+
 @contextmanager
 def machine(directory: Path) -> Iterator[tuple[str, int]]:
     """A Postgres for the length of the block: its DSN, as a URL, and its process id."""
     postgres = EmbeddedPostgres(directory)
     try:
-        parts = dict(part.split("=", 1) for part in postgres.start().split())
-        dsn = f"postgresql://{parts['user']}@/{parts['dbname']}?host={parts['host']}&port={parts['port']}"
+        dsn = url(postgres.start())
         assert postgres.pid is not None, "it was started"
         yield dsn, postgres.pid
     finally:

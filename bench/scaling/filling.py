@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from uuid import uuid4
 
 from tqdm import tqdm
 
+from memory_grpc.embedding import create_provider
 from memory_grpc.operations.build_graphs import BuildGraphs
 from memory_grpc.operations.graphs import Graphs
+from memory_grpc.settings import Settings
 from memory_grpc.store import embeddings, lexical, messages, models
 from memory_grpc.store.database import EVERY_TENANT, Database
 from scaling import synthetic
@@ -37,7 +40,9 @@ async def sizes(database: Database) -> dict[str, int]:
 async def fill(database: Database, wanted: dict[str, int]) -> None:
     """Stores the tenants that are not there, through the service's own statements."""
     async with database.transaction(tenant=EVERY_TENANT) as tx:
-        await models.know(tx, name="m", revision="r", precision="fp32", dimensions=synthetic.DIMENSIONS, first=True)
+        # The default model's number, though the vectors are made up: the server serves no other.
+        identity = create_provider(Settings(_env_file=None)).identity
+        await models.know(tx, **asdict(identity), first=True)
     there = await sizes(database)
     with tqdm(total=sum(wanted.values()), desc="messages", unit_scale=True, mininterval=10) as progress:
         for seed, (tenant, count) in enumerate(wanted.items()):

@@ -42,6 +42,8 @@ class Measured:
     exact: list[float] = field(default_factory=list)
     pool: list[float] = field(default_factory=list)
     recalls: list[float] = field(default_factory=list)
+    calls: list[float] = field(default_factory=list)
+    """Of whole searches over gRPC, the model included."""
 
     @property
     def served(self) -> list[float]:

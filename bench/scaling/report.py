@@ -16,8 +16,8 @@ def table(measured: Sequence[Measured], total: int) -> str:
     left = next((m.messages for m in measured if m.tenant == name(REFERENCE)), REFERENCE)
     lines = [
         "| messages of the tenant | ranking | bare scan ms | exact ms (p95) | pool ms (p95) | served by "
-        f"| ratio to {left:,} | recall@10 (questions) |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| ratio to {left:,} | recall@10 (questions) | whole call ms (p95) |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     reference = {m.ranking: statistics.median(m.served) for m in measured if m.tenant == name(REFERENCE)}
     for m in measured:
@@ -26,7 +26,7 @@ def table(measured: Sequence[Measured], total: int) -> str:
         recall = f"{m.recall:.4f} ({len(m.recalls)})" if m.recalls else "exact"
         lines.append(
             f"| {m.messages:,} ({m.messages / total:.2%}) | {m.ranking} | {bare} | {_ms(m.exact)} | {_ms(m.pool)} "
-            f"| {'pool' if m.pool else 'scan'} | {ratio} | {recall} |"
+            f"| {'pool' if m.pool else 'scan'} | {ratio} | {recall} | {_ms(m.calls)} |"
         )
     return "\n".join(lines)
 
