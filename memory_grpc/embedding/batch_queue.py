@@ -51,6 +51,7 @@ class BatchQueue:
         self._asked = threading.Condition(lock)
         self._calls: dict[Kind, deque[Call]] = {"query": deque(), "ingest": deque()}
         self._waiting: dict[Kind, int] = {"query": 0, "ingest": 0}
+        self._length = 0  # of all windows waiting
         self._in_flight = 0  # ingest batches in the model
         self._expected = 1  # callers in the last ingest batch
         self._rate = 100.0  # windows a second of one thread, for the hint in QueueFull
@@ -68,7 +69,7 @@ class BatchQueue:
             if waiting and waiting + len(call.windows) > self._limit:
                 raise QueueFull(retry_after_seconds=min(max(waiting / self._rate, 0.1), 60.0))
             self._calls[call.kind].append(call)
-            self._count(call.kind, len(call.windows))
+            self._count(call.kind, len(call.windows), sum(window.length for window in call.windows))
             if call.kind == "query":
                 self._asked.notify_all()
             self._changed.notify_all()
@@ -144,12 +145,13 @@ class BatchQueue:
     def _drop(self, call: Call) -> None:
         call.over = True
         if call.waiting:
-            self._count(call.kind, -len(call.waiting))
+            self._count(call.kind, -len(call.waiting), -sum(call.windows[i].length for i in call.waiting))
             call.waiting.clear()
             self._calls[call.kind].remove(call)
 
-    def _count(self, kind: Kind, change: int) -> None:
+    def _count(self, kind: Kind, change: int, length: int) -> None:
         self._waiting[kind] += change
+        self._length += length
         stats.QUEUE_WINDOWS.inc(change)
 
     def _linger(self) -> None:
@@ -159,7 +161,12 @@ class BatchQueue:
         about to send their next. A lone caller never waits.
         """
         deadline = self._clock() + self._wait
-        while not self._closing and not self._waiting["query"] and 0 < self._waiting["ingest"] < self._batch_size:
+        while (
+            not self._closing
+            and not self._waiting["query"]
+            and 0 < self._waiting["ingest"] < self._batch_size
+            and self._length < self._batch_length
+        ):
             enough = self._in_flight == 0 and len(self._calls["ingest"]) >= self._expected
             left = deadline - self._clock()
             if enough or left <= 0:
@@ -192,4 +199,4 @@ class BatchQueue:
         if front.waiting:
             calls.remove(front)
             calls.append(front)
-        self._count(kind, -len(batch))
+        self._count(kind, -len(batch), -sum(item.window.length for item in batch))

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from memory_grpc.embedding.batch_queue import BatchQueue
@@ -6,12 +8,19 @@ from memory_grpc.embedding.provider import Window
 from memory_grpc.errors import Draining, QueueFull
 
 
-def queue(*, batch_size: int = 4, batch_length: int = 10_000, limit: int = 10, padding_cost: float = 1.0) -> BatchQueue:
+def queue(
+    *,
+    batch_size: int = 4,
+    batch_length: int = 10_000,
+    limit: int = 10,
+    padding_cost: float = 1.0,
+    batch_wait_seconds: float = 0,
+) -> BatchQueue:
     return BatchQueue(
         batch_size=batch_size,
         batch_length=batch_length,
         padding_cost=padding_cost,
-        batch_wait_seconds=0,
+        batch_wait_seconds=batch_wait_seconds,
         limit=limit,
         clock=lambda: 0,
     )
@@ -23,6 +32,23 @@ def call(*lengths: int, kind: Kind = "ingest") -> Call:
 
 def lengths(items: list[Item]) -> list[int]:
     return [item.window.length for item in items]
+
+
+def test_a_batch_that_is_full_by_windows_or_by_length_waits_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def waits(self: threading.Condition, timeout: float | None = None) -> bool:
+        raise AssertionError("it waits")
+
+    q = queue(batch_size=3, batch_length=20, batch_wait_seconds=1)
+    q.submit(call(5))
+    assert len(q.take()) == 1  # in the model from here on, so that the next may wait for company
+    monkeypatch.setattr(threading.Condition, "wait", waits)
+    for full in (call(1, 1, 1), call(12, 12)):
+        q.submit(full)
+        assert q.take()
+        q.drop(full)
+    q.submit(call(5, 5))
+    with pytest.raises(AssertionError, match="it waits"):
+        q.take()
 
 
 def test_queries_go_first_and_never_mix_with_ingest() -> None:
