@@ -1,5 +1,5 @@
 """`make bench-large`: large tenants in one database with many others, their pools against the exact statements, in one
-run.
+run; and whole searches over gRPC.
 
 Messages are made up (see scaling/synthetic.py). Filling and building take an hour or more, so that `--dir` keeps the
 database for the next run, and the exact hits with it. Medians and 95th percentiles of one client, warm; times are of a
@@ -71,9 +71,10 @@ async def measure(
                 )
                 done.append(await measuring.measure(database, tenant, size, ranking, asked, truth, timed))
                 progress.update()
+    print("\n" + report.table(done, sum(sizes.values())), flush=True)
     if arguments.calls:
         await asyncio.to_thread(calling.ask, dsn, directory, done, warming[:20], asked[: arguments.calls])
-    print("\n" + report.table(done, sum(sizes.values())))
+        print("\n" + report.table(done, sum(sizes.values())))
     if arguments.plot:
         report.plot(done, arguments.plot)
 

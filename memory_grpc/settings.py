@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     database_pool_min_size: int = Field(2, ge=0, description="Connections kept open.")
     database_pool_max_size: int = Field(10, ge=1, description="Connections opened at most.")
     database_pool_max_waiting: int = Field(
-        100, ge=1, description="Calls that may wait for a connection; the next is refused with UNAVAILABLE at once."
+        256, ge=1, description="Calls that may wait for a connection; the next is refused with UNAVAILABLE at once."
     )
     database_pool_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection.")
     accept_data_loss_with: Annotated[list[DataLoss], NoDecode] = Field(

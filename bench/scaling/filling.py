@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from uuid import uuid4
@@ -43,6 +44,9 @@ async def fill(database: Database, wanted: dict[str, int]) -> None:
         # The default model's number, though the vectors are made up: the server serves no other.
         identity = create_provider(Settings(_env_file=None)).identity
         await models.know(tx, **asdict(identity), first=True)
+        active = next(model for model in await models.all_(tx) if model.active)
+    if (active.name, active.revision) != (identity.name, identity.revision):
+        sys.exit("The database was filled for another model: name another --dir.")
     there = await sizes(database)
     with tqdm(total=sum(wanted.values()), desc="messages", unit_scale=True, mininterval=10) as progress:
         for seed, (tenant, count) in enumerate(wanted.items()):

@@ -1,4 +1,4 @@
-"""A plain BERT sentence encoder: the forward pass of Transformer(BertModel) + mean pooling + normalise, and no more.
+"""A plain BERT sentence encoder: the weights of Transformer(BertModel) + mean pooling + normalise, for bert_forward.py.
 
 Most small sentence-transformers models, the default one among them, are exactly this. Reading the weights directly
 starts in a fraction of the time and memory that importing transformers and sentence-transformers takes (see

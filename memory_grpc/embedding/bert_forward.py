@@ -87,7 +87,7 @@ def spread(x: Tensor, at: Layout) -> Tensor:
 
 
 def gather(x: Tensor, at: Layout) -> Tensor:
-    """``[texts, longest, width]`` to ``[rows, width]``."""
+    """``[texts, longest, …]`` to ``[rows, width]``."""
     flat = x.reshape(at.texts * at.longest, -1)
     return flat if at.is_dense else flat.index_select(0, at.places)
 
@@ -108,7 +108,7 @@ class Linear(nn.Module):
     GELU comes with the product. In fp32 few rows are quicker without that, by a weight that lies as they read it.
     """
 
-    packed: Optional[Tensor]  # noqa: UP045 - TorchScript
+    # Not so `packed`: TorchScript then leaves out what needs oneDNN's operators where nothing is packed.
     plain: Optional[Tensor]  # noqa: UP045 - TorchScript
 
     def __init__(self, weight: Tensor, bias: Tensor, gelu: bool = False) -> None:
@@ -205,9 +205,12 @@ class Forward(nn.Module):
 def compiled(forward: Forward) -> Callable[[Tensor, list[int]], Tensor]:
     """The same in one piece that holds no interpreter lock, or as it is when this torch cannot."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore", DeprecationWarning)  # decision 25
-            script: Callable[[Tensor, list[int]], Tensor] = torch.jit.script(forward.eval())
+            script: Callable[[Tensor, list[int]], Tensor] = torch.jit.script(forward)
+            # It looks at the first run and changes itself in the second: not at the cost of the first text.
+            for _ in range(2):
+                script(torch.zeros(1, dtype=torch.int64, device=forward.words.device), [1])
     except Exception as error:
         log.warning("embedding_forward_not_compiled", error=type(error).__name__)
         return forward

@@ -105,15 +105,16 @@ class Groups(Generic[Item, Answer]):
                     await self._do([one])
                 return
             answers = [error if len(group) == 1 else _fresh(error) for _ in group]
-        for place, (one, answer) in enumerate(zip(group, answers, strict=True), 1):
+        wanted = [(one, answer) for one, answer in zip(group, answers, strict=True) if not one.future.done()]
+        for place, (one, answer) in enumerate(wanted):
+            if place and place % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             if one.future.done():
                 continue
             if isinstance(answer, Exception):
                 one.future.set_exception(answer)
             else:
                 one.future.set_result(answer)
-            if place % _AT_ONCE == 0:
-                await asyncio.sleep(0)
 
     async def _bounded(self, group: Sequence[_Waiting[Item, Answer]]) -> Sequence[Answer | Exception]:
         limits = [one.seconds for one in group if one.seconds is not None]
