@@ -143,7 +143,7 @@ async def alone(bench: Bench, bare: Bare) -> None:
 async def searching(bench: Bench) -> None:
     """Part 3: searches at a steady pace, alone and then beside a stream that never pauses."""
     queries = itertools.cycle(f"what about {r.content[:80]}" for r in bench.texts.some(997))
-    count = max(60, bench.messages // 4)
+    count = max(60, bench.messages // 2)
     with (
         machine.database(bench.dsn, "bench_search") as dsn,
         bench.serving(dsn, EMBEDDING_QUERY_CACHE_SIZE=0) as server,

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 
 from .calls import Item
 
-# The event loop has to stay quick while models compute: it goes first, they share what is left. Linux gives each
-# thread a niceness of its own.
+# The event loop has to stay quick while models compute: it goes first, then the query that somebody waits for, and
+# everything else shares what is left. Linux gives each thread a niceness of its own.
 NICENESS = 10
+QUERY_NICENESS = 2
 
 
 @dataclass(eq=False)
@@ -109,5 +110,6 @@ class Workers:
     def _run(self, worker: Worker) -> None:
         if sys.platform == "linux":
             with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+                niceness = QUERY_NICENESS if worker.queries_only else NICENESS
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
         self._life(worker)
