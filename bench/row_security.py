@@ -34,7 +34,7 @@ from memory_grpc.observability.logging import configure
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.settings import Settings
 from memory_grpc.store import search
-from memory_grpc.store.database import Database, Tenant
+from memory_grpc.store.database import Database, Plan, Tenant
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 
@@ -43,7 +43,7 @@ QUERY = "the band and the tan that Ann ran in May"
 Call = Callable[[], Awaitable[object]]
 
 
-def without_role(tenant: Tenant, timeout_ms: int, plan_once: bool) -> sql.Composed:
+def without_role(tenant: Tenant, timeout_ms: int, plan: Plan) -> sql.Composed:
     """What opened a transaction before there were roles; the superuser of the embedded Postgres passes all policies."""
     return sql.SQL("begin; set local statement_timeout = {timeout}").format(timeout=sql.Literal(timeout_ms))
 

@@ -62,7 +62,7 @@ class EmbedPending:
 
     async def _once(self, tenant_id: str, batch: Sequence[Job]) -> None:
         ids = [job.message_id for job in batch]
-        async with self._database.transaction(tenant=tenant_id) as tx:
+        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
             contents = await jobs.contents(tx, tenant_id, ids)
         try:
             model = await self._models.of(tenant_id)
@@ -70,7 +70,7 @@ class EmbedPending:
         except (EmbeddingUnavailable, QueueFull):
             await self._failed(tenant_id, batch)
             return
-        async with self._database.transaction(tenant=tenant_id) as tx:
+        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
             wanted = await self._models.check_write(tx, tenant_id, model)
             await model_table.hold_tenant(tx, tenant_id)
             await embeddings.insert_many(tx, tenant_id, model.id, dict(zip(contents, vectors, strict=True)))
@@ -81,7 +81,7 @@ class EmbedPending:
 
     async def _failed(self, tenant_id: str, batch: Sequence[Job]) -> None:
         spent: list[UUID] = [job.message_id for job in batch if job.attempts >= self._max_attempts]
-        async with self._database.transaction(tenant=tenant_id) as tx:
+        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
             if spent:
                 await jobs.finish(tx, tenant_id, spent, "failed")
             for job in batch:

@@ -118,7 +118,7 @@ class Ingest:
         vectors = {key: v for call in calls for key, v in call.vectors.items()}
         digests = {id_: digest for call in calls for id_, digest in call.digests.items()}
         known = {id_: claim for call in calls for id_, claim in call.known.items()}
-        async with self._database.transaction(tenant=tenant_id, plan_once=True) as tx:
+        async with self._database.transaction(tenant=tenant_id, plan="once", pipelined=True) as tx:
             wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             drafts = await self._draft(tx, fresh, vectors)
             if digests and fresh:

@@ -89,7 +89,7 @@ class Reembed:
     async def _count(self, work: Reembedding, tenants: list[str]) -> None:
         total = embedded = 0
         for tenant_id in tenants:
-            async with self._database.transaction(tenant=tenant_id) as tx:
+            async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                 counts = await reembed.count(tx, tenant_id, work.model_id)
             total, embedded = total + counts[0], embedded + counts[1]
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
@@ -100,7 +100,7 @@ class Reembed:
         for tenant_id in await self._tenants(work):
             after = reembed.FIRST
             while True:
-                async with self._database.transaction(tenant=tenant_id) as tx:
+                async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                     await self._hold(tx)
                     in_use = await model_table.hold(tx, tenant_id)
                     ids = await embeddings.others(tx, tenant_id, in_use.model_id, after, _REMOVED_AT_ONCE)

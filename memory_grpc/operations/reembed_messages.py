@@ -45,7 +45,7 @@ class ReembedMessages:
         for archived in (False, True):
             after = reembed.FIRST
             while True:
-                async with self._database.transaction(tenant=tenant_id) as tx:
+                async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                     texts = await reembed.missing(tx, tenant_id, model.id, after, BATCH_MESSAGES, archived=archived)
                 if not texts:
                     break
@@ -56,7 +56,7 @@ class ReembedMessages:
                     except ProviderDown:
                         raise
                     except EmbeddingUnavailable:
-                        async with self._database.transaction(tenant=tenant_id) as tx:
+                        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                             await reembed.note_many(tx, tenant_id, list(batch), attempts=1)
                     else:
                         await embedded(len(batch), 0)
@@ -83,7 +83,7 @@ class ReembedMessages:
             groups[one.tenant_id].append(one)
         for tenant_id, group in groups.items():
             ids = [one.message_id for one in group]
-            async with self._database.transaction(tenant=tenant_id) as tx:
+            async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                 texts = await reembed.contents(tx, tenant_id, ids)
                 await reembed.settle(tx, tenant_id, [id_ for id_ in ids if id_ not in texts])
             new = {one.message_id for one in group if one.attempts == 0}
@@ -95,14 +95,14 @@ class ReembedMessages:
                 except ProviderDown:
                     raise
                 except EmbeddingUnavailable:
-                    async with self._database.transaction(tenant=tenant_id) as tx:
+                    async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                         await reembed.bump(tx, tenant_id, list(batch))
                 else:
                     await embedded(len(batch), len(new & batch.keys()))
 
     async def _store(self, tenant_id: str, model: Model, texts: Mapping[UUID, str], guard: Guard) -> None:
         vectors = await model.embedder.embed_messages(list(texts.values()))
-        async with self._database.transaction(tenant=tenant_id) as tx:
+        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
             await guard(tx)
             await models.hold_tenant(tx, tenant_id)
             await embeddings.insert_anywhere(tx, tenant_id, model.id, dict(zip(texts, vectors, strict=True)))

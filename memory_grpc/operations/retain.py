@@ -36,7 +36,7 @@ class Retain:
         Raises StoreUnavailable and DeadlineExceeded; the batches before it stay done.
         """
         limits = (await self._policies.get(tenant_id, fresh=True)).retention
-        async with self._database.transaction(tenant=tenant_id) as tx:
+        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
             row = await tx.one("database.now")
             assert row is not None, "now() has a row"
             now: datetime = row["now"]
@@ -57,7 +57,7 @@ class Retain:
     async def _all(self, batch: Batch, tenant_id: str, limits: RetentionLimits, now: datetime, guard: Guard) -> int:
         total = 0
         while True:
-            async with self._database.transaction(tenant=tenant_id) as tx:
+            async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                 await guard(tx)
                 await models.hold_tenant_alone(tx, tenant_id)
                 done = await batch(tx, tenant_id, limits, now, self._batch_size)

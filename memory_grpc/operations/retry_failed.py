@@ -14,5 +14,5 @@ class RetryFailed:
 
     async def __call__(self, tenant_id: str) -> int:
         """Makes the tenant's failed messages pending again; returns how many there were."""
-        async with self._database.transaction(tenant=tenant_id) as tx:
+        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
             return await jobs.retry_failed(tx, tenant_id)

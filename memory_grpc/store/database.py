@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import Enum
 from functools import cache
 from typing import Any, Final, Literal, LiteralString
@@ -30,6 +30,7 @@ from memory_grpc.store.queries import QUERIES
 Row = dict[str, Any]
 Parts = tuple[tuple[str, str], ...]
 Params = Mapping[str, Any]
+Plan = Literal["auto", "once", "each"]
 # The name of a query, its parameters, and what stands for ``{dimensions}`` in it.
 Statement = tuple[str, Params | None, int | None]
 
@@ -49,7 +50,11 @@ _BEGIN_EVERY: LiteralString = (
     "begin; set local statement_timeout = {timeout}; set local idle_in_transaction_session_timeout = {idle}; "
     "set local role memory_layer_worker"
 )
-_PLAN_ONCE: LiteralString = "; set local plan_cache_mode = force_generic_plan"
+_PLANS: Final[Mapping[str, LiteralString]] = {
+    "auto": "",
+    "once": "; set local plan_cache_mode = force_generic_plan",
+    "each": "; set local plan_cache_mode = force_custom_plan",
+}
 
 
 class Scope(Enum):
@@ -137,24 +142,34 @@ class Database:
         await self.pool.close()
 
     @asynccontextmanager
-    async def transaction(self, *, tenant: Tenant, plan_once: bool = False) -> AsyncIterator[Transaction]:
+    async def transaction(
+        self, *, tenant: Tenant, plan: Plan = "auto", pipelined: bool = False
+    ) -> AsyncIterator[Transaction]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
         ``tenant`` is the tenant it works for: row-level security hides all other rows from every statement in it, and
         refuses to write them. EVERY_TENANT is for what no tenant owns (queues, leases, sweeps, a message of which only
         the id is known): it reads all rows, and may write no message.
 
-        ``plan_once`` has Postgres plan each statement for any values and keep that plan. It is for storing arrays: one
-        plan is best for all of them, and planning takes longer than storing a message.
+        ``plan="once"`` has Postgres plan each statement for any values and keep that plan. It is for storing arrays:
+        one plan is best for all of them, and planning takes longer than storing a message. ``plan="each"`` has it plan
+        each statement for its values. It is for what goes through a tenant's rows: a plan for any values is made for
+        the average tenant, and reads one that is far above it from end to end. "auto" leaves it to Postgres.
+
+        ``pipelined`` has ``execute`` not wait for its statement: it goes out with the next that gives rows, or with the
+        commit, and its error comes with those. ``execute`` knows no number of rows then.
 
         What is left of the call's deadline becomes the statement_timeout, so that Postgres stops working for a caller
         who has gone even when the cancellation does not reach it.
         """
         with translated():
-            connection = await self._begin(tenant, plan_once)
+            connection = await self._begin(tenant, plan)
             try:
-                yield Transaction(connection)
-                await connection.execute("commit")
+                async with AsyncExitStack() as stack:
+                    if pipelined:
+                        await stack.enter_async_context(connection.pipeline())
+                    yield Transaction(connection)
+                    await connection.execute("commit")
             except BaseException:
                 if not connection.closed:
                     await connection.rollback()
@@ -162,7 +177,7 @@ class Database:
             finally:
                 await self.pool.putconn(connection)
 
-    async def _begin(self, tenant: Tenant, plan_once: bool) -> psycopg.AsyncConnection[Row]:
+    async def _begin(self, tenant: Tenant, plan: Plan) -> psycopg.AsyncConnection[Row]:
         """A connection on which a transaction has begun, in one round trip.
 
         Connections that a restart of Postgres left dead in the pool are found here, before anything has been sent, and
@@ -175,7 +190,7 @@ class Database:
             try:
                 left = deadline.remaining()
                 timeout_ms = max(1, int((BACKGROUND_TIMEOUT_SECONDS if left is None else left) * 1000))
-                await connection.execute(self._opening(tenant, timeout_ms, plan_once))
+                await connection.execute(self._opening(tenant, timeout_ms, plan))
             except BaseException as error:
                 dead = connection.closed and isinstance(error, psycopg.OperationalError)
                 await self.pool.putconn(connection)
@@ -184,9 +199,9 @@ class Database:
             else:
                 return connection
 
-    def _opening(self, tenant: Tenant, timeout_ms: int, plan_once: bool = False) -> sql.Composed:
+    def _opening(self, tenant: Tenant, timeout_ms: int, plan: Plan = "auto") -> sql.Composed:
         """What opens a transaction."""
-        tail = _PLAN_ONCE if plan_once else ""
+        tail = _PLANS[plan]
         bounds = {"timeout": sql.Literal(timeout_ms), "idle": sql.Literal(int(IDLE_TRANSACTION_SECONDS * 1000))}
         if isinstance(tenant, str):
             return sql.SQL(_BEGIN_ONE + tail).format(**bounds, tenant=sql.Literal(tenant))

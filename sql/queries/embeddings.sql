@@ -1,15 +1,17 @@
 -- name: embeddings.insert_many
 -- Stores the vectors of messages that are stored already, in this transaction or before; messages that retention has
 -- taken away in the meantime are passed over. The arrays run in step, one element a window. The lock waits for a
--- retention that holds the message, and sees that it is gone.
+-- retention that holds the message, and sees that it is gone. It also keeps each message a lookup of its own: one plan
+-- serves tenants of any size, and a join would read all messages of a tenant that is far above the average.
 insert into message_embeddings (
     tenant_id, message_id, chunk, model_id, created_at, importance, conversation_id, role, embedding
 )
 select m.tenant_id, m.id, new.chunk, %(model_id)s, m.created_at, m.importance, m.conversation_id, m.role, new.embedding
 from unnest(%(message_ids)s::uuid[], %(chunks)s::integer[], %(embeddings)b::halfvec[])
     as new (message_id, chunk, embedding)
-join messages m on m.tenant_id = %(tenant_id)s and m.id = new.message_id
-for key share of m
+cross join lateral (
+    select * from messages where tenant_id = %(tenant_id)s and id = new.message_id for key share
+) as m
 on conflict (tenant_id, message_id, chunk, model_id) do nothing;
 
 -- name: embeddings.insert_archived
@@ -20,8 +22,9 @@ insert into archived_embeddings (
 select m.tenant_id, m.id, new.chunk, %(model_id)s, m.created_at, m.importance, m.conversation_id, m.role, new.embedding
 from unnest(%(message_ids)s::uuid[], %(chunks)s::integer[], %(embeddings)b::halfvec[])
     as new (message_id, chunk, embedding)
-join archived_messages m on m.tenant_id = %(tenant_id)s and m.id = new.message_id
-for key share of m
+cross join lateral (
+    select * from archived_messages where tenant_id = %(tenant_id)s and id = new.message_id for key share
+) as m
 on conflict (tenant_id, message_id, chunk, model_id) do nothing;
 
 -- name: embeddings.others

@@ -102,6 +102,7 @@ cross join lateral (
     from message_lexemes l
     where l.tenant_id = %(tenant_id)s and l.message_id = long_messages.message_id and l.config = %(config)s
         and l.part > 0
+    offset 0  -- looked up one by one, as in messages.get_many
 ) as rest
 join unnest(%(words)s::tsquery[]) with ordinality as words (query, word) on lexemes @@ query;
 

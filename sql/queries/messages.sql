@@ -28,16 +28,28 @@ where id = %(id)s and (%(tenant_ids)s::text[] is null or tenant_id = any(%(tenan
 limit 1;
 
 -- name: messages.get_many
--- Messages of one tenant by their ids, live or archived, in no order.
-select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,
-    created_at, updated_at, null::timestamptz as archived_at
-from messages
-where tenant_id = %(tenant_id)s and id = any(%(ids)s)
-union all
-select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,
-    created_at, updated_at, archived_at
-from archived_messages
-where tenant_id = %(tenant_id)s and id = any(%(ids)s);
+-- Messages of one tenant by their ids, live or archived, in no order. Each is looked up by itself, which `limit` sees to:
+-- a plan that is kept is made for the average tenant, and where that has a handful of messages, all of a tenant's would be
+-- read to find these.
+select found.*
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    (
+        select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,
+            created_at, updated_at, null::timestamptz as archived_at
+        from messages m
+        where m.tenant_id = %(tenant_id)s and m.id = wanted.id
+        limit 1
+    )
+    union all
+    (
+        select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,
+            created_at, updated_at, archived_at
+        from archived_messages a
+        where a.tenant_id = %(tenant_id)s and a.id = wanted.id
+        limit 1
+    )
+) as found;
 
 -- name: messages.neighbours
 -- Up to `turns` live messages before and after each of some messages in its conversation, oldest first.

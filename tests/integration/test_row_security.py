@@ -425,7 +425,7 @@ async def test_a_transaction_works_as_its_tenant_and_leaves_nothing_behind(datab
 
 @pytest.mark.asyncio
 async def test_a_transaction_opens_in_one_round_trip(database: Database) -> None:
-    text = database._opening("acme", 1000, plan_once=False).as_string()
+    text = database._opening("acme", 1000, plan="auto").as_string()
     assert text == (
         "begin; set local statement_timeout = 1000; set local idle_in_transaction_session_timeout = 10000; "
         "set local role memory_layer_tenant; set local memory.tenant_id = 'acme'"
