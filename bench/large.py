@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--other-size", type=int, default=1_000, help="messages of each of them")
     parser.add_argument("--rankings", nargs="+", choices=measuring.RANKINGS, default=measuring.RANKINGS)
     parser.add_argument("--repeat", type=int, default=60, help="questions to a tenant")
-    parser.add_argument("--warm", type=int, default=60, help="other questions that are asked before")
+    parser.add_argument("--warm", type=int, default=500, help="other questions that are asked of a pool before")
     parser.add_argument("--calls", type=int, default=60, help="whole searches over gRPC for each; 0 for none")
     parser.add_argument("--seed", type=int, default=2, help="of the questions")
     parser.add_argument("--dir", type=Path, help="where to keep the database, filled, for the next run")

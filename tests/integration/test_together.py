@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import psycopg
 import pytest
 
+from memory_grpc.store import jobs
 from memory_grpc.store.database import EVERY_TENANT, Database
 
 PING = ("database.ping", None, None)
@@ -37,12 +39,14 @@ async def test_an_error_of_one_ends_the_transaction_and_nothing_else(database: D
 
 
 @pytest.mark.asyncio
-async def test_a_caller_who_goes_leaves_a_connection_that_works(database: Database) -> None:
+@pytest.mark.parametrize("pipelined", [False, True])
+async def test_a_caller_who_goes_leaves_a_connection_that_works(database: Database, pipelined: bool) -> None:
     async with database.pool.connection() as blocker:
         await blocker.execute("begin; lock table messages in access exclusive mode")
 
         async def ask() -> None:
-            async with database.transaction(tenant="acme") as tx:
+            async with database.transaction(tenant="acme", pipelined=pipelined) as tx:
+                await tx.execute("database.ping")
                 await tx.together(PING, ("graphs.count", {"tenant_id": "acme"}, None), PING)
 
         with pytest.raises(TimeoutError):
@@ -51,3 +55,36 @@ async def test_a_caller_who_goes_leaves_a_connection_that_works(database: Databa
     for _ in range(5):
         async with database.transaction(tenant=EVERY_TENANT) as tx:
             assert await tx.together(PING, PING) == [[{"ok": True}], [{"ok": True}]]
+
+
+@pytest.mark.asyncio
+async def test_what_did_not_wait_for_its_statement_hears_of_its_error_at_the_commit(database: Database) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with database.transaction(tenant="acme", pipelined=True) as tx:
+            await tx.execute("jobs.enqueue_many", {"tenant_id": "acme", "message_ids": [UUID(int=1)]})
+            await tx.execute("reembed.get", {"id": 1, "max_attempts": 1})
+            await tx.execute("jobs.enqueue_many", {"tenant_id": "acme", "message_ids": [UUID(int=2)]})
+    async with database.transaction(tenant=EVERY_TENANT) as tx:
+        assert await jobs.depth(tx) == (0, 0.0)
+    for _ in range(5):
+        await database.ping()
+
+
+@pytest.mark.asyncio
+async def test_what_did_not_wait_is_committed_with_the_rest(database: Database) -> None:
+    async with database.transaction(tenant="acme", pipelined=True) as tx:
+        await tx.execute("jobs.enqueue_many", {"tenant_id": "acme", "message_ids": [UUID(int=1)]})
+        assert await tx.one("database.ping") == {"ok": True}
+        await tx.execute("jobs.enqueue_many", {"tenant_id": "acme", "message_ids": [UUID(int=2)]})
+    async with database.transaction(tenant=EVERY_TENANT) as tx:
+        assert (await jobs.depth(tx))[0] == 2
+
+
+@pytest.mark.asyncio
+async def test_an_error_of_the_block_takes_back_what_did_not_wait(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction(tenant="acme", pipelined=True) as tx:
+            await tx.execute("jobs.enqueue_many", {"tenant_id": "acme", "message_ids": [UUID(int=1)]})
+            raise ZeroDivisionError
+    async with database.transaction(tenant=EVERY_TENANT) as tx:
+        assert await jobs.depth(tx) == (0, 0.0)
