@@ -70,7 +70,7 @@ class EmbedPending:
         except (EmbeddingUnavailable, QueueFull):
             await self._failed(tenant_id, batch)
             return
-        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+        async with self._database.transaction(tenant=tenant_id, plan="each", pipelined=True) as tx:
             wanted = await self._models.check_write(tx, tenant_id, model)
             await model_table.hold_tenant(tx, tenant_id)
             await embeddings.insert_many(tx, tenant_id, model.id, dict(zip(contents, vectors, strict=True)))
