@@ -62,13 +62,17 @@ class ReembedMessages:
                         await embedded(len(batch), 0)
 
     async def backlog(self, model: Model, guard: Guard, embedded: Embedded) -> None:
-        """Works the backlog off; what is left in it was refused too often. Raises as ``tenant``."""
+        """Works the backlog off until less than a batch comes in meanwhile. Raises as ``tenant``.
+
+        While messages arrive all the time it need never be empty: the last of them are a cut-over's. What the model
+        refuses is tried until it was refused too often, and stays in the backlog.
+        """
         while True:
             async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 waiting = await reembed.backlog(tx, BATCH_MESSAGES)
-            if not waiting:
+            refused = await self.some(waiting, model, guard, embedded)
+            if not refused and len(waiting) < BATCH_MESSAGES:
                 return
-            await self.some(waiting, model, guard, embedded)
 
     async def some(
         self,
@@ -76,8 +80,12 @@ class ReembedMessages:
         model: Model,
         guard: Guard = no_guard,
         embedded: Embedded = nobody_counts,
-    ) -> None:
-        """Tries each of these messages once; what was refused before goes alone. Raises as ``tenant``."""
+    ) -> int:
+        """Tries each of these messages once; what was refused before goes alone. Returns how many the model refuses.
+
+        Raises as ``tenant``.
+        """
+        refused = 0
         groups: dict[str, list[Waiting]] = defaultdict(list)
         for one in waiting:
             groups[one.tenant_id].append(one)
@@ -97,8 +105,10 @@ class ReembedMessages:
                 except EmbeddingUnavailable:
                     async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                         await reembed.bump(tx, tenant_id, list(batch))
+                    refused += len(batch)
                 else:
                     await embedded(len(batch), len(new & batch.keys()))
+        return refused
 
     async def _store(self, tenant_id: str, model: Model, texts: Mapping[UUID, str], guard: Guard) -> None:
         vectors = await model.embedder.embed_messages(list(texts.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -296,6 +297,56 @@ async def test_pending_messages_get_the_vectors_of_the_model_that_holds_then(
                 await asyncio.sleep(0.02)
         assert rows("select count(*) from messages where embedding_status <> 'completed'") == [(0,)]
         assert lacking(rows) == 0
+
+
+@pytest.mark.asyncio
+async def test_it_gets_ready_though_the_backlog_is_never_empty(
+    start_server: StartServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever the new model embeds for one tenant, a message of the other comes in."""
+    encode = HashingProvider.encode
+
+    async with start_server(**BOTH) as server:
+        arrivals = itertools.cycle([(tenant, (await fill(server, 1, tenant))[0]) for tenant in ("other", "acme")])
+
+        def arriving(self: HashingProvider, windows: Any) -> Any:
+            if self.identity.dimensions == NEW:
+                rows("insert into reembedding_backlog (tenant_id, message_id) values (%s, %s)", *next(arrivals))
+            return encode(self, windows)
+
+        monkeypatch.setattr(HashingProvider, "encode", arriving)
+        started = await server.admin.StartReembedding(admin.StartReembeddingRequest())
+        await reaches(server, "ready")
+        assert rows("select count(*) from reembedding_backlog") != [(0,)]
+        monkeypatch.setattr(HashingProvider, "encode", encode)
+        await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+        await reaches(server, "done")
+        assert lacking(rows) == 0
+
+
+@pytest.mark.asyncio
+async def test_writers_without_a_pause_do_not_keep_it_from_its_end(start_server: StartServer, rows: Rows) -> None:
+    """While 32 callers write, the backlog is hardly ever empty at the moment somebody looks."""
+    async with start_server(**BOTH) as server:
+
+        async def write(number: int) -> None:
+            request = pb.IngestMessageRequest(tenant_id="acme", conversation_id="c", role="user", content=text(number))
+            setattr(request, "async", number % 2 == 0)
+            await server.memory.IngestMessage(request)
+
+        async def writing() -> None:
+            await asyncio.gather(*(write(number) for number in range(32)))
+
+        async with repeated(writing):
+            await reembed(server)
+            during = rows("select count(*) from messages")[0][0]
+            await reembed(server, model="current", keep_old=True)
+        assert during > 100
+        async with asyncio.timeout(30):
+            while rows("select count(*) from embedding_jobs") != [(0,)]:
+                await asyncio.sleep(0.02)
+        assert lacking(rows) == 0
+        assert rows("select count(*) from reembedding_backlog") == [(0,)]
 
 
 @pytest.mark.asyncio
