@@ -139,7 +139,8 @@ class Ingest:
                     await reembed.note_many(tx, tenant_id, list(embedded))
             if len(embedded) < len(stored):
                 await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in embedded])
-            repeated = await table.get_many(tx, tenant_id, [c.message_id for c in known.values()]) if known else {}
+            found = await table.get_many(tx, tenant_id, [c.message_id for c in known.values()]) if known else None
+        repeated = await found.get() if found else {}
         metrics.INGESTED.labels("completed").inc(len(embedded))
         metrics.INGESTED.labels("pending").inc(len(stored) - len(embedded))
         metrics.INGEST_REPEATED.inc(sum(len(call.messages) for call in calls) - len(stored))

@@ -74,13 +74,14 @@ class Models:
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             return any(model.active and model.id in self._held for model in await models.all_(tx))
 
-    async def check_read(self, tx: Transaction, tenant_id: str, model: Model) -> None:
+    def check_read(self, tenant_id: str, model: Model, found: TenantModel) -> None:
         """Raises ModelChanged unless the tenant's searches read this model's vectors.
 
-        Run it after the ranking, in its transaction: old vectors are removed after the cut-over only, so what was
-        ranked before this said yes was whole.
+        ``found`` is to be asked for after the ranking, in its transaction: old vectors are removed after the cut-over
+        only, so what was ranked before this said yes was whole.
         """
-        self._same(tenant_id, model, await models.of_tenant(tx, tenant_id))
+        if self._remember(tenant_id, found) != model.id:
+            raise ModelChanged
 
     async def check_write(self, tx: Transaction, tenant_id: str, model: Model) -> int | None:
         """The same for storing vectors, and keeps it so until the transaction ends.
@@ -88,12 +89,8 @@ class Models:
         Returns the number of the model that an open re-embedding will bring, whose vectors are wanted too.
         """
         found = await models.hold(tx, tenant_id)
-        self._same(tenant_id, model, found)
+        self.check_read(tenant_id, model, found)
         return None if found.next_model_id == model.id else found.next_model_id
-
-    def _same(self, tenant_id: str, model: Model, found: TenantModel) -> None:
-        if self._remember(tenant_id, found) != model.id:
-            raise ModelChanged
 
     def _remember(self, tenant_id: str, found: TenantModel) -> int:
         if found.own:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
-from memory_grpc.domain import Hit, Policy, Ranked, SearchRequest, SearchResult
+from memory_grpc.domain import Hit, Policy, Ranked, SearchRequest, SearchResult, StoredMessage
 from memory_grpc.observability import metrics
 from memory_grpc.operations.graphs import Graphs
 from memory_grpc.operations.models import Model, ModelChanged, Models
 from memory_grpc.operations.policy import Policies
 from memory_grpc.ranking import Participants, plan_query
-from memory_grpc.store import lexical, messages, search
-from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store import lexical, messages, models, search
+from memory_grpc.store.database import Database, Later, Transaction
 from memory_grpc.store.hybrid_pool import hybrid_pooled
+from memory_grpc.store.messages import Neighbours
+from memory_grpc.store.models import TenantModel
 
 
 class Search:
@@ -56,7 +59,7 @@ class Search:
     async def _semantic(self, request: SearchRequest, policy: Policy, model: Model, in_use: bool) -> SearchResult:
         vector = await model.embedder.embed_query(request.query)
         filters = request.filters
-        async with self._database.transaction(tenant=request.tenant_id) as tx:
+        async with self._database.transaction(tenant=request.tenant_id, pipelined=True) as tx:
             arguments = (tx, request.tenant_id, model.id, vector, filters, policy.score, request.top_k)
             pooled = None
             if self._graphs.usable(request.tenant_id, model.id) and search.can_pool(
@@ -69,20 +72,20 @@ class Search:
                 ranked = await search.semantic(*arguments)
                 # Counting is a second scan: done for those who ask.
                 candidates = await search.count(tx, request.tenant_id, model.id, filters) if request.explain else 0
-            if in_use:
-                await self._models.check_read(tx, request.tenant_id, model)
-            hits = await _hits(tx, request, ranked)
-            as_of = filters.as_of or await _now(tx)
-        return self._result("semantic", model, hits, candidates, asdict(policy.score), as_of, exact=pooled is None)
+            last = await _Last.ask(tx, request, ranked)
+        if in_use:
+            self._models.check_read(request.tenant_id, model, await last.model.get())
+        return await self._result("semantic", model, last, candidates, asdict(policy.score), exact=pooled is None)
 
     async def _hybrid(self, request: SearchRequest, policy: Policy, model: Model, in_use: bool) -> SearchResult:
         """The query is read first: which participants and dates it names decides what is embedded and matched."""
-        async with self._database.transaction(tenant=request.tenant_id) as tx:
-            names, roles, now = await lexical.participants(tx, request.tenant_id)
+        async with self._database.transaction(tenant=request.tenant_id, pipelined=True) as tx:
+            participants = await lexical.participants(tx, request.tenant_id)
+        names, roles, now = await participants.get()
         filters = request.filters
         plan = plan_query(request.query, Participants(names, roles), filters.as_of or now, policy.hybrid)
         vector = await model.embedder.embed_query(plan.embedding_text)
-        async with self._database.transaction(tenant=request.tenant_id) as tx:
+        async with self._database.transaction(tenant=request.tenant_id, pipelined=True) as tx:
             arguments = (
                 tx,
                 request.tenant_id,
@@ -99,49 +102,55 @@ class Search:
             if self._graphs.usable(request.tenant_id, model.id):
                 pooled = await hybrid_pooled(*arguments)
             ranked, candidates = await search.hybrid(*arguments) if pooled is None else pooled
-            if in_use:
-                await self._models.check_read(tx, request.tenant_id, model)
-            hits = await _hits(tx, request, ranked)
-            as_of = filters.as_of or await _now(tx)
+            last = await _Last.ask(tx, request, ranked)
+        if in_use:
+            self._models.check_read(request.tenant_id, model, await last.model.get())
         weights = asdict(policy.score) | {f"relevance.{name}": w for name, w in asdict(policy.hybrid).items()}
-        return self._result("hybrid", model, hits, candidates, weights, as_of, exact=pooled is None)
+        return await self._result("hybrid", model, last, candidates, weights, exact=pooled is None)
 
-    def _result(
-        self,
-        ranking: str,
-        model: Model,
-        hits: tuple[Hit, ...],
-        candidates: int,
-        weights: Mapping[str, float],
-        as_of: datetime,
-        *,
-        exact: bool,
+    async def _result(
+        self, ranking: str, model: Model, last: _Last, candidates: int, weights: Mapping[str, float], *, exact: bool
     ) -> SearchResult:
         return SearchResult(
-            hits=hits,
+            hits=await last.hits(),
             ranking=ranking,
             exact=exact,
             candidates=candidates,
             weights=weights,
             model=model.embedder.identity.name,
-            as_of=as_of,
+            as_of=await last.as_of.get(),
         )
 
 
-async def _hits(tx: Transaction, request: SearchRequest, ranked: list[Ranked]) -> tuple[Hit, ...]:
-    """What was ranked, with its message; a message that was deleted in the meantime is left out."""
-    found = await messages.get_many(tx, request.tenant_id, [r.message_id for r in ranked])
-    hits = tuple(Hit(r, found[r.message_id]) for r in ranked if r.message_id in found)
-    if not request.neighbours or not hits:
-        return hits
-    around = await messages.neighbours(
-        tx, request.tenant_id, [hit.message for hit in hits], request.neighbours, request.filters.as_of
-    )
-    return tuple(Hit(hit.ranked, hit.message, around[hit.message.id]) for hit in hits)
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """What a search asks for when it has ranked: all of it in one round trip, with the commit."""
 
+    ranked: Sequence[Ranked]
+    model: Later[TenantModel]
+    as_of: Later[datetime]
+    messages: Later[dict[UUID, StoredMessage]]
+    neighbours: Later[dict[UUID, Neighbours]] | None
 
-async def _now(tx: Transaction) -> datetime:
-    row = await tx.one("database.now")
-    assert row is not None, "now() has a row"
-    now: datetime = row["now"]
-    return now
+    @classmethod
+    async def ask(cls, tx: Transaction, request: SearchRequest, ranked: Sequence[Ranked]) -> _Last:
+        """Asks, and waits for nothing."""
+        ids = [hit.message_id for hit in ranked]
+        as_of = request.filters.as_of
+        turns = request.neighbours
+        return cls(
+            ranked=ranked,
+            model=await models.of_tenant_later(tx, request.tenant_id),
+            as_of=await tx.later("database.now", None, lambda rows: as_of or rows[0]["now"]),
+            messages=await messages.get_many(tx, request.tenant_id, ids),
+            neighbours=await messages.neighbours(tx, request.tenant_id, ids, turns, as_of) if turns else None,
+        )
+
+    async def hits(self) -> tuple[Hit, ...]:
+        """What was ranked, with its message; a message that was deleted in the meantime is left out."""
+        found = await self.messages.get()
+        hits = tuple(Hit(r, found[r.message_id]) for r in self.ranked if r.message_id in found)
+        if self.neighbours is None:
+            return hits
+        around = await self.neighbours.get()
+        return tuple(replace(hit, neighbours=around.get(hit.message.id, ([], []))) for hit in hits)

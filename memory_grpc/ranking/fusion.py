@@ -33,9 +33,9 @@ class Memory:
     """What a search reads of a tenant.
 
     Messages have numbers: first those whose words are known, conversation by conversation, in order; then the others.
-    ``ids`` [messages, 2] are the halves of each uuid, ``conversation`` [messages] counts up from 0, ``lengths``
+    ``ids`` [messages, 2] are the halves of each uuid's bytes, ``conversation`` [messages] counts up from 0, ``lengths``
     [messages with words] are in words. The query's words stand in messages ``occurrences`` times: ``counted_message``,
-    ``counted_word`` and ``occurrences`` [counts], one for each message and each word that it holds.
+    ``counted_word`` and ``occurrences`` [counts], at least one for each message and each word that it holds.
 
     Windows are in any order: ``message``, ``similarity``, ``importance``, ``created`` (microseconds since 1970),
     ``speaker`` and ``date`` (whether the query names them), ``passes`` (whether it may be found), each [windows].
@@ -97,7 +97,7 @@ def fuse(
         # exp of numpy may differ in its last bit from machine to machine: that one chooses, this one is told.
         faded = math.exp(float(exponents[window]))
         return Fused(
-            message_id=memory.ids[memory.message[window]].astype(">u8").tobytes(),
+            message_id=memory.ids[memory.message[window]].tobytes(),
             score=float(lasting[window]) + decay * faded,
             raw_relevance=float(relevance[window]),
             best_relevance=best,
@@ -160,17 +160,16 @@ def _lexical(memory: Memory, parts: HybridWeights) -> Floats:
     # No division by the length where no message has a word; there is no word to be found then.
     average = float(lengths.sum()) / turns or 1.0
     norms = parts.k1 * (1 - parts.b + parts.b * lengths / average)
-    for word in range(int(memory.counted_word.max(initial=-1)) + 1):
+    for word in np.unique(memory.counted_word):
         of_word = memory.counted_word == word
-        holds, occurrences = memory.counted_message[of_word], memory.occurrences[of_word]
+        counts = np.bincount(memory.counted_message[of_word], memory.occurrences[of_word], turns)
+        holds = np.flatnonzero(counts > 0)
+        occurrences = counts[holds]
         idf = math.log(1 + (turns - len(holds) + 0.5) / (len(holds) + 0.5))
-        counts = np.zeros(turns)
-        np.add.at(counts, holds, occurrences)
         for back, share, same in follows:
-            reach = holds < len(same)
-            reach[reach] = same[holds[reach]]
-            np.add.at(counts, holds[reach] + back, share * occurrences[reach])
-        touched = np.flatnonzero(counts)
+            reach = holds[: np.searchsorted(holds, len(same))]
+            counts[reach + back] += share * occurrences[: len(reach)] * same[reach]
+        touched = np.flatnonzero(counts > 0)
         counts, norm = counts[touched], norms[touched]
         scores[touched] += np.rint(idf * counts * (parts.k1 + 1) / (counts + norm) * _ROUNDING) / _ROUNDING
     return np.asarray(scores / math.log(turns + 1))

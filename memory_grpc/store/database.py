@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import Enum
 from functools import cache
-from typing import Any, Final, Literal, LiteralString
+from typing import Any, Final, Generic, Literal, LiteralString, TypeVar
 
 import psycopg
 from pgvector import HalfVector
@@ -67,6 +67,21 @@ EVERY_TENANT: Final = Scope.EVERY_TENANT
 Tenant = str | Literal[Scope.EVERY_TENANT]
 
 
+T = TypeVar("T")
+
+
+class Later(Generic[T]):
+    """What a statement will have given that was sent and not waited for."""
+
+    def __init__(self, cursor: psycopg.AsyncCursor[Row], read: Callable[[list[Row]], T]) -> None:
+        self._cursor = cursor
+        self._read = read
+
+    async def get(self) -> T:
+        """Waits for it within the transaction; after its end it is there."""
+        return self._read(await self._cursor.fetchall())
+
+
 class Transaction:
     """One open transaction. Its verbs take the name of a query in ``sql/queries`` and its parameters."""
 
@@ -94,6 +109,11 @@ class Transaction:
         """Runs a query; returns all its rows. ``dimensions`` stands for ``{dimensions}`` in it, where no parameter can
         stand: in a type."""
         return await (await self._connection.execute(_text(query, _sized(dimensions)), params)).fetchall()
+
+    async def later(self, query: str, params: Params | None, read: Callable[[list[Row]], T]) -> Later[T]:
+        """Sends a query of a pipelined transaction; what ``read`` makes of its rows comes in the round trip of the next
+        that is waited for, or of the commit. To be asked for once."""
+        return Later(await self._connection.execute(_text(query), params), read)
 
     async def together(self, *statements: Statement) -> list[list[Row]]:
         """Runs queries that need no rows of each other, in order and in one round trip; returns all their rows."""
@@ -156,8 +176,8 @@ class Database:
         each statement for its values. It is for what goes through a tenant's rows: a plan for any values is made for
         the average tenant, and reads one that is far above it from end to end. "auto" leaves it to Postgres.
 
-        ``pipelined`` has ``execute`` not wait for its statement: it goes out with the next that gives rows, or with the
-        commit, and its error comes with those. ``execute`` knows no number of rows then.
+        ``pipelined`` has ``execute`` and ``later`` not wait for their statement: it goes out with the next that gives
+        rows, or with the commit, and its error comes with those. ``execute`` knows no number of rows then.
 
         What is left of the call's deadline becomes the statement_timeout, so that Postgres stops working for a caller
         who has gone even when the cancellation does not reach it.

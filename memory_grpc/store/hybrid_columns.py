@@ -20,12 +20,14 @@ from memory_grpc.store.queries import QUERIES
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Postgres counts from 2000.
 _OFFSET = (datetime(2000, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
-_WINDOW = np.dtype([("id", ">u8", 2), ("importance", ">f8"), ("created", ">i8"), ("similarity", ">f8")])
-# What a turn's length has besides: 24 bits and up.
-_LENGTH, _ASKED, _UNSAID, _LONG = 2**24 - 1, 2**24, 2**25, 2**26
-# So many counts of words share an int8, 8 bits each; its sign bit is spared.
-_COUNTS = 7
-_SHIFTS = range(0, 8 * _COUNTS, 8)
+# Halves of ids are compared only, and keep the order of their bytes.
+_WINDOW = np.dtype([("id", "u8", 2), ("importance", ">f8"), ("created", ">i8"), ("distance", ">f8")])
+# What a turn's length has besides, from 20 bits up.
+_LENGTH, _ASKED, _UNSAID, _LONG = 2**20 - 1, 2**20, 2**21, 2**22
+# Counts of words are of 5 bits, and go up to this; the sign bit of an int8 is spared.
+_MOST = 31
+_FIRST = range(23, 63, 5)
+_FURTHER = range(0, 60, 5)
 
 _COMMENT = re.compile(r"--.*")
 
@@ -51,11 +53,12 @@ async def read(tx: Transaction, params: Mapping[str, Any], plan: QueryPlan, *, f
     windows = np.frombuffer(row["windows"] or b"", _WINDOW)
     sizes = np.frombuffer(row["sizes"] or b"", ">i4")
     flags = np.frombuffer(row["flags"] or b"", ">i2") if flagged else None
-    turn_ids, window_ids = turns["id"].astype(np.uint64), windows["id"].astype(np.uint64)
+    turn_ids, window_ids = turns["id"], windows["id"]
     about = turns["about"].astype(np.int64)
     conversation = np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
-    counted = [_counted(turns["counts"].astype(np.int64), len(words))]
+    counted = [_counted(about, turns["further"].astype(np.int64), len(words))]
     long = about & _LONG > 0
+    long[counted[0][counted[0][:, 2] == _MOST, 0]] = True
     if words and long.any():
         counted.append(_rest(await tx.all("hybrid.rest", given | {"message_ids": _uuids(turn_ids[long])}), turn_ids))
     counts = np.concatenate(counted)
@@ -75,7 +78,7 @@ async def read(tx: Transaction, params: Mapping[str, Any], plan: QueryPlan, *, f
         counted_word=counts[:, 1],
         occurrences=counts[:, 2],
         message=message,
-        similarity=windows["similarity"].astype(np.float64),
+        similarity=1 - windows["distance"].astype(np.float64),
         importance=windows["importance"].astype(np.float64),
         created=created,
         speaker=np.where(spoken & _UNSAID > 0, by_role, spoken & _ASKED > 0),
@@ -89,11 +92,16 @@ def places(ids: Ids, wanted: Ids) -> Integers:
     """[n, 2], [m, 2] -> [m]: where each of the wanted ids is among the others, which are unlike; -1 where it is not."""
     if not len(ids):
         return np.full(len(wanted), -1, np.int64)
-    order, asked = np.argsort(ids[:, 0]), np.argsort(wanted[:, 0])
+    first, second, wanted_first, wanted_second = (half.copy() for pair in (ids, wanted) for half in pair.T)
+    order, asked = np.argsort(first), np.argsort(wanted_first)
+    in_order, asked_in_order = first[order], wanted_first[asked]
     found = np.empty(len(wanted), np.int64)
-    # Looking for them in order finds each next to the last.
-    found[asked] = order[np.minimum(np.searchsorted(ids[order, 0], wanted[asked, 0]), len(ids) - 1)]
-    right = (ids[found] == wanted).all(axis=1)
+    if np.array_equal(in_order, asked_in_order):
+        found[asked] = order  # nearly always: a window for each message
+    else:
+        # Looking for them in order finds each next to the last.
+        found[asked] = order[np.minimum(np.searchsorted(in_order, asked_in_order), len(ids) - 1)]
+    right = (first[found] == wanted_first) & (second[found] == wanted_second)
     if not right.all():
         # Not there, or one of several with the same first half.
         known = {tuple(halves): place for place, halves in enumerate(ids.tolist())}
@@ -105,20 +113,20 @@ def places(ids: Ids, wanted: Ids) -> Integers:
 def parts(words: int, *, asks_who: bool, flagged: bool) -> Parts:
     """What ``hybrid.columns`` says of so many words, of who spoke, and of which windows may be found."""
 
-    def of_each(part: str, first: int) -> str:
+    def of_each(part: str, shifts: range, first: int) -> str:
         return " | ".join(
             _part(part).replace("{word}", f"%(word_{word})s").replace("{shift}", str(shift))
-            for shift, word in zip(_SHIFTS, range(first, words), strict=False)
+            for shift, word in zip(shifts, range(first, words), strict=False)
         )
 
-    counts = [
-        _part("hybrid.counts")
-        .replace("{held}", of_each("hybrid.held", first))
-        .replace("{repeated}", of_each("hybrid.repeated", first))
-        for first in range(0, words, _COUNTS)
-    ]
+    def counts(shifts: range, first: int) -> str:
+        held, repeated = (of_each(part, shifts, first) for part in ("hybrid.held", "hybrid.repeated"))
+        return _part("hybrid.counts").replace("{held}", held).replace("{repeated}", repeated)
+
+    further = [f"|| int8send({counts(_FURTHER, first)})" for first in range(len(_FIRST), words, len(_FURTHER))]
     return (
-        ("counts", "".join(counts)),
+        ("counts", f"| {counts(_FIRST, 0)}" if words else ""),
+        ("further", " ".join(further)),
         ("speaker", _part("hybrid.speaker") if asks_who else ""),
         ("flags", _part("hybrid.flags") if flagged else ""),
     )
@@ -131,16 +139,19 @@ def _part(name: str) -> str:
 
 def _turn(words: int) -> np.dtype[np.void]:
     """A turn's record."""
-    return np.dtype([("id", ">u8", 2), ("about", ">i4"), ("counts", ">i8", (-(-words // _COUNTS),))])
+    further = -(-max(0, words - len(_FIRST)) // len(_FURTHER))
+    return np.dtype([("id", "u8", 2), ("about", ">i8"), ("further", ">i8", (further,))])
 
 
-def _counted(numbers: Integers, words: int) -> Integers:
-    """[turns, numbers] -> [counts, 3]: a turn's number, a word's, and how often the turn holds it."""
-    matching = np.flatnonzero(numbers.any(axis=1))
-    counts = (numbers[matching, :, None] >> np.array(_SHIFTS) & 255).reshape(len(matching), numbers.shape[1] * _COUNTS)[
-        :, :words
-    ]
-    turn, word = np.nonzero(counts)
+def _counted(about: Integers, further: Integers, words: int) -> Integers:
+    """[turns], [turns, numbers] -> [counts, 3]: a turn's number, a word's, and how often the turn holds it."""
+    first = about >> _FIRST[0]
+    matching = np.flatnonzero((first | further.any(axis=1) if further.size else first) > 0)
+    counts = (about[matching, None] >> np.array(_FIRST)) & _MOST
+    if further.size:
+        more = (further[matching, :, None] >> np.array(_FURTHER)) & _MOST
+        counts = np.concatenate([counts, more.reshape(len(matching), -1)], axis=1)
+    turn, word = np.nonzero(counts[:, :words])
     return np.stack([matching[turn], word, counts[turn, word]], axis=1)
 
 
@@ -184,8 +195,8 @@ def _dated(created: Integers, plan: QueryPlan) -> Flags:
 
 def _halves(uuids: NDArray[np.void]) -> Ids:
     """[n] of 16 bytes -> [n, 2]."""
-    return np.frombuffer(uuids.tobytes(), ">u8").astype(np.uint64).reshape(len(uuids), 2)
+    return np.frombuffer(uuids.tobytes(), np.uint64).reshape(len(uuids), 2)
 
 
 def _uuids(ids: Ids) -> list[UUID]:
-    return [UUID(bytes=halves.astype(">u8").tobytes()) for halves in ids]
+    return [UUID(bytes=halves.tobytes()) for halves in ids]

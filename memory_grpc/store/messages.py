@@ -10,7 +10,10 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from memory_grpc.domain import StoredMessage
-from memory_grpc.store.database import Row, Transaction
+from memory_grpc.store.database import Later, Row, Transaction
+
+# Turns before and after a message, oldest first.
+Neighbours = tuple[list[StoredMessage], list[StoredMessage]]
 
 
 async def insert_many(
@@ -45,37 +48,35 @@ async def get(tx: Transaction, message_id: UUID, tenant_ids: Sequence[str] | Non
     return _stored(row) if row else None
 
 
-async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> dict[UUID, StoredMessage]:
+async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> Later[dict[UUID, StoredMessage]]:
     """Messages of one tenant, live or archived, by id; unknown ids are missing."""
-    rows = await tx.all("messages.get_many", {"tenant_id": tenant_id, "ids": list(ids)})
-    return {row["id"]: _stored(row) for row in rows}
+    return await tx.later("messages.get_many", {"tenant_id": tenant_id, "ids": list(ids)}, _by_id)
 
 
 async def neighbours(
-    tx: Transaction, tenant_id: str, messages: Sequence[StoredMessage], turns: int, as_of: datetime | None
-) -> dict[UUID, tuple[list[StoredMessage], list[StoredMessage]]]:
-    """The ``turns`` live messages before and after each message in its conversation, oldest first, by its id."""
-    found: dict[UUID, tuple[list[StoredMessage], list[StoredMessage]]] = {m.id: ([], []) for m in messages}
-    rows = await tx.all(
-        "messages.neighbours",
-        {
-            "tenant_id": tenant_id,
-            "ids": [m.id for m in messages],
-            "conversation_ids": [m.conversation_id for m in messages],
-            "created_ats": [m.created_at for m in messages],
-            "turns": turns,
-            "as_of": as_of,
-        },
-    )
-    for row in rows:
-        before, after = found[row.pop("neighbour_of")]
-        (before if row.pop("is_before") else after).append(_stored(row))
-    return found
+    tx: Transaction, tenant_id: str, ids: Sequence[UUID], turns: int, as_of: datetime | None
+) -> Later[dict[UUID, Neighbours]]:
+    """The ``turns`` live messages before and after each of these, live or archived, in its conversation, by its id;
+    those without any are missing."""
+    given = {"tenant_id": tenant_id, "ids": list(ids), "turns": turns, "as_of": as_of}
+    return await tx.later("messages.neighbours", given, _around)
 
 
 async def tenants(tx: Transaction) -> list[str]:
     """Every tenant that has messages, live or archived, in byte order."""
     return [row["tenant_id"] for row in await tx.all("messages.tenants")]
+
+
+def _by_id(rows: list[Row]) -> dict[UUID, StoredMessage]:
+    return {row["id"]: _stored(row) for row in rows}
+
+
+def _around(rows: list[Row]) -> dict[UUID, Neighbours]:
+    found: dict[UUID, Neighbours] = {}
+    for row in rows:
+        before, after = found.setdefault(row.pop("neighbour_of"), ([], []))
+        (before if row.pop("is_before") else after).append(_stored(row))
+    return found
 
 
 def _stored(row: Row) -> StoredMessage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memory_grpc.store.database import Row, Transaction
+from memory_grpc.store.database import Later, Row, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,13 @@ async def of_tenant(tx: Transaction, tenant_id: str) -> TenantModel:
     return _tenant_model(await tx.one("models.of_tenant", {"tenant_id": tenant_id}))
 
 
+async def of_tenant_later(tx: Transaction, tenant_id: str) -> Later[TenantModel]:
+    """The same, not waited for."""
+    return await tx.later("models.of_tenant", {"tenant_id": tenant_id}, lambda rows: _tenant_model(rows[0]))
+
+
 async def hold(tx: Transaction, tenant_id: str) -> TenantModel:
-    """The same, and keeps it so until the transaction ends; for whoever stores vectors."""
+    """The same as ``of_tenant``, and keeps it so until the transaction ends; for whoever stores vectors."""
     await tx.execute("models.hold")
     return _tenant_model(await tx.one("models.to_write", {"tenant_id": tenant_id}))
 

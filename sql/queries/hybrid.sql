@@ -94,17 +94,26 @@ with lexemes as (
 {{hybrid.gathered}};
 
 -- name: hybrid.rest
--- How often each of a query's words stands in the further rows of long messages.
-select message_id, word - 1 as word, ts_rank_cd('{1,1,1,1}', lexemes, query)::integer as occurrences
+-- How often each of a query's words stands in the further rows of long messages; and in the first row, above the 31 that
+-- hybrid.columns counts to.
+select message_id, word - 1 as word, occurrences - case when part = 0 then 31 else 0 end as occurrences
 from unnest(%(message_ids)s::uuid[]) as long_messages (message_id)
 cross join lateral (
-    select lexemes
+    select part, lexemes
     from message_lexemes l
     where l.tenant_id = %(tenant_id)s and l.message_id = long_messages.message_id and l.config = %(config)s
-        and l.part > 0
+    union all
+    select 0, lexemes
+    from (
+        {{hybrid.archived_lexemes}}
+            and id = long_messages.message_id
+    ) as archived
+    where %(include_archived)s::boolean
     offset 0  -- looked up one by one, as in messages.get_many
 ) as rest
-join unnest(%(words)s::tsquery[]) with ordinality as words (query, word) on lexemes @@ query;
+join unnest(%(words)s::tsquery[]) with ordinality as words (query, word) on lexemes @@ query
+cross join lateral (select ts_rank_cd('{1,1,1,1}', lexemes, query)::integer as occurrences) as counted
+where part > 0 or occurrences > 31;
 
 -- name: hybrid.fellows
 -- For messages whose words were never stored by this text-search configuration: the conversation of each, and another
@@ -130,7 +139,7 @@ where tenant_id = %(tenant_id)s and id = any (%(message_ids)s::uuid[]);
 
 -- name: hybrid.speaker
 -- A part of hybrid.columns, `{speaker}` there, where the query asks what somebody said.
-+ 16777216 * coalesce((name = any (%(speaker_names)s::text[]))::integer, 2);
+| case when name = any (%(speaker_names)s::text[]) then 1048576 when name is null then 2097152 else 0 end;
 
 -- name: hybrid.flags
 -- A part of hybrid.columns, `{flags}` there, where there is a filter, or a role is asked for.
@@ -139,14 +148,12 @@ where tenant_id = %(tenant_id)s and id = any (%(message_ids)s::uuid[]);
 ) as flags;
 
 -- name: hybrid.counts
--- A part of hybrid.columns, `{counts}` there: how often a turn holds some of the query's words, 8 bits each; most turns
--- repeat none of theirs.
-|| int8send(
-    case
-        when lexemes @@ %(any_word)s::tsquery then case when length(lexemes) = length then {held} else {repeated} end
-        else 0
-    end
-);
+-- A part of hybrid.columns, `{counts}` and `{further}` there: how often a turn holds some of the query's words, 5 bits each;
+-- most turns hold none, and most others repeat none of theirs.
+case
+    when lexemes @@ %(any_word)s::tsquery then case when length(lexemes) = length then {held} else {repeated} end
+    else 0
+end;
 
 -- name: hybrid.held
 -- A part of hybrid.counts, for one word that a turn holds once or not at all.
@@ -154,7 +161,11 @@ where tenant_id = %(tenant_id)s and id = any (%(message_ids)s::uuid[]);
 
 -- name: hybrid.repeated
 -- The same for a word that it may hold oftener: the cover density of a single word is its number.
-(least(255, ts_rank_cd(array[1, 1, 1, 1]::real[], lexemes, {word}::tsquery))::bigint << {shift});
+(case
+    when lexemes @@ {word}::tsquery
+        then least(31, ts_rank_cd(array[1, 1, 1, 1]::real[], lexemes, {word}::tsquery))::bigint << {shift}
+    else 0
+end);
 
 -- fragment: hybrid.lexemes
 -- The words of the live messages. message_lexemes_scan alone answers this, conversation by conversation.
@@ -224,11 +235,12 @@ select message_id
 -- distance; to put a record at the end of a string costs little.
 --
 -- sizes: int4, how many turns each conversation has. turns: a record a turn, conversation by conversation, in order:
--- uuid; int4 length in words, plus 2^26 where the words of the message go on in further rows, plus 2^24 for a speaker who
--- is asked for, 2^25 where nobody says who spoke (neither where nobody is asked for); then how often it holds each of the query's words, 8 bits a word, 7 words
--- an int8. windows: a record a window, in any order: uuid; float8 importance; int8 time, in microseconds since 2000;
--- float8 similarity. flags, where there is a filter or a role is asked for: int2 a window, 1 where it may be found, and 2
--- where its role is asked for.
+-- uuid; int8, of which 20 bits are the length in words, then one for a speaker who is asked for, one where nobody says who
+-- spoke (neither where nobody is asked for), one where the words of the message go on in further rows; above them how often
+-- it holds each of the query's first 8 words, 5 bits a word, 31 where that is 31 or more; then an int8 for 12 more words each.
+-- windows: a record a window, in any order: uuid; float8 importance; int8 time, in microseconds since 2000; float8
+-- distance. flags, where there is a filter or a role is asked for: int2 a window, 1 where it may be found, and 2 where its
+-- role is asked for.
 --
 -- Word statistics, turns before and the best of a conversation stay the tenant's, so that a filter changes no message's
 -- relevance before it is divided by the best one that passes. as_of is the exception: what came later does not exist.
@@ -239,7 +251,8 @@ from (
     from (
         select conversation_id, count(*)::integer as size,
             string_agg(
-                uuid_send(message_id) || int4send(length + 67108864 * (parts > 1)::integer {speaker}) {counts},
+                uuid_send(message_id)
+                    || int8send(length::bigint | case when parts > 1 then 4194304 else 0 end {speaker} {counts}) {further},
                 '' order by created_at, message_id
             ) as turns
         from lexemes
@@ -249,7 +262,7 @@ from (
 cross join (
     select string_agg(
             uuid_send(message_id) || float8send(importance) || timestamptz_send(created_at)
-                || float8send({{search.similarity}}),
+                || float8send(embedding <=> %(query)b::halfvec),
             ''
         ) as windows {flags}
     from vectors

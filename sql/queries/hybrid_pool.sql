@@ -19,11 +19,12 @@ created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
 -- Whether a window `w` is of a speaker whom the query names, by name, or by role where it has no name.
 coalesce(
                 (
-                    select name
+                    select case when name is null then role = any (%(speaker_roles)s::text[])
+                            else name = any (%(speaker_names)s::text[]) end
                     from message_lexemes l
                     where l.tenant_id = %(tenant_id)s and l.message_id = w.message_id and l.config = %(config)s
                         and l.part = 0
-                ) = any (%(speaker_names)s::text[]),
+                ),
                 role = any (%(speaker_roles)s::text[])
             )
 
@@ -395,7 +396,9 @@ with words as materialized (
     from (
         select *, max(own) over (partition by conversation_id) as conversation,
             %(date_ranges)s::tstzmultirange @> created_at as date,
-            coalesce(name = any (%(speaker_names)s::text[]), role = any (%(speaker_roles)s::text[])) as speaker
+            -- Not coalesce: nothing is equal to any of none, null neither.
+            case when name is null then role = any (%(speaker_roles)s::text[])
+                else name = any (%(speaker_names)s::text[]) end as speaker
         from terms
     ) as whole
     where {{hybrid_pool.passes}}

@@ -52,12 +52,26 @@ cross join lateral (
 ) as found;
 
 -- name: messages.neighbours
--- Up to `turns` live messages before and after each of some messages in its conversation, oldest first.
+-- Up to `turns` live messages before and after each of some messages, live or archived, in its conversation, oldest first.
 select given.id as neighbour_of, turns.created_at < given.created_at
         or turns.created_at = given.created_at and turns.id < given.id as is_before,
     turns.*
-from unnest(%(ids)s::uuid[], %(conversation_ids)s::text[], %(created_ats)s::timestamptz[])
-    as given (id, conversation_id, created_at)
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (  -- each by itself, as in messages.get_many
+    (
+        select id, conversation_id, created_at
+        from messages m
+        where m.tenant_id = %(tenant_id)s and m.id = wanted.id
+        limit 1
+    )
+    union all
+    (
+        select id, conversation_id, created_at
+        from archived_messages a
+        where a.tenant_id = %(tenant_id)s and a.id = wanted.id
+        limit 1
+    )
+) as given
 cross join lateral (
     (
         select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status,

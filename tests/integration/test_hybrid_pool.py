@@ -458,7 +458,7 @@ async def test_the_look_up_takes_its_tenant_from_the_transaction_and_uses_the_in
         async with database.transaction(tenant=tenant) as tx:
             found[tenant] = {row["message_id"] for row in await (await tx._connection.execute(statement)).fetchall()}
             of = await messages.get_many(tx, tenant, list(found[tenant]))
-            assert set(of) == found[tenant]
+            assert set(await of.get()) == found[tenant]
     assert found["acme"]
     assert found["other"]
     assert not found["nobody"]

@@ -110,8 +110,8 @@ def expected(turns: list[Turn], asked_words: list[str], plan: Any, as_of: dateti
 
 
 def random_turns(count: int, seed: int) -> list[pb.IngestMessageRequest]:
-    """Short turns, some that repeat themselves, some of no word at all, and a few so long that their words take several
-    rows and their vectors several windows."""
+    """Short turns, some that repeat themselves, up to dozens of times, some of no word at all, and a few so long that
+    their words take several rows and their vectors several windows."""
     rng = random.Random(seed)
     made = []
     for number in range(count):
@@ -119,6 +119,8 @@ def random_turns(count: int, seed: int) -> list[pb.IngestMessageRequest]:
         if number % 25 == 0:
             said += ["".join(rng.choices("abcdefghijklmnop", k=7)) for _ in range(rng.randint(100, 700))]
             said += ["marzipan", "music", "music"]
+        if number % 30 == 1:
+            said += ["music"] * rng.randint(20, 60)
         rng.shuffle(said)
         made.append(
             message(
@@ -156,6 +158,7 @@ async def test_sql_and_the_recipe_agree_on_every_score(server: RunningServer, ro
         "music and the zugzwang",
         "Did Ann like the marzipan and the music in February 2026?",
         "What did the user say to Bob of python, bread, travel and garden at ten o'clock with a back\\slash?",
+        "What did the user say about bread?",
         "naïve",
         "nothing that was said",
     ):

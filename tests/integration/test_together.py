@@ -88,3 +88,25 @@ async def test_an_error_of_the_block_takes_back_what_did_not_wait(database: Data
             raise ZeroDivisionError
     async with database.transaction(tenant=EVERY_TENANT) as tx:
         assert await jobs.depth(tx) == (0, 0.0)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("pipelined", [False, True])
+async def test_what_was_sent_is_there_within_the_transaction_and_after_it(database: Database, pipelined: bool) -> None:
+    async with database.transaction(tenant="acme", pipelined=pipelined) as tx:
+        first = await tx.later("database.ping", None, len)
+        second = await tx.later("database.ping", None, lambda rows: rows[0]["ok"])
+        assert await first.get() == 1
+        third = await tx.later("graphs.count", {"tenant_id": "acme"}, len)
+    assert await second.get() is True
+    assert await third.get() == 1
+
+
+@pytest.mark.asyncio
+async def test_an_error_of_what_was_sent_comes_with_the_commit(database: Database) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with database.transaction(tenant="acme", pipelined=True) as tx:
+            await tx.later("database.ping", None, len)
+            await tx.later("reembed.get", {"id": 1, "max_attempts": 1}, len)
+    for _ in range(5):
+        await database.ping()

@@ -19,7 +19,7 @@ def memory(similarities: list[float], **changes: Any) -> Memory:
     """Messages of one window each, each in a conversation of its own, without words, all as old as the search."""
     count = len(similarities)
     values: dict[str, Any] = {
-        "ids": np.array([[0, number] for number in range(count)], np.uint64),
+        "ids": np.array([[0, number] for number in range(count)], ">u8").view(np.uint64),
         "conversation": np.arange(count),
         "lengths": np.zeros(count, np.int64),
         "counted_message": np.zeros(0, np.int64),
@@ -40,7 +40,7 @@ def memory(similarities: list[float], **changes: Any) -> Memory:
 def best(of: Memory, top_k: int = 10, parts: HybridWeights | None = None) -> tuple[list[int], list[Fused], int]:
     """The numbers of the messages found, the hits, and how many were ranked."""
     found, candidates = fuse(of, parts or HybridWeights(), similarity=0.6, importance=0.3, decay=0.1, top_k=top_k)
-    numbers = {halves.astype(">u8").tobytes(): number for number, halves in enumerate(of.ids)}
+    numbers = {halves.tobytes(): number for number, halves in enumerate(of.ids)}
     return [numbers[hit.message_id] for hit in found], found, candidates
 
 
