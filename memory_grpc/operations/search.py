@@ -65,7 +65,7 @@ class Search:
             if self._graphs.usable(request.tenant_id, model.id) and search.can_pool(
                 filters, policy.score, request.top_k
             ):
-                pooled = await search.pooled(*arguments)
+                pooled = await search.pooled(*arguments, is_counted=request.explain)
             if pooled is not None:
                 ranked, candidates = pooled
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.store.database import Row, Statement
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.graphs import EXTRA_DIMENSIONS
+from memory_grpc.store.search import newest_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,6 @@ _SIMILAR = 0.6
 # Where a smaller share of the first so many that the graph gives is of the dates or the speakers that a query names,
 # those have a source of their own.
 _ENOUGH, _SAMPLE = 0.15, 100
-# A message is among the newest for as long as its decay adds so much to the score.
-_DECAY_COUNTS = 0.02
-_DECAY_SECONDS = 604_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class Sources:
             "most_tuples": size.tuples,
             "important_limit": size.important + top_k,
             "newest_limit": size.newest + top_k,
-            "newest_seconds": _DECAY_SECONDS * max(0.0, math.log(max(self.weights.decay, 1e-9) / _DECAY_COUNTS)),
+            "newest_seconds": newest_seconds(self.weights),
             "dated_limit": size.dated,
             "spoken_limit": size.spoken,
             "kept": size.kept + top_k,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -40,11 +41,13 @@ _FILTERS = (
     "candidate_limit",
 )
 
-# Windows that a graph gives: enough for recall, and four for each hit; and at most, with the newest that are looked
-# through besides.
-_LEAST_POOL = 400
+# Windows that a graph gives: enough for recall, and four for each hit; and at most.
+_LEAST_POOL = 300
 _MOST_POOL = 1000
-_MOST_RECENT = 20_000
+# The newest are looked at besides, as far as decay adds this much to the score.
+_MOST_NEWEST = 12_500
+_DECAY_COUNTS = 0.02
+_DECAY_SECONDS = 604_800
 
 
 async def semantic(
@@ -101,16 +104,22 @@ async def pooled(
     filters: SearchFilters,
     weights: ScoreWeights,
     top_k: int,
+    *,
+    is_counted: bool = False,
 ) -> tuple[list[Ranked], int] | None:
-    """The best ``top_k`` messages of a tenant that has a graph, best first, and how many were ranked. None when the
-    filters leave less than a pool: then the tenant is to be scanned, for no hit to be missed."""
+    """The best ``top_k`` messages of a tenant that has a graph, best first, and if ``is_counted`` how many were ranked.
+
+    None when the filters leave less than a pool: then the tenant is to be scanned, for no hit to be missed.
+    """
     unit = query / max(float(np.linalg.norm(query)), 1e-12)
     params = filter_params(tenant_id, model_id, filters) | {
         "query": HalfVector(query),
         "graph_query": HalfVector(np.append(weights.similarity * unit, [weights.importance, 0.0])),
         "top_k": top_k,
         "pool": _pool(top_k),
-        "recent": _MOST_RECENT,
+        "newest": _MOST_NEWEST,
+        "newest_seconds": newest_seconds(weights),
+        "is_counted": is_counted,
         "similarity_weight": weights.similarity,
         "importance_weight": weights.importance,
         "decay_weight": weights.decay,
@@ -118,7 +127,12 @@ async def pooled(
     rows = await tx.all("search.pooled", params, dimensions=len(query) + EXTRA_DIMENSIONS)
     if len(rows) < top_k or rows[0]["windows"] < params["pool"]:
         return None
-    return [_ranked(row, weights) for row in rows], int(rows[0]["candidates"])
+    return [_ranked(row, weights) for row in rows], int(rows[0]["candidates"] or 0)
+
+
+def newest_seconds(weights: ScoreWeights) -> float:
+    """How old a message is of which decay still adds to the score what counts."""
+    return _DECAY_SECONDS * max(0.0, math.log(max(weights.decay, 1e-9) / _DECAY_COUNTS))
 
 
 def _pool(top_k: int) -> int:

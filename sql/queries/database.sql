@@ -22,7 +22,7 @@ select count(*) as reached from pg_roles where rolname = any(%(roles)s) and pg_h
 -- through the rows of all tenants against it; compiling takes longer than a search does; and a graph is searched as wide
 -- as the smallest pool, and on past what filters take away.
 select set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false),
-    set_config('hnsw.ef_search', '400', false), set_config('hnsw.iterative_scan', 'relaxed_order', false);
+    set_config('hnsw.ef_search', '300', false), set_config('hnsw.iterative_scan', 'relaxed_order', false);
 
 -- name: database.watch_client
 -- A statement whose client has gone is given up within this time, not at its timeout: a cancellation that arrives before

@@ -15,6 +15,11 @@ tenant_id = %(tenant_id)s
             and (%(role)s::text is null or role = %(role)s)
             and (%(metadata)s::jsonb is null or message_id in ({{search.metadata_matches}}))
 
+-- fragment: search.newest
+-- The same, of windows whose decay still counts.
+{{search.filters}}
+            and created_at > coalesce(%(as_of)s::timestamptz, now()) - make_interval(secs => %(newest_seconds)s)
+
 -- fragment: search.metadata_matches
 -- The messages whose metadata holds an object, and under each of some keys a value that reads as a given text.
 select id
@@ -121,13 +126,11 @@ with best as materialized (
 
 -- name: search.pooled
 -- The documented score over a pool of a large tenant's windows that pass the filters: from its graph, the `pool` best by
--- similarity and importance together; and all that are recent enough for their decay to lift them among the best, which
--- the graph cannot know: what is not in the first pool stands at `floor` or lower, so that it must have a decay of
--- (the top_k-th best score - floor) / weight to be found. As Fagin's threshold algorithm does it, but for the messages
--- that a graph misses, and never more than `recent` of the newest. `windows` says how many the graph gave: fewer than
--- `pool` means that the filters leave so few that a scan is due.
+-- similarity and importance together; and the newest, which the graph cannot know, as far as their decay still counts and
+-- not more than `newest`: of those, what is as good as the best of the graph. `windows` says how many the graph gave: fewer
+-- than `pool` means that the filters leave so few that a scan is due. `candidates` is counted where `is_counted` asks for it.
 with graph as materialized (
-    select message_id, chunk, created_at, {{search.similarity}} as similarity, importance, {{search.decay}} as decay
+    select message_id, created_at, {{search.similarity}} as similarity, importance, {{search.decay}} as decay
     from message_embeddings
     where {{search.filters}}
     order by (
@@ -135,50 +138,48 @@ with graph as materialized (
         ::halfvec({dimensions})
     ) <=> %(graph_query)b::halfvec
     limit %(pool)s
-), bound as materialized (
-    select min(%(similarity_weight)s * similarity + %(importance_weight)s * importance) as floor, (
-            select max(%(similarity_weight)s * similarity + %(importance_weight)s * importance
-                + %(decay_weight)s * decay) as score
-            from graph
-            group by message_id
-            order by score desc
-            offset %(top_k)s - 1
-            limit 1
-        ) as top_k_score
+), graph_best as materialized (
+    select *, %(similarity_weight)s * similarity + %(importance_weight)s * importance + %(decay_weight)s * decay as score
     from graph
-), recent as materialized (
-    select message_id, chunk, created_at, {{search.similarity}} as similarity, importance, {{search.decay}} as decay
-    from message_embeddings
-    where {{search.filters}}
-        and %(decay_weight)s > 0
-        and created_at > (
-            select coalesce(%(as_of)s::timestamptz, now()) + make_interval(secs => 604800 * ln(least(1, greatest(
-                1e-9, (top_k_score - floor) / nullif(%(decay_weight)s::double precision, 0)
-            ))))
-            from bound
-        )
-    order by created_at desc, message_id desc
-    limit %(recent)s
-), windows as (
-    -- Of the recent, those that are good enough: to sort them all takes longer than to read them.
-    select *
+), floor as materialized (
+    select coalesce((
+        select max(score) as score from graph_best group by message_id order by score desc offset %(top_k)s - 1 limit 1
+    ), '-infinity') as score
+), newest_best as materialized (
+    -- Most would stay below the floor were they new: their decay is not worked out.
+    select message_id, created_at, {{search.similarity}} as similarity, importance, {{search.decay}} as decay,
+        {{search.score}} as score
     from (
-        select message_id, created_at, similarity, importance, decay, is_recent,
-            %(similarity_weight)s * similarity + %(importance_weight)s * importance + %(decay_weight)s * decay as score
-        from (select *, false as is_recent from graph union all select *, true from recent) as pool
-    ) as scored
-    where not is_recent or score >= (select top_k_score from bound)
-), messages_best as (
-    select distinct on (message_id) message_id, created_at, similarity, importance, decay, score
-    from windows
-    order by message_id, score desc
+        select message_id, created_at, created_epoch, importance, embedding
+        from message_embeddings
+        where {{search.newest}}
+        order by created_at desc, message_id desc
+        limit %(newest)s
+    ) as newest
+    where %(similarity_weight)s * {{search.similarity}} + %(importance_weight)s * importance + %(decay_weight)s
+            >= (select score from floor)
+        and {{search.score}} >= (select score from floor)
 )
 select message_id, score, similarity, importance, decay, (select count(*) from graph) as windows,
-    (
+    case when %(is_counted)s then (
         select count(*)
-        from (select message_id from graph union select message_id from recent) as messages
-    ) as candidates
-from messages_best
+        from (
+            select message_id from graph
+            union
+            (
+                select message_id
+                from message_embeddings
+                where {{search.newest}}
+                order by created_at desc, message_id desc
+                limit %(newest)s
+            )
+        ) as messages
+    ) end as candidates
+from (
+    select distinct on (message_id) *
+    from (select * from graph_best union all select * from newest_best) as windows
+    order by message_id, score desc
+) as messages_best
 order by score desc, created_at desc, message_id
 limit %(top_k)s;
 

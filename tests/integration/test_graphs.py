@@ -128,7 +128,8 @@ def parameters(tenant: str) -> dict[str, Any]:
         "scan_limit": 26,
         "newest": 520,
         "pool": 200,
-        "recent": 20_000,
+        "newest_seconds": 1e6,
+        "is_counted": False,
     }
 
 

@@ -137,7 +137,7 @@ DEFAULTS: dict[str, Any] = {
     "search_ranking": "hybrid",
     "graph_query": HalfVector(np.ones(10, dtype=np.float32)),
     "pool": 1000,
-    "recent": 1000,
+    "is_counted": True,
     "least": 1,
     "most": 1000,
     "index_name": "graph_new",
