@@ -39,7 +39,7 @@ async def run(arguments: argparse.Namespace, directory: Path) -> None:
         await database.open()
         tenants = {report.name(size): size for size in arguments.sizes}
         others = {f"other-{i}": arguments.other_size for i in range(arguments.others)}
-        await filling.fill(database, others | tenants)
+        await filling.fill(database, others | tenants, arguments.days)
         await filling.build(database)
         if arguments.halve:
             await filling.halve(database, list(tenants))
@@ -89,6 +89,7 @@ def main() -> None:
         default=[1_000, 10_000, 100_000, 1_000_000],
         help="messages of the tenants that are measured",
     )
+    parser.add_argument("--days", type=int, default=400, help="days over which a tenant's messages were written")
     parser.add_argument("--others", type=int, default=100, help="other tenants")
     parser.add_argument("--other-size", type=int, default=1_000, help="messages of each of them")
     parser.add_argument("--rankings", nargs="+", choices=measuring.RANKINGS, default=measuring.RANKINGS)

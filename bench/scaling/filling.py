@@ -38,8 +38,8 @@ async def sizes(database: Database) -> dict[str, int]:
         return {row["tenant_id"]: row["messages"] for row in await (await connection.execute(COUNT)).fetchall()}
 
 
-async def fill(database: Database, wanted: dict[str, int]) -> None:
-    """Stores the tenants that are not there, through the service's own statements."""
+async def fill(database: Database, wanted: dict[str, int], days: int) -> None:
+    """Stores the tenants that are not there, over so many days, through the service's own statements."""
     async with database.transaction(tenant=EVERY_TENANT) as tx:
         # The default model's number, though the vectors are made up: the server serves no other.
         identity = create_provider(Settings(_env_file=None)).identity
@@ -54,7 +54,7 @@ async def fill(database: Database, wanted: dict[str, int]) -> None:
                 progress.update(count)
                 continue
             async with database.transaction(tenant=tenant) as tx:  # one: what was cut off is begun anew
-                for made, vectors in synthetic.messages(tenant, count, seed):
+                for made, vectors in synthetic.messages(tenant, count, seed, days):
                     stored = await messages.insert_many(tx, tenant, made, stamp_now=[False] * len(made))
                     await lexical.insert_many(tx, tenant, CONFIG, stored)
                     windows = {m.id: v[None, :] for m, v in zip(stored, vectors, strict=True)}

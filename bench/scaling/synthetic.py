@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from memory_grpc.domain import StoredMessage
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-DAYS = 400
 DIMENSIONS = 384
 NAMES = ("Ann", "Bob", "Carla", "Dieter")
 TURNS = 20
@@ -49,11 +48,11 @@ class Question:
     vector: Array
 
 
-def messages(tenant: str, count: int, seed: int) -> Iterator[tuple[list[StoredMessage], Array]]:
-    """A tenant's messages, oldest first and evenly over DAYS days, and their vectors [messages, DIMENSIONS], in
+def messages(tenant: str, count: int, seed: int, days: int) -> Iterator[tuple[list[StoredMessage], Array]]:
+    """A tenant's messages, oldest first and evenly over so many days, and their vectors [messages, DIMENSIONS], in
     batches."""
     rng = np.random.default_rng(seed)
-    step = timedelta(days=DAYS) / count
+    step = timedelta(days=days) / count
     for start in range(0, count, BATCH):
         size = min(BATCH, count - start)
         conversations = (start + np.arange(size)) // TURNS
