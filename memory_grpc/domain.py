@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from memory_grpc.filtering import Node
 from memory_grpc.ranking.weights import HybridWeights
 
 Json = Mapping[str, Any]
@@ -27,11 +28,23 @@ class NewMessage:
     created_at: datetime | None = None
     request_id: UUID | None = None
     embed_later: bool | None = None
+    user_id: str | None = None
+    keep_request_id: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMessage:
+    """A message that is ready to be stored; the database gives its times where the caller did not."""
+
+    id: UUID
+    message: NewMessage
+    importance: float
+    embedding_status: str
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message as the store holds it; ``archived_at`` is None while it is searchable."""
+    """A message as the store holds it; ``archived_at`` is None while it is searchable, ``user_id`` where it is nobody's."""
 
     id: UUID
     tenant_id: str
@@ -44,7 +57,11 @@ class StoredMessage:
     embedding_status: str
     created_at: datetime
     updated_at: datetime
+    user_id: str | None = None
     archived_at: datetime | None = None
+    pinned: bool = False
+    expires_at: datetime | None = None
+    revision: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +74,9 @@ class Ingested:
 
 @dataclass(frozen=True, slots=True)
 class SearchFilters:
-    """Which messages a search ranks."""
+    """Which messages a search ranks: those that pass ``where`` (None: all), live ones unless it says otherwise."""
 
-    conversation_id: str | None = None
-    role: str | None = None
-    importance_min: float | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    metadata: Json | None = None
-    metadata_equals: Mapping[str, str] = field(default_factory=dict)
+    where: Node | None = None
     include_archived: bool = False
     candidate_limit: int | None = None
     as_of: datetime | None = None
@@ -117,7 +128,8 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits, best first, and how they were ranked; ``candidates`` were ranked, if that was asked for."""
+    """Hits, best first, and how they were ranked; ``candidates`` were ranked, if that was asked for. ``pending`` messages pass
+    the filters and are not embedded, counted to 10,000."""
 
     hits: tuple[Hit, ...]
     ranking: str
@@ -126,6 +138,7 @@ class SearchResult:
     weights: Mapping[str, float]
     model: str
     as_of: datetime
+    pending: int
 
 
 @dataclass(frozen=True, slots=True)

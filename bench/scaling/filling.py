@@ -55,7 +55,7 @@ async def fill(database: Database, wanted: dict[str, int], days: int) -> None:
                 continue
             async with database.transaction(tenant=tenant) as tx:  # one: what was cut off is begun anew
                 for made, vectors in synthetic.messages(tenant, count, seed, days):
-                    stored = await messages.insert_many(tx, tenant, made, stamp_now=[False] * len(made))
+                    stored = await messages.insert_many(tx, tenant, made)
                     await lexical.insert_many(tx, tenant, CONFIG, stored)
                     windows = {m.id: v[None, :] for m, v in zip(stored, vectors, strict=True)}
                     await embeddings.insert_many(tx, tenant, MODEL, windows)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from memory_grpc import deadline, scoring
-from memory_grpc.domain import Ingested, NewMessage, Policy, StoredMessage
+from memory_grpc.domain import Ingested, NewMessage, Policy, PreparedMessage, StoredMessage
 from memory_grpc.errors import EmbeddingUnavailable, FieldViolation, InvalidInput, NotFound, RequestIdReused
 from memory_grpc.observability import metrics
 from memory_grpc.operations.groups import Groups
@@ -23,26 +24,34 @@ from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.idempotency import Claim
 
 LONGEST_FUTURE = timedelta(days=1)
+LONGEST_USER_ID = 128
 
 # Calls of one message that are committed together at most.
 _GROUP = 128
 
-# Holds the place of a time that the database gives.
-_LATER = datetime(1970, 1, 1, tzinfo=UTC)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """A message on its way into the store: its place in its request, what its importance follows from, the digest that a
+    retry is known by, and its vectors where it is embedded at once."""
+
+    message: NewMessage
+    place: int
+    policy: Policy
+    digest: bytes | None
+    vectors: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call:
-    """A call with everything that storing it takes; ``fresh`` are those of its messages that are not known."""
+    """What one call wants stored: ``fresh`` are those of its drafts that are not known to be there already, each request_id
+    once; ``known`` says what the others are."""
 
     tenant_id: str
-    messages: Sequence[NewMessage]
-    fresh: Sequence[NewMessage]
-    policy: Policy
-    digests: Mapping[UUID, bytes]
+    drafts: Sequence[Draft]
+    fresh: Sequence[Draft]
     known: Mapping[UUID, Claim]
     model: Model | None
-    vectors: Mapping[int, Vectors]
 
 
 class Ingest:
@@ -57,6 +66,7 @@ class Ingest:
         *,
         embed_later: bool,
         text_config: str,
+        user_id_metadata_key: str,
     ) -> None:
         self._database = database
         self._models = models
@@ -64,34 +74,53 @@ class Ingest:
         self._new_id = new_id
         self._embed_later = embed_later
         self._text_config = text_config
+        self._user_id_metadata_key = user_id_metadata_key
         self._known = Groups(self._look_up, most=_GROUP)
         self._stores = Groups(self._store, most=_GROUP)
 
-    async def __call__(self, messages: Sequence[NewMessage]) -> list[Ingested]:
+    async def __call__(
+        self,
+        messages: Sequence[NewMessage],
+        *,
+        places: Sequence[int] | None = None,
+        after: Awaitable[object] | None = None,
+    ) -> list[Ingested]:
         """Stores messages, all of one tenant and all or none; returns them in order.
 
         Messages that are to be embedded later, and all of them while the model is down or too slow for the call's
-        deadline, are stored as ``pending`` with a job that embeds them. A message whose request_id has been seen is not
-        stored again: the stored one is returned, as ``repeated``. Single messages of concurrent calls are committed
-        together, each for itself.
+        deadline, are stored as ``pending`` with a job that embeds them. A message whose request_id has been seen, in this
+        call or before, is not stored again: the stored one is returned, as ``repeated``. Single messages of concurrent
+        calls are committed together, each for itself.
 
-        Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id),
-        QueueFull, StoreUnavailable; nothing is stored then. After DeadlineExceeded they may have been.
+        ``places`` are what the messages are called in errors, their indexes unless given; ``after`` is waited for between
+        embedding and storing, so that what was sent first is stored first.
+
+        Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id), NotFound
+        (a repeat of what was deleted), QueueFull, StoreUnavailable; nothing is stored then. After DeadlineExceeded they may
+        have been.
         """
         while True:
             try:
-                return await self._once(messages)
+                return await self._once(messages, places or range(len(messages)), after)
             except ModelChanged:  # between embedding and storing; nothing was stored
                 continue
 
-    async def _once(self, messages: Sequence[NewMessage]) -> list[Ingested]:
+    async def _once(
+        self, messages: Sequence[NewMessage], places: Sequence[int], after: Awaitable[object] | None
+    ) -> list[Ingested]:
         tenant_id = messages[0].tenant_id
         policy = await self._policies.get(tenant_id)
-        digests = {m.request_id: _digest(m) for m in messages if m.request_id is not None}
+        drafts = [
+            Draft(self._of_user(m), place, policy, _digest(m) if m.request_id is not None else None)
+            for place, m in zip(places, messages, strict=True)
+        ]
+        digests = _digests(drafts)
         known = await self._known((tenant_id,), (tenant_id, digests)) if digests else {}
-        fresh = [m for m in messages if m.request_id is None or m.request_id not in known]
-        model, vectors = await self._embed(tenant_id, fresh)
-        call = _Call(tenant_id, messages, fresh, policy, digests, known, model, vectors)
+        model, fresh = await self._embed(tenant_id, _distinct(drafts, known))
+        by_place = {draft.place: draft for draft in fresh}
+        call = _Call(tenant_id, [by_place.get(d.place, d) for d in drafts], fresh, known, model)
+        if after is not None:
+            await after
         if len(messages) == 1:
             return await self._stores((tenant_id, model.id if model else None), call, frozenset(digests))
         (stored,) = await self._store([call])
@@ -114,104 +143,124 @@ class Ingest:
         """Stores the messages of calls of one tenant, embedded by one model, in one transaction: all calls or, when it
         raises, none. Raises ModelChanged when the model is not the tenant's any more."""
         tenant_id, model = calls[0].tenant_id, calls[0].model
-        fresh = [(m, call.policy) for call in calls for m in call.fresh]
-        vectors = {key: v for call in calls for key, v in call.vectors.items()}
-        digests = {id_: digest for call in calls for id_, digest in call.digests.items()}
+        fresh = [draft for call in calls for draft in call.fresh]
         known = {id_: claim for call in calls for id_, claim in call.known.items()}
         async with self._database.transaction(tenant=tenant_id, plan="once", pipelined=True) as tx:
             wanted = await self._models.check_write(tx, tenant_id, model) if model else None
-            drafts = await self._draft(tx, fresh, vectors)
-            if digests and fresh:
-                known |= await _claim(tx, tenant_id, drafts, digests)
-                drafts = [(m, draft) for m, draft in drafts if m.request_id is None or m.request_id not in known]
-            stored = await table.insert_many(
-                tx,
-                tenant_id,
-                [draft for _, draft in drafts],
-                stamp_now=[m.created_at is None for m, _ in drafts],
-            )
+            ready = await self._prepare(tx, fresh)
+            known |= await _claim(tx, tenant_id, ready)
+            ready = [(draft, one) for draft, one in ready if draft.message.request_id not in known]
+            stored = await table.insert_many(tx, tenant_id, [one for _, one in ready])
             await lexical.insert_many(tx, tenant_id, self._text_config, stored)
-            by_message = {id(m): s for (m, _), s in zip(drafts, stored, strict=True)}
-            embedded = {s.id: vectors[key] for key, s in by_message.items() if key in vectors}
-            if embedded and model:
-                await embeddings.insert_many(tx, tenant_id, model.id, embedded)
+            vectors = {one.id: draft.vectors for draft, one in ready if draft.vectors is not None}
+            if vectors and model:
+                await embeddings.insert_many(tx, tenant_id, model.id, vectors)
                 if wanted is not None:
-                    await reembed.note_many(tx, tenant_id, list(embedded))
-            if len(embedded) < len(stored):
-                await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in embedded])
-            found = await table.get_many(tx, tenant_id, [c.message_id for c in known.values()]) if known else None
-        repeated = await found.get() if found else {}
-        metrics.INGESTED.labels("completed").inc(len(embedded))
-        metrics.INGESTED.labels("pending").inc(len(stored) - len(embedded))
-        metrics.INGEST_REPEATED.inc(sum(len(call.messages) for call in calls) - len(stored))
-        return [_answer(call.messages, by_message, known, repeated) for call in calls]
+                    await reembed.note_many(tx, tenant_id, list(vectors))
+            if len(vectors) < len(stored):
+                await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in vectors])
+            repeated = await _stored_before(tx, tenant_id, known)
+            own = {draft: s for (draft, _), s in zip(ready, stored, strict=True)}
+            answers = [_answer(call, own, known, repeated) for call in calls]
+            if len(calls) == 1 and isinstance(answers[0], Exception):
+                raise answers[0]  # all or nothing; each of several calls is one message
+        metrics.INGESTED.labels("completed").inc(len(vectors))
+        metrics.INGESTED.labels("pending").inc(len(stored) - len(vectors))
+        metrics.INGEST_REPEATED.inc(sum(len(call.drafts) for call in calls) - len(stored))
+        return answers
 
-    async def _embed(self, tenant_id: str, messages: Sequence[NewMessage]) -> tuple[Model | None, dict[int, Vectors]]:
-        """The vectors of the messages that are to be embedded now, by ``id(message)``, and their model; none of both
-        where there is nothing to embed, and while the model is down."""
-        now = [m for m in messages if not (self._embed_later if m.embed_later is None else m.embed_later)]
+    async def _embed(self, tenant_id: str, drafts: Sequence[Draft]) -> tuple[Model | None, list[Draft]]:
+        """The drafts, with vectors where they are to be embedded now, and the model of those; None where there is nothing to
+        embed, and while the model is down."""
+        now = [d for d in drafts if not (self._embed_later if d.message.embed_later is None else d.message.embed_later)]
         if not now:
-            return None, {}
+            return None, list(drafts)
         try:
             model = await self._models.of(tenant_id)
             # A text of 100,000 characters is hundreds of windows: a model that is busy has it embedded afterwards.
             async with deadline.most_of_it(EmbeddingUnavailable):
-                vectors = await model.embedder.embed_messages([m.content for m in now])
+                vectors = await model.embedder.embed_messages([d.message.content for d in now])
         except EmbeddingUnavailable:
-            return None, {}
-        return model, {id(m): v for m, v in zip(now, vectors, strict=True)}
+            return None, list(drafts)
+        embedded = dict(zip(now, vectors, strict=True))
+        return model, [replace(d, vectors=embedded.get(d)) for d in drafts]
 
-    async def _draft(
-        self, tx: Transaction, messages: Sequence[tuple[NewMessage, Policy]], vectors: Mapping[int, Vectors]
-    ) -> list[tuple[NewMessage, StoredMessage]]:
-        """Messages as they will be stored, with an id and their importance by the policy that stands with each."""
-        now = None
-        if any(m.created_at is not None for m, _ in messages):
+    async def _prepare(self, tx: Transaction, drafts: Sequence[Draft]) -> list[tuple[Draft, PreparedMessage]]:
+        """Drafts with what will be stored: an id, in their order, and their importance."""
+        now: datetime | None = None
+        if any(d.message.created_at is not None for d in drafts):
             row = await tx.one("database.now")
             now = row["now"] if row else None
-            _check_not_future([m for m, _ in messages], now)
-        return [
-            (
-                m,
-                StoredMessage(
-                    id=self._new_id(),
-                    tenant_id=m.tenant_id,
-                    conversation_id=m.conversation_id,
-                    role=m.role,
-                    name=m.name,
-                    content=m.content,
-                    metadata=m.metadata,
-                    importance=scoring.importance(
-                        (now - m.created_at).total_seconds() if now and m.created_at else 0.0,
-                        m.role,
-                        m.importance_override,
-                        policy.importance,
-                    ),
-                    embedding_status="completed" if id(m) in vectors else "pending",
-                    created_at=m.created_at or _LATER,
-                    updated_at=_LATER,
-                ),
-            )
-            for m, policy in messages
-        ]
+            _check_not_future(drafts, now)
+        prepared = []
+        for draft in drafts:
+            m = draft.message
+            age = (now - m.created_at).total_seconds() if now and m.created_at else 0.0
+            importance = scoring.importance(age, m.role, m.importance_override, draft.policy.importance)
+            status = "pending" if draft.vectors is None else "completed"
+            prepared.append((draft, PreparedMessage(self._new_id(), m, importance, status)))
+        return prepared
+
+    def _of_user(self, message: NewMessage) -> NewMessage:
+        """The message with the user that its metadata names, where it names none itself."""
+        if message.user_id is not None or not self._user_id_metadata_key:
+            return message
+        user_id = message.metadata.get(self._user_id_metadata_key)
+        if isinstance(user_id, int) and not isinstance(user_id, bool):
+            user_id = str(user_id)
+        is_one = isinstance(user_id, str) and 0 < len(user_id) <= LONGEST_USER_ID
+        return replace(message, user_id=user_id) if is_one else message
 
 
-async def _claim(
-    tx: Transaction,
-    tenant_id: str,
-    drafts: Sequence[tuple[NewMessage, StoredMessage]],
-    digests: Mapping[UUID, bytes],
-) -> dict[UUID, Claim]:
+async def _claim(tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, PreparedMessage]]) -> dict[UUID, Claim]:
     """Takes the request ids of drafts; returns those that a concurrent call took first."""
-    claims = {m.request_id: Claim(m.request_id, digests[m.request_id], draft.id) for m, draft in drafts if m.request_id}
-    taken = await idempotency.claim_many(tx, tenant_id, list(claims.values()))
-    lost = claims.keys() - taken
+    claims = {
+        d.message.request_id: Claim(d.message.request_id, d.digest, one.id, d.message.keep_request_id)
+        for d, one in ready
+        if d.message.request_id is not None and d.digest is not None
+    }
+    if not claims:
+        return {}
+    lost = claims.keys() - await idempotency.claim_many(tx, tenant_id, list(claims.values()))
     if not lost:
         return {}
     known = await idempotency.known(tx, tenant_id, lost)
-    if _is_reused(known, digests):
+    if _is_reused(known, {id_: claim.body_digest for id_, claim in claims.items()}):
         raise RequestIdReused
     return known
+
+
+async def _stored_before(tx: Transaction, tenant_id: str, known: Mapping[UUID, Claim]) -> dict[UUID, StoredMessage]:
+    """The messages of request ids that are known, by their own ids; those that were deleted are missing."""
+    if not known:
+        return {}
+    return await (await table.get_many(tx, tenant_id, [claim.message_id for claim in known.values()])).get()
+
+
+def _digests(drafts: Sequence[Draft]) -> dict[UUID, bytes]:
+    """The digest of each request id. Raises RequestIdReused where one stands for two bodies."""
+    digests: dict[UUID, bytes] = {}
+    for draft in drafts:
+        if (
+            draft.message.request_id is not None
+            and draft.digest is not None
+            and digests.setdefault(draft.message.request_id, draft.digest) != draft.digest
+        ):
+            raise RequestIdReused
+    return digests
+
+
+def _distinct(drafts: Sequence[Draft], known: Mapping[UUID, Claim]) -> list[Draft]:
+    """The drafts that are to be stored: those of no known request id, and of each of theirs the first."""
+    seen = set(known)
+    fresh = []
+    for draft in drafts:
+        request_id = draft.message.request_id
+        if request_id is None or request_id not in seen:
+            fresh.append(draft)
+        if request_id is not None:
+            seen.add(request_id)
+    return fresh
 
 
 def _is_reused(known: Mapping[UUID, Claim], digests: Mapping[UUID, bytes]) -> bool:
@@ -219,36 +268,41 @@ def _is_reused(known: Mapping[UUID, Claim], digests: Mapping[UUID, bytes]) -> bo
     return any(claim.body_digest != digests[request_id] for request_id, claim in known.items())
 
 
-def _check_not_future(messages: Sequence[NewMessage], now: datetime | None) -> None:
-    late = [i for i, m in enumerate(messages) if now and m.created_at and m.created_at > now + LONGEST_FUTURE]
+def _check_not_future(drafts: Sequence[Draft], now: datetime | None) -> None:
+    late = [d for d in drafts if now and d.message.created_at and d.message.created_at > now + LONGEST_FUTURE]
     if late:
-        raise InvalidInput([FieldViolation(f"messages[{i}].created_at", "is more than a day ahead") for i in late])
+        raise InvalidInput(
+            [FieldViolation(f"messages[{draft.place}].created_at", "is more than a day ahead") for draft in late]
+        )
 
 
 def _answer(
-    messages: Sequence[NewMessage],
-    by_message: Mapping[int, StoredMessage],
+    call: _Call,
+    own: Mapping[Draft, StoredMessage],
     known: Mapping[UUID, Claim],
     repeated: Mapping[UUID, StoredMessage],
 ) -> list[Ingested] | Exception:
     """What became of the messages of one call; NotFound when one is a repeat of what is no longer there."""
+    stored_now = {draft.message.request_id: stored for draft, stored in own.items()}
     answer = []
-    for message in messages:
-        stored = by_message.get(id(message))
-        if stored is None:
-            assert message.request_id is not None, "only a request_id makes a repeat"
-            found = repeated.get(known[message.request_id].message_id)
-            if found is None:
-                return NotFound("The message of this request_id was deleted by retention.")
-            answer.append(Ingested(found, repeated=True))
-        else:
-            answer.append(Ingested(stored, repeated=False))
+    for draft in call.drafts:
+        if draft in own:  # a repeat in the same call is another draft
+            answer.append(Ingested(own[draft], repeated=False))
+            continue
+        request_id = draft.message.request_id
+        assert request_id is not None, "only a request_id makes a repeat"
+        found = stored_now.get(request_id)
+        if found is None:
+            found = repeated.get(known[request_id].message_id)
+        if found is None:
+            return NotFound("The message of this request_id was deleted.")
+        answer.append(Ingested(found, repeated=True))
     return answer
 
 
 def _digest(message: NewMessage) -> bytes:
     """SHA-256 of everything the caller said but the request_id; the same for the same request, whoever computes it."""
-    body = [
+    body: list[Any] = [
         message.conversation_id,
         message.role,
         message.name,
@@ -257,4 +311,6 @@ def _digest(message: NewMessage) -> bytes:
         message.importance_override,
         message.created_at.isoformat() if message.created_at else None,
     ]
+    if message.user_id is not None:  # what was stored before there were users keeps its digest
+        body.append(message.user_id)
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()

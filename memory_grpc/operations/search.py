@@ -1,27 +1,25 @@
-"""Search: embeds the query, ranks a tenant's memory and fetches what was found."""
+"""Search: reads and embeds the query, ranks a tenant's memory, and fetches what was found."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
-from uuid import UUID
+from collections.abc import Mapping
+from dataclasses import asdict
 
-from memory_grpc.domain import Hit, Policy, Ranked, SearchRequest, SearchResult, StoredMessage
+from memory_grpc.domain import Policy, SearchRequest, SearchResult
 from memory_grpc.observability import metrics
+from memory_grpc.operations.fetch import Fetched
 from memory_grpc.operations.graphs import Graphs
 from memory_grpc.operations.models import Model, ModelChanged, Models
 from memory_grpc.operations.policy import Policies
 from memory_grpc.ranking import Participants, plan_query
-from memory_grpc.store import lexical, messages, models, search
-from memory_grpc.store.database import Database, Later, Transaction
-from memory_grpc.store.hybrid_pool import hybrid_pooled
-from memory_grpc.store.messages import Neighbours
-from memory_grpc.store.models import TenantModel
+from memory_grpc.store import filters, lexical, word_index
+from memory_grpc.store.database import Database
+from memory_grpc.store.rank import rank
+from memory_grpc.store.rank_request import HybridQuery, RankRequest
 
 
 class Search:
-    """Ranks in SQL; what is ranked and fetched is read in one transaction, at one moment."""
+    """What is ranked and fetched is read in one transaction, at one moment."""
 
     def __init__(
         self, database: Database, models: Models, policies: Policies, graphs: Graphs, *, text_config: str
@@ -40,7 +38,7 @@ class Search:
         while True:
             model = await self._models.of(request.tenant_id)
             try:
-                result = await self._rank(request, model, in_use=True)
+                result = await self._with(request, model, in_use=True)
             except ModelChanged:
                 continue
             metrics.SEARCHES.labels(result.ranking, "yes" if result.exact else "no").inc()
@@ -48,109 +46,56 @@ class Search:
 
     async def with_model(self, request: SearchRequest, model: Model) -> SearchResult:
         """The same over the vectors of a model that need not be in use, to compare it with another."""
-        return await self._rank(request, model, in_use=False)
+        return await self._with(request, model, in_use=False)
 
-    async def _rank(self, request: SearchRequest, model: Model, *, in_use: bool) -> SearchResult:
+    async def _with(self, request: SearchRequest, model: Model, *, in_use: bool) -> SearchResult:
         """Raises ModelChanged where the model is said to be in use and was not at the end of the ranking."""
         policy = await self._policies.get(request.tenant_id)
-        rank = self._hybrid if (request.ranking or policy.ranking) == "hybrid" else self._semantic
-        return await rank(request, policy, model, in_use)
-
-    async def _semantic(self, request: SearchRequest, policy: Policy, model: Model, in_use: bool) -> SearchResult:
-        vector = await model.embedder.embed_query(request.query)
-        filters = request.filters
-        async with self._database.transaction(tenant=request.tenant_id, pipelined=True) as tx:
-            arguments = (tx, request.tenant_id, model.id, vector, filters, policy.score, request.top_k)
-            pooled = None
-            if self._graphs.usable(request.tenant_id, model.id) and search.can_pool(
-                filters, policy.score, request.top_k
-            ):
-                pooled = await search.pooled(*arguments, is_counted=request.explain)
-            if pooled is not None:
-                ranked, candidates = pooled
-            else:
-                ranked = await search.semantic(*arguments)
-                # Counting is a second scan: done for those who ask.
-                candidates = await search.count(tx, request.tenant_id, model.id, filters) if request.explain else 0
-            last = await _Last.ask(tx, request, ranked)
+        ranking = request.ranking or policy.ranking
+        hybrid = await self._read(request, policy) if ranking == "hybrid" else None
+        vector = await model.embedder.embed_query(hybrid.plan.embedding_text if hybrid else request.query)
+        filter_ = filters.compiled(request.filters)
+        wanted = RankRequest(
+            tenant_id=request.tenant_id,
+            model_id=model.id,
+            vector=vector,
+            filter=filter_,
+            weights=policy.score,
+            top_k=request.top_k,
+            has_graph=self._graphs.usable(request.tenant_id, model.id),
+            is_counted=request.explain,
+            hybrid=hybrid,
+        )
+        # A plan for any tenant suits a scan of one; what is found by a tenant's own indexes, or by a filter's, needs its own.
+        plan = "each" if wanted.has_graph or filter_.is_narrowing else "auto"
+        async with self._database.transaction(tenant=request.tenant_id, plan=plan, pipelined=True) as tx:
+            ranked = await rank(tx, wanted)
+            fetched = await Fetched.ask(tx, request, wanted, ranked.hits)
         if in_use:
-            self._models.check_read(request.tenant_id, model, await last.model.get())
-        return await self._result("semantic", model, last, candidates, asdict(policy.score), exact=pooled is None)
-
-    async def _hybrid(self, request: SearchRequest, policy: Policy, model: Model, in_use: bool) -> SearchResult:
-        """The query is read first: which participants and dates it names decides what is embedded and matched."""
-        async with self._database.transaction(tenant=request.tenant_id, pipelined=True) as tx:
-            participants = await lexical.participants(tx, request.tenant_id)
-        names, roles, now = await participants.get()
-        filters = request.filters
-        plan = plan_query(request.query, Participants(names, roles), filters.as_of or now, policy.hybrid)
-        vector = await model.embedder.embed_query(plan.embedding_text)
-        async with self._database.transaction(tenant=request.tenant_id, pipelined=True) as tx:
-            arguments = (
-                tx,
-                request.tenant_id,
-                model.id,
-                self._text_config,
-                vector,
-                plan,
-                filters,
-                policy.score,
-                policy.hybrid,
-                request.top_k,
-            )
-            pooled = None
-            if self._graphs.usable(request.tenant_id, model.id):
-                pooled = await hybrid_pooled(*arguments)
-            ranked, candidates = await search.hybrid(*arguments) if pooled is None else pooled
-            last = await _Last.ask(tx, request, ranked)
-        if in_use:
-            self._models.check_read(request.tenant_id, model, await last.model.get())
-        weights = asdict(policy.score) | {f"relevance.{name}": w for name, w in asdict(policy.hybrid).items()}
-        return await self._result("hybrid", model, last, candidates, weights, exact=pooled is None)
-
-    async def _result(
-        self, ranking: str, model: Model, last: _Last, candidates: int, weights: Mapping[str, float], *, exact: bool
-    ) -> SearchResult:
+            self._models.check_read(request.tenant_id, model, await fetched.model.get())
         return SearchResult(
-            hits=await last.hits(),
+            hits=await fetched.hits(),
             ranking=ranking,
-            exact=exact,
-            candidates=candidates,
-            weights=weights,
+            exact=ranked.exact,
+            candidates=ranked.candidates if request.explain else 0,
+            weights=_weights(policy, hybrid),
             model=model.embedder.identity.name,
-            as_of=await last.as_of.get(),
+            as_of=await fetched.as_of.get(),
+            pending=await fetched.pending.get(),
         )
 
+    async def _read(self, request: SearchRequest, policy: Policy) -> HybridQuery:
+        """The query, read: which participants and dates it names decides what is embedded and matched."""
+        tenant_id, parts = request.tenant_id, policy.hybrid
+        async with self._database.transaction(tenant=tenant_id, pipelined=True) as tx:
+            participants = await lexical.participants(tx, tenant_id)
+            words = await word_index.query_words(tx, tenant_id, self._text_config, request.query, parts.shares)
+        names, roles, now = await participants.get()
+        as_of = request.filters.as_of or now
+        plan = plan_query(request.query, Participants(names, roles), as_of, parts)
+        return HybridQuery(plan, await words.get(), parts, self._text_config, as_of)
 
-@dataclass(frozen=True, slots=True)
-class _Last:
-    """What a search asks for when it has ranked: all of it in one round trip, with the commit."""
 
-    ranked: Sequence[Ranked]
-    model: Later[TenantModel]
-    as_of: Later[datetime]
-    messages: Later[dict[UUID, StoredMessage]]
-    neighbours: Later[dict[UUID, Neighbours]] | None
-
-    @classmethod
-    async def ask(cls, tx: Transaction, request: SearchRequest, ranked: Sequence[Ranked]) -> _Last:
-        """Asks, and waits for nothing."""
-        ids = [hit.message_id for hit in ranked]
-        as_of = request.filters.as_of
-        turns = request.neighbours
-        return cls(
-            ranked=ranked,
-            model=await models.of_tenant_later(tx, request.tenant_id),
-            as_of=await tx.later("database.now", None, lambda rows: as_of or rows[0]["now"]),
-            messages=await messages.get_many(tx, request.tenant_id, ids),
-            neighbours=await messages.neighbours(tx, request.tenant_id, ids, turns, as_of) if turns else None,
-        )
-
-    async def hits(self) -> tuple[Hit, ...]:
-        """What was ranked, with its message; a message that was deleted in the meantime is left out."""
-        found = await self.messages.get()
-        hits = tuple(Hit(r, found[r.message_id]) for r in self.ranked if r.message_id in found)
-        if self.neighbours is None:
-            return hits
-        around = await self.neighbours.get()
-        return tuple(replace(hit, neighbours=around.get(hit.message.id, ([], []))) for hit in hits)
+def _weights(policy: Policy, hybrid: HybridQuery | None) -> Mapping[str, float]:
+    weights: dict[str, float] = asdict(policy.score)
+    return weights | {f"relevance.{name}": w for name, w in asdict(policy.hybrid).items()} if hybrid else weights

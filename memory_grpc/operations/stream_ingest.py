@@ -11,8 +11,9 @@ Both queues are bounded: a server that falls behind stops reading, and the sende
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Generator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from memory_grpc import deadline
@@ -48,7 +49,7 @@ class StreamIngest:
         self._timeout_seconds = timeout_seconds
 
     async def __call__(self, messages: AsyncIterator[NewMessage]) -> AsyncIterator[Acknowledgement]:
-        """Acknowledges messages in their order.
+        """Acknowledges messages in their order, in which they are stored too.
 
         An error of ``messages`` or of a batch ends the stream, after everything before it was acknowledged.
         """
@@ -66,10 +67,12 @@ class StreamIngest:
 
         async def launch() -> None:
             end: Exception | None = None
+            place, before = 0, None
             while True:
                 batch, ended, end = await _gather(inbox)
                 if batch:
-                    task = asyncio.create_task(self._store(batch))
+                    task = asyncio.create_task(self._store(batch, place, before))
+                    place, before = place + len(batch), task
                     running.add(task)
                     await lanes.put(task)
                 if ended:
@@ -94,26 +97,42 @@ class StreamIngest:
                 task.cancel()
             await asyncio.gather(*workers, *running, return_exceptions=True)
 
-    async def _store(self, batch: list[NewMessage]) -> list[Ingested]:
-        """Stores a batch, one transaction a tenant; waits when the embedding queue is full."""
+    async def _store(
+        self, batch: list[NewMessage], first_place: int, before: asyncio.Task[list[Ingested]] | None
+    ) -> list[Ingested]:
+        """Stores a batch, one transaction a tenant, once the batch before it is stored."""
+        after = None if before is None else _Turn(before)
         stored: dict[int, Ingested] = {}
-        for tenant_id in dict.fromkeys(m.tenant_id for m in batch):
-            part = [m for m in batch if m.tenant_id == tenant_id]
-            for m, s in zip(part, await self._patiently(part), strict=True):
-                stored[id(m)] = s
-        return [stored[id(m)] for m in batch]
+        for tenant_id in dict.fromkeys(message.tenant_id for message in batch):
+            part = {first_place + i: message for i, message in enumerate(batch) if message.tenant_id == tenant_id}
+            stored |= zip(part, await self._patiently(part, after), strict=True)
+        return [stored[place] for place in sorted(stored)]
 
-    async def _patiently(self, part: list[NewMessage]) -> list[Ingested]:
+    async def _patiently(self, part: Mapping[int, NewMessage], after: Awaitable[object] | None) -> list[Ingested]:
+        """Stores messages of one tenant, by their places in the stream; waits when the embedding queue is full."""
         seconds = self._timeout_seconds * max(1.0, len(part) / MESSAGES_PER_TIMEOUT)
         while True:
             try:
                 with deadline.within(seconds):
                     async with asyncio.timeout(seconds):
-                        return await self._ingest(part)
+                        return await self._ingest(list(part.values()), places=list(part), after=after)
             except QueueFull as full:
                 await asyncio.sleep(full.retry_after_seconds)
             except TimeoutError as error:
                 raise DeadlineExceeded from error
+
+
+class _Turn:
+    """A batch's turn, which comes when the one before is stored or has failed; to be awaited as often as need be."""
+
+    def __init__(self, before: asyncio.Task[list[Ingested]]) -> None:
+        self._before = before
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from asyncio.wait([self._before]).__await__()
+        if self._before.cancelled() or self._before.exception() is not None:
+            # The stream ends there, and takes this batch along: nothing is stored after a gap.
+            yield from asyncio.get_running_loop().create_future().__await__()
 
 
 async def _gather(

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import Enum
 from functools import cache
-from typing import Any, Final, Generic, Literal, LiteralString, TypeVar
+from typing import Any, Final, Generic, Literal, LiteralString, NamedTuple, TypeVar
 
 import psycopg
+from cachetools import LRUCache, cached
 from pgvector import HalfVector
 from pgvector.psycopg.halfvec import (
     HalfVectorBinaryDumper,
@@ -31,8 +32,15 @@ Row = dict[str, Any]
 Parts = tuple[tuple[str, str], ...]
 Params = Mapping[str, Any]
 Plan = Literal["auto", "once", "each"]
-# The name of a query, its parameters, and what stands for ``{dimensions}`` in it.
-Statement = tuple[str, Params | None, int | None]
+
+
+class Statement(NamedTuple):
+    """A query by its name, its parameters, and its parts."""
+
+    query: str
+    params: Params | None = None
+    parts: Parts = ()
+
 
 # Statements that no call waits for (sweeps, embedding jobs) are bounded all the same.
 BACKGROUND_TIMEOUT_SECONDS = 300.0
@@ -102,25 +110,27 @@ class Transaction:
     ) -> Row | None:
         """Runs a query; returns its first row, or None. ``binary`` has Postgres send values as it holds them, which
         suits long strings of bytes. ``parts`` stand for what is in braces in it: what differs from call to call and
-        cannot be a parameter."""
+        cannot be a parameter, and is put together from fixed texts."""
         return await (await self._connection.execute(_text(query, parts), params, binary=binary)).fetchone()
 
-    async def all(self, query: str, params: Params | None = None, *, dimensions: int | None = None) -> list[Row]:
-        """Runs a query; returns all its rows. ``dimensions`` stands for ``{dimensions}`` in it, where no parameter can
-        stand: in a type."""
-        return await (await self._connection.execute(_text(query, _sized(dimensions)), params)).fetchall()
+    async def all(self, query: str, params: Params | None = None, *, parts: Parts = ()) -> list[Row]:
+        """Runs a query; returns all its rows."""
+        return await (await self._connection.execute(_text(query, parts), params)).fetchall()
 
-    async def later(self, query: str, params: Params | None, read: Callable[[list[Row]], T]) -> Later[T]:
+    async def later(
+        self, query: str, params: Params | None, read: Callable[[list[Row]], T], *, parts: Parts = ()
+    ) -> Later[T]:
         """Sends a query of a pipelined transaction; what ``read`` makes of its rows comes in the round trip of the next
         that is waited for, or of the commit. To be asked for once."""
-        return Later(await self._connection.execute(_text(query), params), read)
+        return Later(await self._connection.execute(_text(query, parts), params), read)
 
     async def together(self, *statements: Statement) -> list[list[Row]]:
-        """Runs queries that need no rows of each other, in order and in one round trip; returns all their rows."""
+        """Runs queries that need no rows of each other, in order and in one round trip; returns all their rows, with values
+        sent as Postgres holds them."""
         async with self._connection.pipeline():
             sent = [
-                await self._connection.execute(_text(query, _sized(dimensions)), params)
-                for query, params, dimensions in statements
+                await self._connection.execute(_text(query, parts), params, binary=True)
+                for query, params, parts in statements
             ]
             return [await cursor.fetchall() for cursor in sent]
 
@@ -257,18 +267,24 @@ async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
         await connection.execute(QUERIES["database.watch_client"])
 
 
-@cache
+# Filters make many texts of one query.
+@cached(LRUCache(maxsize=1000))
 def _text(query: str, parts: Parts = ()) -> LiteralString:
     """A query without comments and indentation: psycopg remembers how a text of up to 4,096 bytes is to be sent, and
     reads a longer one anew each time."""
-    text: str = re.sub(r"--.*", "", QUERIES[query])
-    for name, part in parts:
-        text = text.replace(f"{{{name}}}", part)
-    return re.sub(r"\s*\n\s*", " ", text).strip()
+    text = _bare(QUERIES[query])
+    for name, value in parts:
+        text = text.replace(f"{{{name}}}", value)
+    return text
 
 
-def _sized(dimensions: int | None) -> Parts:
-    return () if dimensions is None else (("dimensions", str(dimensions)),)
+def part(name: str) -> str:
+    """A query that is a part of others: its text without comments and semicolon."""
+    return _bare(QUERIES[name]).rstrip(";")
+
+
+def _bare(text: LiteralString) -> LiteralString:
+    return re.sub(r"\s*\n\s*", " ", re.sub(r"--.*", "", text)).strip()
 
 
 async def _register_halfvec(connection: psycopg.AsyncConnection[Row]) -> None:

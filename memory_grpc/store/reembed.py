@@ -105,17 +105,14 @@ async def count(tx: Transaction, tenant_id: str, model_id: int) -> tuple[int, in
     return (row["total"], row["embedded"]) if row else (0, 0)
 
 
-async def missing(
-    tx: Transaction, tenant_id: str, model_id: int, after: UUID, limit: int, *, archived: bool
-) -> dict[UUID, str]:
+async def missing(tx: Transaction, tenant_id: str, model_id: int, after: UUID, limit: int) -> dict[UUID, str]:
     """The texts of the next messages past ``after`` without this model's vectors, in order of their ids."""
     params = {"tenant_id": tenant_id, "model_id": model_id, "after": after, "limit": limit}
-    rows = await tx.all("reembed.missing_archived", params) if archived else await tx.all("reembed.missing", params)
-    return {row["id"]: row["content"] for row in rows}
+    return {row["id"]: row["content"] for row in await tx.all("reembed.missing", params)}
 
 
 async def contents(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """The texts of messages, live or archived."""
+    """The texts of messages."""
     rows = await tx.all("reembed.contents", {"tenant_id": tenant_id, "message_ids": list(message_ids)})
     return {row["id"]: row["content"] for row in rows}
 

@@ -49,20 +49,14 @@ where id = %(id)s and state = any(%(before)s)
 returning id;
 
 -- name: reembed.count
--- How many messages of a tenant have vectors, live and archived, and how many of them the new model's.
+-- How many messages of a tenant have vectors, and how many of them the new model's.
 select count(*)::integer as total,
-    (count(*) filter (where live and exists (
+    (count(*) filter (where exists (
         select from message_embeddings e
         where e.tenant_id = %(tenant_id)s and e.message_id = m.id and e.chunk = 0 and e.model_id = %(model_id)s
-    ) or not live and exists (
-        select from archived_embeddings e
-        where e.tenant_id = %(tenant_id)s and e.message_id = m.id and e.chunk = 0 and e.model_id = %(model_id)s
     )))::integer as embedded
-from (
-    select id, true as live from messages where tenant_id = %(tenant_id)s and embedding_status = 'completed'
-    union all
-    select id, false from archived_messages where tenant_id = %(tenant_id)s and embedding_status = 'completed'
-) as m;
+from messages m
+where tenant_id = %(tenant_id)s and embedding_status = 'completed';
 
 -- name: reembed.missing
 -- The next embedded messages of a tenant after `after`, in order of their ids, that lack the new model's vectors.
@@ -75,24 +69,9 @@ where m.tenant_id = %(tenant_id)s and m.id > %(after)s and m.embedding_status = 
 order by m.id
 limit %(limit)s;
 
--- name: reembed.missing_archived
--- The same in the archive.
-select m.id, m.content
-from archived_messages m
-where m.tenant_id = %(tenant_id)s and m.id > %(after)s and m.embedding_status = 'completed' and not exists (
-    select from archived_embeddings e
-    where e.tenant_id = m.tenant_id and e.message_id = m.id and e.chunk = 0 and e.model_id = %(model_id)s
-)
-order by m.id
-limit %(limit)s;
-
 -- name: reembed.contents
--- The texts of messages, live or archived; those that were deleted are missing.
-select m.id, m.content from messages m
-where m.tenant_id = %(tenant_id)s and m.id = any(%(message_ids)s)
-union all
-select m.id, m.content from archived_messages m
-where m.tenant_id = %(tenant_id)s and m.id = any(%(message_ids)s);
+-- The texts of messages; those that were deleted are missing.
+select id, content from messages where tenant_id = %(tenant_id)s and id = any(%(message_ids)s);
 
 -- name: reembed.note_many
 -- Puts messages of one tenant into the backlog, after so many refusals.
@@ -131,7 +110,7 @@ delete from reembedding_backlog;
 select m.id, m.content
 from (
     select id from messages
-    where tenant_id = %(tenant_id)s and role = 'user' and embedding_status = 'completed'
+    where tenant_id = %(tenant_id)s and role = 'user' and embedding_status = 'completed' and archived_at is null
     order by md5(id::text), id
     limit %(limit)s
 ) as chosen

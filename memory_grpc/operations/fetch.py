@@ -1,0 +1,51 @@
+"""What a search asks for when it has ranked: all of it in one round trip, with the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from memory_grpc.domain import Hit, Ranked, SearchRequest, StoredMessage
+from memory_grpc.store import filters, messages, models
+from memory_grpc.store.database import Later, Transaction
+from memory_grpc.store.messages import Neighbours
+from memory_grpc.store.models import TenantModel
+from memory_grpc.store.rank_request import RankRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The messages of the hits and what the answer says besides."""
+
+    ranked: Sequence[Ranked]
+    model: Later[TenantModel]
+    as_of: Later[datetime]
+    pending: Later[int]
+    messages: Later[dict[UUID, StoredMessage]]
+    neighbours: Later[dict[UUID, Neighbours]] | None
+
+    @classmethod
+    async def ask(cls, tx: Transaction, request: SearchRequest, wanted: RankRequest, ranked: Sequence[Ranked]) -> Fetched:
+        """Asks, and waits for nothing."""
+        ids = [hit.message_id for hit in ranked]
+        as_of = request.filters.as_of
+        turns = request.neighbours
+        return cls(
+            ranked=ranked,
+            model=await models.of_tenant_later(tx, request.tenant_id),
+            as_of=await tx.later("database.now", None, lambda rows: as_of or rows[0]["now"]),
+            pending=await filters.pending(tx, request.tenant_id, wanted.filter),
+            messages=await messages.get_many(tx, request.tenant_id, ids),
+            neighbours=await messages.neighbours(tx, request.tenant_id, ids, turns, as_of) if turns else None,
+        )
+
+    async def hits(self) -> tuple[Hit, ...]:
+        """What was ranked, with its message; a message that was deleted in the meantime is left out."""
+        found = await self.messages.get()
+        hits = tuple(Hit(r, found[r.message_id]) for r in self.ranked if r.message_id in found)
+        if self.neighbours is None:
+            return hits
+        around = await self.neighbours.get()
+        return tuple(replace(hit, neighbours=around.get(hit.message.id, ([], []))) for hit in hits)

@@ -1,0 +1,92 @@
+"""Which way a search takes: what a filter leaves is found first, and scored exactly where that is little.
+
+::
+
+    a large tenant                           any other
+      few messages may pass ──▶ look them up   only messages tell, and few may pass ──▶ look them up
+      a time of few messages ─▶ scan it        scan the tenant
+      else ───────────────────▶ its graph
+    too few of the graph's or the scan's best pass ──▶ look up all that pass
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from memory_grpc.store.database import Transaction
+from memory_grpc.store.hybrid import Hybrid
+from memory_grpc.store.rank_request import Ranking, RankRequest
+from memory_grpc.store.search import Semantic
+
+# Messages that are looked up one by one, which takes six times as long as to scan them, rather than to walk a graph, or to
+# scan a tenant without one; and messages of a time that are scanned rather than to walk a graph.
+FEW = 5_000
+FEW_WITHOUT_GRAPH = 500
+SPAN = 40_000
+_ALL = 2**31 - 2
+
+
+class Ranker(Protocol):
+    """A ranking, in each of the ways that there are; None where that way will not do."""
+
+    async def of_few(self, most: int) -> Ranking | None:
+        """Of the messages that pass, if they are not more."""
+
+    async def of_span(self) -> Ranking | None:
+        """Of a time that was found to be short."""
+
+    async def of_graph(self) -> Ranking | None:
+        """Of what the tenant's graph gives."""
+
+    async def whole(self) -> Ranking | None:
+        """Of the whole tenant."""
+
+
+async def rank(tx: Transaction, request: RankRequest) -> Ranking:
+    """The best messages that pass the filter: ``top_k`` where that many do."""
+    request = await _with_candidate_limit(tx, request)
+    ranker: Ranker = Hybrid(tx, request, request.hybrid) if request.hybrid else Semantic(tx, request)
+    filter_ = request.filter
+    ranking: Ranking | None = None
+    if request.has_graph:
+        if filter_.may_leave_few:
+            ranking = await ranker.of_few(FEW)
+        if ranking is None and await _is_short(tx, request):
+            ranking = await ranker.of_span()
+        elif ranking is None and filter_.by_archival[0] is not None:
+            ranking = await ranker.of_graph()
+        if ranking is None and filter_.is_narrowing:
+            ranking = await ranker.of_few(_ALL)
+    elif filter_.may_leave_few and (filter_.needs_messages or filter_.candidate_limit is not None):
+        ranking = await ranker.of_few(FEW_WITHOUT_GRAPH)
+    if ranking is None:
+        ranking = await ranker.whole()
+    if ranking is None:
+        ranking = await ranker.of_few(_ALL)
+    assert ranking is not None, "nothing is more than all"
+    return ranking
+
+
+async def _with_candidate_limit(tx: Transaction, request: RankRequest) -> RankRequest:
+    """The request with its ``candidate_limit`` as the place of the oldest candidate."""
+    filter_ = request.filter
+    if filter_.candidate_limit is None:
+        return request
+    row = await tx.one("search.oldest_candidate", request.params, parts=filter_.parts)
+    if row is None:  # there are not so many
+        return request
+    return replace(request, filter=filter_.from_candidate(row["created_at"], row["id"]))
+
+
+async def _is_short(tx: Transaction, request: RankRequest) -> bool:
+    """Whether what passes lies within a time of few messages; or in the archive, which is in no graph."""
+    filter_ = request.filter
+    if filter_.by_archival[0] is None:
+        return True
+    if filter_.span is None:
+        return False
+    start, end = filter_.span
+    params = request.params | {"span_start": start, "span_end": end, "most": SPAN}
+    row = await tx.one("search.spanned", params, parts=filter_.parts)
+    return row is not None and row["spanned"] <= SPAN
