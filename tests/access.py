@@ -18,7 +18,8 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from memory_layer.v1 import access_pb2, admin_service_pb2, limits_pb2, memory_service_pb2
+from memory_grpc.rpcs import METHODS
+from memory_layer.v1 import access_pb2, limits_pb2
 
 Body = dict[str, Any]
 VARIABLE = re.compile(r"\{([a-z_]+)\}")
@@ -70,12 +71,7 @@ class Rpc:
         return own is not None and not own.GetOptions().Extensions[limits_pb2.limits].required
 
 
-RPCS = [
-    Rpc(method)
-    for file in (memory_service_pb2, admin_service_pb2)
-    for service in file.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-]
+RPCS = [Rpc(method) for method in METHODS.values()]
 
 
 def fields(descriptor: Descriptor) -> Iterator[str]:

@@ -71,8 +71,8 @@ class _Reader:
             for index, enum in enumerate(file.enum_type):
                 self._read_enum(enum, f"{file.package}.{enum.name}", comments, (_ENUM, index))
             services += [self._service(item, comments, (_SERVICE, i)) for i, item in enumerate(file.service)]
-        # The service of messages first, that of operations after it.
-        services.sort(key=lambda service: (service.name.startswith("Admin"), service.name))
+        # The service of messages first, those of operations after it.
+        services.sort(key=lambda service: (service.name != "MemoryService", service.name))
         return Contract(tuple(services), self._messages, self._enums, file_comments)
 
     def _read_message(self, message: Any, full_name: str, comments: Comments, at: tuple[int, ...]) -> None:

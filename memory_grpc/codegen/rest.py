@@ -19,11 +19,11 @@ OPEN = {"AdminService.GetHealth"}
 ONLY = {
     404: {
         "MemoryService.GetMessage",
-        "AdminService.RevokeApiKey",
-        "AdminService.GetReembedding",
-        "AdminService.CompareReembedding",
-        "AdminService.CutOverReembedding",
-        "AdminService.CancelReembedding",
+        "KeyService.RevokeApiKey",
+        "EmbeddingService.GetReembedding",
+        "EmbeddingService.CompareReembedding",
+        "EmbeddingService.CutOverReembedding",
+        "EmbeddingService.CancelReembedding",
     },
     409: {"MemoryService.IngestMessage", "MemoryService.BatchIngestMessages"},
 }

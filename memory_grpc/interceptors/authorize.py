@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from memory_grpc.access import Grant
 from memory_grpc.errors import PermissionDenied, TenantNotAllowed, Unauthenticated
 from memory_grpc.interceptors.call import OPEN_SERVICES, UNKNOWN_METHOD, Call
-from memory_layer.v1 import admin_service_pb2, memory_service_pb2
+from memory_grpc.rpcs import METHODS
 from memory_layer.v1.access_pb2 import (
     REACH_ALL_TENANTS,
     REACH_NAMED_TENANTS,
@@ -31,12 +31,7 @@ TENANT_FIELDS = frozenset({"tenant_id", "tenant_ids"})
 _OWN = "memory_layer.v1."
 
 # Full method name -> what it needs. Every RPC is here; one that declares nothing is refused to everybody.
-RULES: dict[str, Access] = {
-    f"/{service.full_name}/{method.name}": method.GetOptions().Extensions[access]
-    for file in (memory_service_pb2.DESCRIPTOR, admin_service_pb2.DESCRIPTOR)
-    for service in file.services_by_name.values()
-    for method in service.methods
-}
+RULES: dict[str, Access] = {name: method.GetOptions().Extensions[access] for name, method in METHODS.items()}
 
 
 @asynccontextmanager

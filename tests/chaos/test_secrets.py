@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_service_pb2
 from tests.chaos.edge import edge
 from tests.chaos.harness import ServerProcess, connected, fetch, item, message, scrape, serving
 
@@ -46,7 +47,7 @@ async def _provoke(server: ServerProcess, dsn: str) -> list[str]:
         await call(search, pb.SearchMemoriesRequest(tenant_id="chaos", query=CONTENT, ranking=CANARY))
         await call(search, pb.SearchMemoriesRequest(tenant_id="chaos", query=CONTENT, metadata_equals=[CANARY]))
         await call(client.admin.RunRetention, admin.RunRetentionRequest(tenant_id=CANARY, actions=[CANARY]))
-        await call(client.admin.GetTenantPolicy, admin.GetTenantPolicyRequest(tenant_id=CANARY))
+        await call(client.policy.GetTenantPolicy, policy_service_pb2.GetTenantPolicyRequest(tenant_id=CANARY))
         raw = client.channel.unary_unary("/memory_layer.v1.MemoryService/IngestMessage")
         await call(raw, b"\xff" + CONTENT.encode())
         # Faults of the store that nobody foresaw: their texts hold the row.

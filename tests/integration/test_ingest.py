@@ -13,7 +13,7 @@ import pytest
 
 from memory_grpc.embedding import Embedder
 from memory_grpc.errors import EmbeddingUnavailable
-from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import embedding_service_pb2 as embedding
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1.message_pb2 import Message
 from tests.conftest import RunningServer, StartServer
@@ -250,10 +250,10 @@ async def test_failed_messages_are_tried_again_when_an_operator_says_so(
             await server.memory.IngestMessage(message())
             await eventually(lambda: rows("select embedding_status from messages") == [("failed",)])
     async with start_server() as server:
-        request = admin.RetryFailedEmbeddingsRequest(tenant_id="acme")
-        assert (await server.admin.RetryFailedEmbeddings(request)).queued == 1
+        request = embedding.RetryFailedEmbeddingsRequest(tenant_id="acme")
+        assert (await server.embedding.RetryFailedEmbeddings(request)).queued == 1
         await eventually(lambda: rows("select embedding_status from messages") == [("completed",)])
-        assert (await server.admin.RetryFailedEmbeddings(request)).queued == 0
+        assert (await server.embedding.RetryFailedEmbeddings(request)).queued == 0
 
 
 @pytest.mark.asyncio

@@ -32,6 +32,7 @@ FLOW: dict[str, set[str]] = {
     "access": set(),
     "background": PURE,
     "observability": {*PURE, "resources"},
+    "rpcs": {"contract"},
     "validation": {*PURE, "contract"},
     "store": {*PURE, "deadline", "resources", "ranking", "scoring"},
     "embedding": {*PURE, "resources", "settings", "observability", "deadline"},
@@ -48,9 +49,19 @@ FLOW: dict[str, set[str]] = {
     },
     "retention": {*PURE, "operations", "store", "observability", "deadline", "settings"},
     "tls": {*PURE, "settings"},
-    "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "contract", "tls"},
+    "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "rpcs", "tls"},
     "services": {*PURE, "access", "operations", "settings", "contract", "version"},
-    "interceptors": {*PURE, "access", "services", "validation", "deadline", "observability", "settings", "contract"},
+    "interceptors": {
+        *PURE,
+        "access",
+        "services",
+        "rpcs",
+        "validation",
+        "deadline",
+        "observability",
+        "settings",
+        "contract",
+    },
 }
 # Part -> libraries that it never imports, itself or through what it imports.
 GRPC = {"grpc", "grpc_health", "grpc_reflection", "grpc_status"}

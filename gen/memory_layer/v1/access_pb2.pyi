@@ -36,7 +36,7 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     ROLE_WRITER: _Role.ValueType  # 2
     """Stores messages."""
     ROLE_ADMIN: _Role.ValueType  # 3
-    """Calls AdminService."""
+    """Administers: every service but MemoryService."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """What a key may do. Each role may do what those before it may."""
@@ -48,7 +48,7 @@ ROLE_READER: Role.ValueType  # 1
 ROLE_WRITER: Role.ValueType  # 2
 """Stores messages."""
 ROLE_ADMIN: Role.ValueType  # 3
-"""Calls AdminService."""
+"""Administers: every service but MemoryService."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 class _Reach:

@@ -21,7 +21,7 @@ from tests.unit.interceptors.test_chain import settings
 
 INGEST = "/memory_layer.v1.MemoryService/IngestMessage"
 STREAM = "/memory_layer.v1.MemoryService/StreamIngest"
-POLICY = "/memory_layer.v1.AdminService/GetTenantPolicy"
+POLICY = "/memory_layer.v1.PolicyService/GetTenantPolicy"
 
 
 def shed(*, is_open: bool = True) -> tuple[Shed, Admit]:
