@@ -115,7 +115,7 @@ async def test_15_canaries_through_envoy(dsn: str, tmp_path: Path) -> None:
             await call("POST", "/v1/messages", json=body | {"role": CANARY})
             for broken in ('", x}', '" "y": 1}', "", '\\x"}', '\\ud800"}', '\0"}', '", "top_k": "', '", "role": ['):
                 await call("POST", "/v1/messages", content=f'{{"content": "{CONTENT}{broken}', headers=AS_JSON)
-            for field in ("metadata", "importance_override", "created_at", "async"):
+            for field in ("metadata", "importance_override", "created_at", "embed_later"):
                 await call("POST", "/v1/messages", json=body | {field: CONTENT})
             for wrong in ([CONTENT], {CONTENT: CONTENT}):
                 await call("POST", "/v1/messages", json=body | {"content": wrong})

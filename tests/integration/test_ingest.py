@@ -215,7 +215,7 @@ async def test_get_says_the_same_of_what_is_not_there_and_what_is_another_tenant
 async def test_an_asynchronous_message_is_acknowledged_pending_and_embedded_soon(
     server: RunningServer, rows: Rows
 ) -> None:
-    stored = await server.memory.IngestMessage(message(**{"async": True}))
+    stored = await server.memory.IngestMessage(message(embed_later=True))
     assert stored.embedding_status == "pending"
     await eventually(lambda: rows("select embedding_status from messages") == [("completed",)])
     found = await server.memory.SearchMemories(pb.SearchMemoriesRequest(tenant_id="acme", query="I love Python"))
@@ -230,7 +230,7 @@ async def test_two_servers_share_the_queue_and_every_accepted_message_has_a_stat
         for server in (one, two):
             for start in range(0, 1000, 250):
                 batch = [message(f"text {start + i}") for i in range(250)]
-                batch[0] = message("embedded at once", **{"async": False})
+                batch[0] = message("embedded at once", embed_later=False)
                 await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=batch))
         await eventually(lambda: rows("select count(*) from embedding_jobs") == [(0,)], 30)
     assert rows("select embedding_status, count(*) from messages group by 1") == [("completed", 2000)]

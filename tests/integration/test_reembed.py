@@ -291,7 +291,7 @@ async def test_pending_messages_get_the_vectors_of_the_model_that_holds_then(
 
         async def pending() -> None:
             request = pb.IngestMessageRequest(tenant_id="acme", conversation_id="c", role="user", content="later")
-            setattr(request, "async", True)
+            request.embed_later = True
             assert (await server.memory.IngestMessage(request)).embedding_status == "pending"
 
         async with repeated(pending):
@@ -335,7 +335,7 @@ async def test_writers_without_a_pause_do_not_keep_it_from_its_end(start_server:
 
         async def write(number: int) -> None:
             request = pb.IngestMessageRequest(tenant_id="acme", conversation_id="c", role="user", content=text(number))
-            setattr(request, "async", number % 2 == 0)
+            request.embed_later = number % 2 == 0
             await server.memory.IngestMessage(request)
 
         async def writing() -> None:

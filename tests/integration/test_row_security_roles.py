@@ -249,7 +249,7 @@ async def write_and_read(memory: Any, tenant: str) -> None:
     assert len((await memory.BatchIngestMessages(batch)).messages) == 3
     stream = iter([pb.StreamIngestRequest(message=message(tenant, f"streamed {n}")) for n in range(3)])
     assert len([acknowledged async for acknowledged in memory.StreamIngest(stream)]) == 3
-    later = await memory.IngestMessage(message(tenant, "milk later", **{"async": True}))
+    later = await memory.IngestMessage(message(tenant, "milk later", embed_later=True))
     assert later.embedding_status == "pending"
     while (await memory.GetMessage(pb.GetMessageRequest(message_id=later.id))).embedding_status != "completed":
         await asyncio.sleep(0.02)

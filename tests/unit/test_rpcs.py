@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from typing import Any
 
 import pytest
@@ -76,3 +77,9 @@ def test_every_language_finds_its_package(file: FileDescriptorProto) -> None:
     assert options.csharp_namespace == "MemoryLayer.V1"
     assert options.ruby_package == "MemoryLayer::V1"
     assert options.php_namespace == "MemoryLayer\\V1"
+
+
+def test_no_name_is_a_keyword_of_python() -> None:
+    named = [field.name for file in FILES for message in file.message_type for field in message.field]
+    assert len(named) > 100
+    assert not [name for name in named if keyword.iskeyword(name)]

@@ -36,7 +36,7 @@ class IngestMessageRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    ASYNC_FIELD_NUMBER: _builtins.int
+    EMBED_LATER_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Which product or customer the message belongs to."""
     conversation_id: _builtins.str
@@ -52,6 +52,10 @@ class IngestMessageRequest(_message.Message):
     request_id: _builtins.str
     """The caller's own id of this request: a UUID, as AIP-155 has it. The same id with the same body, sent again within
     24 hours (MEMORY_IDEMPOTENCY_HOURS), stores nothing and returns the stored message. Unique within the tenant.
+    """
+    embed_later: _builtins.bool
+    """Store and answer at once, with `embedding_status` `pending`, and embed afterwards. MEMORY_ASYNC_EMBEDDINGS when not
+    set.
     """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
@@ -73,13 +77,14 @@ class IngestMessageRequest(_message.Message):
         name: _builtins.str | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str | None = ...,
+        embed_later: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_async", b"_async", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "async", b"async", "created_at", b"created_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "created_at", b"created_at", "embed_later", b"embed_later", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_async", b"_async", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "async", b"async", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embed_later", b"embed_later", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__async: _TypeAlias = _typing.Literal["async"]  # noqa: Y015
-    _WhichOneofArgType__async: _TypeAlias = _typing.Literal["_async", b"_async"]  # noqa: Y015
+    _WhichOneofReturnType__embed_later: _TypeAlias = _typing.Literal["embed_later"]  # noqa: Y015
+    _WhichOneofArgType__embed_later: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later"]  # noqa: Y015
     _WhichOneofReturnType__importance_override: _TypeAlias = _typing.Literal["importance_override"]  # noqa: Y015
     _WhichOneofArgType__importance_override: _TypeAlias = _typing.Literal["_importance_override", b"_importance_override"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
@@ -87,7 +92,7 @@ class IngestMessageRequest(_message.Message):
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__async) -> _WhichOneofReturnType__async | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__embed_later) -> _WhichOneofReturnType__embed_later | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__importance_override) -> _WhichOneofReturnType__importance_override | None: ...
     @_typing.overload
