@@ -58,7 +58,7 @@ async def test_search_by_get_and_by_post(rest: RunningRest) -> None:
     assert by_get.status_code == by_post.status_code == 200
     assert by_get.content == by_post.content
     body = by_get.json()
-    assert list(body) == ["total", "items"]
+    assert list(body) == ["total", "items", "pending"]
     assert body["total"] == 1
     (hit,) = body["items"]
     documented = [
@@ -89,7 +89,7 @@ async def test_search_by_get_and_by_post(rest: RunningRest) -> None:
 @pytest.mark.asyncio
 async def test_a_search_that_finds_nothing_prints_zero_and_an_empty_list(rest: RunningRest) -> None:
     response = await rest.http.get("/v1/memory/search", params={"tenant_id": "nobody", "query": "x"})
-    assert (response.status_code, response.text) == (200, '{"total":0,"items":[]}')
+    assert (response.status_code, response.text) == (200, '{"total":0,"items":[],"pending":0}')
 
 
 @pytest.mark.asyncio

@@ -163,7 +163,7 @@ def test_documented_limits_to_the_letter() -> None:
 
 def test_responses_require_what_is_always_printed() -> None:
     schemas = DOCUMENT["components"]["schemas"]
-    assert schemas["SearchMemoriesResponse"]["required"] == ["total", "items"]
+    assert schemas["SearchMemoriesResponse"]["required"] == ["total", "items", "pending"]
     assert schemas["RunRetentionResponse"]["required"] == ["archived", "deleted", "dry_run"]
     assert "name" not in schemas["Message"]["required"]
     assert "archived_at" not in schemas["Message"]["required"]

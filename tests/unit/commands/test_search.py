@@ -67,7 +67,7 @@ def test_every_option_is_asked_for() -> None:
         explain=True,
     ).request()
     unset = {field.name for field in request.DESCRIPTOR.fields} - {field.name for field, _ in request.ListFields()}
-    assert unset == {"metadata"}
+    assert unset == {"metadata", "user_id", "filter"}
     assert list(request.metadata_equals) == ["a=b", "c=d=e"]
     assert request.created_after.ToDatetime(tzinfo=UTC) == moment
 
