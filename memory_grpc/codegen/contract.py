@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from memory_grpc.rpc_facts import RpcFacts
+
 OWN_PACKAGE = "memory_layer.v1"
 
 
@@ -62,30 +64,6 @@ class Binding:
     body: str
 
 
-_REACHES = {
-    "NAMED_TENANTS": "that reaches every tenant named in the request (403 otherwise)",
-    "TENANTS_OF_KEY": "; what belongs to tenants that it does not reach is not there (404)",
-    "ALL_TENANTS": "for all tenants (403 otherwise)",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """The ``access`` option of an RPC: see access.proto. Role and reach as they are called there, without prefix."""
-
-    open: bool
-    role: str
-    reach: str
-
-    @property
-    def sentence(self) -> str:
-        """The same in words."""
-        if self.open:
-            return "Needs no key."
-        reach = _REACHES[self.reach]
-        return f"Needs a key of the role `{self.role.lower()}`{'' if reach.startswith(';') else ' '}{reach}."
-
-
 @dataclass(frozen=True, slots=True)
 class Rpc:
     """One RPC; the first of its bindings is the documented one."""
@@ -96,7 +74,7 @@ class Rpc:
     request: str
     response: str
     bindings: tuple[Binding, ...]
-    access: Access
+    facts: RpcFacts
 
     @property
     def full_name(self) -> str:
@@ -120,6 +98,8 @@ class EnumValue:
     name: str
     number: int
     comment: str
+    any_call: bool = False
+    """Of a reason: any call can fail with it."""
 
 
 @dataclass(frozen=True)

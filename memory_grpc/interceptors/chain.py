@@ -26,6 +26,7 @@ from typing import Any, TypeAlias, cast
 
 import grpc
 
+from memory_grpc import headers
 from memory_grpc.errors import UnknownMethod
 from memory_grpc.interceptors import decode
 from memory_grpc.interceptors.authenticate import guard_reflection
@@ -105,7 +106,14 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
             async with self._around(method, "unary", metadata, context) as call:
                 request = read(raw)
                 await self._permit(call, request)
-                return await handler.unary_unary(request, context)
+                given = headers.begin()
+                response = await handler.unary_unary(request, context)
+                if call.facts.http_status != 200:
+                    # Envoy's transcoder answers 200; a filter of ours makes it what this header says.
+                    given.append(("x-http-status", str(call.facts.http_status)))
+                if given:
+                    await context.send_initial_metadata(given)
+                return response
 
         async def server_stream(raw: bytes, context: Any) -> AsyncIterator[Any]:
             async with self._around(method, "server_stream", metadata, context) as call:

@@ -178,6 +178,8 @@ async def test_12_the_matrix(start_rest: StartRest, rows: Rows) -> None:
         is_allowed = want == ("OK", "") and outcome.code in ALLOWED.get(rpc.name, ())
         if (outcome.code, outcome.reason) != want and not is_allowed:
             wrong.append(f"{where}: {outcome.code} {outcome.reason} instead of {want}: {outcome.text}")
+        if outcome.reason and not rpc.may_say(outcome.reason):
+            wrong.append(f"{where}: {outcome.reason} is not among the reasons that the contract names")
         if found := leaks(outcome, kind):
             wrong.append(f"{where}: shows {found}: {outcome.everything}")
         if outcome.code != "OK" and not place.contradicts and not is_allowed:

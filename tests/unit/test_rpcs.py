@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 
 from memory_grpc import resources
 from memory_grpc.operations.registry import Slot
-from memory_grpc.rpcs import METHODS, SERVICES
+from memory_grpc.rpc_facts import UNDECLARED, RpcFacts, faults
+from memory_grpc.rpcs import FACTS, METHODS, SERVICES
 from memory_grpc.services import add_services
 from memory_grpc.settings import Settings
 
@@ -83,3 +85,53 @@ def test_no_name_is_a_keyword_of_python() -> None:
     named = [field.name for file in FILES for message in file.message_type for field in message.field]
     assert len(named) > 100
     assert not [name for name in named if keyword.iskeyword(name)]
+
+
+def test_facts_are_what_the_options_say() -> None:
+    ingest = FACTS["/memory_layer.v1.MemoryService/IngestMessage"]
+    assert ingest == RpcFacts(
+        kind="write",
+        role="writer",
+        reach="named_tenants",
+        http_status=202,
+        reasons=("REQUEST_ID_REUSED", "QUEUE_FULL"),
+    )
+    health = FACTS["/memory_layer.v1.AdminService/GetHealth"]
+    assert health == RpcFacts(kind="probe", is_open=True)
+    stream = FACTS["/memory_layer.v1.MemoryService/StreamIngest"]
+    assert (stream.kind, stream.is_streaming, stream.http_status) == ("stream", True, 200)
+    assert {name.rpartition("/")[2]: facts.kind for name, facts in FACTS.items() if facts.kind != "admin"} == {
+        "IngestMessage": "write",
+        "BatchIngestMessages": "write",
+        "StreamIngest": "stream",
+        "GetMessage": "read",
+        "SearchMemories": "read",
+        "GetHealth": "probe",
+    }
+
+
+DECLARED = RpcFacts(kind="read", role="reader", reach="named_tenants")
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"kind": ""}, "does not say what a call of it counts as"),
+        ({"role": ""}, "does not say which key it needs"),
+        ({"reach": ""}, "does not say which key it needs"),
+        ({"kind": "stream"}, "must be of the kind CALL_KIND_STREAM if it streams"),
+        ({"is_streaming": True}, "must be of the kind CALL_KIND_STREAM if it streams"),
+        ({"http_status": 404}, "must have an http_status of success"),
+        ({"kind": "stream", "is_streaming": True, "http_status": 202}, "has no http_status of its own"),
+        ({"reasons": ("NOT_FOUND", "NOT_FOUND")}, "names a reason twice"),
+    ],
+)
+def test_facts_that_are_missing_or_contradict_themselves_are_told(change: dict[str, Any], fault: str) -> None:
+    assert not list(faults(DECLARED))
+    (told,) = faults(replace(DECLARED, **change))
+    assert fault in told
+
+
+def test_an_open_rpc_needs_no_role() -> None:
+    assert not list(faults(RpcFacts(kind="probe", is_open=True)))
+    assert len(list(faults(UNDECLARED))) == 2

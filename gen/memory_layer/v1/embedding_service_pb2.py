@@ -23,12 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
-from memory_layer.v1 import access_pb2 as memory__layer_dot_v1_dot_access__pb2
 from memory_layer.v1 import limits_pb2 as memory__layer_dot_v1_dot_limits__pb2
 from memory_layer.v1 import reembedding_pb2 as memory__layer_dot_v1_dot_reembedding__pb2
+from memory_layer.v1 import rpc_pb2 as memory__layer_dot_v1_dot_rpc__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'memory_layer/v1/embedding_service.proto\x12\x0fmemory_layer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cmemory_layer/v1/access.proto\x1a\x1cmemory_layer/v1/limits.proto\x1a!memory_layer/v1/reembedding.proto\"E\n\x1cRetryFailedEmbeddingsRequest\x12%\n\ttenant_id\x18\x01 \x01(\tB\x12\x9a\xb8\x18\x0e\x08\x01\x10\x01\x18@b\x06\"acme\"\"8\n\x1dRetryFailedEmbeddingsResponse\x12\x17\n\x06queued\x18\x01 \x01(\x05\x42\x07\x9a\xb8\x18\x03\x62\x01\x33\"\xab\x01\n\x17StartReembeddingRequest\x12(\n\ttenant_id\x18\x01 \x01(\tB\x10\x9a\xb8\x18\x0c\x10\x01\x18@b\x06\"acme\"H\x00\x88\x01\x01\x12/\n\x05model\x18\x02 \x01(\tB\x1b\x9a\xb8\x18\x17\"\x04next\"\x07\x63urrentb\x06\"next\"H\x01\x88\x01\x01\x12\x1d\n\x08keep_old\x18\x03 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lseB\x0c\n\n_tenant_idB\x08\n\x06_model\"b\n\x15GetReembeddingRequest\x12\x36\n\x0ereembedding_id\x18\x01 \x01(\x05\x42\x19\x9a\xb8\x18\x15\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x65\xcd\xcd\x41\x62\x01\x31H\x00\x88\x01\x01\x42\x11\n\x0f_reembedding_id\"\x8c\x02\n\x19\x43ompareReembeddingRequest\x12\x38\n\x0ereembedding_id\x18\x01 \x01(\x05\x42\x1b\x9a\xb8\x18\x17\x08\x01\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x65\xcd\xcd\x41\x62\x01\x31H\x00\x88\x01\x01\x12/\n\x06sample\x18\x02 \x01(\x05\x42\x1a\x9a\xb8\x18\x16\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x00@\x7f@b\x02\x35\x30H\x01\x88\x01\x01\x12H\n\x07queries\x18\x03 \x03(\tB7\x9a\xb8\x18\x33\x10\x01\x18\x90NH\xf4\x03\x62)[\"What programming languages do I like?\"]\x12\x1c\n\x07\x64\x65tails\x18\x04 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lseB\x11\n\x0f_reembedding_idB\t\n\x07_sample\"h\n\x19\x43utOverReembeddingRequest\x12\x38\n\x0ereembedding_id\x18\x01 \x01(\x05\x42\x1b\x9a\xb8\x18\x17\x08\x01\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x65\xcd\xcd\x41\x62\x01\x31H\x00\x88\x01\x01\x42\x11\n\x0f_reembedding_id\"g\n\x18\x43\x61ncelReembeddingRequest\x12\x38\n\x0ereembedding_id\x18\x01 \x01(\x05\x42\x1b\x9a\xb8\x18\x17\x08\x01\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x65\xcd\xcd\x41\x62\x01\x31H\x00\x88\x01\x01\x42\x11\n\x0f_reembedding_id2\x87\x07\n\x10\x45mbeddingService\x12\xa5\x01\n\x15RetryFailedEmbeddings\x12-.memory_layer.v1.RetryFailedEmbeddingsRequest\x1a..memory_layer.v1.RetryFailedEmbeddingsResponse\"-\xa2\xb8\x18\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/admin/embeddings/retry:\x01*\x12\x8a\x01\n\x10StartReembedding\x12(.memory_layer.v1.StartReembeddingRequest\x1a\x1c.memory_layer.v1.Reembedding\".\xa2\xb8\x18\x04\x10\x03\x18\x03\x82\xd3\xe4\x93\x02 \"\x1b/v1/admin/reembedding/start:\x01*\x12}\n\x0eGetReembedding\x12&.memory_layer.v1.GetReembeddingRequest\x1a\x1c.memory_layer.v1.Reembedding\"%\xa2\xb8\x18\x04\x10\x03\x18\x03\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/admin/reembedding\x12\x9a\x01\n\x12\x43ompareReembedding\x12*.memory_layer.v1.CompareReembeddingRequest\x1a&.memory_layer.v1.ReembeddingComparison\"0\xa2\xb8\x18\x04\x10\x03\x18\x03\x82\xd3\xe4\x93\x02\"\"\x1d/v1/admin/reembedding/compare:\x01*\x12\x91\x01\n\x12\x43utOverReembedding\x12*.memory_layer.v1.CutOverReembeddingRequest\x1a\x1c.memory_layer.v1.Reembedding\"1\xa2\xb8\x18\x04\x10\x03\x18\x03\x82\xd3\xe4\x93\x02#\"\x1e/v1/admin/reembedding/cut-over:\x01*\x12\x8d\x01\n\x11\x43\x61ncelReembedding\x12).memory_layer.v1.CancelReembeddingRequest\x1a\x1c.memory_layer.v1.Reembedding\"/\xa2\xb8\x18\x04\x10\x03\x18\x03\x82\xd3\xe4\x93\x02!\"\x1c/v1/admin/reembedding/cancel:\x01*Be\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'memory_layer/v1/embedding_service.proto\x12\x0fmemory_layer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cmemory_layer/v1/limits.proto\x1a!memory_layer/v1/reembedding.proto\x1a\x19memory_layer/v1/rpc.proto\"E\n\x1cRetryFailedEmbeddingsRequest\x12%\n\ttenant_id\x18\x01 \x01(\tB\x12\x9a\xb8\x18\x0e\x08\x01\x10\x01\x18@b\x06\"acme\"\"8\n\x1dRetryFailedEmbeddingsResponse\x12\x17\n\x06queued\x18\x01 \x01(\x05\x42\x07\x9a\xb8\x18\x03\x62\x01\x33\"\xab\x01\n\x17StartReembeddingRequest\x12(\n\ttenant_id\x18\x01 \x01(\tB\x10\x9a\xb8\x18\x0c\x10\x01\x18@b\x06\"acme\"H\x00\x88\x01\x01\x12/\n\x05model\x18\x02 \x01(\tB\x1b\x9a\xb8\x18\x17\"\x04next\"\x07\x63urrentb\x06\"next\"H\x01\x88\x01\x01\x12\x1d\n\x08keep_old\x18\x03 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lseB\x0c\n\n_tenant_idB\x08\n\x06_model\"b\n\x15GetReembeddingRequest\x12\x36\n\x0ereembedding_id\x18\x01 \x01(\x05\x42\x19\x9a\xb8\x18\x15\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x65\xcd\xcd\x41\x62\x01\x31H\x00\x88\x01\x01\x42\x11\n\x0f_reembedding_id\"\x8c\x02\n\x19\x43ompareReembeddingRequest\x12\x38\n\x0ereembedding_id\x18\x01 \x01(\x05\x42\x1b\x9a\xb8\x18\x17\x08\x01\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x65\xcd\xcd\x41\x62\x01\x31H\x00\x88\x01\x01\x12/\n\x06sample\x18\x02 \x01(\x05\x42\x1a\x9a\xb8\x18\x16\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x00@\x7f@b\x02\x35\x30H\x01\x88\x01\x01\x12H\n\x07queries\x18\x03 \x03(\tB7\x9a\xb8\x18\x33\x10\x01\x18\x90NH\xf4\x03\x62)[\"What programming languages do I like?\"]\x12\x1c\n\x07\x64\x65tails\x18\x04 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lseB\x11\n\x0f_reembedding_idB\t\n\x07_sample\"h\n\x19\x43utOverReembeddingRequest\x12\x38\n\x0ereembedding_id\x18\x01 \x01(\x05\x42\x1b\x9a\xb8\x18\x17\x08\x01\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x65\xcd\xcd\x41\x62\x01\x31H\x00\x88\x01\x01\x42\x11\n\x0f_reembedding_id\"g\n\x18\x43\x61ncelReembeddingRequest\x12\x38\n\x0ereembedding_id\x18\x01 \x01(\x05\x42\x1b\x9a\xb8\x18\x17\x08\x01\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x65\xcd\xcd\x41\x62\x01\x31H\x00\x88\x01\x01\x42\x11\n\x0f_reembedding_id2\xb6\x07\n\x10\x45mbeddingService\x12\xa9\x01\n\x15RetryFailedEmbeddings\x12-.memory_layer.v1.RetryFailedEmbeddingsRequest\x1a..memory_layer.v1.RetryFailedEmbeddingsResponse\"1\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/admin/embeddings/retry:\x01*\x12\x91\x01\n\x10StartReembedding\x12(.memory_layer.v1.StartReembeddingRequest\x1a\x1c.memory_layer.v1.Reembedding\"5\xa2\xb8\x18\x0b\x08\x04\x12\x04\x10\x03\x18\x03\"\x01\x12\x82\xd3\xe4\x93\x02 \"\x1b/v1/admin/reembedding/start:\x01*\x12\x84\x01\n\x0eGetReembedding\x12&.memory_layer.v1.GetReembeddingRequest\x1a\x1c.memory_layer.v1.Reembedding\",\xa2\xb8\x18\x0b\x08\x04\x12\x04\x10\x03\x18\x03\"\x01\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/admin/reembedding\x12\xa4\x01\n\x12\x43ompareReembedding\x12*.memory_layer.v1.CompareReembeddingRequest\x1a&.memory_layer.v1.ReembeddingComparison\":\xa2\xb8\x18\x0e\x08\x04\x12\x04\x10\x03\x18\x03\"\x04\x05\x12\x08\x0c\x82\xd3\xe4\x93\x02\"\"\x1d/v1/admin/reembedding/compare:\x01*\x12\x9b\x01\n\x12\x43utOverReembedding\x12*.memory_layer.v1.CutOverReembeddingRequest\x1a\x1c.memory_layer.v1.Reembedding\";\xa2\xb8\x18\x0e\x08\x04\x12\x04\x10\x03\x18\x03\"\x04\x05\x12\x08\x0c\x82\xd3\xe4\x93\x02#\"\x1e/v1/admin/reembedding/cut-over:\x01*\x12\x95\x01\n\x11\x43\x61ncelReembedding\x12).memory_layer.v1.CancelReembeddingRequest\x1a\x1c.memory_layer.v1.Reembedding\"7\xa2\xb8\x18\x0c\x08\x04\x12\x04\x10\x03\x18\x03\"\x02\x05\x12\x82\xd3\xe4\x93\x02!\"\x1c/v1/admin/reembedding/cancel:\x01*Be\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,31 +61,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELREEMBEDDINGREQUEST'].fields_by_name['reembedding_id']._loaded_options = None
   _globals['_CANCELREEMBEDDINGREQUEST'].fields_by_name['reembedding_id']._serialized_options = b'\232\270\030\027\010\0011\000\000\000\000\000\000\360?9\000\000\000\000e\315\315Ab\0011'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['RetryFailedEmbeddings']._loaded_options = None
-  _globals['_EMBEDDINGSERVICE'].methods_by_name['RetryFailedEmbeddings']._serialized_options = b'\242\270\030\004\020\003\030\001\202\323\344\223\002\037\"\032/v1/admin/embeddings/retry:\001*'
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['RetryFailedEmbeddings']._serialized_options = b'\242\270\030\010\010\004\022\004\020\003\030\001\202\323\344\223\002\037\"\032/v1/admin/embeddings/retry:\001*'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['StartReembedding']._loaded_options = None
-  _globals['_EMBEDDINGSERVICE'].methods_by_name['StartReembedding']._serialized_options = b'\242\270\030\004\020\003\030\003\202\323\344\223\002 \"\033/v1/admin/reembedding/start:\001*'
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['StartReembedding']._serialized_options = b'\242\270\030\013\010\004\022\004\020\003\030\003\"\001\022\202\323\344\223\002 \"\033/v1/admin/reembedding/start:\001*'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['GetReembedding']._loaded_options = None
-  _globals['_EMBEDDINGSERVICE'].methods_by_name['GetReembedding']._serialized_options = b'\242\270\030\004\020\003\030\003\202\323\344\223\002\027\022\025/v1/admin/reembedding'
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['GetReembedding']._serialized_options = b'\242\270\030\013\010\004\022\004\020\003\030\003\"\001\005\202\323\344\223\002\027\022\025/v1/admin/reembedding'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['CompareReembedding']._loaded_options = None
-  _globals['_EMBEDDINGSERVICE'].methods_by_name['CompareReembedding']._serialized_options = b'\242\270\030\004\020\003\030\003\202\323\344\223\002\"\"\035/v1/admin/reembedding/compare:\001*'
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['CompareReembedding']._serialized_options = b'\242\270\030\016\010\004\022\004\020\003\030\003\"\004\005\022\010\014\202\323\344\223\002\"\"\035/v1/admin/reembedding/compare:\001*'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['CutOverReembedding']._loaded_options = None
-  _globals['_EMBEDDINGSERVICE'].methods_by_name['CutOverReembedding']._serialized_options = b'\242\270\030\004\020\003\030\003\202\323\344\223\002#\"\036/v1/admin/reembedding/cut-over:\001*'
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['CutOverReembedding']._serialized_options = b'\242\270\030\016\010\004\022\004\020\003\030\003\"\004\005\022\010\014\202\323\344\223\002#\"\036/v1/admin/reembedding/cut-over:\001*'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['CancelReembedding']._loaded_options = None
-  _globals['_EMBEDDINGSERVICE'].methods_by_name['CancelReembedding']._serialized_options = b'\242\270\030\004\020\003\030\003\202\323\344\223\002!\"\034/v1/admin/reembedding/cancel:\001*'
-  _globals['_RETRYFAILEDEMBEDDINGSREQUEST']._serialized_start=185
-  _globals['_RETRYFAILEDEMBEDDINGSREQUEST']._serialized_end=254
-  _globals['_RETRYFAILEDEMBEDDINGSRESPONSE']._serialized_start=256
-  _globals['_RETRYFAILEDEMBEDDINGSRESPONSE']._serialized_end=312
-  _globals['_STARTREEMBEDDINGREQUEST']._serialized_start=315
-  _globals['_STARTREEMBEDDINGREQUEST']._serialized_end=486
-  _globals['_GETREEMBEDDINGREQUEST']._serialized_start=488
-  _globals['_GETREEMBEDDINGREQUEST']._serialized_end=586
-  _globals['_COMPAREREEMBEDDINGREQUEST']._serialized_start=589
-  _globals['_COMPAREREEMBEDDINGREQUEST']._serialized_end=857
-  _globals['_CUTOVERREEMBEDDINGREQUEST']._serialized_start=859
-  _globals['_CUTOVERREEMBEDDINGREQUEST']._serialized_end=963
-  _globals['_CANCELREEMBEDDINGREQUEST']._serialized_start=965
-  _globals['_CANCELREEMBEDDINGREQUEST']._serialized_end=1068
-  _globals['_EMBEDDINGSERVICE']._serialized_start=1071
-  _globals['_EMBEDDINGSERVICE']._serialized_end=1974
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['CancelReembedding']._serialized_options = b'\242\270\030\014\010\004\022\004\020\003\030\003\"\002\005\022\202\323\344\223\002!\"\034/v1/admin/reembedding/cancel:\001*'
+  _globals['_RETRYFAILEDEMBEDDINGSREQUEST']._serialized_start=182
+  _globals['_RETRYFAILEDEMBEDDINGSREQUEST']._serialized_end=251
+  _globals['_RETRYFAILEDEMBEDDINGSRESPONSE']._serialized_start=253
+  _globals['_RETRYFAILEDEMBEDDINGSRESPONSE']._serialized_end=309
+  _globals['_STARTREEMBEDDINGREQUEST']._serialized_start=312
+  _globals['_STARTREEMBEDDINGREQUEST']._serialized_end=483
+  _globals['_GETREEMBEDDINGREQUEST']._serialized_start=485
+  _globals['_GETREEMBEDDINGREQUEST']._serialized_end=583
+  _globals['_COMPAREREEMBEDDINGREQUEST']._serialized_start=586
+  _globals['_COMPAREREEMBEDDINGREQUEST']._serialized_end=854
+  _globals['_CUTOVERREEMBEDDINGREQUEST']._serialized_start=856
+  _globals['_CUTOVERREEMBEDDINGREQUEST']._serialized_end=960
+  _globals['_CANCELREEMBEDDINGREQUEST']._serialized_start=962
+  _globals['_CANCELREEMBEDDINGREQUEST']._serialized_end=1065
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1068
+  _globals['_EMBEDDINGSERVICE']._serialized_end=2018
 # @@protoc_insertion_point(module_scope)
