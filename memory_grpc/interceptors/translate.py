@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from memory_grpc import errors
 from memory_grpc.interceptors.call import Call
+from memory_grpc.interceptors.encode import encode
 from memory_layer.v1.errors_pb2 import ErrorReason
 
 log = structlog.get_logger(__name__)
@@ -91,12 +92,12 @@ def status_of(error: Exception, message: str) -> tuple[grpc.StatusCode, Trailers
         retry.retry_delay.seconds = seconds
         status.details.append(_packed(retry))
         trailers = (("retry-after", str(seconds)),)
-    return code, (*trailers, ("grpc-status-details-bin", status.SerializeToString()))
+    return code, (*trailers, ("grpc-status-details-bin", encode(status)))
 
 
 def _packed(
     message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest | error_details_pb2.RetryInfo,
 ) -> AnyMessage:
     packed = AnyMessage()
-    packed.Pack(message)
+    packed.Pack(message, deterministic=True)
     return packed

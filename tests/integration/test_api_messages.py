@@ -50,6 +50,18 @@ async def test_a_message_without_metadata_shows_an_empty_object(rest: RunningRes
 
 
 @pytest.mark.asyncio
+async def test_metadata_is_the_same_text_whatever_the_order_it_came_in(rest: RunningRest) -> None:
+    names = [f"key {number}" for number in range(60)]
+    texts = set()
+    for ordered in (names, names[::-1], names[30:] + names[:30]):
+        metadata = {name: dict.fromkeys(ordered, 1) if name == "key 7" else name for name in ordered}
+        sent = await rest.http.post("/v1/messages", json=MESSAGE | {"metadata": metadata})
+        fetched = await rest.http.get(f"/v1/messages/{sent.json()['id']}")
+        texts |= {re.sub(r'.*"metadata":(.*),"importance_score".*', r"\1", one.text) for one in (sent, fetched)}
+    assert len(texts) == 1
+
+
+@pytest.mark.asyncio
 async def test_search_by_get_and_by_post(rest: RunningRest) -> None:
     created = (await rest.http.post("/v1/messages", json=MESSAGE | {"metadata": {"source": "web"}})).json()
     wanted = {"tenant_id": "test", "query": "Hello", "top_k": 5, "as_of": created["created_at"]}
