@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 from memory_grpc.rpc_facts import RpcFacts
@@ -26,6 +26,11 @@ class Limits:
     max_json_bytes: int = 0
     max_depth: int = 0
     example: str = ""
+
+    @property
+    def declared(self) -> frozenset[str]:
+        """The names of those that are set."""
+        return frozenset(field.name for field in fields(self) if getattr(self, field.name) != field.default)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from memory_grpc import rpc_facts
+from memory_grpc import limit_rules, rpc_facts
 from memory_grpc.codegen.comments import Comments
 from memory_grpc.codegen.contract import (
     OWN_PACKAGE,
@@ -25,6 +25,7 @@ from memory_grpc.codegen.contract import (
     Service,
 )
 from memory_grpc.codegen.problem import CodegenError
+from memory_grpc.limit_rules import FieldKind
 
 _Types = descriptor_pb2.FieldDescriptorProto
 # Field numbers of descriptor.proto, by which source info addresses what a comment belongs to.
@@ -77,7 +78,11 @@ class _Reader:
         return Contract(tuple(services), self._messages, self._enums, file_comments)
 
     def _read_message(self, message: Any, full_name: str, comments: Comments, at: tuple[int, ...]) -> None:
+        maps = {f"{full_name}.{nested.name}" for nested in message.nested_type if nested.options.map_entry}
         fields = tuple(self._field(item, comments.at(*at, _FIELD, i)) for i, item in enumerate(message.field))
+        for field in fields:
+            for fault in limit_rules.faults(_kind(field, maps), field.limits, field.limits.declared):
+                raise CodegenError(f"{full_name}.{field.name} {fault}.")
         self._messages[full_name] = MessageType(full_name, comments.at(*at), fields)
         for index, nested in enumerate(message.nested_type):
             self._read_message(nested, f"{full_name}.{nested.name}", comments, (*at, _NESTED, index))
@@ -133,6 +138,17 @@ class _Reader:
                 raise CodegenError(f"{service.name}.{method.name} {fault}.")
             rpcs.append(Rpc(service.name, method.name, comment, request, response, bindings, facts))
         return Service(service.name, comments.at(*at), tuple(rpcs))
+
+
+def _kind(field: Field, maps: set[str]) -> FieldKind:
+    """The field as ``limit_rules`` sees it; a single message always knows whether it is set."""
+    return FieldKind(
+        type=field.type,
+        type_name=field.type_name,
+        is_repeated=field.repeated,
+        is_map=field.type_name in maps,
+        has_presence=not field.repeated and (field.optional or field.type == "message"),
+    )
 
 
 def _binding(rule: Any) -> Binding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from math import ceil
 
@@ -20,6 +20,10 @@ from memory_layer.v1.errors_pb2 import ErrorReason
 log = structlog.get_logger(__name__)
 
 DOMAIN = "memory_layer.v1"
+
+# As base64 these and the message are less than the 8 KiB that gRPC clients accept for sure.
+_MOST_VIOLATIONS = 20
+_MOST_BYTES = 4096
 
 Trailers = tuple[tuple[str, str | bytes], ...]
 
@@ -80,7 +84,7 @@ def status_of(error: Exception, message: str) -> tuple[grpc.StatusCode, Trailers
     trailers: Trailers = ()
     if isinstance(error, errors.InvalidInput) and error.violations:
         bad = error_details_pb2.BadRequest()
-        for violation in error.violations:
+        for violation in _told(error.violations):
             bad.field_violations.add(field=violation.field, description=violation.description)
         status.details.append(_packed(bad))
     if isinstance(error, errors.BodyTooLarge):
@@ -93,6 +97,16 @@ def status_of(error: Exception, message: str) -> tuple[grpc.StatusCode, Trailers
         status.details.append(_packed(retry))
         trailers = (("retry-after", str(seconds)),)
     return code, (*trailers, ("grpc-status-details-bin", encode(status)))
+
+
+def _told(violations: Sequence[errors.FieldViolation]) -> Iterator[errors.FieldViolation]:
+    """The first few violations: trailers that are too large break the connection, and everybody's calls on it."""
+    room = _MOST_BYTES
+    for violation in violations[:_MOST_VIOLATIONS]:
+        room -= len(violation.field.encode()) + len(violation.description.encode())
+        if room < 0:
+            return
+        yield violation
 
 
 def _packed(

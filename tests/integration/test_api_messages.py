@@ -244,6 +244,36 @@ async def test_every_invalid_field_is_400_with_its_name(rest: RunningRest) -> No
 
 
 @pytest.mark.asyncio
+async def test_a_batch_of_nothing_but_invalid_messages_is_400_like_one_of_them(rest: RunningRest) -> None:
+    broken = MESSAGE | {"role": "robot", "content": " ", "metadata": {"a-key-of-some-length": [2**60] * 30}}
+    for count in (1, 7, 1000):
+        response = await rest.http.post("/v1/messages:batch", json={"messages": [broken] * count})
+        assert response.status_code == 400, response.text
+        violations = response.json()["details"][1]["field_violations"]
+        assert len(violations) == 20
+        assert violations[2]["field"] == "messages[0].metadata.a-key-of-some-length[0]"
+
+
+@pytest.mark.asyncio
+async def test_a_number_that_json_would_change_is_refused_with_its_place(rest: RunningRest) -> None:
+    said = "is a number beyond 2^53, which JSON numbers do not keep exactly: send it as text"
+    search = {"tenant_id": "test", "query": "Hello"}
+    for metadata, place in (
+        ({"user": 1546130668394913822}, "metadata.user"),
+        ({"ids": [1, 2, 3, 2**53 + 1]}, "metadata.ids[3]"),
+        ({"a": {"b": [{"c": -(2**63)}]}}, "metadata.a.b[0].c"),
+        ({"far": 1e300}, "metadata.far"),
+    ):
+        for path, body in (("/v1/messages", MESSAGE), ("/v1/memory/search", search)):
+            response = await rest.http.post(path, json=body | {"metadata": metadata})
+            assert response.status_code == 400
+            assert response.json()["message"] == f"{place}: {said}"
+    kept = {"user": "1546130668394913822", "most": 2**53 - 1, "least": 1 - 2**53, "part": 0.1}
+    stored = await rest.http.post("/v1/messages", json=MESSAGE | {"metadata": kept})
+    assert stored.json()["metadata"] == kept
+
+
+@pytest.mark.asyncio
 async def test_values_of_the_wrong_type_are_400_in_the_same_shape(rest: RunningRest) -> None:
     for content in (
         '{"tenant_id": {}}',

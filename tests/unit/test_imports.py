@@ -35,7 +35,9 @@ FLOW: dict[str, set[str]] = {
     "rpc_facts": set(),
     "rpcs": {"rpc_facts", "contract"},
     "headers": set(),
-    "validation": {*PURE, "contract"},
+    "limit_rules": set(),
+    "object_faults": set(),
+    "validation": {*PURE, "limit_rules", "object_faults", "rpcs", "contract"},
     "store": {*PURE, "deadline", "resources", "ranking", "scoring"},
     "embedding": {*PURE, "resources", "settings", "observability", "deadline"},
     "operations": {

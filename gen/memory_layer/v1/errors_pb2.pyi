@@ -38,7 +38,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT, 400. One or more fields break the contract; `google.rpc.BadRequest` lists them all.
+    """INVALID_ARGUMENT, 400. One or more fields break the contract; `google.rpc.BadRequest` lists the first 20 at most.
     {"reason": "INVALID_FIELD", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 2
@@ -121,7 +121,7 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT, 400. One or more fields break the contract; `google.rpc.BadRequest` lists them all.
+"""INVALID_ARGUMENT, 400. One or more fields break the contract; `google.rpc.BadRequest` lists the first 20 at most.
 {"reason": "INVALID_FIELD", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 2

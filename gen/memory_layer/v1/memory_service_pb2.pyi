@@ -69,7 +69,9 @@ class IngestMessageRequest(_message.Message):
     """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
-        """Any fields of the caller's own; returned as they are. Numbers are doubles, as in JSON."""
+        """Any fields of the caller's own; returned as they are. Numbers are doubles, as in JSON: whole numbers from 2^53 on are
+        refused, as doubles do not keep them apart. Send longer ids as text.
+        """
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -333,7 +335,7 @@ class SearchMemoriesRequest(_message.Message):
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """Only messages whose metadata holds all of this: the same keys with the same values, objects within objects
-        likewise. For POST and gRPC; see `metadata_equals` for GET.
+        likewise. Numbers as in `metadata` of IngestMessage. For POST and gRPC; see `metadata_equals` for GET.
         """
 
     @_builtins.property
