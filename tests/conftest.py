@@ -27,8 +27,7 @@ from memory_grpc.observability.logging import configure
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
 from memory_grpc.store.migrations import migrate
-from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
-from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
+from tests.stubs import Stubs
 
 TEMPLATE = "memory_template"
 _numbers = itertools.count()
@@ -137,15 +136,12 @@ def settings_for_tests(**changes: Any) -> Settings:
 
 
 @dataclass
-class RunningServer:
+class RunningServer(Stubs):
     """A server that serves, and clients of it."""
 
     application: Application
     settings: Settings
     dsn: str
-    channel: grpc.aio.Channel
-    memory: Any
-    admin: Any
 
     @property
     def grpc_address(self) -> str:
@@ -172,9 +168,7 @@ def start_server(dsn: str) -> StartServer:
             running(settings, dsn) as application,
             grpc.aio.insecure_channel(f"127.0.0.1:{application.grpc_port}") as channel,
         ):
-            yield RunningServer(
-                application, settings, dsn, channel, MemoryServiceStub(channel), AdminServiceStub(channel)
-            )
+            yield RunningServer(channel, application, settings, dsn)
 
     return start
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+
+from memory_grpc.rpc_facts import RpcFacts
 
 OWN_PACKAGE = "memory_layer.v1"
 
@@ -24,6 +26,11 @@ class Limits:
     max_json_bytes: int = 0
     max_depth: int = 0
     example: str = ""
+
+    @property
+    def declared(self) -> frozenset[str]:
+        """The names of those that are set."""
+        return frozenset(field.name for field in fields(self) if getattr(self, field.name) != field.default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +69,6 @@ class Binding:
     body: str
 
 
-_REACHES = {
-    "NAMED_TENANTS": "that reaches every tenant named in the request (403 otherwise)",
-    "TENANTS_OF_KEY": "; what belongs to tenants that it does not reach is not there (404)",
-    "ALL_TENANTS": "for all tenants (403 otherwise)",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """The ``access`` option of an RPC: see access.proto. Role and reach as they are called there, without prefix."""
-
-    open: bool
-    role: str
-    reach: str
-
-    @property
-    def sentence(self) -> str:
-        """The same in words."""
-        if self.open:
-            return "Needs no key."
-        reach = _REACHES[self.reach]
-        return f"Needs a key of the role `{self.role.lower()}`{'' if reach.startswith(';') else ' '}{reach}."
-
-
 @dataclass(frozen=True, slots=True)
 class Rpc:
     """One RPC; the first of its bindings is the documented one."""
@@ -96,7 +79,7 @@ class Rpc:
     request: str
     response: str
     bindings: tuple[Binding, ...]
-    access: Access
+    facts: RpcFacts
 
     @property
     def full_name(self) -> str:
@@ -120,6 +103,8 @@ class EnumValue:
     name: str
     number: int
     comment: str
+    any_call: bool = False
+    """Of a reason: any call can fail with it."""
 
 
 @dataclass(frozen=True)

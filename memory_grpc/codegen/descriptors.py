@@ -11,10 +11,10 @@ from typing import Any
 from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 
+from memory_grpc import limit_rules, rpc_facts
 from memory_grpc.codegen.comments import Comments
 from memory_grpc.codegen.contract import (
     OWN_PACKAGE,
-    Access,
     Binding,
     Contract,
     EnumValue,
@@ -25,6 +25,7 @@ from memory_grpc.codegen.contract import (
     Service,
 )
 from memory_grpc.codegen.problem import CodegenError
+from memory_grpc.limit_rules import FieldKind
 
 _Types = descriptor_pb2.FieldDescriptorProto
 # Field numbers of descriptor.proto, by which source info addresses what a comment belongs to.
@@ -36,7 +37,7 @@ def read_contract(descriptor_set: bytes) -> Contract:
     """Reads a serialized FileDescriptorSet with source info.
 
     Raises:
-        CodegenError: the set lacks google.api.http, the limits or the access option, or an RPC declares no access.
+        CodegenError: the set lacks google.api.http or an option of ours, or an RPC does not declare what it is.
     """
     return _Reader(descriptor_set).read()
 
@@ -48,7 +49,8 @@ class _Reader:
             pool.AddSerializedFile(file.SerializeToString())
         try:
             self._http: Any = pool.FindExtensionByName("google.api.http")
-            self._access: Any = pool.FindExtensionByName(f"{OWN_PACKAGE}.access")
+            self._rpc: Any = pool.FindExtensionByName(f"{OWN_PACKAGE}.rpc")
+            self._any_call: Any = pool.FindExtensionByName(f"{OWN_PACKAGE}.any_call")
             self._limits: Any = pool.FindExtensionByName(f"{OWN_PACKAGE}.limits")
             root = pool.FindMessageTypeByName("google.protobuf.FileDescriptorSet")
         except KeyError as missing:
@@ -71,12 +73,16 @@ class _Reader:
             for index, enum in enumerate(file.enum_type):
                 self._read_enum(enum, f"{file.package}.{enum.name}", comments, (_ENUM, index))
             services += [self._service(item, comments, (_SERVICE, i)) for i, item in enumerate(file.service)]
-        # The service of messages first, that of operations after it.
-        services.sort(key=lambda service: (service.name.startswith("Admin"), service.name))
+        # The service of messages first, those of operations after it.
+        services.sort(key=lambda service: (all(r.facts.kind in ("admin", "probe") for r in service.rpcs), service.name))
         return Contract(tuple(services), self._messages, self._enums, file_comments)
 
     def _read_message(self, message: Any, full_name: str, comments: Comments, at: tuple[int, ...]) -> None:
+        maps = {f"{full_name}.{nested.name}" for nested in message.nested_type if nested.options.map_entry}
         fields = tuple(self._field(item, comments.at(*at, _FIELD, i)) for i, item in enumerate(message.field))
+        for field in fields:
+            for fault in limit_rules.faults(_kind(field, maps), field.limits, field.limits.declared):
+                raise CodegenError(f"{full_name}.{field.name} {fault}.")
         self._messages[full_name] = MessageType(full_name, comments.at(*at), fields)
         for index, nested in enumerate(message.nested_type):
             self._read_message(nested, f"{full_name}.{nested.name}", comments, (*at, _NESTED, index))
@@ -85,7 +91,8 @@ class _Reader:
 
     def _read_enum(self, enum: Any, full_name: str, comments: Comments, at: tuple[int, ...]) -> None:
         self._enums[full_name] = tuple(
-            EnumValue(value.name, value.number, comments.at(*at, _VALUE, i)) for i, value in enumerate(enum.value)
+            EnumValue(value.name, value.number, comments.at(*at, _VALUE, i), value.options.Extensions[self._any_call])
+            for i, value in enumerate(enum.value)
         )
 
     def _field(self, item: Any, comment: str) -> Field:
@@ -124,20 +131,24 @@ class _Reader:
             bindings = tuple(_binding(item) for item in (rule, *rule.additional_bindings) if item.WhichOneof("pattern"))
             request, response = method.input_type.removeprefix("."), method.output_type.removeprefix(".")
             comment = comments.at(*at, _METHOD, index)
-            access = self._read_access(f"{service.name}.{method.name}", method.options.Extensions[self._access])
-            rpcs.append(Rpc(service.name, method.name, comment, request, response, bindings, access))
+            facts = rpc_facts.read(
+                method.options.Extensions[self._rpc], is_streaming=method.client_streaming or method.server_streaming
+            )
+            for fault in rpc_facts.faults(facts):
+                raise CodegenError(f"{service.name}.{method.name} {fault}.")
+            rpcs.append(Rpc(service.name, method.name, comment, request, response, bindings, facts))
         return Service(service.name, comments.at(*at), tuple(rpcs))
 
-    @staticmethod
-    def _read_access(rpc: str, option: Any) -> Access:
-        names = {name: option.DESCRIPTOR.fields_by_name[name].enum_type for name in ("role", "reach")}
-        role, reach = (
-            enum.values_by_number[getattr(option, name)].name.removeprefix(f"{name.upper()}_")
-            for name, enum in names.items()
-        )
-        if not option.open and "UNSPECIFIED" in (role, reach):
-            raise CodegenError(f"{rpc} does not say which key it needs: give it (access).role and (access).reach.")
-        return Access(option.open, role, reach)
+
+def _kind(field: Field, maps: set[str]) -> FieldKind:
+    """The field as ``limit_rules`` sees it; a single message always knows whether it is set."""
+    return FieldKind(
+        type=field.type,
+        type_name=field.type_name,
+        is_repeated=field.repeated,
+        is_map=field.type_name in maps,
+        has_presence=not field.repeated and (field.optional or field.type == "message"),
+    )
 
 
 def _binding(rule: Any) -> Binding:

@@ -64,12 +64,13 @@ ERROR_SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason of errors.proto."""
+    """One reason of errors.proto; ``any_call``: not only calls of RPCs that declare it."""
 
     name: str
     code: str
     status: int
     text: str
+    any_call: bool
 
 
 def reasons(contract: Contract) -> list[Reason]:
@@ -85,8 +86,22 @@ def reasons(contract: Contract) -> list[Reason]:
         head = _HEAD.fullmatch(value.comment)
         if head is None or head[1] not in _CODES:
             raise CodegenError(f"the comment of {value.name} must begin with its code and status: `NOT_FOUND, 404. …`.")
-        found.append(Reason(value.name.removeprefix("ERROR_REASON_"), head[1], int(head[2]), head[3]))
+        found.append(Reason(value.name.removeprefix("ERROR_REASON_"), head[1], int(head[2]), head[3], value.any_call))
     return found
+
+
+def check_declared(contract: Contract) -> None:
+    """Holds the reasons that RPCs declare to errors.proto.
+
+    Raises:
+        CodegenError: an RPC declares one that any call can give, or none; or nobody gives one.
+    """
+    own = {reason.name for reason in reasons(contract) if not reason.any_call}
+    declared = {name: rpc for rpc in contract.rpcs.values() for name in rpc.facts.reasons}
+    for name in sorted(declared.keys() - own):
+        raise CodegenError(f"{declared[name].full_name} declares the reason {name}, which any call can give, or none.")
+    for name in sorted(own - declared.keys()):
+        raise CodegenError(f"no RPC declares the reason {name}: name it where it is given, or say (any_call).")
 
 
 def component_name(status: int) -> str:

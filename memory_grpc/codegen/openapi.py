@@ -10,7 +10,7 @@ import memory_grpc
 from memory_grpc.codegen import rest
 from memory_grpc.codegen.comments import summary
 from memory_grpc.codegen.contract import Contract
-from memory_grpc.codegen.failures import ERROR_SCHEMA, error_responses, reasons
+from memory_grpc.codegen.failures import ERROR_SCHEMA, check_declared, error_responses, reasons
 from memory_grpc.codegen.operations import Operations
 from memory_grpc.codegen.schemas import Schemas
 
@@ -26,7 +26,7 @@ def document(contract: Contract) -> dict[str, Any]:
     Raises:
         CodegenError: the contract holds what cannot be documented.
     """
-    rest.check_names(contract)
+    check_declared(contract)
     schemas = Schemas(contract)
     paths = Operations(contract, schemas).paths() | _http_paths()
     statuses = {int(status) for path in paths.values() for item in path.values() for status in item["responses"]}

@@ -9,10 +9,16 @@ from memory_grpc.codegen import rest
 from memory_grpc.codegen.comments import remainder, summary
 from memory_grpc.codegen.contract import Binding, Contract, Field, MessageType, Rpc
 from memory_grpc.codegen.examples import field_example, message_example
-from memory_grpc.codegen.failures import component_name
+from memory_grpc.codegen.failures import component_name, reasons
 from memory_grpc.codegen.problem import CodegenError
 from memory_grpc.codegen.schemas import TIMESTAMP, Schemas, description, is_required
+from memory_grpc.rpc_facts import RpcFacts
 
+_REACHES = {
+    "named_tenants": " that reaches every tenant named in the request (403 otherwise)",
+    "tenants_of_key": "; what belongs to tenants that it does not reach is not there (404)",
+    "all_tenants": " for all tenants (403 otherwise)",
+}
 _VARIABLE = re.compile(r"\{([^}=]+)(?:=[^}]*)?\}")
 
 
@@ -22,6 +28,7 @@ class Operations:
     def __init__(self, contract: Contract, schemas: Schemas) -> None:
         self._contract = contract
         self._schemas = schemas
+        self._statuses = {reason.name: reason.status for reason in reasons(contract)}
 
     def paths(self) -> dict[str, dict[str, Any]]:
         """Operations by path and verb, in the order of the contract."""
@@ -38,8 +45,9 @@ class Operations:
         request = self._schemas.message(rpc.request)
         in_path = _VARIABLE.findall(binding.path)
         operation: dict[str, Any] = {"tags": [rpc.service], "operationId": name, "summary": summary(rpc.comment)}
-        operation["description"] = "\n\n".join(filter(None, [remainder(rpc.comment), rpc.access.sentence]))
-        if rpc.full_name in rest.OPEN:
+        said = [remainder(rpc.comment), access_sentence(rpc.facts), self._reasons_sentence(rpc.facts)]
+        operation["description"] = "\n\n".join(filter(None, said))
+        if rpc.facts.is_open:
             operation["security"] = []
         if parameters := self._parameters(request, in_path, binding.body):
             operation["parameters"] = parameters
@@ -101,10 +109,24 @@ class Operations:
             "example": message_example(self._contract, response),
         }
         success = {"description": response.comment or "Done.", "content": {"application/json": content}}
-        responses: dict[str, Any] = {str(rest.SUCCESS.get(rpc.full_name, 200)): success}
-        for status in rest.error_statuses(rpc.full_name, has_body=has_body):
+        responses: dict[str, Any] = {str(rpc.facts.http_status): success}
+        of_reasons = {self._statuses[name] for name in rpc.facts.reasons}
+        for status in rest.error_statuses(rpc.facts, of_reasons, has_body=has_body):
             responses[str(status)] = {"$ref": f"#/components/responses/{component_name(status)}"}
         return responses
+
+    def _reasons_sentence(self, facts: RpcFacts) -> str:
+        if not facts.reasons:
+            return ""
+        named = ", ".join(f"`{name}` ({self._statuses[name]})" for name in facts.reasons)
+        return f"Can fail with {named}, besides the reasons of any call."
+
+
+def access_sentence(facts: RpcFacts) -> str:
+    """Which key an RPC needs, in words."""
+    if facts.is_open:
+        return "Needs no key."
+    return f"Needs a key of the role `{facts.role}`{_REACHES[facts.reach]}."
 
 
 def _fits_query(field: Field) -> bool:

@@ -1,34 +1,14 @@
-"""What REST adds to the contract and descriptors cannot say, in one place.
-
-The server sets the status header that Envoy turns into 202, auth leaves health open, and Envoy routes the paths of the
-HTTP side: whoever changes one of these changes this table.
-"""
+"""What REST adds to the contract, in one place: the errors of Envoy, and the paths of the HTTP side that it routes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from memory_grpc.codegen.contract import Contract
-from memory_grpc.codegen.problem import CodegenError
+from memory_grpc.rpc_facts import RpcFacts
 
-# RPCs that answer something else than 200.
-SUCCESS = {"MemoryService.IngestMessage": 202, "MemoryService.BatchIngestMessages": 202}
-# RPCs that need no x-api-key, as they declare it.
-OPEN = {"AdminService.GetHealth"}
-# Errors that only some RPCs give, by status.
-ONLY = {
-    404: {
-        "MemoryService.GetMessage",
-        "AdminService.RevokeApiKey",
-        "AdminService.GetReembedding",
-        "AdminService.CompareReembedding",
-        "AdminService.CutOverReembedding",
-        "AdminService.CancelReembedding",
-    },
-    409: {"MemoryService.IngestMessage", "MemoryService.BatchIngestMessages"},
-}
-# Errors of every RPC; of those with a key; of those with a body.
-ALWAYS = (400, 429, 431, 503, 504)
+# Errors of every RPC; of all but probes; of those with a key; of those with a body.
+ALWAYS = (400, 431, 503, 504)
+LIMITED = (429,)
 WITH_KEY = (401, 403)
 WITH_BODY = (413, 415)
 
@@ -55,23 +35,12 @@ HTTP_PATHS: dict[str, dict[str, Any]] = {
 }
 
 
-def check_names(contract: Contract) -> None:
-    """Refuses a table that names an RPC which the contract does not have.
-
-    Raises:
-        CodegenError: with the names.
-    """
-    named = SUCCESS.keys() | OPEN | set().union(*ONLY.values())
-    if unknown := sorted(named - contract.rpcs.keys()):
-        raise CodegenError(f"rest.py names RPCs that the contract does not have: {', '.join(unknown)}.")
-    if {name for name, rpc in contract.rpcs.items() if rpc.access.open} != OPEN:
-        raise CodegenError("OPEN in rest.py must name the RPCs that the contract declares open, and no others.")
-
-
-def error_statuses(rpc: str, *, has_body: bool) -> list[int]:
-    """The error statuses of an RPC, given as ``Service.Rpc``, in ascending order."""
-    statuses = {*ALWAYS, *(status for status, rpcs in ONLY.items() if rpc in rpcs)}
-    if rpc not in OPEN:
+def error_statuses(facts: RpcFacts, of_reasons: set[int], *, has_body: bool) -> list[int]:
+    """The error statuses of an RPC in ascending order; ``of_reasons`` are those of the reasons that it declares."""
+    statuses = {*ALWAYS, *of_reasons}
+    if facts.kind != "probe":
+        statuses.update(LIMITED)
+    if not facts.is_open:
         statuses.update(WITH_KEY)
     if has_body:
         statuses.update(WITH_BODY)

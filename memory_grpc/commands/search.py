@@ -14,8 +14,8 @@ from memory_grpc.commands import output
 from memory_grpc.commands.client import Client, client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK
-from memory_layer.v1 import admin_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_service_pb2
 
 _CONTENT_CHARS = 160
 _TURN_CHARS = 100
@@ -84,7 +84,7 @@ def search(query: Query, target: Target, *, as_json: bool) -> int:
 def _policy(service: Client, tenant_id: str) -> Any | None:
     """The tenant's policy; None to a key that may search and no more."""
     try:
-        return service.admin("GetTenantPolicy", admin_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
+        return service.policy("GetTenantPolicy", policy_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
     except grpc.RpcError as error:
         if error.code() is grpc.StatusCode.PERMISSION_DENIED:
             return None

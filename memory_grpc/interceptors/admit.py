@@ -18,21 +18,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from memory_grpc.errors import DeadlineExceeded, Overloaded, StoreUnavailable
-from memory_grpc.interceptors.call import Call, is_open
+from memory_grpc.interceptors.call import Call
 from memory_grpc.observability import metrics
 
 # A call that needed more than this share of its time was late: the next one, behind it, may not make it.
 LATE_SHARE = 0.5
 LATE_CALLS = 0.1
 BACK_OFF = 0.8
-
-# What a call is counted with. A unary call that is not named here is administration.
-KINDS = {
-    "GetMessage": "read",
-    "SearchMemories": "read",
-    "IngestMessage": "write",
-    "BatchIngestMessages": "write",
-}
 
 
 class Bound:
@@ -92,11 +84,12 @@ class Admit:
 
     @asynccontextmanager
     async def interceptor(self, call: Call) -> AsyncIterator[None]:
-        """Raises Overloaded when the call's kind has no place left; probes, reflection and health always pass."""
-        if is_open(call):
+        """Raises Overloaded when the call's kind has no place left; probes and reflection always pass."""
+        if call.is_probe:
             yield
             return
-        kind = KINDS.get(call.name, "admin") if call.kind == "unary" else "stream"
+        # What does not exist is refused further in, and counts as administration until then.
+        kind = call.facts.kind or "admin"
         bound = self.bounds[kind]
         if not bound.enter():
             metrics.CALLS_SHED.labels(kind).inc()

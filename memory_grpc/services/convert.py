@@ -72,7 +72,7 @@ def new_message(request: pb.IngestMessageRequest) -> NewMessage:
         name=optional(request, "name", None),
         created_at=moment(request, "created_at"),
         request_id=UUID(request.request_id) if request.HasField("request_id") else None,
-        embed_later=optional(request, "async", None),
+        embed_later=optional(request, "embed_later", None),
     )
 
 

@@ -54,7 +54,7 @@ async def test_6_a_replica_whose_clock_is_an_hour_off(off: int, dsn: str, tmp_pa
             assert abs(error.total_seconds() - off) < 60, f"its clock is not off: {error}"
 
             # Its workers and its scheduler run: what is theirs they do.
-            later = await client.memory.IngestMessage(message("embedded later", **{"async": True}))
+            later = await client.memory.IngestMessage(message("embedded later", embed_later=True))
             done = "select embedding_status from messages where id = %s"
             await until(lambda: fetch(dsn, done, later.id) == [("completed",)], 20, "its workers work")
             await asyncio.sleep(2.5)  # more than two looks at whether a sweep is due

@@ -19,15 +19,18 @@ from memory_grpc.domain import RetentionCounts
 from memory_grpc.retention.sweep import Sweep
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_pb2, policy_service_pb2
 from tests.chaos.harness import ServerProcess, connected, fetch, item, message, rounds, serving, until
 from tests.conftest import RunningServer, StartServer
 
 pytestmark = pytest.mark.timeout(3600)
 
-KEEP_NOTHING = admin.SetTenantPolicyRequest(
-    tenant_id="chaos", retention=admin.RetentionPolicy(delete_after_days=0, max_age_days=30)
+KEEP_NOTHING = policy_service_pb2.SetTenantPolicyRequest(
+    tenant_id="chaos", retention=policy_pb2.RetentionPolicy(delete_after_days=0, max_age_days=30)
 )
-KEEP_ARCHIVED = admin.SetTenantPolicyRequest(tenant_id="chaos", retention=admin.RetentionPolicy(max_age_days=30))
+KEEP_ARCHIVED = policy_service_pb2.SetTenantPolicyRequest(
+    tenant_id="chaos", retention=policy_pb2.RetentionPolicy(max_age_days=30)
+)
 KEPT = "select count(*) from archived_messages"
 TWICE = "select count(*) from messages m join archived_messages a using (tenant_id, id)"
 ORPHANS = """
@@ -53,7 +56,7 @@ async def test_6_two_sweepers_and_live_ingest(start_server: StartServer, dsn: st
     count = rounds("SWEEP", 40)
     with item(6, "two sweepers, RunRetention and live ingest") as result:
         async with start_server(retention_batch_size=7) as one, start_server(retention_batch_size=7) as two:
-            await one.admin.SetTenantPolicy(KEEP_NOTHING)
+            await one.policy.SetTenantPolicy(KEEP_NOTHING)
             swept: list[RetentionCounts] = []
             accepted: list[str] = []
             stopping = asyncio.Event()
@@ -164,7 +167,7 @@ async def test_6_a_sweeper_gone_in_the_middle(
             slowest = 0.0
             for _ in range(rounds("SWEEP_KILL", 1)):
                 result.tried += 1
-                await server.admin.SetTenantPolicy(KEEP_ARCHIVED)
+                await server.policy.SetTenantPolicy(KEEP_ARCHIVED)
                 # Of these the sweeper, which takes one at a time, must be in the middle when it is noticed.
                 await writer.ingest(100)
                 fetch(dsn, "delete from leases")
@@ -191,7 +194,7 @@ async def test_6_a_sweeper_gone_in_the_middle(
                 assert fetch(dsn, TWICE) == [(0,)]
                 assert fetch(dsn, ORPHANS) == [(0,)]
                 # And what was archived is deleted once.
-                await server.admin.SetTenantPolicy(KEEP_NOTHING)
+                await server.policy.SetTenantPolicy(KEEP_NOTHING)
                 deleted = await server.admin.RunRetention(
                     admin.RunRetentionRequest(tenant_id="chaos", actions=["delete"])
                 )

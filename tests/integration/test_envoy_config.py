@@ -28,7 +28,8 @@ from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import admin_service_pb2_grpc as admin_grpc
 from memory_layer.v1 import memory_service_pb2 as memory
 from memory_layer.v1 import memory_service_pb2_grpc as memory_grpc_stubs
-from memory_layer.v1 import message_pb2
+from memory_layer.v1 import message_pb2, policy_pb2
+from memory_layer.v1 import policy_service_pb2_grpc as policy_grpc
 
 JSON = {"content-type": "application/json"}
 
@@ -44,7 +45,7 @@ def settings_for(**values: object) -> Settings:
     return Settings(_env_file=None, **{**ports, **values})
 
 
-class Stub(memory_grpc_stubs.MemoryServiceServicer, admin_grpc.AdminServiceServicer):
+class Stub(memory_grpc_stubs.MemoryServiceServicer, admin_grpc.AdminServiceServicer, policy_grpc.PolicyServiceServicer):
     """Answers with what it got; `content` and `query` say how to misbehave."""
 
     def __init__(self) -> None:
@@ -64,10 +65,10 @@ class Stub(memory_grpc_stubs.MemoryServiceServicer, admin_grpc.AdminServiceServi
         return memory.SearchMemoriesResponse(total=1, items=[hit])
 
     def GetTenantPolicy(self, request, context):
-        return admin.TenantPolicy(tenant_id=request.tenant_id)
+        return policy_pb2.TenantPolicy(tenant_id=request.tenant_id)
 
     def SetTenantPolicy(self, request, context):
-        return admin.TenantPolicy(tenant_id=request.tenant_id)
+        return policy_pb2.TenantPolicy(tenant_id=request.tenant_id)
 
     def GetHealth(self, request, context):
         """The metadata as JSON in `environment`, the seconds left in `latency_ms`."""
@@ -90,6 +91,7 @@ def serve(stub: Stub, port: int) -> grpc.Server:
     server = grpc.server(ThreadPoolExecutor(8), options=options)
     memory_grpc_stubs.add_MemoryServiceServicer_to_server(stub, server)
     admin_grpc.add_AdminServiceServicer_to_server(stub, server)
+    policy_grpc.add_PolicyServiceServicer_to_server(stub, server)
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
     reflection.enable_server_reflection(["memory_layer.v1.MemoryService", reflection.SERVICE_NAME], server)
     server.add_insecure_port(f"127.0.0.1:{port}")

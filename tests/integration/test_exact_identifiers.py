@@ -10,7 +10,7 @@ from uuid import uuid4
 import grpc
 import pytest
 
-from memory_layer.v1 import access_pb2, api_key_pb2
+from memory_layer.v1 import access_pb2, key_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.access import RPCS, Caller, Place, Rpc
 from tests.chaos.harness import item
@@ -52,8 +52,8 @@ def places(caller: Caller, rpc: Rpc, values: dict[str, str]) -> list[Place]:
 
 async def key(server: Any, *tenants: str) -> str:
     """An admin key for some tenants."""
-    request = api_key_pb2.CreateApiKeyRequest(label="twin", role="admin", tenant_ids=tenants)
-    return str((await server.admin.CreateApiKey(request, metadata=[("x-api-key", ROOT)])).key)
+    request = key_service_pb2.CreateApiKeyRequest(label="twin", role="admin", tenant_ids=tenants)
+    return str((await server.key.CreateApiKey(request, metadata=[("x-api-key", ROOT)])).key)
 
 
 @pytest.mark.asyncio

@@ -22,7 +22,7 @@ from memory_grpc.operations.graphs import Graphs
 from memory_grpc.store import embeddings, graphs, leases, messages, models, search
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.queries import QUERIES
-from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import index_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import StartServer
 
@@ -341,7 +341,7 @@ async def test_a_tenant_is_served_before_during_and_after(start_server: StartSer
         await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=requests))
         async with asyncio.timeout(30):
             while True:
-                listed = await server.admin.ListGraphs(admin.ListGraphsRequest(tenant_id="acme"))
+                listed = await server.index.ListGraphs(index_service_pb2.ListGraphsRequest(tenant_id="acme"))
                 if listed.graphs and listed.graphs[0].state == "ready":
                     break
                 await asyncio.sleep(0.1)
@@ -349,7 +349,7 @@ async def test_a_tenant_is_served_before_during_and_after(start_server: StartSer
         assert (graph.tenant_id, graph.messages) == ("acme", 600)
         assert graph.megabytes > 0
         assert graph.HasField("finished_at")
-        assert not (await server.admin.ListGraphs(admin.ListGraphsRequest(tenant_id="other"))).graphs
+        assert not (await server.index.ListGraphs(index_service_pb2.ListGraphsRequest(tenant_id="other"))).graphs
         question = pb.SearchMemoriesRequest(tenant_id="acme", query="number 33 of many", explain=True, top_k=5)
         found = await server.memory.SearchMemories(question)
         assert found.total == 5

@@ -16,6 +16,7 @@ import pytest
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_pb2, policy_service_pb2
 from tests.conftest import RunningServer
 from tests.integration.test_search import NOW, fill, message, query
 
@@ -144,8 +145,10 @@ def _days_ago(moment: datetime) -> int:
 async def test_sql_and_the_recipe_agree_on_every_score(server: RunningServer, rows: Rows, archive: bool) -> None:
     await fill(server, random_turns(300, seed=3))
     if archive:
-        older = admin.RetentionPolicy(max_age_days=_days_ago(NOW) + 30, importance_threshold=0)
-        await server.admin.SetTenantPolicy(admin.SetTenantPolicyRequest(tenant_id="acme", retention=older))
+        older = policy_pb2.RetentionPolicy(max_age_days=_days_ago(NOW) + 30, importance_threshold=0)
+        await server.policy.SetTenantPolicy(
+            policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme", retention=older)
+        )
         await server.admin.RunRetention(admin.RunRetentionRequest(tenant_id="acme", actions=["archive"]))
         assert 0 < rows("select count(*) from archived_messages")[0][0] < 300
     live = rows("select name, role from messages")

@@ -134,7 +134,7 @@ async def test_the_jobs_of_a_worker_that_died_come_back_when_its_lease_ends(
     with monkeypatch.context() as patch:
         patch.setattr(Embedder, "embed_messages", dies)
         async with start_server() as server:
-            await server.memory.IngestMessage(message("kept", **{"async": True}))
+            await server.memory.IngestMessage(message("kept", embed_later=True))
             await eventually(lambda: rows("select attempts from embedding_jobs") == [(1,)])
     leased = "select run_at > now() + interval '30 seconds', attempts from embedding_jobs"
     async with start_server():
@@ -163,7 +163,7 @@ async def test_pending_and_completed_and_failed_are_what_was_accepted_at_every_m
         nonlocal accepted
         for n in range(20):
             poison = " poison" if n % 7 == 3 else ""
-            await server.memory.IngestMessage(message(f"text {number} {n}{poison}", **{"async": n % 2 == 0}))
+            await server.memory.IngestMessage(message(f"text {number} {n}{poison}", embed_later=n % 2 == 0))
             accepted += 1
 
     async with start_server(embedding_max_attempts=2) as one, start_server(embedding_max_attempts=2) as two:

@@ -20,7 +20,9 @@ from memory_grpc.embedding.hashing import HashingProvider
 from memory_grpc.errors import EmbeddingUnavailable, StartupError
 from memory_grpc.store import models as model_table
 from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import embedding_service_pb2 as embedding
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import reembedding_pb2
 from tests.conftest import RunningServer, StartServer
 
 Rows = Callable[..., list[tuple[Any, ...]]]
@@ -56,18 +58,18 @@ async def fill(server: RunningServer, count: int, tenant: str = "acme", **fields
     return [message.id for message in stored.messages]
 
 
-async def reaches(server: RunningServer, *states: str) -> admin.Reembedding:
+async def reaches(server: RunningServer, *states: str) -> reembedding_pb2.Reembedding:
     async with asyncio.timeout(60):
-        while (work := await server.admin.GetReembedding(admin.GetReembeddingRequest())).state not in states:
+        while (work := await server.embedding.GetReembedding(embedding.GetReembeddingRequest())).state not in states:
             await asyncio.sleep(0.02)
     return work
 
 
-async def reembed(server: RunningServer, *, tenant: str | None = None, **fields: Any) -> admin.Reembedding:
+async def reembed(server: RunningServer, *, tenant: str | None = None, **fields: Any) -> reembedding_pb2.Reembedding:
     """The whole way, to the end of the removal of old vectors."""
-    started = await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id=tenant, **fields))
+    started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id=tenant, **fields))
     await reaches(server, "ready")
-    await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+    await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=started.id))
     return await reaches(server, "done")
 
 
@@ -147,20 +149,22 @@ async def test_a_cut_over_changes_every_vector_and_removes_the_old_ones(start_se
         references = {dimensions: similarities(dimensions, contents) for dimensions in (OLD, NEW)}
         assert model_of(await search(server), references) == OLD
 
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest())
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest())
         assert (started.previous_model.dimensions, started.model.dimensions) == (OLD, NEW)
         ready = await reaches(server, "ready")
         assert (ready.total, ready.embedded, ready.refused, ready.last_error) == (150, 150, 0, "")
         assert model_of(await search(server), references) == OLD
 
-        cut = await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+        cut = await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=started.id))
         assert cut.state in ("cut_over", "done")
         assert model_of(await search(server), references) == NEW
         assert (await search(server, ranking="hybrid", explain=True)).total == 10
         done = await reaches(server, "done")
         assert done.HasField("cut_over_at") and done.HasField("finished_at")
         assert rows("select distinct vector_dims(embedding) from message_embeddings") == [(NEW,)]
-        again = await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+        again = await server.embedding.CutOverReembedding(
+            embedding.CutOverReembeddingRequest(reembedding_id=started.id)
+        )
         assert again == done
         late = await server.memory.IngestMessage(
             pb.IngestMessageRequest(tenant_id="acme", conversation_id="c", role="user", content=QUERY)
@@ -287,7 +291,7 @@ async def test_pending_messages_get_the_vectors_of_the_model_that_holds_then(
 
         async def pending() -> None:
             request = pb.IngestMessageRequest(tenant_id="acme", conversation_id="c", role="user", content="later")
-            setattr(request, "async", True)
+            request.embed_later = True
             assert (await server.memory.IngestMessage(request)).embedding_status == "pending"
 
         async with repeated(pending):
@@ -315,11 +319,11 @@ async def test_it_gets_ready_though_the_backlog_is_never_empty(
             return encode(self, windows)
 
         monkeypatch.setattr(HashingProvider, "encode", arriving)
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest())
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest())
         await reaches(server, "ready")
         assert rows("select count(*) from reembedding_backlog") != [(0,)]
         monkeypatch.setattr(HashingProvider, "encode", encode)
-        await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+        await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=started.id))
         await reaches(server, "done")
         assert lacking(rows) == 0
 
@@ -331,7 +335,7 @@ async def test_writers_without_a_pause_do_not_keep_it_from_its_end(start_server:
 
         async def write(number: int) -> None:
             request = pb.IngestMessageRequest(tenant_id="acme", conversation_id="c", role="user", content=text(number))
-            setattr(request, "async", number % 2 == 0)
+            request.embed_later = number % 2 == 0
             await server.memory.IngestMessage(request)
 
         async def writing() -> None:
@@ -372,10 +376,10 @@ async def test_kept_vectors_make_going_back_quick(start_server: StartServer, row
         await reembed(server, keep_old=True)
         assert rows("select count(*) from message_embeddings") == [(60,)]
         await fill(server, 2)
-        back = await server.admin.StartReembedding(admin.StartReembeddingRequest(model="current"))
+        back = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(model="current"))
         ready = await reaches(server, "ready")
         assert (ready.total, ready.embedded) == (32, 32)
-        await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=back.id))
+        await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=back.id))
         await reaches(server, "done")
         assert rows("select vector_dims(embedding), count(*) from message_embeddings group by 1") == [(OLD, 32)]
 
@@ -384,13 +388,15 @@ async def test_kept_vectors_make_going_back_quick(start_server: StartServer, row
 async def test_a_start_can_be_repeated_and_only_one_is_open(start_server: StartServer) -> None:
     async with start_server(**BOTH) as server:
         await fill(server, 3)
-        first = await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
-        again = await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
+        first = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme"))
+        again = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme"))
         assert again.id == first.id
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await server.admin.StartReembedding(admin.StartReembeddingRequest())
+            await server.embedding.StartReembedding(embedding.StartReembeddingRequest())
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-        many = [server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme")) for _ in range(5)]
+        many = [
+            server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme")) for _ in range(5)
+        ]
         assert {work.id for work in await asyncio.gather(*many)} == {first.id}
 
 
@@ -400,22 +406,24 @@ async def test_a_cancelled_one_changes_nothing_and_the_next_goes_on_from_it(
 ) -> None:
     async with start_server(**BOTH) as server:
         await fill(server, 50)
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest())
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest())
         await reaches(server, "ready")
         for _ in range(2):
-            work = await server.admin.CancelReembedding(admin.CancelReembeddingRequest(reembedding_id=started.id))
+            work = await server.embedding.CancelReembedding(
+                embedding.CancelReembeddingRequest(reembedding_id=started.id)
+            )
             assert work.state == "cancelled"
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+            await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=started.id))
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
         assert rows("select dimensions from embedding_models where active") == [(OLD,)]
         assert (await search(server)).total == 10
         await fill(server, 5)
         assert (await reembed(server)).total == 55
         assert lacking(rows) == 0
-        done = await server.admin.GetReembedding(admin.GetReembeddingRequest())
+        done = await server.embedding.GetReembedding(embedding.GetReembeddingRequest())
         with pytest.raises(grpc.aio.AioRpcError) as late:
-            await server.admin.CancelReembedding(admin.CancelReembeddingRequest(reembedding_id=done.id))
+            await server.embedding.CancelReembedding(embedding.CancelReembeddingRequest(reembedding_id=done.id))
         assert late.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
@@ -433,10 +441,10 @@ async def test_what_the_new_model_refuses_is_pending_after_the_cut_over(
     async with start_server(**BOTH) as server:
         ids = await fill(server, 20)
         monkeypatch.setattr(HashingProvider, "encode", picky)
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest())
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest())
         ready = await reaches(server, "ready")
         assert (ready.total, ready.embedded, ready.refused) == (20, 19, 1)
-        await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+        await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=started.id))
         assert rows("select id::text, embedding_status from messages where embedding_status <> 'completed'") == [
             (ids[7], "pending")
         ]
@@ -455,10 +463,10 @@ async def test_a_comparison_says_how_the_first_hits_change(start_server: StartSe
         ids = await fill(server, 120)
         contents = {id_: text(n) for n, id_ in enumerate(ids)}
         await fill(server, 10, "other")
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
-        request = admin.CompareReembeddingRequest(reembedding_id=started.id, sample=20, details=True)
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme"))
+        request = embedding.CompareReembeddingRequest(reembedding_id=started.id, sample=20, details=True)
         await reaches(server, "ready")
-        found = await server.admin.CompareReembedding(request)
+        found = await server.embedding.CompareReembedding(request)
         assert (found.asked, found.compared, len(found.details)) == (20, 20, 20)
         for change in found.details:
             assert change.tenant_id == "acme"
@@ -474,11 +482,11 @@ async def test_a_comparison_says_how_the_first_hits_change(start_server: StartSe
                 assert ranked == pytest.approx(others[:10], abs=1e-3)
         assert found.overlap == pytest.approx(sum(change.overlap for change in found.details) / 20)
         assert found.first_changed == pytest.approx(sum(change.first_changed for change in found.details) / 20)
-        repeat = await server.admin.CompareReembedding(request)
+        repeat = await server.embedding.CompareReembedding(request)
         assert [change.message_id for change in repeat.details] == [change.message_id for change in found.details]
 
-        own = await server.admin.CompareReembedding(
-            admin.CompareReembeddingRequest(reembedding_id=started.id, queries=[QUERY, "bread"])
+        own = await server.embedding.CompareReembedding(
+            embedding.CompareReembeddingRequest(reembedding_id=started.id, queries=[QUERY, "bread"])
         )
         assert (own.asked, own.compared, len(own.details)) == (2, 2, 0)
 
@@ -486,25 +494,25 @@ async def test_a_comparison_says_how_the_first_hits_change(start_server: StartSe
 @pytest.mark.asyncio
 async def test_calls_out_of_turn_are_refused_with_a_sentence(start_server: StartServer, server: RunningServer) -> None:
     calls: list[tuple[str, Any, grpc.StatusCode]] = [
-        ("GetReembedding", admin.GetReembeddingRequest(), grpc.StatusCode.NOT_FOUND),
-        ("GetReembedding", admin.GetReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
-        ("CutOverReembedding", admin.CutOverReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
-        ("CancelReembedding", admin.CancelReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
-        ("CompareReembedding", admin.CompareReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
-        ("CutOverReembedding", admin.CutOverReembeddingRequest(), grpc.StatusCode.INVALID_ARGUMENT),
-        ("StartReembedding", admin.StartReembeddingRequest(model="best"), grpc.StatusCode.INVALID_ARGUMENT),
+        ("GetReembedding", embedding.GetReembeddingRequest(), grpc.StatusCode.NOT_FOUND),
+        ("GetReembedding", embedding.GetReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
+        ("CutOverReembedding", embedding.CutOverReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
+        ("CancelReembedding", embedding.CancelReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
+        ("CompareReembedding", embedding.CompareReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
+        ("CutOverReembedding", embedding.CutOverReembeddingRequest(), grpc.StatusCode.INVALID_ARGUMENT),
+        ("StartReembedding", embedding.StartReembeddingRequest(model="best"), grpc.StatusCode.INVALID_ARGUMENT),
         # This server holds one model.
-        ("StartReembedding", admin.StartReembeddingRequest(), grpc.StatusCode.FAILED_PRECONDITION),
+        ("StartReembedding", embedding.StartReembeddingRequest(), grpc.StatusCode.FAILED_PRECONDITION),
     ]
     for name, request, code in calls:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await getattr(server.admin, name)(request)
+            await getattr(server.embedding, name)(request)
         assert refused.value.code() is code, name
-    started = await server.admin.StartReembedding(admin.StartReembeddingRequest(model="current"))
+    started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(model="current"))
     await reaches(server, "ready")
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await server.admin.CompareReembedding(
-            admin.CompareReembeddingRequest(reembedding_id=started.id, queries=["whose?"])
+        await server.embedding.CompareReembedding(
+            embedding.CompareReembeddingRequest(reembedding_id=started.id, queries=["whose?"])
         )
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
@@ -513,12 +521,12 @@ async def test_calls_out_of_turn_are_refused_with_a_sentence(start_server: Start
 async def test_a_cut_over_before_every_vector_is_there_is_refused(start_server: StartServer, rows: Rows) -> None:
     async with start_server(**BOTH) as both:
         await fill(both, 3)
-        await both.admin.StartReembedding(admin.StartReembeddingRequest())
+        await both.embedding.StartReembedding(embedding.StartReembeddingRequest())
         await reaches(both, "ready")
     rows("update reembeddings set state = 'running'")
     async with start_server() as alone:  # it does not hold the new model, so that nobody works
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await alone.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=1))
+            await alone.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=1))
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
@@ -572,12 +580,12 @@ async def test_a_start_without_the_model_in_use_is_refused_with_both_names_and_t
 async def test_a_cut_over_waits_for_whoever_stores_vectors(start_server: StartServer) -> None:
     async with start_server(**BOTH) as server:
         await fill(server, 3)
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest())
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest())
         await reaches(server, "ready")
-        request = admin.CutOverReembeddingRequest(reembedding_id=started.id)
+        request = embedding.CutOverReembeddingRequest(reembedding_id=started.id)
         async with server.database.transaction(tenant="acme") as tx:
             await model_table.hold(tx, "acme")
-            cutting = asyncio.ensure_future(server.admin.CutOverReembedding(request))
+            cutting = asyncio.ensure_future(server.embedding.CutOverReembedding(request))
             await asyncio.sleep(0.3)
             assert not cutting.done()
             assert (await search(server)).total == 3, "searches wait for nobody"
@@ -598,10 +606,10 @@ async def test_the_new_model_s_graph_is_there_at_the_cut_over_and_the_old_one_go
     async with start_server(**BOTH, graph_threshold=100, graph_check_seconds=0.2) as server:
         await fill(server, 150)
         await graphs(1)
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme"))
         await reaches(server, "ready")
         await graphs(1, 2)
-        await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+        await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=started.id))
         await graphs(2)
         assert (await search(server)).total == 10
 
@@ -621,9 +629,9 @@ async def test_archiving_and_adding_vectors_wait_for_each_other(start_server: St
         assert (await archiving).archived == 5
         async with server.database.transaction(tenant="acme") as tx:
             await model_table.hold_tenant_alone(tx, "acme")  # as archiving
-            await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
+            await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme"))
             await asyncio.sleep(2.0)
-            assert (await server.admin.GetReembedding(admin.GetReembeddingRequest())).embedded == 0
+            assert (await server.embedding.GetReembedding(embedding.GetReembeddingRequest())).embedded == 0
         assert (await reaches(server, "ready")).embedded == 5
 
 

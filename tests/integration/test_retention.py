@@ -16,6 +16,7 @@ from memory_grpc.store import leases
 from memory_grpc.store.database import EVERY_TENANT
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_pb2, policy_service_pb2
 from tests.conftest import RunningServer, StartServer
 
 Rows = Callable[..., list[tuple[Any, ...]]]
@@ -91,17 +92,19 @@ async def test_the_archive_is_deleted_when_its_time_has_come(server: RunningServ
 @pytest.mark.asyncio
 async def test_the_tenants_policy_rules_its_sweeps(server: RunningServer) -> None:
     await fill(server)
-    await server.admin.SetTenantPolicy(
-        admin.SetTenantPolicyRequest(
-            tenant_id="acme", retention=admin.RetentionPolicy(max_age_days=1, importance_threshold=0)
+    await server.policy.SetTenantPolicy(
+        policy_service_pb2.SetTenantPolicyRequest(
+            tenant_id="acme", retention=policy_pb2.RetentionPolicy(max_age_days=1, importance_threshold=0)
         )
     )
     assert (await server.admin.RunRetention(run(dry_run=True))).archived == 7
-    await server.admin.SetTenantPolicy(
-        admin.SetTenantPolicyRequest(tenant_id="acme", retention=admin.RetentionPolicy(importance_threshold=0))
+    await server.policy.SetTenantPolicy(
+        policy_service_pb2.SetTenantPolicyRequest(
+            tenant_id="acme", retention=policy_pb2.RetentionPolicy(importance_threshold=0)
+        )
     )
     assert (await server.admin.RunRetention(run(dry_run=True))).archived == 4
-    policy = await server.admin.SetTenantPolicy(admin.SetTenantPolicyRequest(tenant_id="acme"))
+    policy = await server.policy.SetTenantPolicy(policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme"))
     assert list(policy.overrides) == []
     assert policy.retention.max_age_days == 30
     assert (await server.admin.RunRetention(run(dry_run=True))).archived == 7

@@ -17,6 +17,7 @@ from memory_grpc.store.queries import QUERIES
 from memory_grpc.store.search import filter_params
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_pb2, policy_service_pb2
 from tests.conftest import RunningServer, StartServer
 
 Rows = Callable[..., list[tuple[Any, ...]]]
@@ -64,10 +65,10 @@ def random_messages(count: int, seed: int = 7) -> list[pb.IngestMessageRequest]:
 @pytest.mark.parametrize("weights", [ScoreWeights(), ScoreWeights(0.2, 0.5, 0.9)])
 async def test_sql_and_python_agree_on_every_score(server: RunningServer, rows: Rows, weights: ScoreWeights) -> None:
     await fill(server, random_messages(300))
-    await server.admin.SetTenantPolicy(
-        admin.SetTenantPolicyRequest(
+    await server.policy.SetTenantPolicy(
+        policy_service_pb2.SetTenantPolicyRequest(
             tenant_id="acme",
-            score_weights=admin.ScoreWeights(
+            score_weights=policy_pb2.ScoreWeights(
                 similarity=weights.similarity, importance=weights.importance, decay=weights.decay
             ),
         )
@@ -137,8 +138,10 @@ async def test_as_of_hides_what_came_later_and_repeats_to_the_byte_after_a_resta
 @pytest.mark.asyncio
 async def test_equal_scores_are_ordered_by_time_then_id(server: RunningServer) -> None:
     await fill(server, [message("the same words", NOW - timedelta(days=8 + i % 3)) for i in range(9)])
-    zero_decay = admin.SetTenantPolicyRequest(tenant_id="acme", score_weights=admin.ScoreWeights(decay=0))
-    await server.admin.SetTenantPolicy(zero_decay)
+    zero_decay = policy_service_pb2.SetTenantPolicyRequest(
+        tenant_id="acme", score_weights=policy_pb2.ScoreWeights(decay=0)
+    )
+    await server.policy.SetTenantPolicy(zero_decay)
     hits = (await server.memory.SearchMemories(query("the same words", top_k=9))).items
     assert len({hit.score for hit in hits}) == 1
     keys = [(-hit.created_at.ToNanoseconds(), hit.message_id) for hit in hits]

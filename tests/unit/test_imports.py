@@ -32,7 +32,12 @@ FLOW: dict[str, set[str]] = {
     "access": set(),
     "background": PURE,
     "observability": {*PURE, "resources"},
-    "validation": {*PURE, "contract"},
+    "rpc_facts": set(),
+    "rpcs": {"rpc_facts", "contract"},
+    "headers": set(),
+    "limit_rules": set(),
+    "object_faults": set(),
+    "validation": {*PURE, "limit_rules", "object_faults", "rpcs", "contract"},
     "store": {*PURE, "deadline", "resources", "ranking", "scoring"},
     "embedding": {*PURE, "resources", "settings", "observability", "deadline"},
     "operations": {
@@ -48,9 +53,21 @@ FLOW: dict[str, set[str]] = {
     },
     "retention": {*PURE, "operations", "store", "observability", "deadline", "settings"},
     "tls": {*PURE, "settings"},
-    "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "contract", "tls"},
-    "services": {*PURE, "access", "operations", "settings", "contract", "version"},
-    "interceptors": {*PURE, "access", "services", "validation", "deadline", "observability", "settings", "contract"},
+    "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "rpcs", "tls"},
+    "services": {*PURE, "access", "headers", "operations", "settings", "contract", "version"},
+    "interceptors": {
+        *PURE,
+        "access",
+        "headers",
+        "services",
+        "rpc_facts",
+        "rpcs",
+        "validation",
+        "deadline",
+        "observability",
+        "settings",
+        "contract",
+    },
 }
 # Part -> libraries that it never imports, itself or through what it imports.
 GRPC = {"grpc", "grpc_health", "grpc_reflection", "grpc_status"}

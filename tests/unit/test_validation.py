@@ -21,9 +21,9 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from memory_grpc.errors import InvalidInput
+from memory_grpc.rpcs import METHODS
 from memory_grpc.validation import validate
-from memory_layer.v1 import admin_service_pb2, memory_service_pb2
-from memory_layer.v1.admin_service_pb2 import RunRetentionRequest, SetTenantPolicyRequest
+from memory_layer.v1.admin_service_pb2 import RunRetentionRequest
 from memory_layer.v1.limits_pb2 import Limits, limits
 from memory_layer.v1.memory_service_pb2 import (
     BatchIngestMessagesRequest,
@@ -31,13 +31,9 @@ from memory_layer.v1.memory_service_pb2 import (
     IngestMessageRequest,
     SearchMemoriesRequest,
 )
+from memory_layer.v1.policy_service_pb2 import SetTenantPolicyRequest
 
-REQUESTS: list[Descriptor] = [
-    method.input_type
-    for file in (memory_service_pb2.DESCRIPTOR, admin_service_pb2.DESCRIPTOR)
-    for service in file.services_by_name.values()
-    for method in service.methods
-]
+REQUESTS: list[Descriptor] = [method.input_type for method in METHODS.values()]
 BATCH = 4  # items of a valid repeated message; the last one is the one that is broken
 LAST_SECOND = 253402300799
 DEEP = 30  # deeper than any limit, and read by protobuf (100 messages, three a level) all the same

@@ -4,11 +4,12 @@ isort:skip_file
 Limits of request fields, written beside the fields they limit.
 
 The server validates every request against these options, and the OpenAPI document prints them, so that a limit
-stands in one place only. Broken limits are answered with INVALID_ARGUMENT (400) and one `google.rpc.BadRequest`
-field violation for each field.
+stands in one place only. Broken limits are answered with INVALID_ARGUMENT (400) and a `google.rpc.BadRequest` with the
+first 20 fields that break one. An option on a field of a kind that it is not checked on is refused, not ignored.
 
 These hold for every field, whatever its options: text holds no NUL character, numbers are finite (no NaN, no
-infinity), timestamps lie between the years 1970 and 9999, and the same holds inside `metadata`.
+infinity), timestamps lie between the years 1970 and 9999, and the same holds inside `metadata`, whose whole numbers
+are also smaller than 2^53: larger ones may be another number than was sent.
 """
 
 from collections import abc as _abc
@@ -47,7 +48,7 @@ class Limits(_message.Message):
     MAX_DEPTH_FIELD_NUMBER: _builtins.int
     EXAMPLE_FIELD_NUMBER: _builtins.int
     required: _builtins.bool
-    """The field must be set; text must hold more than blanks."""
+    """The field must be set; text must hold more than blanks. For text, and for fields that know whether they are set."""
     min_length: _builtins.int
     """Shortest text, in Unicode code points."""
     max_length: _builtins.int
@@ -55,7 +56,7 @@ class Limits(_message.Message):
     uuid: _builtins.bool
     """The text is a UUID in its canonical 36-character form, in either case."""
     min: _builtins.float
-    """Smallest number, inclusive."""
+    """Smallest number, inclusive; for every type of number."""
     max: _builtins.float
     """Largest number, inclusive."""
     min_items: _builtins.int
@@ -63,7 +64,7 @@ class Limits(_message.Message):
     max_items: _builtins.int
     """Most items of a repeated field."""
     max_json_bytes: _builtins.int
-    """Largest object, in bytes of its compact JSON."""
+    """Largest object, in bytes of its compact JSON. Objects need this and `max_depth`."""
     max_depth: _builtins.int
     """Deepest nesting of an object, the object itself counted as one."""
     example: _builtins.str

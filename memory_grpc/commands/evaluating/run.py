@@ -14,7 +14,7 @@ from memory_grpc.commands.evaluating.dataset import Dataset, Question
 from memory_grpc.commands.evaluating.metrics import DEPTH, Scores, score
 from memory_grpc.commands.evaluating.variants import Variant, own_policy, own_weights, with_weights
 from memory_grpc.commands.failure import CommandError, complain
-from memory_layer.v1 import admin_service_pb2
+from memory_layer.v1 import admin_service_pb2, policy_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 
 # Within 10 seconds every server follows a change of policy: so the contract.
@@ -41,7 +41,7 @@ async def ask_all(
         for variant in variants:
             if variant.weights or changed:
                 for request in own:
-                    await caller.admin("SetTenantPolicy", with_weights(request, variant.weights))
+                    await caller.policy("SetTenantPolicy", with_weights(request, variant.weights))
                 changed = bool(variant.weights)
             await _ask(dataset, variant, caller, in_flight, answered)
 
@@ -86,11 +86,11 @@ async def _answer(dataset: Dataset, variant: Variant, question: Question, caller
 @asynccontextmanager
 async def _policies(
     dataset: Dataset, caller: Caller, *, restored: bool
-) -> AsyncIterator[list[admin_service_pb2.SetTenantPolicyRequest]]:
+) -> AsyncIterator[list[policy_service_pb2.SetTenantPolicyRequest]]:
     """The tenants' own policies as requests; they hold again after the block, however it ends."""
     own = []
     for tenant_id in dataset.memories:
-        policy = await caller.admin("GetTenantPolicy", admin_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
+        policy = await caller.policy("GetTenantPolicy", policy_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
         own.append(own_policy(policy))
         if weights := own_weights(policy):
             complain(f"Warning: {tenant_id} has weights of its own: {', '.join(weights)}.")
@@ -100,7 +100,7 @@ async def _policies(
         if restored:
             with _undisturbed():
                 for request in own:
-                    await caller.admin("SetTenantPolicy", request)
+                    await caller.policy("SetTenantPolicy", request)
 
 
 @contextmanager

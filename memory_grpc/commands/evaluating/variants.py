@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from memory_layer.v1 import admin_service_pb2 as pb
+from memory_layer.v1 import policy_pb2
+from memory_layer.v1 import policy_service_pb2 as pb
 
 RANKINGS = ("semantic", "hybrid")
 _OFF: Mapping[str, float] = {
@@ -54,7 +55,7 @@ def variants(rankings: Sequence[str], *, ablation: bool, cosine: bool) -> list[V
     return found
 
 
-def own_policy(policy: pb.TenantPolicy) -> pb.SetTenantPolicyRequest:
+def own_policy(policy: policy_pb2.TenantPolicy) -> pb.SetTenantPolicyRequest:
     """The request that gives the tenant the policy of its own that it has now."""
     request = pb.SetTenantPolicyRequest(tenant_id=policy.tenant_id)
     for path in policy.overrides:
@@ -76,7 +77,7 @@ def with_weights(own: pb.SetTenantPolicyRequest, weights: Mapping[str, float]) -
     return request
 
 
-def own_weights(policy: pb.TenantPolicy) -> list[str]:
+def own_weights(policy: policy_pb2.TenantPolicy) -> list[str]:
     """The weights of a search that are the tenant's own, as ``score_weights.decay=0``."""
     paths = [path for path in policy.overrides if path.startswith(_WEIGHTS)]
     return [f"{path}={getattr(getattr(policy, path.partition('.')[0]), path.partition('.')[2]):g}" for path in paths]

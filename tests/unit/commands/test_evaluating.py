@@ -23,7 +23,7 @@ from memory_grpc.commands.evaluating.run import Answer, ask_all
 from memory_grpc.commands.evaluating.variants import COSINE, own_policy, variants, with_weights
 from memory_grpc.commands.failure import CommandError
 from memory_grpc.commands.importing.records import Mark
-from memory_layer.v1 import admin_service_pb2
+from memory_layer.v1 import admin_service_pb2, policy_pb2, policy_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.unit.commands.test_sender import failure
 
@@ -180,13 +180,13 @@ def test_another_file_is_a_sentence(tmp_path: Path, text: str) -> None:
 
 
 def test_the_former_policy_is_the_overrides_alone() -> None:
-    policy = admin_service_pb2.TenantPolicy(
+    policy = policy_pb2.TenantPolicy(
         tenant_id="t", ranking="hybrid", overrides=["retention.max_age_days", "hybrid_weights.date", "ranking"]
     )
     policy.retention.max_age_days, policy.retention.delete_after_days = 5, 90
     policy.hybrid_weights.date, policy.hybrid_weights.lexical = 0.1, 0.25
     own = own_policy(policy)
-    expected = admin_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
+    expected = policy_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
     expected.retention.max_age_days, expected.hybrid_weights.date = 5, 0.1
     assert own == expected
     changed = with_weights(own, {"hybrid_weights.date": 0.0, "score_weights.decay": 0.0})
@@ -224,7 +224,7 @@ class Service(Caller):
     """A server in memory: one tenant with a policy, and searches that find D1:1 or, with weights changed, ``end``."""
 
     def __init__(self, end: str = "") -> None:
-        self.policies: list[admin_service_pb2.SetTenantPolicyRequest] = []
+        self.policies: list[policy_service_pb2.SetTenantPolicyRequest] = []
         self.end = end
         self.main: asyncio.Task[None] | None = None
 
@@ -240,10 +240,12 @@ class Service(Caller):
         return pb.SearchMemoriesResponse(items=[hit])
 
     async def admin(self, method: str, request: Any) -> Any:
-        if method == "GetHealth":
-            return admin_service_pb2.GetHealthResponse()
+        assert method == "GetHealth"
+        return admin_service_pb2.GetHealthResponse()
+
+    async def policy(self, method: str, request: Any) -> Any:
         if method == "GetTenantPolicy":
-            return admin_service_pb2.TenantPolicy(tenant_id=request.tenant_id, overrides=["ranking"], ranking="hybrid")
+            return policy_pb2.TenantPolicy(tenant_id=request.tenant_id, overrides=["ranking"], ranking="hybrid")
         self.policies.append(request)
         return None
 
@@ -268,7 +270,7 @@ def test_policies_are_put_back_however_it_ends(end: str, raised: type[BaseExcept
     with pytest.raises(raised) if raised else nullcontext():
         asyncio.run(work())
     assert len(answers) == (2 if end else 8 * 2)
-    former = admin_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
+    former = policy_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
     assert len(service.policies) == (2 if end else 8)
     assert former not in service.policies[:-1]
     assert service.policies[-1] == former

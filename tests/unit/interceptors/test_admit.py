@@ -13,7 +13,7 @@ from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE, REFLECTION, fak
 
 INGEST = "/memory_layer.v1.MemoryService/IngestMessage"
 STREAM = "/memory_layer.v1.MemoryService/StreamIngest"
-POLICY = "/memory_layer.v1.AdminService/GetTenantPolicy"
+POLICY = "/memory_layer.v1.PolicyService/GetTenantPolicy"
 
 
 def admit(ceiling: int = 2, floor: int = 1, seconds: float = 15.0) -> Admit:

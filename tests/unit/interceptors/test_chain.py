@@ -77,7 +77,7 @@ async def test_the_server_s_chain_has_its_interceptors_in_order() -> None:
 def test_the_table_of_the_module_names_them_in_that_order() -> None:
     _, table, _ = re.split(r"^=+  =+$", chain.__doc__ or "", flags=re.MULTILINE)
     names = [line.split()[0] for line in table.strip().splitlines()]
-    assert names == [*ORDER, "(decode)", "(permit)"]
+    assert names == [*ORDER, "(decode)", "(permit)", "(encode)"]
 
 
 class Trace:

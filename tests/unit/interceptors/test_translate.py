@@ -127,6 +127,20 @@ async def test_invalid_input_lists_every_violation() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [(1, 20), (100, 20), (1000, 4), (10_000, 0)],
+    ids=["short", "usual", "long", "longer than all there is room for"],
+)
+async def test_violations_never_outgrow_the_trailers(length: int, told: int) -> None:
+    """Past what a peer accepts of them the connection breaks, which Envoy shares among its clients."""
+    violations = [errors.FieldViolation("x" * length, f"is wrong {number}") for number in range(1000)]
+    context, status = await translated(errors.InvalidInput(violations, "Wrong."))
+    assert sum(len(bad.field_violations) for bad in details(status, error_details_pb2.BadRequest)) == told
+    assert sum(len(str(key)) + len(value) * 4 / 3 for key, value in context.trailers.items()) < 8192
+
+
+@pytest.mark.asyncio
 async def test_invalid_input_without_a_field_has_no_bad_request() -> None:
     _, status = await translated(errors.InvalidInput([], "The request holds a value that cannot be stored."))
     assert details(status, error_details_pb2.BadRequest) == []
