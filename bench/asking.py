@@ -24,11 +24,12 @@ async def request(
     has_graph: bool = False,
     top_k: int = 10,
     only: SearchFilters | None = None,
+    parts: HybridWeights | None = None,
 ) -> RankRequest:
     """A request of model 1, by the default weights; hybrid where ``config`` is given."""
     hybrid = None
     if config is not None:
-        parts = HybridWeights()
+        parts = parts or HybridWeights()
         plan = plan_query(text, participants or Participants((), ()), as_of, parts)
         words = await (await word_index.query_words(tx, tenant, config, text, parts.shares)).get()
         hybrid = HybridQuery(plan, words, parts, config, as_of)

@@ -49,6 +49,7 @@ def without_role(tenant: Tenant, timeout_ms: int, plan: Plan) -> sql.Composed:
 
 def statements(database: Database, rng: np.random.Generator) -> dict[str, Call]:
     """The ranking statements, each in a transaction of its own; and a transaction around nothing but a ping."""
+
     def vector() -> np.ndarray[tuple[int], np.dtype[np.float32]]:
         return rng.standard_normal(384, dtype=np.float32)
 

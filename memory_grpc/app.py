@@ -15,6 +15,7 @@ import structlog
 from memory_grpc.access import new_key
 from memory_grpc.background import Loop
 from memory_grpc.embedding import Embedder, create_provider
+from memory_grpc.ids import Uuid7
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
 from memory_grpc.operations.build_graphs import BuildGraphs
@@ -163,9 +164,10 @@ def _operations(
         database,
         models,
         policies,
-        uuid4,
+        Uuid7(),
         embed_later=settings.async_embeddings,
         text_config=settings.search_text_config,
+        user_id_metadata_key=settings.user_id_metadata_key,
     )
 
     pending = EmbedPending(database, models, settings.embedding_max_attempts)

@@ -44,7 +44,8 @@ class PreparedMessage:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message as the store holds it; ``archived_at`` is None while it is searchable, ``user_id`` where it is nobody's."""
+    """A message as the store holds it; ``archived_at`` is None while it is searchable, ``user_id`` where it is
+    nobody's."""
 
     id: UUID
     tenant_id: str
@@ -128,8 +129,8 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits, best first, and how they were ranked; ``candidates`` were ranked, if that was asked for. ``pending`` messages pass
-    the filters and are not embedded, counted to 10,000."""
+    """Hits, best first, and how they were ranked; ``candidates`` were ranked, if that was asked for. ``pending``
+    messages pass the filters and are not embedded, counted to 10,000."""
 
     hits: tuple[Hit, ...]
     ranking: str

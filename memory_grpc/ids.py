@@ -15,8 +15,8 @@ class Uuid7:
     """Makes ids, each higher than the last one; not for several threads.
 
     48 bits of the time in milliseconds, a counter of 42 that begins anew, at random in its lower half, with each
-    millisecond, and 32 random bits. A clock that goes back, or more ids than the counter has room for, hold the time where
-    it is or move it on by one.
+    millisecond, and 32 random bits. A clock that goes back, or more ids than the counter has room for, hold the time
+    where it is or move it on by one.
     """
 
     def __init__(

@@ -46,8 +46,8 @@ class Where:
 def where(node: Node, alias: str, *, archived: Archived = "archived_at", prefix: str = "f") -> Where:
     """The condition over the columns of ``messages``, or of a projection that repeats them, under an alias.
 
-    ``archived`` is the column that says whether a message is archived: by the moment, or as a flag. ``prefix`` begins the
-    names of the parameters, for two conditions in one statement.
+    ``archived`` is the column that says whether a message is archived: by the moment, or as a flag. ``prefix`` begins
+    the names of the parameters, for two conditions in one statement.
     """
     if not _ALIAS.fullmatch(alias):
         raise ValueError("an alias is a plain name")

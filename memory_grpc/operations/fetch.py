@@ -27,7 +27,9 @@ class Fetched:
     neighbours: Later[dict[UUID, Neighbours]] | None
 
     @classmethod
-    async def ask(cls, tx: Transaction, request: SearchRequest, wanted: RankRequest, ranked: Sequence[Ranked]) -> Fetched:
+    async def ask(
+        cls, tx: Transaction, request: SearchRequest, wanted: RankRequest, ranked: Sequence[Ranked]
+    ) -> Fetched:
         """Asks, and waits for nothing."""
         ids = [hit.message_id for hit in ranked]
         as_of = request.filters.as_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,8 +32,8 @@ _GROUP = 128
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
-    """A message on its way into the store: its place in its request, what its importance follows from, the digest that a
-    retry is known by, and its vectors where it is embedded at once."""
+    """A message on its way into the store: its place in its request, what its importance follows from, the digest that
+    a retry is known by, and its vectors where it is embedded at once."""
 
     message: NewMessage
     place: int
@@ -43,9 +43,9 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Call:
-    """What one call wants stored: ``fresh`` are those of its drafts that are not known to be there already, each request_id
-    once; ``known`` says what the others are."""
+class Drafts:
+    """What one call wants stored: ``fresh`` are those of its drafts that are not known to be there already, each
+    request_id once; ``known`` says what the others are."""
 
     tenant_id: str
     drafts: Sequence[Draft]
@@ -78,52 +78,46 @@ class Ingest:
         self._known = Groups(self._look_up, most=_GROUP)
         self._stores = Groups(self._store, most=_GROUP)
 
-    async def __call__(
-        self,
-        messages: Sequence[NewMessage],
-        *,
-        places: Sequence[int] | None = None,
-        after: Awaitable[object] | None = None,
-    ) -> list[Ingested]:
+    async def __call__(self, messages: Sequence[NewMessage]) -> list[Ingested]:
         """Stores messages, all of one tenant and all or none; returns them in order.
 
         Messages that are to be embedded later, and all of them while the model is down or too slow for the call's
-        deadline, are stored as ``pending`` with a job that embeds them. A message whose request_id has been seen, in this
-        call or before, is not stored again: the stored one is returned, as ``repeated``. Single messages of concurrent
-        calls are committed together, each for itself.
+        deadline, are stored as ``pending`` with a job that embeds them. A message whose request_id has been seen, in
+        this call or before, is not stored again: the stored one is returned, as ``repeated``. Single messages of
+        concurrent calls are committed together, each for itself.
 
-        ``places`` are what the messages are called in errors, their indexes unless given; ``after`` is waited for between
-        embedding and storing, so that what was sent first is stored first.
-
-        Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id), NotFound
-        (a repeat of what was deleted), QueueFull, StoreUnavailable; nothing is stored then. After DeadlineExceeded they may
-        have been.
+        Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id),
+        NotFound (a repeat of what was deleted), QueueFull, StoreUnavailable; nothing is stored then. After
+        DeadlineExceeded they may have been.
         """
         while True:
             try:
-                return await self._once(messages, places or range(len(messages)), after)
+                return await self.store(await self.draft(messages))
             except ModelChanged:  # between embedding and storing; nothing was stored
                 continue
 
-    async def _once(
-        self, messages: Sequence[NewMessage], places: Sequence[int], after: Awaitable[object] | None
-    ) -> list[Ingested]:
+    async def draft(self, messages: Sequence[NewMessage], places: Sequence[int] | None = None) -> Drafts:
+        """The first half: everything but storing. ``places`` are what the messages are called in errors, their indexes
+        unless given. Raises as a whole ingest."""
         tenant_id = messages[0].tenant_id
         policy = await self._policies.get(tenant_id)
         drafts = [
             Draft(self._of_user(m), place, policy, _digest(m) if m.request_id is not None else None)
-            for place, m in zip(places, messages, strict=True)
+            for place, m in zip(places or range(len(messages)), messages, strict=True)
         ]
         digests = _digests(drafts)
         known = await self._known((tenant_id,), (tenant_id, digests)) if digests else {}
         model, fresh = await self._embed(tenant_id, _distinct(drafts, known))
         by_place = {draft.place: draft for draft in fresh}
-        call = _Call(tenant_id, [by_place.get(d.place, d) for d in drafts], fresh, known, model)
-        if after is not None:
-            await after
-        if len(messages) == 1:
-            return await self._stores((tenant_id, model.id if model else None), call, frozenset(digests))
-        (stored,) = await self._store([call])
+        return Drafts(tenant_id, [by_place.get(d.place, d) for d in drafts], fresh, known, model)
+
+    async def store(self, drafts: Drafts) -> list[Ingested]:
+        """The second half. Raises as a whole ingest, and ModelChanged where the first is to be done again."""
+        if len(drafts.drafts) == 1:
+            key = (drafts.tenant_id, drafts.model.id if drafts.model else None)
+            request_ids = frozenset(d.message.request_id for d in drafts.drafts if d.message.request_id is not None)
+            return await self._stores(key, drafts, request_ids)
+        (stored,) = await self._store([drafts])
         if isinstance(stored, Exception):
             raise stored
         return stored
@@ -139,7 +133,7 @@ class Ingest:
             answers.append(RequestIdReused() if _is_reused(own, digests) else own)
         return answers
 
-    async def _store(self, calls: Sequence[_Call]) -> list[list[Ingested] | Exception]:
+    async def _store(self, calls: Sequence[Drafts]) -> list[list[Ingested] | Exception]:
         """Stores the messages of calls of one tenant, embedded by one model, in one transaction: all calls or, when it
         raises, none. Raises ModelChanged when the model is not the tenant's any more."""
         tenant_id, model = calls[0].tenant_id, calls[0].model
@@ -170,8 +164,8 @@ class Ingest:
         return answers
 
     async def _embed(self, tenant_id: str, drafts: Sequence[Draft]) -> tuple[Model | None, list[Draft]]:
-        """The drafts, with vectors where they are to be embedded now, and the model of those; None where there is nothing to
-        embed, and while the model is down."""
+        """The drafts, with vectors where they are to be embedded now, and the model of those; None where there is
+        nothing to embed, and while the model is down."""
         now = [d for d in drafts if not (self._embed_later if d.message.embed_later is None else d.message.embed_later)]
         if not now:
             return None, list(drafts)
@@ -208,8 +202,9 @@ class Ingest:
         user_id = message.metadata.get(self._user_id_metadata_key)
         if isinstance(user_id, int) and not isinstance(user_id, bool):
             user_id = str(user_id)
-        is_one = isinstance(user_id, str) and 0 < len(user_id) <= LONGEST_USER_ID
-        return replace(message, user_id=user_id) if is_one else message
+        if isinstance(user_id, str) and 0 < len(user_id) <= LONGEST_USER_ID:
+            return replace(message, user_id=user_id)
+        return message
 
 
 async def _claim(tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, PreparedMessage]]) -> dict[UUID, Claim]:
@@ -277,7 +272,7 @@ def _check_not_future(drafts: Sequence[Draft], now: datetime | None) -> None:
 
 
 def _answer(
-    call: _Call,
+    call: Drafts,
     own: Mapping[Draft, StoredMessage],
     known: Mapping[UUID, Claim],
     repeated: Mapping[UUID, StoredMessage],

@@ -36,30 +36,29 @@ class ReembedMessages:
         self._database = database
 
     async def tenant(self, tenant_id: str, model: Model, guard: Guard, embedded: Embedded) -> None:
-        """Goes once through a tenant's messages, live ones first, and embeds those that lack the model's vectors.
+        """Goes once through a tenant's messages and embeds those that lack the model's vectors.
 
-        A message that is archived meanwhile is met in the archive. Texts that the model refuses go into the backlog.
+        Texts that the model refuses go into the backlog.
         ``guard`` runs in each transaction; ``embedded`` is told how many messages were done. Raises ProviderDown,
         QueueFull, StoreUnavailable; what was done before stays.
         """
-        for archived in (False, True):
-            after = reembed.FIRST
-            while True:
-                async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                    texts = await reembed.missing(tx, tenant_id, model.id, after, BATCH_MESSAGES, archived=archived)
-                if not texts:
-                    break
-                after = next(reversed(texts))
-                for batch in _batches(texts):
-                    try:
-                        await self._store(tenant_id, model, batch, guard)
-                    except ProviderDown:
-                        raise
-                    except EmbeddingUnavailable:
-                        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                            await reembed.note_many(tx, tenant_id, list(batch), attempts=1)
-                    else:
-                        await embedded(len(batch), 0)
+        after = reembed.FIRST
+        while True:
+            async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+                texts = await reembed.missing(tx, tenant_id, model.id, after, BATCH_MESSAGES)
+            if not texts:
+                break
+            after = next(reversed(texts))
+            for batch in _batches(texts):
+                try:
+                    await self._store(tenant_id, model, batch, guard)
+                except ProviderDown:
+                    raise
+                except EmbeddingUnavailable:
+                    async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+                        await reembed.note_many(tx, tenant_id, list(batch), attempts=1)
+                else:
+                    await embedded(len(batch), 0)
 
     async def backlog(self, model: Model, guard: Guard, embedded: Embedded) -> None:
         """Works the backlog off until less than a batch comes in meanwhile. Raises as ``tenant``.
@@ -115,7 +114,7 @@ class ReembedMessages:
         async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
             await guard(tx)
             await models.hold_tenant(tx, tenant_id)
-            await embeddings.insert_anywhere(tx, tenant_id, model.id, dict(zip(texts, vectors, strict=True)))
+            await embeddings.insert_many(tx, tenant_id, model.id, dict(zip(texts, vectors, strict=True)))
             await reembed.settle(tx, tenant_id, list(texts))
 
 

@@ -13,7 +13,7 @@ from memory_grpc.operations.models import Model, ModelChanged, Models
 from memory_grpc.operations.policy import Policies
 from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.store import filters, lexical, word_index
-from memory_grpc.store.database import Database
+from memory_grpc.store.database import Database, Plan
 from memory_grpc.store.rank import rank
 from memory_grpc.store.rank_request import HybridQuery, RankRequest
 
@@ -66,8 +66,9 @@ class Search:
             is_counted=request.explain,
             hybrid=hybrid,
         )
-        # A plan for any tenant suits a scan of one; what is found by a tenant's own indexes, or by a filter's, needs its own.
-        plan = "each" if wanted.has_graph or filter_.is_narrowing else "auto"
+        # A plan for any tenant suits a scan of one; what is found by a tenant's own indexes, or by a filter's, needs
+        # its own.
+        plan: Plan = "each" if wanted.has_graph or filter_.is_narrowing else "auto"
         async with self._database.transaction(tenant=request.tenant_id, plan=plan, pipelined=True) as tx:
             ranked = await rank(tx, wanted)
             fetched = await Fetched.ask(tx, request, wanted, ranked.hits)

@@ -11,15 +11,19 @@ Both queues are bounded: a server that falls behind stops reading, and the sende
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Generator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from memory_grpc import deadline
 from memory_grpc.domain import Ingested, NewMessage
 from memory_grpc.errors import DeadlineExceeded, QueueFull
 from memory_grpc.operations.ingest import Ingest
+from memory_grpc.operations.models import ModelChanged
+
+T = TypeVar("T")
 
 BATCH = 256
 BATCH_CHARACTERS = 1_000_000
@@ -101,38 +105,41 @@ class StreamIngest:
         self, batch: list[NewMessage], first_place: int, before: asyncio.Task[list[Ingested]] | None
     ) -> list[Ingested]:
         """Stores a batch, one transaction a tenant, once the batch before it is stored."""
-        after = None if before is None else _Turn(before)
         stored: dict[int, Ingested] = {}
         for tenant_id in dict.fromkeys(message.tenant_id for message in batch):
             part = {first_place + i: message for i, message in enumerate(batch) if message.tenant_id == tenant_id}
-            stored |= zip(part, await self._patiently(part, after), strict=True)
+            stored |= zip(part, await self._ordered(part, before), strict=True)
         return [stored[place] for place in sorted(stored)]
 
-    async def _patiently(self, part: Mapping[int, NewMessage], after: Awaitable[object] | None) -> list[Ingested]:
-        """Stores messages of one tenant, by their places in the stream; waits when the embedding queue is full."""
+    async def _ordered(
+        self, part: Mapping[int, NewMessage], before: asyncio.Task[list[Ingested]] | None
+    ) -> list[Ingested]:
+        """Embeds messages of one tenant, by their places in the stream, and stores them when it is their turn."""
         seconds = self._timeout_seconds * max(1.0, len(part) / MESSAGES_PER_TIMEOUT)
         while True:
+            drafts = await _patiently(seconds, partial(self._ingest.draft, list(part.values()), list(part)))
+            if before is not None:
+                await asyncio.wait([before])
+                if before.cancelled() or before.exception() is not None:
+                    # The stream ends there, and takes this batch along: nothing is stored after a gap.
+                    await asyncio.get_running_loop().create_future()
             try:
-                with deadline.within(seconds):
-                    async with asyncio.timeout(seconds):
-                        return await self._ingest(list(part.values()), places=list(part), after=after)
-            except QueueFull as full:
-                await asyncio.sleep(full.retry_after_seconds)
-            except TimeoutError as error:
-                raise DeadlineExceeded from error
+                return await _patiently(seconds, partial(self._ingest.store, drafts))
+            except ModelChanged:
+                continue
 
 
-class _Turn:
-    """A batch's turn, which comes when the one before is stored or has failed; to be awaited as often as need be."""
-
-    def __init__(self, before: asyncio.Task[list[Ingested]]) -> None:
-        self._before = before
-
-    def __await__(self) -> Generator[Any, None, None]:
-        yield from asyncio.wait([self._before]).__await__()
-        if self._before.cancelled() or self._before.exception() is not None:
-            # The stream ends there, and takes this batch along: nothing is stored after a gap.
-            yield from asyncio.get_running_loop().create_future().__await__()
+async def _patiently(seconds: float, work: Callable[[], Awaitable[T]]) -> T:
+    """Does something within so many seconds, and again when the embedding queue was full."""
+    while True:
+        try:
+            with deadline.within(seconds):
+                async with asyncio.timeout(seconds):
+                    return await work()
+        except QueueFull as full:
+            await asyncio.sleep(full.retry_after_seconds)
+        except TimeoutError as error:
+            raise DeadlineExceeded from error
 
 
 async def _gather(

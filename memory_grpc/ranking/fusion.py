@@ -1,7 +1,7 @@
 """The hybrid score (docs/ranking.md): arrays of what was read of a tenant in, the best messages out.
 
-Pure: no database, no clock, no model. The same code ranks a whole tenant and a pool of a large one; they differ in where
-the numbers of the corpus come from.
+Pure: no database, no clock, no model. The same code ranks a whole tenant and a pool of a large one; they differ in
+where the numbers of the corpus come from.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class Corpus:
 class Memory:
     """What a search reads.
 
-    Turns are messages with words. ``ids`` [turns, 2] are the halves of each uuid, ``conversation`` [turns] numbers their
-    conversations, ``previous`` [turns, 2] the turns one and two before each, -1 where there is none; ``lengths`` [turns]
-    are in words, and ``counts`` [turns, words] says how often each of the query's words stands in each turn.
+    Turns are messages with words. ``ids`` [turns, 2] are the halves of each uuid, ``conversation`` [turns] numbers
+    their conversations, ``previous`` [turns, 2] the turns one and two before each, -1 where there is none; ``lengths``
+    [turns] are in words, and ``counts`` [turns, words] says how often each of the query's words stands in each turn.
 
     Windows are the embedded parts of messages, in any order, each of a turn: ``turn``, ``similarity``, ``importance``,
-    ``created`` (microseconds since 1970), ``speaker`` and ``date`` (whether the query names them), ``passes`` (whether it
-    may be found), each [windows]. ``ids`` and ``conversation`` go on, after the turns, with the messages that have windows
-    and no words.
+    ``created`` (microseconds since 1970), ``speaker`` and ``date`` (whether the query names them), ``passes`` (whether
+    it may be found), each [windows]. ``ids`` and ``conversation`` go on, after the turns, with the messages that have
+    windows and no words.
     """
 
     ids: Ids
@@ -95,8 +95,8 @@ def fuse(
 ) -> tuple[list[Fused], int]:
     """The best ``top_k`` messages, best first, and how many were ranked.
 
-    Ties: the newer first, then the higher id. ``similarity`` weighs relevance, which is divided by the best relevance of
-    what passes. ``corpus`` None means that the memory is the whole tenant and is counted.
+    Ties: the newer first, then the higher id. ``similarity`` weighs relevance, which is divided by the best relevance
+    of what passes. ``corpus`` None means that the memory is the whole tenant and is counted.
     """
     passing = np.flatnonzero(memory.passes)
     if not passing.size:
@@ -144,8 +144,8 @@ def fuse(
 
 
 def bm25(counts: Floats, lengths: Floats, corpus: Corpus, parts: HybridWeights) -> Floats:
-    """BM25 [turns] of turns that hold the words ``counts`` [turns, words] times and are ``lengths`` [turns] long, divided by
-    the logarithm of the corpus, with which the weight of a rare word grows."""
+    """BM25 [turns] of turns that hold the words ``counts`` [turns, words] times and are ``lengths`` [turns] long,
+    divided by the logarithm of the corpus, with which the weight of a rare word grows."""
     norms = parts.k1 * (1 - parts.b + parts.b * lengths / (corpus.average or 1.0))
     scores = np.zeros(len(lengths))
     for word, frequency in enumerate(corpus.frequencies.tolist()):

@@ -98,7 +98,7 @@ class Transaction:
 
     async def execute(self, query: str, params: Params | None = None) -> int:
         """Runs a query; returns the number of rows it touched."""
-        return (await self._connection.execute(_text(query), params)).rowcount
+        return (await self._connection.execute(text(query), params)).rowcount
 
     async def one(
         self,
@@ -111,25 +111,25 @@ class Transaction:
         """Runs a query; returns its first row, or None. ``binary`` has Postgres send values as it holds them, which
         suits long strings of bytes. ``parts`` stand for what is in braces in it: what differs from call to call and
         cannot be a parameter, and is put together from fixed texts."""
-        return await (await self._connection.execute(_text(query, parts), params, binary=binary)).fetchone()
+        return await (await self._connection.execute(text(query, parts), params, binary=binary)).fetchone()
 
     async def all(self, query: str, params: Params | None = None, *, parts: Parts = ()) -> list[Row]:
         """Runs a query; returns all its rows."""
-        return await (await self._connection.execute(_text(query, parts), params)).fetchall()
+        return await (await self._connection.execute(text(query, parts), params)).fetchall()
 
     async def later(
         self, query: str, params: Params | None, read: Callable[[list[Row]], T], *, parts: Parts = ()
     ) -> Later[T]:
         """Sends a query of a pipelined transaction; what ``read`` makes of its rows comes in the round trip of the next
         that is waited for, or of the commit. To be asked for once."""
-        return Later(await self._connection.execute(_text(query, parts), params), read)
+        return Later(await self._connection.execute(text(query, parts), params), read)
 
     async def together(self, *statements: Statement) -> list[list[Row]]:
-        """Runs queries that need no rows of each other, in order and in one round trip; returns all their rows, with values
-        sent as Postgres holds them."""
+        """Runs queries that need no rows of each other, in order and in one round trip; returns all their rows, with
+        values sent as Postgres holds them."""
         async with self._connection.pipeline():
             sent = [
-                await self._connection.execute(_text(query, parts), params, binary=True)
+                await self._connection.execute(text(query, parts), params, binary=True)
                 for query, params, parts in statements
             ]
             return [await cursor.fetchall() for cursor in sent]
@@ -267,15 +267,18 @@ async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
         await connection.execute(QUERIES["database.watch_client"])
 
 
+_COMMENT = re.compile(r"('(?:[^']|'')*')|--[^\n]*")
+
+
 # Filters make many texts of one query.
 @cached(LRUCache(maxsize=1000))
-def _text(query: str, parts: Parts = ()) -> LiteralString:
-    """A query without comments and indentation: psycopg remembers how a text of up to 4,096 bytes is to be sent, and
-    reads a longer one anew each time."""
-    text = _bare(QUERIES[query])
+def text(query: str, parts: Parts = ()) -> LiteralString:
+    """A query with its parts, without comments and indentation: psycopg remembers how a text of up to 4,096 bytes is to
+    be sent, and reads a longer one anew each time."""
+    whole = _bare(QUERIES[query])
     for name, value in parts:
-        text = text.replace(f"{{{name}}}", value)
-    return text
+        whole = whole.replace(f"{{{name}}}", value)
+    return whole
 
 
 def part(name: str) -> str:
@@ -284,7 +287,8 @@ def part(name: str) -> str:
 
 
 def _bare(text: LiteralString) -> LiteralString:
-    return re.sub(r"\s*\n\s*", " ", re.sub(r"--.*", "", text)).strip()
+    # What stands in quotes is left as it is, two hyphens too.
+    return re.sub(r"\s*\n\s*", " ", _COMMENT.sub(lambda found: found[1] or "", text)).strip()
 
 
 async def _register_halfvec(connection: psycopg.AsyncConnection[Row]) -> None:

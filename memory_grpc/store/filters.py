@@ -1,4 +1,5 @@
-"""What a search's filters come to in its statements: the parts that they fill in, and what is to be expected of them."""
+"""What a search's filters come to in its statements: the parts that they fill in, and what is to be expected of
+them."""
 
 from __future__ import annotations
 
@@ -11,7 +12,17 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from memory_grpc.domain import SearchFilters
-from memory_grpc.filtering import EVERYTHING, And, Comparison, Node, all_of, conjuncts, mentions, required_metadata, where
+from memory_grpc.filtering import (
+    EVERYTHING,
+    And,
+    Comparison,
+    Node,
+    all_of,
+    conjuncts,
+    mentions,
+    required_metadata,
+    where,
+)
 from memory_grpc.store.database import Later, Parts, Transaction, part
 
 Scope = Literal["live", "archived", "live_and_archived"]
@@ -26,8 +37,8 @@ _LOWER, _UPPER = frozenset({">", ">="}), frozenset({"<", "<="})
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter in SQL. ``inline`` is what a window `e` tells of it, ``late`` what only its message tells, ``whole`` all of it of
-    a message `m`; ``values`` are their parameters, and ``metadata`` is what every message that passes holds.
+    """A filter in SQL. ``inline`` is what a window `e` tells of it, ``late`` what only its message tells, ``whole`` all
+    of it of a message `m`; ``values`` are their parameters, and ``metadata`` is what every message that passes holds.
 
     ``may_leave_few``: an index leads to what passes, which may be little. ``span``: between which times it lies.
     """
@@ -125,8 +136,8 @@ async def pending(tx: Transaction, tenant_id: str, filter_: Filter) -> Later[int
 
 
 def _scope(node: Node, include_archived: bool) -> Scope:
-    """Which messages are looked at: where the filter itself says, all, and the filter tells them apart; live ones unless
-    archived ones are asked for too."""
+    """Which messages are looked at: where the filter itself says, all, and the filter tells them apart; live ones
+    unless archived ones are asked for too."""
     for term in conjuncts(node):
         if isinstance(term, Comparison) and term.field == "archived" and not term.negated:
             return "archived" if term.value is True else "live"
@@ -144,7 +155,7 @@ def _is_selective(node: Node, metadata: Mapping[str, Any] | None) -> bool:
         return metadata is not None and node.operator in ("=", "holds")
     if node.field in _RANGED:
         return node.operator in _LOWER | _UPPER | {"="}
-    return node.field in _SELECTIVE and node.operator == "=" or node.field == "created_at" and node.operator == "="
+    return (node.field in _SELECTIVE and node.operator == "=") or (node.field == "created_at" and node.operator == "=")
 
 
 def _span(terms: tuple[Node, ...]) -> tuple[datetime | None, datetime | None] | None:

@@ -20,16 +20,15 @@ _MOST_AT_ONCE = 20_000
 class Hybrid:
     """One query's ranking by the hybrid score, in each of the ways that there are."""
 
-    def __init__(
-        self, tx: Transaction, request: RankRequest, hybrid: HybridQuery, size: PoolSize = DEFAULT
-    ) -> None:
+    def __init__(self, tx: Transaction, request: RankRequest, hybrid: HybridQuery, size: PoolSize = DEFAULT) -> None:
         self._tx = tx
         self._request = request
         self._hybrid = hybrid
         self._pool = Pool(tx, request, hybrid, size)
 
     async def of_few(self, most: int) -> Ranking | None:
-        """Of the messages that pass, the most promising; None when they are more than ``most``, and without word counts."""
+        """Of the messages that pass, the most promising; None when they are more than ``most``, and without word
+        counts."""
         return self._ranking(await self._pool.of_few(most), exact=True) if self._hybrid.words.messages else None
 
     async def of_span(self) -> Ranking | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 POSTGRES_EPOCH = (datetime(2000, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 # Halves of ids are only compared. They keep the order of their bytes in memory.
-_GROUP = np.dtype([("conversation", "i8"), ("size", ">i4")])
+_GROUP = np.dtype([("conversation", ">i8"), ("size", ">i4")])
 _WINDOW = [("id", "u8", 2), ("importance", ">f8"), ("created", ">i8"), ("distance", ">f8")]
 # Words are counted in numbers of 8 bytes.
 _WORDS_A_NUMBER = 8
@@ -30,8 +31,9 @@ _PASSES, _ROLE_ASKED = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Stretches:
-    """The turns of a row of hybrid.columns: ``turns`` [turns] as hybrid.turn has them, with the ``counts`` [turns, words] of
-    their further rows too; ``stretch`` [turns] numbers the stretch of each, and ``conversation`` [stretches] is a hash."""
+    """The turns of a row of hybrid.columns: ``turns`` [turns] as hybrid.turn has them, with the ``counts`` [turns,
+    words] of their further rows too; ``stretch`` [turns] numbers the stretch of each, and ``conversation`` [stretches]
+    is a hash."""
 
     turns: NDArray[np.void]
     counts: NDArray[np.uint8]
@@ -54,7 +56,19 @@ async def whole(tx: Transaction, request: RankRequest, hybrid: HybridQuery) -> M
     row = await tx.one("hybrid.all", request.params, binary=True, parts=parts(request, hybrid))
     assert row is not None, "an aggregate has a row"
     read = stretches(row, hybrid)
-    return gathered(row, request, hybrid, read.turns, read.counts, read.stretch, read.previous)
+    memory = gathered(row, request, hybrid, read.turns, read.counts, read.stretch, read.previous)
+    return memory if len(memory.ids) == len(read.turns) else await _joined(tx, request, memory, read)
+
+
+async def _joined(tx: Transaction, request: RankRequest, memory: Memory, read: Stretches) -> Memory:
+    """A memory whose messages without words are in their conversations, and not each in one of its own."""
+    strangers = memory.ids[len(read.turns) :]
+    rows = await tx.all("hybrid.conversations", request.params | {"ids": uuids(strangers)})
+    hashes = {row["id"]: row["conversation"] for row in rows}
+    theirs = np.array([hashes.get(id_, 0) for id_ in uuids(strangers)], np.int64)
+    known = read.conversation.astype(np.int64)[read.stretch]
+    _, conversation = np.unique(np.concatenate([known, theirs]), return_inverse=True)
+    return replace(memory, conversation=conversation)
 
 
 def stretches(row: Row, hybrid: HybridQuery) -> Stretches:
@@ -79,7 +93,8 @@ def gathered(
     previous: Integers,
     ranked: Flags | None = None,
 ) -> Memory:
-    """The turns of a row of hybrid.columns with its windows. Those of turns that are not ``ranked`` [turns] do not pass."""
+    """The turns of a row of hybrid.columns with its windows. Those of turns that are not ``ranked`` [turns] do not
+    pass."""
     flagged = _is_flagged(request, hybrid)
     windows = np.frombuffer(row["windows"] or b"", np.dtype(_WINDOW + ([("flags", ">i2")] if flagged else [])))
     ids, said = turns["id"], turns["flags"].astype(np.int64)
@@ -145,6 +160,11 @@ def dated(created: Integers, plan: QueryPlan) -> Flags:
     for start, end in plan.date_ranges:
         matches |= (created >= microseconds(start)) & (created < microseconds(end))
     return matches
+
+
+def uuids(ids: Ids) -> list[UUID]:
+    """[n, 2] -> n uuids."""
+    return [UUID(bytes=halves.tobytes()) for halves in ids]
 
 
 def microseconds(moment: datetime) -> int:

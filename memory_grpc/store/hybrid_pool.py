@@ -4,8 +4,8 @@
 
     sources ──▶ windows ──▶ with their words: the most promising ──▶ the turns around those ──▶ ranking.fusion
 
-The sources are the tenant's graph, its word index and what else a term of the score may lift; or, where a filter leaves few
-messages, those.
+The sources are the tenant's graph, its word index and what else a term of the score may lift; or, where a filter leaves
+few messages, those.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +126,7 @@ class Pool:
 
     async def of_span(self) -> tuple[list[Fused], int] | None:
         """Of the times that the filters leave, all windows of which are looked at."""
-        scanned, matched = await self._rows(self._source("hybrid.windows", self._size.few), self._matched())
+        scanned, matched = await self._rows(self._source("hybrid.scanned", self._size.few), self._matched())
         return await self._ranked([_windows(scanned)], matched)
 
     async def of_few(self, most: int) -> tuple[list[Fused], int] | None:
@@ -151,13 +150,15 @@ class Pool:
         windows = _one_a_message(np.concatenate([*found, by_words[best]]))
         if not len(windows):
             return [], 0
-        ids = {"ids": _uuids(windows["id"])}
+        ids = {"ids": columns.uuids(windows["id"])}
         row = await self._tx.one("hybrid.known", self._params | ids, binary=True, parts=self._parts)
         turns = columns.turns(row["turns"] if row else None, hybrid)
         lexical = self._lexical(windows["id"], turns, corpus)
         lexical = np.maximum(lexical, self._lexical(windows["id"], looked_up, corpus))  # words of further rows
         place = columns.places(turns["id"], windows["id"])
-        speaks = (place >= 0) & ((turns["flags"][place] & columns.ASKED) > 0) if len(turns) else np.zeros(len(place), bool)
+        speaks = (
+            (place >= 0) & ((turns["flags"][place] & columns.ASKED) > 0) if len(turns) else np.zeros(len(place), bool)
+        )
         promises = self._promises(windows, lexical, speaks)
 
         followed, lifted = _highest(lexical, size.followed), _highest(promises, size.lifted + top_k)
@@ -169,7 +170,7 @@ class Pool:
 
     async def _fused(self, ids: Ids, before: Integers, after: Integers, corpus: Corpus) -> tuple[list[Fused], int]:
         """Ranks some messages and so many turns before and after each."""
-        wanted = {"ids": _uuids(ids), "before": before.tolist(), "after": after.tolist()}
+        wanted = {"ids": columns.uuids(ids), "before": before.tolist(), "after": after.tolist()}
         row = await self._tx.one("hybrid.stretches", self._params | wanted, binary=True, parts=self._parts)
         assert row is not None, "an aggregate has a row"
         read = columns.stretches(row, self._hybrid)
@@ -201,11 +202,15 @@ class Pool:
         return fused(memory, self._request, self._hybrid, corpus)
 
     def _corpus(self, looked_up: Windows) -> Corpus:
-        """The tenant's numbers: of words that were looked up with all their messages, as they are now; of others, as they
-        were when they were last counted."""
+        """The tenant's numbers: of words that were looked up with all their messages, as they are now; of others, as
+        they were when they were last counted."""
         words = self._hybrid.words
         messages = words.messages or 0
-        holding = np.unique(looked_up["id"], axis=0, return_inverse=True)[1].reshape(-1) if len(looked_up) else looked_up["id"]
+        holding = (
+            np.unique(looked_up["id"], axis=0, return_inverse=True)[1].reshape(-1)
+            if len(looked_up)
+            else looked_up["id"]
+        )
         frequencies = []
         for place, word in enumerate(words.words):
             if place in self._live:
@@ -215,7 +220,8 @@ class Pool:
         return Corpus(messages, words.average or 0.0, np.minimum(np.array(frequencies, float), messages))
 
     def _lexical(self, ids: Ids, turns: Windows, corpus: Corpus) -> Floats:
-        """[ids]: BM25 of each by the words that are known of it, without those of the turns before; 0 where none are."""
+        """[ids]: BM25 of each by the words that are known of it, without those of the turns before; 0 where none
+        are."""
         place = columns.places(ids, turns["id"])
         counts, lengths = np.zeros((len(ids), turns["counts"].shape[1])), np.zeros(len(ids))
         there = place >= 0
@@ -241,8 +247,8 @@ class Pool:
         return np.asarray(relevance + weights.importance * windows["importance"] + weights.decay * decay)
 
     def _per_relevance(self, similar: float) -> float:
-        """What a point of relevance comes to in the score if the most similar message, which is ``similar``, is about the
-        best: relevance is divided by the best."""
+        """What a point of relevance comes to in the score if the most similar message, which is ``similar``, is about
+        the best: relevance is divided by the best."""
         plan, parts = self._hybrid.plan, self._hybrid.parts
         best = (1 + parts.conversation) * similar + parts.date * bool(plan.date_ranges)
         best += parts.speaker * bool(plan.speaker_names or plan.speaker_roles)
@@ -301,7 +307,3 @@ def _one_a_message(windows: Windows) -> Windows:
 def _highest(values: Floats, count: int) -> Integers:
     """The places of the ``count`` highest values."""
     return np.argsort(-values, kind="stable")[:count]
-
-
-def _uuids(ids: Ids) -> list[UUID]:
-    return [UUID(bytes=halves.tobytes()) for halves in ids]

@@ -15,12 +15,13 @@ from dataclasses import replace
 from typing import Protocol
 
 from memory_grpc.store.database import Transaction
+from memory_grpc.store.filters import Filter
 from memory_grpc.store.hybrid import Hybrid
 from memory_grpc.store.rank_request import Ranking, RankRequest
 from memory_grpc.store.search import Semantic
 
-# Messages that are looked up one by one, which takes six times as long as to scan them, rather than to walk a graph, or to
-# scan a tenant without one; and messages of a time that are scanned rather than to walk a graph.
+# Messages that are looked up one by one, which takes six times as long as to scan them, rather than to walk a graph, or
+# to scan a tenant without one; and messages of a time that are scanned rather than to walk a graph.
 FEW = 5_000
 FEW_WITHOUT_GRAPH = 500
 SPAN = 40_000
@@ -45,7 +46,7 @@ class Ranker(Protocol):
 
 async def rank(tx: Transaction, request: RankRequest) -> Ranking:
     """The best messages that pass the filter: ``top_k`` where that many do."""
-    request = await _with_candidate_limit(tx, request)
+    request = replace(request, filter=await bounded(tx, request))
     ranker: Ranker = Hybrid(tx, request, request.hybrid) if request.hybrid else Semantic(tx, request)
     filter_ = request.filter
     ranking: Ranking | None = None
@@ -68,15 +69,14 @@ async def rank(tx: Transaction, request: RankRequest) -> Ranking:
     return ranking
 
 
-async def _with_candidate_limit(tx: Transaction, request: RankRequest) -> RankRequest:
-    """The request with its ``candidate_limit`` as the place of the oldest candidate."""
+async def bounded(tx: Transaction, request: RankRequest) -> Filter:
+    """A request's filter with its ``candidate_limit`` as the place of the oldest candidate."""
     filter_ = request.filter
     if filter_.candidate_limit is None:
-        return request
+        return filter_
     row = await tx.one("search.oldest_candidate", request.params, parts=filter_.parts)
-    if row is None:  # there are not so many
-        return request
-    return replace(request, filter=filter_.from_candidate(row["created_at"], row["id"]))
+    # No row: there are not so many.
+    return filter_ if row is None else filter_.from_candidate(row["created_at"], row["id"])
 
 
 async def _is_short(tx: Transaction, request: RankRequest) -> bool:

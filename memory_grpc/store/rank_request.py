@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-from uuid import UUID
 
 from pgvector import HalfVector
 from psycopg.types.multirange import TimestamptzMultirange
 from psycopg.types.range import Range
 
-from memory_grpc.domain import Ranked, ScoreWeights, Term
+from memory_grpc.domain import Ranked, ScoreWeights
 from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.ranking.fusion import Corpus, Fused, Memory, fuse
-from memory_grpc.store.database import Params
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.filters import Filter
 
@@ -28,8 +25,8 @@ _DECAY_SECONDS = 604_800
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a query, quoted as a tsquery. ``frequency`` is how many of the tenant's messages hold it, None where that is
-    to be counted."""
+    """A word of a query, quoted as a tsquery. ``frequency`` is how many of the tenant's messages hold it, None where
+    that is to be counted."""
 
     quoted: str
     frequency: int | None
@@ -37,8 +34,8 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class QueryWords:
-    """The words of a query, the rarest first; ``messages`` and their ``average`` length are None where the tenant has no
-    word index."""
+    """The words of a query, the rarest first; ``messages`` and their ``average`` length are None where the tenant has
+    no word index."""
 
     words: tuple[Word, ...]
     messages: int | None
@@ -93,7 +90,7 @@ class RankRequest:
         }
         return params | self._of_hybrid(self.hybrid) if self.hybrid else params
 
-    def _of_hybrid(self, hybrid: HybridQuery) -> Params:
+    def _of_hybrid(self, hybrid: HybridQuery) -> dict[str, Any]:
         return {
             "config": hybrid.config,
             "any_word": hybrid.words.any_word,
@@ -108,7 +105,8 @@ class RankRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The best messages, best first; ``candidates`` were ranked, 0 where nobody asked; ``exact`` unless only a pool was."""
+    """The best messages, best first; ``candidates`` were ranked, 0 where nobody asked; ``exact`` unless only a pool
+    was."""
 
     hits: tuple[Ranked, ...]
     candidates: int
@@ -134,37 +132,3 @@ def fused(
 def newest_seconds(weights: ScoreWeights) -> float:
     """How old a message is of which decay still adds to the score what counts."""
     return _DECAY_SECONDS * max(0.0, math.log(max(weights.decay, 1e-9) / _DECAY_COUNTS))
-
-
-def semantic_hit(
-    message_id: UUID, score: float, similarity: float, importance: float, decay: float, weights: ScoreWeights
-) -> Ranked:
-    """A hit by the documented score, with its terms."""
-    terms = (
-        Term("similarity", weights.similarity, similarity),
-        Term("importance", weights.importance, importance),
-        Term("decay", weights.decay, decay),
-    )
-    return Ranked(message_id, score, similarity, importance, decay, terms)
-
-
-def hybrid_hits(found: Sequence[Fused], weights: ScoreWeights, parts: HybridWeights) -> tuple[Ranked, ...]:
-    """Hits by the hybrid score. The terms of relevance are divided by the best relevance of the search, as relevance is."""
-    hits = []
-    for hit in found:
-        terms: list[Term] = []
-        if hit.best_relevance > 0:
-            share = weights.similarity / hit.best_relevance
-            terms += [
-                Term("similarity", share, hit.similarity),
-                Term("lexical", share * parts.lexical, hit.lexical),
-                Term("conversation", share * parts.conversation, hit.conversation),
-                Term("date", share * parts.date, float(hit.date)),
-                Term("speaker", share * parts.speaker, float(hit.speaker)),
-            ]
-            if hit.raw_relevance < 0:
-                terms.append(Term("floor", share, -hit.raw_relevance))
-        terms += [Term("importance", weights.importance, hit.importance), Term("decay", weights.decay, hit.decay)]
-        id_ = UUID(bytes=hit.message_id)
-        hits.append(Ranked(id_, hit.score, hit.similarity, hit.importance, hit.decay, tuple(terms)))
-    return tuple(hits)

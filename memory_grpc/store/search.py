@@ -68,6 +68,8 @@ class Semantic:
         }
         dimensions = ("dimensions", str(len(unit) + EXTRA_DIMENSIONS))
         live, archived = request.filter.by_archival
+        if live is None:
+            return None
         rows = await self._tx.all("search.pooled", params, parts=(dimensions, *live.parts))
         if len(rows) < request.top_k or rows[0]["windows"] < pool:
             return None
@@ -76,14 +78,16 @@ class Semantic:
             more = await self._scanned(archived)
             if more is None:
                 return None
-            rows = sorted(rows + more, key=lambda row: (row["score"], row["created_at"], row["message_id"]), reverse=True)
+            rows = sorted(
+                rows + more, key=lambda row: (row["score"], row["created_at"], row["message_id"]), reverse=True
+            )
         return Ranking(self._hits(rows[: request.top_k]), candidates, exact=False)
 
     async def _scanned(self, filter_: Filter) -> list[Row] | None:
         """The best messages of a scan; None when some of the kept windows do not pass, and too few do."""
         request, late = self._request, filter_.needs_messages
-        # A message of many windows can fill the kept windows alone: then more are kept, until there are hits enough or no
-        # windows left.
+        # A message of many windows can fill the kept windows alone: then more are kept, until there are hits enough or
+        # no windows left.
         kept = request.top_k + (_UNFILTERED_WINDOWS if late else _SPARE_WINDOWS)
         while True:
             newest = _NEWEST_PER_WINDOW * kept if filter_.by_archival[1] is None else 0

@@ -86,7 +86,9 @@ async def statistics(tx: Transaction, tenant_id: str, config: str) -> Statistics
     return Statistics(**row) if row else None
 
 
-async def query_words(tx: Transaction, tenant_id: str, config: str, text: str, shares: tuple[float, float]) -> Later[QueryWords]:
+async def query_words(
+    tx: Transaction, tenant_id: str, config: str, text: str, shares: tuple[float, float]
+) -> Later[QueryWords]:
     """The words of a query, with what is known of them in the tenant; ``shares`` are of the turns before."""
     params = {
         "tenant_id": tenant_id,

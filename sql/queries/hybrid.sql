@@ -22,7 +22,7 @@ with lexemes as (
         and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
         and (part = 0 or lexemes @@ %(any_word)s::tsquery)
 ), vectors as (
-    select message_id, created_at, conversation_id, user_id, role, importance, embedding
+    select message_id, archived, created_at, conversation_id, user_id, role, importance, embedding
     from message_embeddings
     where {{search.scope}}
 )
@@ -81,7 +81,7 @@ with turns as materialized (
     select windows.*
     from (select distinct message_id as id from turns) as wanted
     cross join lateral (
-        select message_id, created_at, conversation_id, user_id, role, importance, embedding
+        select message_id, archived, created_at, conversation_id, user_id, role, importance, embedding
         from message_embeddings
         where {{search.scope}} and message_id = wanted.id
         offset 0
@@ -99,6 +99,14 @@ cross join lateral (
     where tenant_id = %(tenant_id)s and config = %(config)s and message_id = wanted.id and part = 0
     offset 0
 ) as lexemes;
+
+-- name: hybrid.conversations
+-- A hash of the conversation of each of some messages, as hybrid.columns gives it.
+select m.id, hashtextextended(m.conversation_id, 0) as conversation
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    select id, conversation_id from messages where tenant_id = %(tenant_id)s and id = wanted.id limit 1
+) as m;
 
 -- name: hybrid.matched
 -- What the tenant's word index finds: as turns of hybrid.columns all messages that match, and as hybrid.near their windows
@@ -199,8 +207,8 @@ select passing, (
     ) as windows
 from passing;
 
--- fragment: hybrid.important
--- The most important messages: a graph may have no way to a few that are like no other.
+-- name: hybrid.important
+-- A source of hybrid.source, `{source}` there: the most important messages: a graph may have no way to a few that are like no other.
 select e.*
         from (
             select id
@@ -212,27 +220,27 @@ select e.*
         cross join lateral (
             {{hybrid.looked_up}}
             offset 0
-        ) as e
+        ) as e;
 
--- fragment: hybrid.newest
--- The newest windows, as far as their decay still counts.
+-- name: hybrid.newest
+-- A source of hybrid.source, `{source}` there: the newest windows, as far as their decay still counts.
 {{hybrid.windows}}
             and created_at > coalesce(%(as_of)s::timestamptz, now()) - make_interval(secs => %(newest_seconds)s)
         order by created_at desc, message_id desc
-        limit %(newest_limit)s
+        limit %(newest_limit)s;
 
--- fragment: hybrid.dated
--- The windows of the dates that a query names.
+-- name: hybrid.dated
+-- A source of hybrid.source, `{source}` there: the windows of the dates that a query names.
 select e.*
         from unnest(%(date_ranges)s::tstzmultirange) as ranges (range)
         cross join lateral (
             {{hybrid.windows}}
                 and created_at >= lower(range) and created_at < upper(range)
             offset 0
-        ) as e
+        ) as e;
 
--- fragment: hybrid.spoken
--- The windows of the speakers whom a query names.
+-- name: hybrid.spoken
+-- A source of hybrid.source, `{source}` there: the windows of the speakers whom a query names.
 select e.*
         from messages as wanted
         cross join lateral (
@@ -240,7 +248,11 @@ select e.*
             offset 0
         ) as e
         where wanted.tenant_id = %(tenant_id)s and wanted.archived_at is null
-            and wanted.name = any (%(speaker_names)s::text[])
+            and wanted.name = any (%(speaker_names)s::text[]);
+
+-- name: hybrid.scanned
+-- A source of hybrid.source, `{source}` there: all windows that pass.
+{{hybrid.windows}};
 
 -- fragment: hybrid.windows
 -- Windows that pass what can be told of them without their messages.

@@ -29,7 +29,7 @@ WORDS = """
     from (
         select id as message_id,
             to_tsvector('english', content) || to_tsvector('english', coalesce(name, '')) as lexemes
-        from {table}
+        from messages {only}
     ) as words, unnest(lexemes)
 """
 
@@ -51,18 +51,16 @@ class Turn:
 def turns_of(rows: Rows, asked: np.ndarray, *, archive: bool) -> list[Turn]:
     """What is stored, with the similarity of each message's best window."""
     turns: dict[Any, Turn] = {}
-    for messages, embeddings in (
-        ("messages", "message_embeddings"),
-        *([("archived_messages", "archived_embeddings")] if archive else []),
-    ):
-        for row in rows(f"select id, conversation_id, created_at, name, role, importance from {messages}"):
-            turns[row[0]] = Turn(str(row[0]), *row[1:])
-        for message_id, lexeme, occurrences in rows(WORDS.format(table=messages)):
-            turns[message_id].words[lexeme] += occurrences
-        for message_id, text in rows(f"select message_id, embedding::text from {embeddings}"):
-            vector = np.array([float(number) for number in text[1:-1].split(",")])
-            cosine = float(vector @ asked / np.linalg.norm(vector) / np.linalg.norm(asked))
-            turns[message_id].similarity = max(turns[message_id].similarity, cosine)
+    only = "" if archive else "where archived_at is null"
+    for row in rows(f"select id, conversation_id, created_at, name, role, importance from messages {only}"):
+        turns[row[0]] = Turn(str(row[0]), *row[1:])
+    for message_id, lexeme, occurrences in rows(WORDS.format(only=only)):
+        turns[message_id].words[lexeme] += occurrences
+    only = only.replace("archived_at is null", "not archived")
+    for message_id, text in rows(f"select message_id, embedding::text from message_embeddings {only}"):
+        vector = np.array([float(number) for number in text[1:-1].split(",")])
+        cosine = float(vector @ asked / np.linalg.norm(vector) / np.linalg.norm(asked))
+        turns[message_id].similarity = max(turns[message_id].similarity, cosine)
     return list(turns.values())
 
 
@@ -150,8 +148,8 @@ async def test_sql_and_the_recipe_agree_on_every_score(server: RunningServer, ro
             policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme", retention=older)
         )
         await server.admin.RunRetention(admin.RunRetentionRequest(tenant_id="acme", actions=["archive"]))
-        assert 0 < rows("select count(*) from archived_messages")[0][0] < 300
-    live = rows("select name, role from messages")
+        assert 0 < rows("select count(*) from messages where archived_at is not null")[0][0] < 300
+    live = rows("select name, role from messages where archived_at is null")
     participants = Participants(
         tuple(sorted({name for name, _ in live if name})), tuple(sorted({role for name, role in live if not name}))
     )

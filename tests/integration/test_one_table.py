@@ -97,7 +97,9 @@ def old_dsn(empty_dsn: str) -> str:
             )
         for tenant in ("acme", "rival"):
             store(connection, tenant, "live", "bread is baked", metadata={"user_id": "u-7"}, models=[1, 2])
-            store(connection, tenant, "next", "and eaten", created_at=NOW + timedelta(minutes=1), metadata={"user_id": 7})
+            store(
+                connection, tenant, "next", "and eaten", created_at=NOW + timedelta(minutes=1), metadata={"user_id": 7}
+            )
             gone = NOW - timedelta(days=40)
             archived_at = NOW - timedelta(days=10)
             store(connection, tenant, "old", "the quetzal sang", created_at=gone, archived_at=archived_at)
@@ -111,7 +113,9 @@ def old_dsn(empty_dsn: str) -> str:
                 embedding_status="pending",
             )
             many = " ".join(f"word{i}" for i in range(400))
-            store(connection, tenant, "long", f"{many} zugzwang", created_at=gone, archived_at=archived_at, models=[1, 2])
+            store(
+                connection, tenant, "long", f"{many} zugzwang", created_at=gone, archived_at=archived_at, models=[1, 2]
+            )
         connection.execute(
             "insert into tenant_graphs (tenant_id, model_id, index_name, state, messages) "
             "values ('acme', 1, 'tenant_graph_old', 'ready', 2)"
@@ -137,7 +141,10 @@ def query(dsn: str, text: str, *params: object) -> list[tuple[Any, ...]]:
 
 def test_every_message_is_there_once_and_the_archived_ones_are_marked(old_dsn: str) -> None:
     migrate(old_dsn)
-    found = query(old_dsn, "select id, archived_at, user_id, pinned, revision, embedding_status from messages where tenant_id = 'acme'")
+    found = query(
+        old_dsn,
+        "select id, archived_at, user_id, pinned, revision, embedding_status from messages where tenant_id = 'acme'",
+    )
     archived_at = NOW - timedelta(days=10)
     assert {row[0]: row[1:] for row in found} == {
         id_of("acme", "live"): (None, "u-7", False, 1, "completed"),
@@ -146,7 +153,9 @@ def test_every_message_is_there_once_and_the_archived_ones_are_marked(old_dsn: s
         id_of("acme", "waiting"): (archived_at, None, False, 1, "pending"),
         id_of("acme", "long"): (archived_at, None, False, 1, "completed"),
     }
-    vectors = query(old_dsn, "select message_id, model_id, archived, user_id from message_embeddings where tenant_id = 'acme'")
+    vectors = query(
+        old_dsn, "select message_id, model_id, archived, user_id from message_embeddings where tenant_id = 'acme'"
+    )
     assert sorted(vectors) == sorted(
         [
             (id_of("acme", "live"), 1, False, "u-7"),
@@ -187,7 +196,9 @@ def test_what_waits_is_queued_graphs_go_and_a_reembedding_stays(old_dsn: str) ->
     assert query(old_dsn, "select to_regclass('tenant_graph_old')") == [(None,)]
     assert query(old_dsn, "select state, model_id from reembeddings") == [("running", 2)]
     assert query(old_dsn, "select message_id from reembedding_backlog") == [(id_of("acme", "next"),)]
-    assert query(old_dsn, "select to_regclass('archived_messages'), to_regclass('archived_embeddings')") == [(None, None)]
+    assert query(old_dsn, "select to_regclass('archived_messages'), to_regclass('archived_embeddings')") == [
+        (None, None)
+    ]
 
 
 @pytest.mark.asyncio
