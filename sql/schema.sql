@@ -45,10 +45,10 @@ create table messages (
 -- GetMessage knows the id alone.
 create index messages_by_id on messages (id);
 
--- Listings, oldest or newest first: of everything, and of what is live.
-create index messages_by_age on messages (tenant_id, created_at, id);
-
+-- Listings, oldest or newest first: of what is live, and of the archive.
 create index messages_live_by_age on messages (tenant_id, created_at, id) where archived_at is null;
+
+create index messages_archived_by_age on messages (tenant_id, created_at, id) where archived_at is not null;
 
 create index messages_by_conversation on messages (tenant_id, conversation_id, created_at, id);
 
@@ -72,24 +72,30 @@ return jsonb_build_object(tenant_id, metadata);
 create index messages_by_metadata on messages using gin (tenant_metadata(tenant_id, metadata) jsonb_path_ops)
 with (fastupdate = off);
 
--- The vectors, one a window of the content (chunk 0 is the first), narrow and apart from the text. What the ranking
--- reads besides the vector is repeated here, because it never changes and lets one index answer the whole scan.
+-- What stands for an identifier in 8 bytes: the first of its SHA-256, so that nobody finds another with the same.
+create function text_key(identifier text) returns bigint
+language sql immutable strict parallel safe
+return ('x' || encode(substr(sha256(convert_to(identifier, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint;
+
+-- The vectors, one a window of the content (chunk 0 is the first), narrow and apart from the text. What the ranking and most
+-- filters read besides the vector is repeated here, so that one index answers the whole scan: in columns of fixed width,
+-- because Postgres fills the pages of an index only with entries of one size.
 create table message_embeddings (
     tenant_id text collate "C" not null,
     message_id uuid not null,
-    chunk integer not null check (chunk >= 0),
-    model_id smallint not null references embedding_models (id),
     created_at timestamptz not null,
     importance double precision not null,
-    conversation_id text collate "C" not null,
-    role text collate "C" not null,
+    conversation_key bigint not null,
+    -- 0 where the message is nobody's.
+    user_key bigint not null,
+    -- 'infinity' where it does not expire.
+    expires_at timestamptz not null,
+    chunk integer not null check (chunk >= 0),
+    model_id smallint not null references embedding_models (id),
+    archived boolean not null,
+    -- The first letter of the role.
+    role "char" not null,
     embedding halfvec not null,
-    -- Seconds since 1970: the decay of a row becomes one subtraction and one exponential.
-    created_epoch double precision not null
-    generated always as (date_part('epoch', created_at at time zone 'UTC')) stored,
-    archived boolean not null default false,
-    user_id text collate "C",
-    expires_at timestamptz,
     primary key (tenant_id, message_id, chunk, model_id),
     foreign key (tenant_id, message_id) references messages (tenant_id, id) on delete cascade
 )
@@ -99,7 +105,7 @@ with (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_scale_fact
 -- The exact scan of a tenant: everything that the score and most filters need, without a visit to the table. Live and
 -- archived messages are two ranges of it.
 create index message_embeddings_scan on message_embeddings (tenant_id, model_id, archived, created_at, message_id)
-include (chunk, importance, created_epoch, conversation_id, role, user_id, expires_at, embedding);
+include (chunk, importance, conversation_key, user_key, expires_at, role, embedding);
 
 -- The request ids of recent ingests, with a digest of the body, so that a retry stores nothing twice.
 create table idempotency_keys (
@@ -455,8 +461,8 @@ begin atomic
     limit most;
 end;
 
-revoke all on function tenant_metadata, tenant_metadata_matches, tenant_matches from public;
-grant execute on function tenant_metadata to memory_layer_tenant, memory_layer_worker;
+revoke all on function text_key, tenant_metadata, tenant_metadata_matches, tenant_matches from public;
+grant execute on function text_key, tenant_metadata to memory_layer_tenant, memory_layer_worker;
 grant execute on function tenant_metadata_matches, tenant_matches to memory_layer_tenant;
 
 do $$

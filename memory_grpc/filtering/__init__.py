@@ -4,7 +4,7 @@ Whatever filters messages is this tree: the ``filter`` of a request, and its fla
 """
 
 from memory_grpc.filtering.parse import parse
-from memory_grpc.filtering.sql import Where, where
+from memory_grpc.filtering.sql import Where, is_projected, text_key, where
 from memory_grpc.filtering.tree import (
     EVERYTHING,
     And,
@@ -40,6 +40,7 @@ __all__ = [
     "comparisons",
     "conjuncts",
     "equals",
+    "is_projected",
     "mentions",
     "metadata_holds",
     "metadata_reads",
@@ -47,5 +48,6 @@ __all__ = [
     "parse",
     "present",
     "required_metadata",
+    "text_key",
     "where",
 ]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
-from memory_grpc.filtering.tree import And, Comparison, Node, Value
+from memory_grpc.filtering.tree import And, Comparison, Node, Value, comparisons
 from memory_grpc.sql_files import texts
-
-Archived = Literal["archived_at", "archived"]
 
 _FIELDS: Final = {
     "user_id",
@@ -27,6 +26,16 @@ _FIELDS: Final = {
     "metadata",
 }
 _OPERATORS: Final = {"=", "<", "<=", ">", ">="}
+# What a projection has of a message: of identifiers a key that stands for them, of a role its first letter.
+_KEYS: Final = {"conversation_id": "conversation_key", "user_id": "user_key", "role": "role"}
+_PROJECTED: Final = {
+    "conversation_id": {"="},
+    "user_id": {"=", "present"},
+    "role": {"="},
+    "created_at": _OPERATORS,
+    "importance": _OPERATORS,
+    "archived": {"="},
+}
 _COMMENT: Final = re.compile(r"^--.*\n", re.MULTILINE)
 _PLACE: Final = re.compile(r"\{([a-z]+)\}")
 _ALIAS: Final = re.compile(r"[a-z_][a-z0-9_]*")
@@ -35,34 +44,43 @@ _EXPRESSIONS: Final = {name: _COMMENT.sub("", text) for name, text in texts("exp
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A condition: its text, its parameters (``f0``, ``f1``, …), and the columns that it reads. It is true, or it is
-    false or null: to be used as it is, not under a NOT."""
+    """A condition: its text, and its parameters (``f0``, ``f1``, …). It is true, or it is false or null: to be used as
+    it is, not under a NOT."""
 
     text: str
     params: Mapping[str, object]
-    columns: frozenset[str]
 
 
-def where(node: Node, alias: str, *, archived: Archived = "archived_at", prefix: str = "f") -> Where:
-    """The condition over the columns of ``messages``, or of a projection that repeats them, under an alias.
-
-    ``archived`` is the column that says whether a message is archived: by the moment, or as a flag. ``prefix`` begins
-    the names of the parameters, for two conditions in one statement.
-    """
+def where(node: Node, alias: str, *, projected: bool = False, prefix: str = "f") -> Where:
+    """The condition over the columns of ``messages`` under an alias; ``projected``, of ``message_embeddings``, for
+    which ``is_projected`` must hold. ``prefix`` begins the names of the parameters, for two conditions in one
+    statement."""
     if not _ALIAS.fullmatch(alias):
         raise ValueError("an alias is a plain name")
-    writer = _Writer(alias, archived, prefix)
+    if projected and not is_projected(node):
+        raise ValueError("a projection does not tell")
+    writer = _Writer(alias, prefix, projected=projected)
     text = writer.node(node)
-    return Where(text, writer.params, frozenset(writer.columns))
+    return Where(text, writer.params)
+
+
+def is_projected(node: Node) -> bool:
+    """Whether the columns that vectors repeat of their messages tell all of it."""
+    return all(c.operator in _PROJECTED.get(c.field, ()) for c in comparisons(node))
+
+
+def text_key(text: str) -> int:
+    """What stands for an identifier in a column of 8 bytes, as the function of this name in the database makes it: the
+    first bytes of its SHA-256, so that nobody finds another identifier with the same."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
 class _Writer:
-    def __init__(self, alias: str, archived: Archived, prefix: str) -> None:
+    def __init__(self, alias: str, prefix: str, *, projected: bool) -> None:
         self._alias = alias
         self._prefix = prefix
-        self._archived = archived
+        self._projected = projected
         self.params: dict[str, object] = {}
-        self.columns: set[str] = set()
 
     def node(self, node: Node) -> str:
         if isinstance(node, Comparison):
@@ -72,6 +90,8 @@ class _Writer:
         return f"({joint.join(map(self.node, node.terms))})" if node.terms else "true"
 
     def _comparison(self, comparison: Comparison) -> str:
+        if self._projected and comparison.field in _KEYS:
+            return self._key(comparison)
         column = self._column(comparison.field)
         if comparison.field == "metadata":
             return self._metadata(column, comparison)
@@ -85,6 +105,15 @@ class _Writer:
             operator=_symbol(comparison),
             value=self._param(comparison.value),
         )
+
+    def _key(self, comparison: Comparison) -> str:
+        column = _filled("column", alias=self._alias, name=_KEYS[comparison.field])
+        if comparison.operator == "present":
+            return _filled("key_present", column=column)
+        value = str(comparison.value)
+        if comparison.field == "role":
+            return _filled("initial", column=column, value=self._param(value[0]))
+        return _filled("key", column=column, value=self._param(text_key(value)))
 
     def _metadata(self, column: str, comparison: Comparison) -> str:
         place = column
@@ -110,11 +139,9 @@ class _Writer:
     def _column(self, field: str) -> str:
         if field not in _FIELDS:
             raise ValueError("not a field of filters")
-        name = self._archived if field == "archived" else field
-        self.columns.add(name)
-        if name == "archived_at":
+        if field == "archived" and not self._projected:
             return _filled("archived_at", alias=self._alias)
-        return _filled("column", alias=self._alias, name=name)
+        return _filled("column", alias=self._alias, name=field)
 
     def _json(self, value: Value) -> str:
         return self._param(json.dumps(value, ensure_ascii=False))

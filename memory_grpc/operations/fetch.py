@@ -39,12 +39,12 @@ class Fetched:
             model=await models.of_tenant_later(tx, request.tenant_id),
             as_of=await tx.later("database.now", None, lambda rows: as_of or rows[0]["now"]),
             pending=await filters.pending(tx, request.tenant_id, wanted.filter),
-            messages=await messages.get_many(tx, request.tenant_id, ids),
+            messages=await messages.found(tx, request.tenant_id, ids, wanted.filter),
             neighbours=await messages.neighbours(tx, request.tenant_id, ids, turns, as_of) if turns else None,
         )
 
     async def hits(self) -> tuple[Hit, ...]:
-        """What was ranked, with its message; a message that was deleted in the meantime is left out."""
+        """What was ranked, with its message; one that does not pass the filter is left out."""
         found = await self.messages.get()
         hits = tuple(Hit(r, found[r.message_id]) for r in self.ranked if r.message_id in found)
         if self.neighbours is None:

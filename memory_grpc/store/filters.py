@@ -19,6 +19,7 @@ from memory_grpc.filtering import (
     Node,
     all_of,
     conjuncts,
+    is_projected,
     mentions,
     required_metadata,
     where,
@@ -27,8 +28,6 @@ from memory_grpc.store.database import Later, Parts, Transaction, part
 
 Scope = Literal["live", "archived", "live_and_archived"]
 
-# What vectors repeat of their messages: a filter on these alone is answered by the covering index.
-_PROJECTED = frozenset({"conversation_id", "user_id", "role", "created_at", "importance", "archived"})
 # Fields of which one value, and fields of which a range, may leave few messages, and have an index.
 _SELECTIVE = frozenset({"conversation_id", "user_id", "name", "metadata"})
 _RANGED = frozenset({"importance"})
@@ -106,8 +105,8 @@ def compiled(filters: SearchFilters) -> Filter:
     """A search's filters in SQL."""
     node = filters.where or EVERYTHING
     terms = conjuncts(node)
-    projected = [term for term in terms if _fields(term) <= _PROJECTED]
-    inline = where(all_of(projected), "e", archived="archived", prefix="i")
+    projected = [term for term in terms if is_projected(term)]
+    inline = where(all_of(projected), "e", projected=True, prefix="i")
     whole = where(node, "m")
     late = part("search.late").replace("{filter}", whole.text) if len(projected) < len(terms) else "true"
     metadata: dict[str, Any] | None = None
@@ -173,12 +172,6 @@ def _span(terms: tuple[Node, ...]) -> tuple[datetime | None, datetime | None] | 
             elif term.operator in _UPPER:
                 end = min(term.value, end or term.value)
     return None if start is None and end is None else (start, end)
-
-
-def _fields(node: Node) -> set[str]:
-    if isinstance(node, Comparison):
-        return {node.field}
-    return set().union(*map(_fields, node.terms))
 
 
 def _has_scalar(value: Any) -> bool:

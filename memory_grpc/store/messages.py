@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from memory_grpc.domain import PreparedMessage, StoredMessage
 from memory_grpc.store.database import Later, Row, Transaction
+from memory_grpc.store.filters import Filter
 
 # Turns before and after a message, oldest first.
 Neighbours = tuple[list[StoredMessage], list[StoredMessage]]
@@ -63,6 +64,14 @@ async def get(tx: Transaction, message_id: UUID, tenant_ids: Sequence[str] | Non
 async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> Later[dict[UUID, StoredMessage]]:
     """Messages of one tenant, live or archived, by id; unknown ids are missing."""
     return await tx.later("messages.get_many", {"tenant_id": tenant_id, "ids": list(ids)}, _by_id)
+
+
+async def found(
+    tx: Transaction, tenant_id: str, ids: Sequence[UUID], filter_: Filter
+) -> Later[dict[UUID, StoredMessage]]:
+    """The same of those that pass a filter."""
+    params = filter_.params | {"tenant_id": tenant_id, "ids": list(ids)}
+    return await tx.later("search.found", params, _by_id, parts=filter_.parts)
 
 
 async def neighbours(

@@ -96,7 +96,7 @@ class RankRequest:
             "any_word": hybrid.words.any_word,
             **{f"word_{place}": word.quoted for place, word in enumerate(hybrid.words.words)},
             "speaker_names": list(hybrid.plan.speaker_names),
-            "speaker_roles": list(hybrid.plan.speaker_roles),
+            "speaker_roles": [role[0] for role in hybrid.plan.speaker_roles],
             "date_ranges": TimestamptzMultirange([Range(start, end) for start, end in hybrid.plan.date_ranges]),
             "conversation_weight": hybrid.parts.conversation,
             "date_weight": hybrid.parts.date,

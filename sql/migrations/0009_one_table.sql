@@ -1,12 +1,17 @@
 -- Live and archived messages in one table: archiving sets a mark, and what belongs to a message stays where it is.
 
 alter table messages no force row level security;
-alter table message_embeddings no force row level security;
 alter table message_lexemes no force row level security;
 alter table archived_messages no force row level security;
 alter table archived_embeddings no force row level security;
+alter table message_embeddings no force row level security;
 alter table tenant_graphs no force row level security;
 alter table embedding_jobs no force row level security;
+
+drop index messages_by_age;
+drop index messages_by_importance;
+drop index messages_by_speaker;
+drop index message_lexemes_scan;
 
 alter table messages
     add column user_id text collate "C",
@@ -14,11 +19,6 @@ alter table messages
     add column pinned boolean not null default false,
     add column expires_at timestamptz,
     add column revision integer not null default 1;
-
-alter table message_embeddings
-    add column archived boolean not null default false,
-    add column user_id text collate "C",
-    add column expires_at timestamptz;
 
 alter table message_lexemes add column archived boolean not null default false;
 
@@ -40,12 +40,6 @@ $$;
 
 delete from tenant_graphs;
 
-drop index messages_by_age;
-drop index messages_by_importance;
-drop index messages_by_speaker;
-drop index message_embeddings_scan;
-drop index message_lexemes_scan;
-
 insert into messages (
     tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status, created_at, updated_at,
     archived_at
@@ -53,12 +47,6 @@ insert into messages (
 select tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status, created_at,
     updated_at, archived_at
 from archived_messages;
-
-insert into message_embeddings (
-    tenant_id, message_id, chunk, model_id, created_at, importance, conversation_id, role, embedding, archived
-)
-select tenant_id, message_id, chunk, model_id, created_at, importance, conversation_id, role, embedding, true
-from archived_embeddings;
 
 -- The words of archived messages were not stored before. They are split into parts as lexical.insert_many splits them.
 with configs as (
@@ -95,18 +83,64 @@ from given
 left join sizes using (tenant_id, message_id, config)
 cross join lateral generate_series(0, coalesce(last_part, 0)) as numbers (part);
 
-drop table archived_embeddings;
-drop table archived_messages;
-
 -- As ingest takes it from now on, where MEMORY_USER_ID_METADATA_KEY is not changed.
 update messages
 set user_id = metadata ->> 'user_id'
 where jsonb_typeof(metadata -> 'user_id') = 'string' and length(metadata ->> 'user_id') between 1 and 128;
 
-update message_embeddings e
-set user_id = m.user_id
-from messages m
-where m.tenant_id = e.tenant_id and m.id = e.message_id and m.user_id is not null;
+-- What stands for an identifier in 8 bytes: the first of its SHA-256, so that nobody finds another with the same.
+create function text_key(identifier text) returns bigint
+language sql immutable strict parallel safe
+return ('x' || encode(substr(sha256(convert_to(identifier, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint;
+
+-- The vectors anew: of live and archived messages, and with columns of fixed width beside them, because Postgres fills the
+-- pages of an index only with entries of one size. Decay is worked out of created_at.
+create temporary table carried on commit drop as
+select e.*, text_key(e.conversation_id) as conversation_key, coalesce(text_key(m.user_id), 0) as user_key,
+    m.archived_at is not null as archived
+from (
+    select tenant_id, message_id, created_at, importance, conversation_id, chunk, model_id, role, embedding
+    from message_embeddings
+    union all
+    select tenant_id, message_id, created_at, importance, conversation_id, chunk, model_id, role, embedding
+    from archived_embeddings
+) as e
+join messages m on m.tenant_id = e.tenant_id and m.id = e.message_id;
+
+drop table message_embeddings;
+drop table archived_embeddings;
+drop table archived_messages;
+
+create table message_embeddings (
+    tenant_id text collate "C" not null,
+    message_id uuid not null,
+    created_at timestamptz not null,
+    importance double precision not null,
+    conversation_key bigint not null,
+    user_key bigint not null,
+    expires_at timestamptz not null,
+    chunk integer not null check (chunk >= 0),
+    model_id smallint not null references embedding_models (id),
+    archived boolean not null,
+    role "char" not null,
+    embedding halfvec not null,
+    primary key (tenant_id, message_id, chunk, model_id),
+    foreign key (tenant_id, message_id) references messages (tenant_id, id) on delete cascade
+)
+with (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_scale_factor = 0.02);
+
+insert into message_embeddings
+select tenant_id, message_id, created_at, importance, conversation_key, user_key, 'infinity', chunk, model_id, archived,
+    role::"char", embedding
+from carried
+order by tenant_id, created_at, message_id;
+
+grant select, insert, update, delete on message_embeddings to memory_layer_tenant;
+grant select on message_embeddings to memory_layer_worker;
+alter table message_embeddings enable row level security, force row level security;
+create policy one_tenant on message_embeddings to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on message_embeddings to memory_layer_worker using (true);
 
 -- Messages that were archived before they were embedded lost their job.
 insert into embedding_jobs (tenant_id, message_id)
@@ -116,15 +150,14 @@ where embedding_status = 'pending'
 on conflict do nothing;
 
 alter table messages force row level security;
-alter table message_embeddings force row level security;
 alter table message_lexemes force row level security;
 alter table tenant_graphs force row level security;
 alter table embedding_jobs force row level security;
 
--- Listings, oldest or newest first: of everything, and of what is live.
-create index messages_by_age on messages (tenant_id, created_at, id);
-
+-- Listings, oldest or newest first: of what is live, and of the archive.
 create index messages_live_by_age on messages (tenant_id, created_at, id) where archived_at is null;
+
+create index messages_archived_by_age on messages (tenant_id, created_at, id) where archived_at is not null;
 
 create index messages_live_by_importance on messages (tenant_id, importance, id) where archived_at is null;
 
@@ -149,14 +182,14 @@ with (fastupdate = off);
 -- The exact scan of a tenant: everything that the score and most filters need, without a visit to the table. Live and
 -- archived messages are two ranges of it.
 create index message_embeddings_scan on message_embeddings (tenant_id, model_id, archived, created_at, message_id)
-include (chunk, importance, created_epoch, conversation_id, role, user_id, expires_at, embedding);
+include (chunk, importance, conversation_key, user_key, expires_at, role, embedding);
 
 -- The words of a tenant in the order of its conversations, so that the turn before is the entry before.
 create index message_lexemes_scan
 on message_lexemes (tenant_id, config, archived, conversation_id, created_at, message_id, part)
 include (name, parts, length, lexemes);
 
-grant update on message_embeddings, message_lexemes to memory_layer_tenant;
+grant update on message_lexemes to memory_layer_tenant;
 grant delete on idempotency_keys to memory_layer_tenant;
 
 -- The messages of the transaction's tenant whose metadata contains an object, `most` of them at most. Postgres does not
@@ -192,8 +225,8 @@ begin
 end
 $$;
 
-revoke all on function tenant_metadata, tenant_metadata_matches, tenant_matches from public;
-grant execute on function tenant_metadata to memory_layer_tenant, memory_layer_worker;
+revoke all on function text_key, tenant_metadata, tenant_metadata_matches, tenant_matches from public;
+grant execute on function text_key, tenant_metadata to memory_layer_tenant, memory_layer_worker;
 grant execute on function tenant_metadata_matches, tenant_matches to memory_layer_tenant;
 
 do $$

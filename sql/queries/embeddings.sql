@@ -4,11 +4,11 @@
 -- that holds the message, and sees what it did. It also keeps each message a lookup of its own: one plan serves tenants of
 -- any size, and a join would read all messages of a tenant that is far above the average.
 insert into message_embeddings (
-    tenant_id, message_id, chunk, model_id, created_at, importance, conversation_id, role, user_id, expires_at, archived,
+    tenant_id, message_id, created_at, importance, conversation_key, user_key, expires_at, chunk, model_id, archived, role,
     embedding
 )
-select m.tenant_id, m.id, new.chunk, %(model_id)s, m.created_at, m.importance, m.conversation_id, m.role, m.user_id,
-    m.expires_at, m.archived_at is not null, new.embedding
+select m.tenant_id, m.id, m.created_at, m.importance, text_key(m.conversation_id), coalesce(text_key(m.user_id), 0),
+    coalesce(m.expires_at, 'infinity'), new.chunk, %(model_id)s, m.archived_at is not null, m.role::"char", new.embedding
 from unnest(%(message_ids)s::uuid[], %(chunks)s::integer[], %(embeddings)b::halfvec[])
     as new (message_id, chunk, embedding)
 cross join lateral (

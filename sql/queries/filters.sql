@@ -7,6 +7,18 @@
 -- partial indexes have it.
 ({alias}.archived_at is not null)
 
+-- expression: filters.key
+-- The key of an identifier, in a projection.
+{column} = {value}::bigint
+
+-- expression: filters.key_present
+-- Whether there is an identifier; 0 stands for none.
+{column} <> 0
+
+-- expression: filters.initial
+-- A role by its first letter, in a projection.
+{column} = {value}::"char"
+
 -- expression: filters.text
 -- Text against text, code point by code point.
 {column} {operator} {value}::text collate "C"

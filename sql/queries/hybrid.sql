@@ -22,7 +22,7 @@ with lexemes as (
         and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
         and (part = 0 or lexemes @@ %(any_word)s::tsquery)
 ), vectors as (
-    select message_id, archived, created_at, conversation_id, user_id, role, importance, embedding
+    select message_id, archived, created_at, conversation_key, user_key, role, importance, embedding
     from message_embeddings
     where {{search.scope}}
 )
@@ -81,7 +81,7 @@ with turns as materialized (
     select windows.*
     from (select distinct message_id as id from turns) as wanted
     cross join lateral (
-        select message_id, archived, created_at, conversation_id, user_id, role, importance, embedding
+        select message_id, archived, created_at, conversation_key, user_key, role, importance, embedding
         from message_embeddings
         where {{search.scope}} and message_id = wanted.id
         offset 0
@@ -101,8 +101,8 @@ cross join lateral (
 ) as lexemes;
 
 -- name: hybrid.conversations
--- A hash of the conversation of each of some messages, as hybrid.columns gives it.
-select m.id, hashtextextended(m.conversation_id, 0) as conversation
+-- The key of the conversation of each of some messages, as hybrid.columns gives it.
+select m.id, text_key(m.conversation_id) as conversation
 from unnest(%(ids)s::uuid[]) as wanted (id)
 cross join lateral (
     select id, conversation_id from messages where tenant_id = %(tenant_id)s and id = wanted.id limit 1
@@ -137,7 +137,7 @@ from (
     from (
         select *, row_number() over () as number
         from (
-            select message_id, conversation_id, created_at, role, importance,
+            select message_id, conversation_key, created_at, role, importance,
                 1 - (embedding <=> %(query)b::halfvec) as similarity
             from message_embeddings e
             where {{search.scope}} and {inline} and {late}
@@ -256,7 +256,7 @@ select e.*
 
 -- fragment: hybrid.windows
 -- Windows that pass what can be told of them without their messages.
-select message_id, conversation_id, created_at, created_epoch, importance,
+select message_id, conversation_key, created_at, importance,
             1 - (embedding <=> %(query)b::halfvec) as similarity, 0::smallint as speaks
         from message_embeddings e
         where {{search.scope}} and {inline}
@@ -267,7 +267,7 @@ select message_id, conversation_id, created_at, created_epoch, importance,
 
 -- fragment: hybrid.looked_up_by_id
 -- The windows of one message that passes.
-select message_id, conversation_id, created_at, created_epoch, importance,
+select message_id, conversation_key, created_at, importance,
             1 - (embedding <=> %(query)b::halfvec) as similarity, 0::smallint as speaks
         from message_embeddings e
         where {{search.scope}} and message_id = wanted.id
@@ -276,13 +276,13 @@ select message_id, conversation_id, created_at, created_epoch, importance,
 -- Whether a window `e` is of a speaker whom the query names, by name, or by role where it has no name.
 coalesce(
                 (
-                    select case when name is null then e.role = any (%(speaker_roles)s::text[])
+                    select case when name is null then e.role = any (%(speaker_roles)s::"char"[])
                             else name = any (%(speaker_names)s::text[]) end
                     from message_lexemes l
                     where l.tenant_id = %(tenant_id)s and l.message_id = e.message_id and l.config = %(config)s
                         and l.part = 0
                 ),
-                e.role = any (%(speaker_roles)s::text[])
+                e.role = any (%(speaker_roles)s::"char"[])
             )
 
 -- fragment: hybrid.promise
@@ -293,9 +293,9 @@ coalesce(
         ) + %(importance_weight)s * importance + %(decay_weight)s * {{search.decay}}
 
 -- fragment: hybrid.near
--- A record of a window as the sources give it: uuid; int8, a hash of its conversation; int8 time, in microseconds since 2000;
+-- A record of a window as the sources give it: uuid; int8, the key of its conversation; int8 time, in microseconds since 2000;
 -- float8 importance; float8 similarity; int2, 1 where the speaker is known to be asked for.
-uuid_send(message_id) || int8send(hashtextextended(conversation_id, 0)) || timestamptz_send(created_at)
+uuid_send(message_id) || int8send(conversation_key) || timestamptz_send(created_at)
             || float8send(importance) || float8send(similarity) || int2send(speaks)
 
 -- fragment: hybrid.turn
@@ -331,14 +331,14 @@ end);
 
 -- name: hybrid.flags
 -- A part of hybrid.columns, `{flags}` there, where there is a filter, or a role is asked for.
-|| int2send(((({passes}) is true)::integer + 2 * (role = any (%(speaker_roles)s::text[]))::integer)::smallint);
+|| int2send(((({passes}) is true)::integer + 2 * (role = any (%(speaker_roles)s::"char"[]))::integer)::smallint);
 
 -- fragment: hybrid.columns
 -- One row of what was read, as strings of records of numbers as Postgres sends them: ranking.fusion makes scores of them. To
 -- take a row of every message through a join, a sort or a table in memory costs as much as its distance; to put a record at
 -- the end of a string costs little.
 --
--- groups: a record of each stretch of turns, int8, a hash of its conversation, and int4, how many rows it has. turns: a
+-- groups: a record of each stretch of turns, int8, the key of its conversation, and int4, how many rows it has. turns: a
 -- record of each row (hybrid.turn), stretch by stretch, in order. windows: a record of each window, in any order: uuid;
 -- float8 importance; int8 time, in microseconds since 2000; float8 distance; where there is a filter or a role is asked for,
 -- int2, 1 where it may be found, and 2 where its role is asked for.
@@ -350,7 +350,7 @@ from (
     select string_agg(int8send(conversation) || int4send(size), '' order by stretch) as groups,
         string_agg(turns, '' order by stretch) as turns
     from (
-        select stretch, hashtextextended(any_value(conversation_id), 0) as conversation, count(*)::integer as size,
+        select stretch, text_key(any_value(conversation_id)) as conversation, count(*)::integer as size,
             string_agg({{hybrid.turn}}, '' order by created_at, message_id, part) as turns
         from lexemes
         group by stretch

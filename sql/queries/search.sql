@@ -6,7 +6,7 @@ tenant_id = %(tenant_id)s
             and model_id = %(model_id)s
             and {archived}
             and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
-            and (expires_at is null or expires_at > coalesce(%(as_of)s::timestamptz, now()))
+            and expires_at > coalesce(%(as_of)s::timestamptz, now())
 
 -- fragment: search.messages
 -- The same of messages `m` that are embedded, and pass the filter.
@@ -39,7 +39,7 @@ matched as materialized (
 -- fragment: search.decay
 -- exp(-age in days / 7), of an age of 0 at least. Postgres refuses to underflow: past 13 years it is 1e-304 instead of
 -- less. The sub-select is worked out once, not once a row.
-exp(greatest(-700, least(0, created_epoch - (
+exp(greatest(-700, least(0, date_part('epoch', created_at) - (
             select date_part('epoch', coalesce(%(as_of)s::timestamptz, now()))
         )) / 604800))
 
@@ -71,7 +71,7 @@ with floor as materialized (
     offset %(scan_limit)s - 1
     limit 1
 ), best as materialized (
-    select message_id, chunk, created_at, {{search.score}} as score, importance, created_epoch, embedding
+    select message_id, chunk, created_at, {{search.score}} as score, importance, embedding
     from message_embeddings e
     where {{search.scope}} and {inline}
         and %(similarity_weight)s * {{search.similarity}} + %(importance_weight)s * importance + %(decay_weight)s
@@ -147,7 +147,7 @@ with graph as materialized (
         select message_id, created_at, {{search.similarity}} as similarity, importance, {{search.decay}} as decay,
             {{search.score}} as score
         from (
-            select message_id, created_at, created_epoch, importance, embedding
+            select message_id, created_at, importance, embedding
             from message_embeddings e
             where {{search.scope}} and {inline} and {{search.newest}}
             order by created_at desc, message_id desc
@@ -207,6 +207,18 @@ from (
         and m.created_at <= coalesce(least(%(span_end)s::timestamptz, %(as_of)s::timestamptz), 'infinity')
     limit %(most)s::bigint + 1
 ) as spanned;
+
+-- name: search.found
+-- The messages of some ids that still pass, in no order; each looked up by itself, as in messages.get_many. Vectors know
+-- conversations and users by keys, which two might share: here they are compared as they are.
+select found.*
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    select {{messages.columns}}
+    from messages m
+    where m.tenant_id = %(tenant_id)s and m.id = wanted.id and {filter}
+    limit 1
+) as found;
 
 -- name: search.count
 -- How many messages a search with these filters ranks.

@@ -16,6 +16,7 @@ from pgvector.psycopg import register_vector
 
 from memory_grpc.app import running
 from memory_grpc.embedding.hashing import HashingProvider
+from memory_grpc.filtering import text_key
 from memory_grpc.store.migrations import load, migrate
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
@@ -154,16 +155,16 @@ def test_every_message_is_there_once_and_the_archived_ones_are_marked(old_dsn: s
         id_of("acme", "long"): (archived_at, None, False, 1, "completed"),
     }
     vectors = query(
-        old_dsn, "select message_id, model_id, archived, user_id from message_embeddings where tenant_id = 'acme'"
+        old_dsn, "select message_id, model_id, archived, user_key from message_embeddings where tenant_id = 'acme'"
     )
     assert sorted(vectors) == sorted(
         [
-            (id_of("acme", "live"), 1, False, "u-7"),
-            (id_of("acme", "live"), 2, False, "u-7"),
-            (id_of("acme", "next"), 1, False, None),
-            (id_of("acme", "old"), 1, True, None),
-            (id_of("acme", "long"), 1, True, None),
-            (id_of("acme", "long"), 2, True, None),
+            (id_of("acme", "live"), 1, False, text_key("u-7")),
+            (id_of("acme", "live"), 2, False, text_key("u-7")),
+            (id_of("acme", "next"), 1, False, 0),
+            (id_of("acme", "old"), 1, True, 0),
+            (id_of("acme", "long"), 1, True, 0),
+            (id_of("acme", "long"), 2, True, 0),
         ]
     )
     assert query(old_dsn, "select count(*) from messages") == [(10,)]
