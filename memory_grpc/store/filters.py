@@ -28,6 +28,12 @@ from memory_grpc.store.database import Later, Parts, Transaction, part
 
 Scope = Literal["live", "archived", "live_and_archived"]
 
+# What a scope says of windows, and of messages.
+_SCOPES: dict[Scope, tuple[str, str]] = {
+    "live": ("search.live", "search.live_messages"),
+    "archived": ("search.archived", "search.archived_messages"),
+    "live_and_archived": ("search.live_and_archived", "search.live_and_archived_messages"),
+}
 # Fields of which one value, and fields of which a range, may leave few messages, and have an index.
 _SELECTIVE = frozenset({"conversation_id", "user_id", "name", "metadata"})
 _RANGED = frozenset({"importance"})
@@ -68,8 +74,8 @@ class Filter:
     def parts(self) -> Parts:
         """What it fills into the statements."""
         return (
-            ("archived", part(f"search.{self.scope}")),
-            ("archived_messages", part(f"search.{self.scope}_messages")),
+            ("archived", part(_SCOPES[self.scope][0])),
+            ("archived_messages", part(_SCOPES[self.scope][1])),
             ("inline", self.inline),
             ("late", self.late),
             ("filter", self.whole),

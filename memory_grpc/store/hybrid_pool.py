@@ -170,7 +170,7 @@ class Pool:
 
     async def _fused(self, ids: Ids, before: Integers, after: Integers, corpus: Corpus) -> tuple[list[Fused], int]:
         """Ranks some messages and so many turns before and after each."""
-        wanted = {"ids": columns.uuids(ids), "before": before.tolist(), "after": after.tolist()}
+        wanted = {"ids": columns.uuids(ids), "turns_before": before.tolist(), "turns_after": after.tolist()}
         row = await self._tx.one("hybrid.stretches", self._params | wanted, binary=True, parts=self._parts)
         assert row is not None, "an aggregate has a row"
         read = columns.stretches(row, self._hybrid)

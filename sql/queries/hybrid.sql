@@ -33,7 +33,7 @@ with lexemes as (
 -- the first, whose words it shares.
 with turns as materialized (
     select place as stretch, turns.*
-    from unnest(%(ids)s::uuid[], %(before)s::integer[], %(after)s::integer[]) with ordinality
+    from unnest(%(ids)s::uuid[], %(turns_before)s::integer[], %(turns_after)s::integer[]) with ordinality
         as wanted (id, before, after, place)
     cross join lateral (
         select conversation_id, created_at

@@ -276,7 +276,7 @@ array(select tenant_metadata_matches(%(metadata)s::jsonb, %(most)s::integer + 1)
 null::uuid[];
 
 -- name: search.late
--- `{late}`, where only the message of a window `e` tells whether it passes.
+-- A part of the statements above, `{late}` there, where only the message of a window `e` tells whether it passes.
 exists (select from messages m where m.tenant_id = %(tenant_id)s and m.id = e.message_id and {filter});
 
 -- name: search.bound

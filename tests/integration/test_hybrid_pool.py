@@ -311,7 +311,7 @@ async def test_every_source_reads_its_own_index(database: Database, monkeypatch:
             "newest": "limit %(newest_limit)s",
             "dated": "as ranges (range) cross join lateral ( select message_id",
             "important": "limit %(important_limit)s",
-            "hybrid.stretches": "%(before)s::integer[]",
+            "hybrid.stretches": "%(turns_before)s::integer[]",
         }
         name = next((name for name, mark in marks.items() if mark in str(query)), "")
         if name and name not in plans:

@@ -25,10 +25,14 @@ from psycopg.types.json import Jsonb
 from psycopg.types.multirange import TimestamptzMultirange
 from psycopg.types.range import Range
 
+from memory_grpc.domain import ScoreWeights, SearchFilters
+from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.resources import SQL
-from memory_grpc.store.database import EVERY_TENANT, Database
+from memory_grpc.store.database import EVERY_TENANT, Database, part, text
+from memory_grpc.store.filters import compiled
 from memory_grpc.store.hybrid_columns import parts
 from memory_grpc.store.queries import QUERIES
+from memory_grpc.store.rank_request import HybridQuery, QueryWords, RankRequest, Word
 from tests.chaos.harness import reported_each
 from tests.unit.test_queries import READ, TENANT_TABLES, code
 
@@ -42,7 +46,7 @@ REMAINS = re.compile(r"tenant_id\s*(?:[=<>]|\bin\b|\bany\b|\blike\b|\bbetween\b)
 # Walks from one tenant to the next: a condition on tenants, but none that keeps to one.
 WALKS = {"messages.tenants", "graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
-WORKERS_ONLY = {"idempotency.expire", "models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
+WORKERS_ONLY = {"models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
 WORKERS_ONLY |= {"reembed.open", "reembed.newest", "reembed.get"}
 
 # A part of a statement (hybrid.flags) is tested in it.
@@ -54,7 +58,7 @@ TOUCHING = sorted(
     and (READ.search(code(text)) or re.search(rf"\binto\s+({TENANT_TABLES})\b", code(text)))
 )
 # Begins with what tenant_matches gives, which takes the tenant from the transaction whatever the query says.
-SAFE_BY_ITSELF = {"hybrid_pool.matched"}
+SAFE_BY_ITSELF = {"hybrid.matched"}
 READING = [
     name
     for name in TOUCHING
@@ -86,6 +90,9 @@ DEFAULTS: dict[str, Any] = {
     "created_ats": [NOW] * len(BOTH),
     "roles": ["user"] * len(BOTH),
     "names": ["Eve"] * len(BOTH),
+    "user_ids": [None] * len(BOTH),
+    "turns_before": [5] * len(BOTH),
+    "turns_after": [5] * len(BOTH),
     "contents": ["a new word"] * len(BOTH),
     "metadatas": [Jsonb({})] * len(BOTH),
     "importances": [0.5] * len(BOTH),
@@ -102,16 +109,10 @@ DEFAULTS: dict[str, Any] = {
     "batch_size": 1000,
     "turns": 5,
     "as_of": None,
-    "created_after": None,
-    "created_before": None,
-    "importance_min": None,
-    "conversation_id": None,
-    "role": None,
     "metadata": None,
-    "metadata_keys": [],
-    "metadata_texts": [],
-    "include_archived": True,
-    "candidate_limit": 1000,
+    "candidate_limit": 1,
+    "span_start": None,
+    "span_end": None,
     "now": NOW,
     "max_age_days": 0.0,
     "importance_threshold": 0.0,
@@ -124,16 +125,12 @@ DEFAULTS: dict[str, Any] = {
     "decay_weight": 0.1,
     "lexical_text": "words said",
     "speaker_names": ["Ann"],
-    "speaker_roles": [],
+    "speaker_roles": ["u"],
     "date_ranges": TimestamptzMultirange([Range(NOW - timedelta(days=2), NOW)]),
     "previous": 0.5,
     "previous2": 0.25,
-    "k1": 0.9,
-    "b": 0.4,
-    "lexical_weight": 0.25,
     "conversation_weight": 0.4,
     "date_weight": 0.3,
-    "speaker_weight": 0.3,
     "search_ranking": "hybrid",
     "graph_query": HalfVector(np.ones(10, dtype=np.float32)),
     "pool": 1000,
@@ -153,10 +150,6 @@ DEFAULTS: dict[str, Any] = {
     "dated_limit": 1000,
     "spoken_limit": 1000,
     "kept": 1000,
-    "pool_limit": 1000,
-    "mates": 1000,
-    "most_tuples": 1000,
-    "graph_width": 1000,
     "direction": HalfVector(np.ones(10, dtype=np.float32)),
     "only_dated": False,
     "only_spoken": False,
@@ -164,17 +157,8 @@ DEFAULTS: dict[str, Any] = {
     "sample": 1000,
     "newest_seconds": 1e9,
     "per_relevance": 0.5,
-    "lifted": 1000,
-    "followed": 1000,
-    "found": BOTH,
-    "promises": [0.5] * len(BOTH),
-    "lexicals": [0.5] * len(BOTH),
-    "quoted": ["'said'"],
-    "frequencies": [None],
-    "average": 10.0,
     "match": "'said'",
     "any_word": "'said'",
-    "words": ["'said'"],
     "word_0": "'said'",
     "newest": 1000,
     "rare": 0,
@@ -185,16 +169,15 @@ FRESH_ROWS = {
 }
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
-    "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH},
+    "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH, "kept": [False, False]},
     # Of what another model made, or has yet to make.
     "embeddings.others": {"model_id": 2},
     "embeddings.remove_others": {"model_id": 2},
     "reembed.missing": {"model_id": 2},
-    "reembed.missing_archived": {"model_id": 2},
     "reembed.refused": {"max_attempts": 0},
     "reembed.get": {"id": 1},
-    "hybrid_pool.rank": {"frequencies": [1]},
-    "hybrid_pool.spoken": {"speaker_names": ["Ann", "Bea"]},
+    "hybrid.spoken": {"speaker_names": ["Ann", "Bea"]},
+    "hybrid.important": {"important_limit": 3},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
 
@@ -209,12 +192,9 @@ def params(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def filled_in(name: str, dimensions: int = 8) -> str:
-    """A query with its places filled: for a number of dimensions, a graph's points have two more than the embeddings;
-    and for what it counts of a word."""
-    text = QUERIES[name].replace("{dimensions}", str(dimensions + 2))
-    for place, part in parts(1, asks_who=True, flagged=True):
-        text = text.replace(f"{{{place}}}", part)
-    return text
+    """A query with its parts: for a number of dimensions, a graph's points have two more than the embeddings; of a
+    filter that everything passes; and for one word."""
+    return text(name, (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)), *PARTS))
 
 
 def stripped(name: str) -> str:
@@ -224,6 +204,18 @@ def stripped(name: str) -> str:
     assert rest is None or name in WALKS, f"a condition on the tenant that this test does not strip: {rest}"
     return text
 
+
+_hybrid = HybridQuery(
+    QueryPlan("", "", ("Ann",), ("user",), ()),
+    QueryWords((Word("'said'", None),), None, None),
+    HybridWeights(),
+    "simple",
+    NOW,
+)
+PARTS = parts(
+    RankRequest(OURS, 1, np.ones(8, np.float32), compiled(SearchFilters(include_archived=True)), ScoreWeights(), 5),
+    _hybrid,
+)
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -253,27 +245,37 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         archived = id_ in ARCHIVED[tenant]
         status = ("completed", "completed", "failed", "pending")[number % 4]
         created_at = NOW - timedelta(hours=40 - number)
-        row = (tenant, id_, "c", "user", name, f"words said by {tenant}", Jsonb({}), 0.5, status, created_at, NOW)
-        table, more, value = (
-            ("archived_messages", ", archived_at", ", now() - interval '1 year'") if archived else ("messages", "", "")
+        archived_at = datetime.now(UTC) - timedelta(days=365) if archived else None
+        row = (
+            tenant,
+            id_,
+            "c",
+            "user",
+            name,
+            f"words said by {tenant}",
+            Jsonb({}),
+            0.5,
+            status,
+            created_at,
+            NOW,
+            archived_at,
         )
         connection.execute(
-            f"insert into {table} (tenant_id, id, {columns}{more}) "
-            f"values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s{value})".encode(),
+            f"insert into messages (tenant_id, id, {columns}, archived_at) "
+            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)".encode(),
             row,
         )
         connection.execute(
-            f"insert into {'archived' if archived else 'message'}_embeddings "
-            "values (%s, %s, 0, 1, %s, 0.5, 'c', 'user', %s)".encode(),
-            (tenant, id_, created_at, HalfVector(np.arange(8) + number + len(tenant))),
+            "insert into message_embeddings values (%s, %s, %s, 0.5, text_key('c'), 0, 'infinity', 0, 1, %s, 'u', %s)",
+            (tenant, id_, created_at, archived, HalfVector(np.arange(8) + number + len(tenant))),
+        )
+        connection.execute(
+            "insert into message_lexemes "
+            "select %s, %s, 'simple', part, 'c', %s, %s, 2, 8, to_tsvector('simple', 'words said'), %s "
+            "from generate_series(0, 1) as parts (part)",
+            (tenant, id_, created_at, name, archived),
         )
         if not archived:
-            connection.execute(
-                "insert into message_lexemes "
-                "select %s, %s, 'simple', part, 'c', %s, %s, 2, 8, to_tsvector('simple', 'words said') "
-                "from generate_series(0, 1) as parts (part)",
-                (tenant, id_, created_at, name),
-            )
             connection.execute(
                 "insert into embedding_jobs (tenant_id, message_id, run_at) values (%s, %s, now() - interval '1 day')",
                 (tenant, id_),
@@ -300,7 +302,7 @@ def as_tenant(connection: Connection, tenant: str | None) -> None:
 def theirs(connection: Connection) -> list[Any]:
     """Everything that the other tenant has."""
     return [
-        sorted(map(repr, connection.execute(f"select * from {table} where tenant_id = %s".encode(), (THEIRS,))))
+        sorted(map(repr, connection.execute(f"select t::text as row from {table} t where tenant_id = %s".encode(), (THEIRS,))))
         for table in TABLES
     ]
 
@@ -484,7 +486,7 @@ def test_the_roles_can_neither_log_in_nor_pass_a_policy_by_nor_change_the_schema
 
 
 def test_the_worker_changes_nothing_that_was_said(connection: Connection) -> None:
-    said = ["messages", "message_embeddings", "message_lexemes", "archived_messages", "archived_embeddings"]
+    said = ["messages", "message_embeddings", "message_lexemes"]
     connection.execute("set local role memory_layer_worker")
     for table in (*said, "tenant_policies"):
         assert connection.execute(f"select from {table}".encode()).rowcount > 1

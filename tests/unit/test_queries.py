@@ -11,6 +11,7 @@ import pytest
 
 import memory_grpc
 from memory_grpc.resources import SQL
+from memory_grpc.store import tenant_tables
 from memory_grpc.store.queries import QUERIES
 
 PACKAGE = Path(memory_grpc.__file__).parent
@@ -20,8 +21,8 @@ TREES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 NAME = re.compile(r"[a-z_]+\.[a-z_]+")
-HEAD = re.compile(r"^-- (name|fragment): ([a-z_]+\.[a-z_]+)$", re.MULTILINE)
-VERBS = {"execute", "one", "all"}
+HEAD = re.compile(r"^-- (name|fragment|expression): ([a-z_]+\.[a-z_]+)$", re.MULTILINE)
+VERBS = {"execute", "one", "all", "later", "part"}
 
 # Statements that are no queries of the service: the table of migrations, the bounds of a transaction, and the
 # embedded cluster's own database.
@@ -37,10 +38,7 @@ STATEMENT = re.compile(
 )
 
 # Tables whose rows belong to tenants.
-TENANT_TABLES = (
-    "messages|message_embeddings|message_lexemes|archived_messages|archived_embeddings|idempotency_keys|embedding_jobs"
-    "|tenant_policies|tenant_graphs|tenant_models|reembedding_backlog|tenant_words|tenant_word_statistics"
-)
+TENANT_TABLES = "|".join(table.name for table in tenant_tables.TENANT_TABLES)
 READ = re.compile(rf"\b(?:from|join|update|using)\s+(?:only\s+)?({TENANT_TABLES})\b", re.IGNORECASE)
 LED = re.compile(r"\b(?:tenant_id\s*=\s*(?:%\(tenant_id\)s|\w+\.tenant_id)|using\s*\(tenant_id\b)", re.IGNORECASE)
 # What crosses tenants on purpose: an id alone names a message; the sweep asks who there is; the queues and the
@@ -99,7 +97,7 @@ def test_there_are_queries() -> None:
 def test_a_file_of_queries_holds_nothing_but_named_queries_and_fragments(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert HEAD.match(text), "nothing stands before the first name"
-    for head in re.findall(r"^-- *(?:name|fragment)\b.*$", text, re.MULTILINE | re.IGNORECASE):
+    for head in re.findall(r"^-- *(?:name|fragment|expression)\b.*$", text, re.MULTILINE | re.IGNORECASE):
         assert HEAD.fullmatch(head), f"{head!r} would not be found by the loader"
     assert {name for kind, name in HEAD.findall(text) if kind == "name"} <= QUERIES.keys()
 
