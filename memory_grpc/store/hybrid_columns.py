@@ -75,12 +75,13 @@ def stretches(row: Row, hybrid: HybridQuery) -> Stretches:
     """The turns of a row of hybrid.columns."""
     groups = np.frombuffer(row["groups"] or b"", _GROUP)
     rows = turns(row["turns"], hybrid)
-    first = np.flatnonzero((rows["flags"] & _FURTHER) == 0)
-    counts = rows["counts"]
-    if len(first) < len(rows):
-        counts = np.minimum(np.add.reduceat(counts.astype(np.uint16), first, axis=0), 127).astype(np.uint8)
     of_row = np.repeat(np.arange(len(groups)), groups["size"])
-    return Stretches(rows[first], counts, of_row[first], groups["conversation"])
+    further = (rows["flags"] & _FURTHER) > 0
+    if not further.any():
+        return Stretches(rows, rows["counts"], of_row, groups["conversation"])
+    first = np.flatnonzero(~further)
+    counts = np.add.reduceat(rows["counts"].astype(np.uint16), first, axis=0)
+    return Stretches(rows[first], np.minimum(counts, 127).astype(np.uint8), of_row[first], groups["conversation"])
 
 
 def gathered(
@@ -129,7 +130,7 @@ def gathered(
 def turns(records: bytes | None, hybrid: HybridQuery) -> NDArray[np.void]:
     """The records of hybrid.turn: ``id``, ``length``, ``flags``, ``counts`` [words]."""
     padded = -(-len(hybrid.words.words) // _WORDS_A_NUMBER) * _WORDS_A_NUMBER
-    record = np.dtype([("id", "u8", 2), ("length", ">i4"), ("flags", ">i2"), ("counts", "u1", (padded,))])
+    record = np.dtype([("id", "u8", 2), ("flags", ">i4"), ("length", ">i4"), ("counts", "u1", (padded,))])
     return np.frombuffer(records or b"", record)
 
 
@@ -137,7 +138,8 @@ def places(ids: Ids, wanted: Ids) -> Integers:
     """[n, 2], [m, 2] -> [m]: where each of the wanted ids is among the others, which are unlike; -1 where it is not."""
     if not len(ids):
         return np.full(len(wanted), -1, np.int64)
-    first, second, wanted_first, wanted_second = (half.copy() for pair in (ids, wanted) for half in pair.T)
+    # By the second half first: ids of one moment share the first one.
+    second, first, wanted_second, wanted_first = (half.copy() for pair in (ids, wanted) for half in pair.T)
     order, asked = np.argsort(first), np.argsort(wanted_first)
     in_order, asked_in_order = first[order], wanted_first[asked]
     found = np.empty(len(wanted), np.int64)
@@ -148,7 +150,7 @@ def places(ids: Ids, wanted: Ids) -> Integers:
         found[asked] = order[np.minimum(np.searchsorted(in_order, asked_in_order), len(ids) - 1)]
     right = (first[found] == wanted_first) & (second[found] == wanted_second)
     if not right.all():
-        # Not there, or one of several with the same first half.
+        # Not there, or one of several with the same half.
         known = {tuple(halves): place for place, halves in enumerate(ids.tolist())}
         found[~right] = [known.get(tuple(halves), -1) for halves in wanted[~right].tolist()]
     return np.asarray(found)

@@ -101,8 +101,8 @@ cross join lateral (
 ) as lexemes;
 
 -- name: hybrid.conversations
--- The key of the conversation of each of some messages, as hybrid.columns gives it.
-select m.id, text_key(m.conversation_id) as conversation
+-- A hash of the conversation of each of some messages, as hybrid.columns gives it.
+select m.id, hashtextextended(m.conversation_id, 0) as conversation
 from unnest(%(ids)s::uuid[]) as wanted (id)
 cross join lateral (
     select id, conversation_id from messages where tenant_id = %(tenant_id)s and id = wanted.id limit 1
@@ -299,10 +299,10 @@ uuid_send(message_id) || int8send(conversation_key) || timestamptz_send(created_
             || float8send(importance) || float8send(similarity) || int2send(speaks)
 
 -- fragment: hybrid.turn
--- A record of a turn: uuid; int4, its length in words; int2, 1 for a speaker who is asked for, 2 where nobody says who spoke
--- (neither where nobody is asked for), 8 for a further row of the turn before it; then 8 bytes for every 8 of the query's
+-- A record of a turn: uuid; int4, 1 for a speaker who is asked for, 2 where nobody says who spoke (neither where nobody is
+-- asked for), 8 for a further row of the turn before it; int4, its length in words; then 8 bytes for every 8 of the query's
 -- words, each byte how often the turn holds one, 127 where that is 127 or more.
-uuid_send(message_id) || int4send(length) || int2send((case when part > 0 then 8 else {said} end)::smallint) {counts}
+uuid_send(message_id) || int8send((case when part > 0 then 8 else {said} end)::bigint << 32 | length) {counts}
 
 -- name: hybrid.said
 -- A part of hybrid.turn, `{said}` there, where the query asks what somebody said.
@@ -338,7 +338,7 @@ end);
 -- take a row of every message through a join, a sort or a table in memory costs as much as its distance; to put a record at
 -- the end of a string costs little.
 --
--- groups: a record of each stretch of turns, int8, the key of its conversation, and int4, how many rows it has. turns: a
+-- groups: a record of each stretch of turns, int8, a hash of its conversation, and int4, how many rows it has. turns: a
 -- record of each row (hybrid.turn), stretch by stretch, in order. windows: a record of each window, in any order: uuid;
 -- float8 importance; int8 time, in microseconds since 2000; float8 distance; where there is a filter or a role is asked for,
 -- int2, 1 where it may be found, and 2 where its role is asked for.
@@ -350,7 +350,7 @@ from (
     select string_agg(int8send(conversation) || int4send(size), '' order by stretch) as groups,
         string_agg(turns, '' order by stretch) as turns
     from (
-        select stretch, text_key(any_value(conversation_id)) as conversation, count(*)::integer as size,
+        select stretch, hashtextextended(any_value(conversation_id), 0) as conversation, count(*)::integer as size,
             string_agg({{hybrid.turn}}, '' order by created_at, message_id, part) as turns
         from lexemes
         group by stretch

@@ -6,7 +6,7 @@ tenant_id = %(tenant_id)s
             and model_id = %(model_id)s
             and {archived}
             and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
-            and expires_at > coalesce(%(as_of)s::timestamptz, now())
+            and expires_at > (select coalesce(%(as_of)s::timestamptz, now()))
 
 -- fragment: search.messages
 -- The same of messages `m` that are embedded, and pass the filter.
