@@ -57,7 +57,7 @@ class Ingested:
 
 @dataclass(frozen=True, slots=True)
 class SearchFilters:
-    """Which messages a search ranks."""
+    """Which messages a search ranks. ``metadata_equals``: under each key, a value that reads as one of the texts."""
 
     conversation_id: str | None = None
     role: str | None = None
@@ -65,7 +65,7 @@ class SearchFilters:
     created_after: datetime | None = None
     created_before: datetime | None = None
     metadata: Json | None = None
-    metadata_equals: Mapping[str, str] = field(default_factory=dict)
+    metadata_equals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     include_archived: bool = False
     candidate_limit: int | None = None
     as_of: datetime | None = None

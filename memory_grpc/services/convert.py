@@ -104,6 +104,9 @@ def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
     ]
     if faults:
         raise InvalidInput(faults)
+    metadata_equals: dict[str, tuple[str, ...]] = {}
+    for key, _, text in pairs:
+        metadata_equals[key] = (*metadata_equals.get(key, ()), text)
     return SearchRequest(
         tenant_id=request.tenant_id,
         query=request.query,
@@ -114,7 +117,7 @@ def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
             created_after=moment(request, "created_after"),
             created_before=moment(request, "created_before"),
             metadata=plain(request.metadata) if request.HasField("metadata") else None,
-            metadata_equals={key: value for key, _, value in pairs},
+            metadata_equals=metadata_equals,
             include_archived=request.include_archived,
             candidate_limit=optional(request, "candidate_limit", None),
             as_of=moment(request, "as_of"),

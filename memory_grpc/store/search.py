@@ -228,8 +228,7 @@ def filter_params(tenant_id: str, model_id: int, filters: SearchFilters) -> dict
         "conversation_id": filters.conversation_id,
         "role": filters.role,
         "metadata": Jsonb(filters.metadata or {}) if by_metadata else None,
-        "metadata_keys": list(filters.metadata_equals),
-        "metadata_texts": list(filters.metadata_equals.values()),
+        "metadata_texts": Jsonb({key: list(texts) for key, texts in filters.metadata_equals.items()}),
         "include_archived": filters.include_archived,
         "candidate_limit": filters.candidate_limit,
     }

@@ -10,8 +10,8 @@ created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
             from messages m
             where m.tenant_id = %(tenant_id)s and m.id = message_id and m.metadata @> %(metadata)s::jsonb
                 and not exists (
-                    select from unnest(%(metadata_keys)s::text[], %(metadata_texts)s::text[]) as wanted (key, value)
-                    where m.metadata ->> wanted.key is distinct from wanted.value
+                    select from jsonb_each(%(metadata_texts)s::jsonb) as wanted (key, texts)
+                    where (wanted.texts ? (m.metadata ->> wanted.key)) is not true
                 )
         ))
 

@@ -21,7 +21,7 @@ tenant_id = %(tenant_id)s
             and created_at > coalesce(%(as_of)s::timestamptz, now()) - make_interval(secs => %(newest_seconds)s)
 
 -- fragment: search.metadata_matches
--- The messages whose metadata holds an object, and under each of some keys a value that reads as a given text.
+-- The messages whose metadata holds an object, and under each of some keys a value that reads as one of given texts.
 select id
                 from (
                     select id, metadata from messages where tenant_id = %(tenant_id)s
@@ -30,8 +30,8 @@ select id
                     where tenant_id = %(tenant_id)s and %(include_archived)s
                 ) as m
                 where m.metadata @> %(metadata)s::jsonb and not exists (
-                    select from unnest(%(metadata_keys)s::text[], %(metadata_texts)s::text[]) as wanted (key, value)
-                    where m.metadata ->> wanted.key is distinct from wanted.value
+                    select from jsonb_each(%(metadata_texts)s::jsonb) as wanted (key, texts)
+                    where (wanted.texts ? (m.metadata ->> wanted.key)) is not true
                 )
 
 -- fragment: search.similarity

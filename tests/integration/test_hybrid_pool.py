@@ -341,6 +341,7 @@ async def test_filters_are_kept_and_where_too_little_passes_the_whole_is_due(dat
         SearchFilters(as_of=NOW, importance_min=0.9),
         SearchFilters(as_of=NOW - timedelta(days=200)),
         SearchFilters(as_of=NOW, created_after=NOW - timedelta(days=60), created_before=NOW - timedelta(days=30)),
+        SearchFilters(as_of=NOW, metadata_equals={"place": tuple(map(str, range(0, 1500, 3)))}),
     ):
         pooled, exact = await both(database, "acme", question, vector, filters=filters, size=SMALL)
         assert pooled is not None
