@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
@@ -169,6 +170,22 @@ async def test_tenant_policy(rest: RunningRest) -> None:
     assert (await rest.http.put(path, json={})).json() == default
     mixed = await rest.http.put(f"{path}?tenant_id=other", json={"tenant_id": "third"})
     assert mixed.status_code == 400
+
+
+@pytest.mark.asyncio
+async def test_a_tenant_whose_id_holds_slashes_has_a_policy_like_any_other(rest: RunningRest) -> None:
+    for tenant in ("acme/eu", "a\\b", "a%2Fb"):
+        stored = await rest.http.post("/v1/messages", json=MESSAGE | {"tenant_id": tenant})
+        assert stored.json()["tenant_id"] == tenant
+        path = f"/v1/admin/tenants/{quote(tenant, safe='')}/policy"
+        assert (await rest.http.put(path, json={"ranking": "hybrid"})).json()["overrides"] == ["ranking"]
+        assert (await rest.http.get(path)).json()["tenant_id"] == tenant
+        assert (await rest.http.get(path)).json()["ranking"] == "hybrid"
+    for tenant in (".", ".."):
+        refused = await rest.http.post("/v1/messages", json=MESSAGE | {"tenant_id": tenant})
+        assert refused.status_code == 400
+        said = "tenant_id: must not be . or .., which clients and proxies take out of paths"
+        assert refused.json()["message"] == said
 
 
 @pytest.mark.asyncio
