@@ -18,7 +18,7 @@ INTEGERS = frozenset(
 )
 NUMBERS = INTEGERS | {"double", "float"}
 
-_OF_TEXT = frozenset({"min_length", "max_length", "one_of", "uuid"})
+_OF_TEXT = frozenset({"min_length", "max_length", "one_of", "uuid", "path_segment"})
 _OF_NUMBERS = frozenset({"min", "max"})
 _OF_OBJECTS = frozenset({"max_json_bytes", "max_depth"})
 _OF_LISTS = frozenset({"min_items", "max_items"})

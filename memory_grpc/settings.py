@@ -11,10 +11,12 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Names = Annotated[list[str], NoDecode]
+_WEIGHTS = {"importance": ("recency", "role", "explicit"), "score": ("similarity", "importance", "decay")}
 DataLoss = Literal["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
 
 
@@ -231,6 +233,15 @@ class Settings(BaseSettings):
     def _unset(cls, value: object) -> object:
         """An empty path means none: it would be the working directory."""
         return None if isinstance(value, str) and not value.strip() else value
+
+    @model_validator(mode="after")
+    def _weigh_something(self) -> Settings:
+        """Weights that are all 0 tell no message from another."""
+        for section, names in _WEIGHTS.items():
+            if not any(getattr(self, f"{section}_{name}_weight") for name in names):
+                variables = ", ".join(f"MEMORY_{section}_{name}_WEIGHT".upper() for name in names)
+                raise PydanticCustomError("weights", f"{variables} must not all be 0")
+        return self
 
     @property
     def conninfo(self) -> str | None:

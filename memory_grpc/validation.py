@@ -29,6 +29,7 @@ from memory_layer.v1.limits_pb2 import Limits, limits
 
 # Looking for more would be work for the one who sends garbage.
 MOST_VIOLATIONS = 20
+_DOTS = (".", "..")
 _LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
 
 # The path within a value (empty for all of it) and what is wrong there, once for each fault.
@@ -141,6 +142,8 @@ def _text_faults(value: str, rules: Limits) -> Iterator[str]:
         yield f"must be one of {', '.join(rules.one_of)}"
     elif rules.uuid and not _is_uuid(value):
         yield "must be a UUID"
+    elif rules.path_segment and value in _DOTS:
+        yield "must not be . or .., which clients and proxies take out of paths"
     elif len(value) < rules.min_length:
         yield f"must have at least {rules.min_length} characters"
     elif rules.max_length and len(value) > rules.max_length:

@@ -26,6 +26,7 @@ class Limits:
     max_json_bytes: int = 0
     max_depth: int = 0
     example: str = ""
+    path_segment: bool = False
 
     @property
     def declared(self) -> frozenset[str]:

@@ -122,6 +122,7 @@ class _Reader:
             max_json_bytes=option.max_json_bytes,
             max_depth=option.max_depth,
             example=option.example,
+            path_segment=option.path_segment,
         )
 
     def _service(self, service: Any, comments: Comments, at: tuple[int, ...]) -> Service:

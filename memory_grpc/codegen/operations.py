@@ -61,6 +61,11 @@ class Operations:
         fields = {field.name: field for field in request.fields}
         if missing := [name for name in in_path if name not in fields]:
             raise CodegenError(f"{request.full_name} has no field for the path variable {missing[0]}.")
+        for name in in_path:
+            if not (fields[name].limits.path_segment or fields[name].limits.uuid):
+                raise CodegenError(
+                    f"{request.full_name}.{name} stands in a path, where . and .. cannot: give it path_segment or uuid."
+                )
         parameters = [self._parameter(fields[name], "path") for name in in_path]
         if body != "*":
             rest_of_fields = [field for name, field in fields.items() if name not in {*in_path, body}]

@@ -143,6 +143,8 @@ def _limits_of_text(field: Field) -> Schema:
         schema["minLength"] = limits.min_length
     if limits.max_length:
         schema["maxLength"] = limits.max_length
+    if limits.path_segment:
+        schema["not"] = {"enum": [".", ".."]}  # clients and proxies take these out of paths
     if field.type == "string" and limits.required and not (limits.uuid or limits.one_of):
         schema["pattern"] = r"\S"  # required text holds more than blanks
     return schema

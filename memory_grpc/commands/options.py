@@ -110,7 +110,11 @@ CreatedBefore = Annotated[
 ]
 Metadata = Annotated[
     list[str] | None,
-    typer.Option(parser=pair, metavar="KEY=VALUE", help="Only messages with this in their metadata; may repeat."),
+    typer.Option(
+        parser=pair,
+        metavar="KEY=VALUE",
+        help="Only messages with this in their metadata; repeated: every key, one of its values.",
+    ),
 ]
 IncludeArchived = Annotated[bool, typer.Option("--include-archived", help="Rank archived messages too.")]
 SearchRanking = Annotated[Ranking | None, typer.Option(help="How to rank. [default: as the tenant's policy says]")]

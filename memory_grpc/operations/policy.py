@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from memory_grpc.domain import ImportanceWeights, Policy, RetentionLimits, ScoreWeights
+from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.ranking.weights import HybridWeights
 from memory_grpc.settings import Settings
 from memory_grpc.store import policies as table
@@ -68,9 +69,14 @@ class Policies:
         return policy
 
     async def set(self, tenant_id: str, values: Mapping[str, float | str]) -> Policy:
-        """Replaces the tenant's own values, given by path; those left out fall back to the deployment's."""
+        """Replaces the tenant's own values, given by path; those left out fall back to the deployment's.
+
+        Raises InvalidInput when that leaves no weight of importance, or of the score, but zeros.
+        """
+        own = {column: values.get(path) for path, column in COLUMNS.items()}
+        _check_weights(self._merge({**own, "updated_at": None}))
         async with self._database.transaction(tenant=tenant_id) as tx:
-            await table.set_(tx, tenant_id, {column: values.get(path) for path, column in COLUMNS.items()})
+            await table.set_(tx, tenant_id, own)
         return await self.get(tenant_id, fresh=True)
 
     def _merge(self, row: Row | None) -> Policy:
@@ -89,3 +95,11 @@ class Policies:
             overrides=tuple(own),
             updated_at=row["updated_at"] if row else None,
         )
+
+
+def _check_weights(policy: Policy) -> None:
+    """The hybrid weights may all be 0: similarity is left then."""
+    nothing = {"importance_weights": policy.importance.are_nothing, "score_weights": policy.score.are_nothing}
+    fault = "must not all be 0; where none is given, the deployment's counts"
+    if faults := [FieldViolation(section, fault) for section, is_nothing in nothing.items() if is_nothing]:
+        raise InvalidInput(faults)

@@ -6,10 +6,8 @@ from dataclasses import asdict
 from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
 
 from memory_grpc.domain import Policy
-from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.operations.registry import Slot
 from memory_grpc.services import convert
 from memory_layer.v1 import policy_pb2
@@ -42,16 +40,7 @@ class PolicyService(pb_grpc.PolicyServiceServicer):
         }
         if request.HasField("ranking"):
             values["ranking"] = request.ranking
-        _check_weights(request)
         return _tenant_policy(request.tenant_id, await self._slot.operations.policies.set(request.tenant_id, values))
-
-
-def _check_weights(request: pb.SetTenantPolicyRequest) -> None:
-    """Weights that are all 0 rank nothing."""
-    weights: Message = request.score_weights
-    given = weights.ListFields()
-    if len(given) == len(weights.DESCRIPTOR.fields) and not any(value for _, value in given):
-        raise InvalidInput([FieldViolation("score_weights", "must not all be 0")])
 
 
 def _tenant_policy(tenant_id: str, policy: Policy) -> policy_pb2.TenantPolicy:

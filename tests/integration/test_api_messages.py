@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
 
-from tests.conftest import RunningRest
+from tests.conftest import RunningRest, StartRest
 
 MESSAGE = {"tenant_id": "test", "conversation_id": "conv-1", "role": "user", "content": "Hello"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -169,6 +170,45 @@ async def test_tenant_policy(rest: RunningRest) -> None:
     assert (await rest.http.put(path, json={})).json() == default
     mixed = await rest.http.put(f"{path}?tenant_id=other", json={"tenant_id": "third"})
     assert mixed.status_code == 400
+
+
+@pytest.mark.asyncio
+async def test_a_tenant_whose_id_holds_slashes_has_a_policy_like_any_other(rest: RunningRest) -> None:
+    for tenant in ("acme/eu", "a\\b", "a%2Fb"):
+        stored = await rest.http.post("/v1/messages", json=MESSAGE | {"tenant_id": tenant})
+        assert stored.json()["tenant_id"] == tenant
+        path = f"/v1/admin/tenants/{quote(tenant, safe='')}/policy"
+        assert (await rest.http.put(path, json={"ranking": "hybrid"})).json()["overrides"] == ["ranking"]
+        assert (await rest.http.get(path)).json()["tenant_id"] == tenant
+        assert (await rest.http.get(path)).json()["ranking"] == "hybrid"
+    for tenant in (".", ".."):
+        refused = await rest.http.post("/v1/messages", json=MESSAGE | {"tenant_id": tenant})
+        assert refused.status_code == 400
+        said = "tenant_id: must not be . or .., which clients and proxies take out of paths"
+        assert refused.json()["message"] == said
+
+
+@pytest.mark.asyncio
+async def test_weights_that_would_all_be_zero_are_refused_and_leave_the_policy_as_it_was(start_rest: StartRest) -> None:
+    """The deployment's own zeros count: only one weight of the score, and one of importance, is left to the tenant."""
+    zeros = {"score_importance_weight": 0, "score_decay_weight": 0, "importance_role_weight": 0}
+    async with start_rest(**zeros, importance_explicit_weight=0) as rest:
+        path = "/v1/admin/tenants/acme/policy"
+        before = (await rest.http.put(path, json={"score_weights": {"similarity": 0.5}})).json()
+        for body, field in (
+            ({"score_weights": {"similarity": 0}}, "score_weights"),
+            ({"score_weights": {"similarity": 0, "importance": 0, "decay": 0}}, "score_weights"),
+            ({"importance_weights": {"recency": 0}, "ranking": "hybrid"}, "importance_weights"),
+        ):
+            refused = await rest.http.put(path, json=body)
+            assert refused.status_code == 400
+            assert refused.json()["message"].startswith(f"{field}: must not all be 0")
+            assert (await rest.http.get(path)).json() == before
+        kept = {"score_weights": {"similarity": 0, "decay": 0.1}, "importance_weights": {"recency": 0, "role": 1}}
+        assert (await rest.http.put(path, json=kept)).status_code == 200
+        # Without words, conversations, dates and speakers the hybrid ranking still has similarity.
+        hybrid = {"lexical": 0, "conversation": 0, "date": 0, "speaker": 0, "previous": 0}
+        assert (await rest.http.put(path, json={"hybrid_weights": hybrid})).status_code == 200
 
 
 @pytest.mark.asyncio

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
 import grpc
 import httpx
@@ -256,7 +257,7 @@ def test_malformed_json(rest: httpx.Client, body: str | bytes):
     [
         "/v1/memory/search?tenant_id=a&querry=x",
         "/v1/memory/search?tenant_id=a&top_k=many",
-        "/v1/admin/tenants/a%2Fb/policy",
+        "/v1/admin/tenants/a%2Fb/policy?tenant_id=b",
         "/v1/admin/tenants/a/policy?tenant_id=b",
         "/v1/admin/tenants/a/policy?tenantId=b",
         "/v1/admin/tenants/a/policy?%74enant_id=b",
@@ -266,6 +267,55 @@ def test_malformed_json(rest: httpx.Client, body: str | bytes):
 )
 def test_unknown_contradicting_and_unreadable_parameters(rest: httpx.Client, path: str):
     assert_error(rest.get(path), 400, 3, "MALFORMED_REQUEST")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/messages/a%2Fb",
+        "/v1/messages/a%2fb?tenant_id=c",
+        "/v1/messages/a%5Cb",
+        "/v1/messages/a%5cb",
+        "/v1%2Fmessages/a",
+        "/v1/admin/api-keys/a%2Fb:revoke",
+        "/v1/admin/tenants%2Fa/policy",
+        "/v1/admin/tenants/a%2Fb",
+        "/v1/admin/tenants/a%2Fpolicy",
+        "/v1/admin/tenants/a/b%2Fc/policy",
+        "/v1/admin/tenants/a/policy%2F",
+        "/v1/admin/tenants/a/policy/..%2Fpolicy",
+        "/v1/admin/health%2F",
+        "/%2Fv1/admin/tenants/a/policy",
+        "/docs/..%2Fmetrics",
+        "/docs%5Cswagger-ui.css",
+        "/..%2F",
+    ],
+)
+def test_an_escaped_slash_is_a_letter_of_a_tenant_s_id_and_nothing_else(rest: httpx.Client, path: str):
+    for verb in ("GET", "PUT"):
+        message = assert_error(rest.request(verb, path, headers=JSON), 400, 3, "MALFORMED_REQUEST")
+        assert message == "The request cannot be read: A slash in the path is escaped."
+
+
+@pytest.mark.parametrize(
+    "tenant",
+    ["acme/eu", "a\\b", "/", "\\", "//", "a//b", "../x", "..\\..", "a%2Fb", "%2F", "a/b?c=d&e#f", "/policy", "é/東京"],
+)
+def test_a_tenant_s_policy_is_reached_whatever_its_id_holds(rest: httpx.Client, tenant: str):
+    path = f"/v1/admin/tenants/{quote(tenant, safe='')}/policy"
+    assert rest.get(path).json()["tenant_id"] == tenant
+    assert rest.put(path, json={"tenant_id": tenant}).json()["tenant_id"] == tenant
+    assert rest.put(path, json={}).json()["tenant_id"] == tenant
+    for verb in ("GET", "PUT"):
+        response = rest.request(verb, f"{path}?tenant_id=other", headers=JSON, content="{}" if verb == "PUT" else None)
+        assert_error(response, 400, 3, "MALFORMED_REQUEST")
+    assert_error(rest.put(path, json={"tenant_id": "other"}), 400, 3, "MALFORMED_REQUEST")
+
+
+def test_small_letters_escape_too_and_slashes_in_a_query_are_its_own(rest: httpx.Client):
+    assert rest.get("/v1/admin/tenants/a%2fb%5cc/policy").json()["tenant_id"] == "a/b\\c"
+    found = rest.get("/v1/memory/search", params={"tenant_id": "a/b", "query": "and/or \\"})
+    assert found.json()["items"][0]["content"] == "and/or \\"
 
 
 def test_a_body_that_contradicts_the_path(rest: httpx.Client):

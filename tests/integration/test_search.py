@@ -237,6 +237,10 @@ async def test_every_filter_keeps_to_what_it_says_and_leaves_no_hit_out(server: 
             query("music", top_k=1000, metadata_equals=["source=app", "n=2"]),
             lambda hit: hit.metadata["source"] == "app" and hit.metadata["n"] == 2,
         ),
+        (
+            query("music", top_k=1000, metadata_equals=["n=2", "source=app", "n=3", "n=no such"]),
+            lambda hit: hit.metadata["source"] == "app" and hit.metadata["n"] in (2, 3),
+        ),
         (query("music", top_k=7, role="user", conversation_id="c1"), None),
     ]
     for request, passes in cases:

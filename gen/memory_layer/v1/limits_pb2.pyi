@@ -47,6 +47,7 @@ class Limits(_message.Message):
     MAX_JSON_BYTES_FIELD_NUMBER: _builtins.int
     MAX_DEPTH_FIELD_NUMBER: _builtins.int
     EXAMPLE_FIELD_NUMBER: _builtins.int
+    PATH_SEGMENT_FIELD_NUMBER: _builtins.int
     required: _builtins.bool
     """The field must be set; text must hold more than blanks. For text, and for fields that know whether they are set."""
     min_length: _builtins.int
@@ -69,6 +70,8 @@ class Limits(_message.Message):
     """Deepest nesting of an object, the object itself counted as one."""
     example: _builtins.str
     """A value for the documentation, as JSON."""
+    path_segment: _builtins.bool
+    """The text names something in a path: it is not `.` or `..`, which clients and proxies take out of paths."""
     @_builtins.property
     def one_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The only texts that are accepted."""
@@ -88,10 +91,11 @@ class Limits(_message.Message):
         max_json_bytes: _builtins.int = ...,
         max_depth: _builtins.int = ...,
         example: _builtins.str = ...,
+        path_segment: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "max", b"max", "min", b"min"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "example", b"example", "max", b"max", "max_depth", b"max_depth", "max_items", b"max_items", "max_json_bytes", b"max_json_bytes", "max_length", b"max_length", "min", b"min", "min_items", b"min_items", "min_length", b"min_length", "one_of", b"one_of", "required", b"required", "uuid", b"uuid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "example", b"example", "max", b"max", "max_depth", b"max_depth", "max_items", b"max_items", "max_json_bytes", b"max_json_bytes", "max_length", b"max_length", "min", b"min", "min_items", b"min_items", "min_length", b"min_length", "one_of", b"one_of", "path_segment", b"path_segment", "required", b"required", "uuid", b"uuid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
     _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015

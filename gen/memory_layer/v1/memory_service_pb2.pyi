@@ -340,7 +340,9 @@ class SearchMemoriesRequest(_message.Message):
 
     @_builtins.property
     def metadata_equals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The same for GET, as `key=value`, repeated for several keys: the value of that key, written as text, is the same."""
+        """The same for GET, as `key=value`: the value of that key, written as text, is the same. Repeated for several keys, each
+        of which must hold, and for several values of one key, one of which must.
+        """
 
     def __init__(
         self,

@@ -65,7 +65,8 @@ class PolicyServiceServicer:
         """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
 
         Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
-        An empty body removes the tenant's policy. Other servers follow within 10 seconds.
+        An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when the weights of
+        importance, or those of the score, would all be 0, the deployment's included: they tell no message from another.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

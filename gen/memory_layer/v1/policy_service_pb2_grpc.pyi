@@ -43,7 +43,8 @@ class PolicyServiceStub:
     """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
 
     Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
-    An empty body removes the tenant's policy. Other servers follow within 10 seconds.
+    An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when the weights of
+    importance, or those of the score, would all be 0, the deployment's included: they tell no message from another.
     """
 
 @_typing.type_check_only
@@ -60,7 +61,8 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
 
     Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
-    An empty body removes the tenant's policy. Other servers follow within 10 seconds.
+    An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when the weights of
+    importance, or those of the score, would all be 0, the deployment's included: they tell no message from another.
     """
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -86,7 +88,8 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
 
         Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
-        An empty body removes the tenant's policy. Other servers follow within 10 seconds.
+        An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when the weights of
+        importance, or those of the score, would all be 0, the deployment's included: they tell no message from another.
         """
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -16,6 +16,8 @@ _KINDS = {
     "metadata": "must be an object",
     "importance_override": "must be a number",
     "created_at": "must be an RFC 3339 time with an offset, like 2026-11-14T20:30:00Z",
+    "embed_later": "must be true or false",
+    "keep_request_id": "must be true or false",
 }
 _FIELDS = frozenset(field.name for field in IngestMessageRequest.DESCRIPTOR.fields)
 

@@ -126,6 +126,15 @@ def test_an_rpc_that_does_not_declare_what_it_is_is_refused(
     assert sentence in capsys.readouterr().err
 
 
+def test_a_path_variable_that_clients_would_take_out_of_the_path_is_refused(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proto = checkout / "proto/memory_layer/v1/policy_service.proto"
+    proto.write_text(proto.read_text().replace("    (limits).path_segment = true,\n", "", 1))
+    assert main(["--root", str(checkout)]) == 2
+    assert "GetTenantPolicyRequest.tenant_id stands in a path" in capsys.readouterr().err
+
+
 def test_a_reason_that_nobody_gives_is_refused(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     proto = checkout / "proto/memory_layer/v1/errors.proto"
     proto.write_text(proto.read_text().replace("_INTERNAL = 15 [(any_call) = true];", "_INTERNAL = 15;"))
