@@ -4,6 +4,7 @@
 
     MemoryLayerError
     ├── InvalidInput            a request breaks the contract            INVALID_ARGUMENT
+    │   └── InvalidFilter         by a filter that cannot be read
     ├── MalformedRequest        bytes that are not the request's message INVALID_ARGUMENT
     ├── UnknownMethod           no such RPC                              UNIMPLEMENTED
     ├── Unauthenticated         no key, or one that is not known         UNAUTHENTICATED
@@ -61,6 +62,15 @@ class InvalidInput(MemoryLayerError):
     def of(cls, field: str, description: str) -> InvalidInput:
         """The common case of one field."""
         return cls([FieldViolation(field, description)])
+
+
+class InvalidFilter(InvalidInput):
+    """The filter cannot be read."""
+
+    @classmethod
+    def at(cls, position: int, expected: str) -> InvalidFilter:
+        """What was expected at a character, counted from 1. The words are ours: what was sent is never repeated."""
+        return cls([FieldViolation("filter", f"character {position}: {expected}")])
 
 
 class MalformedRequest(MemoryLayerError):

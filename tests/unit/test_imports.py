@@ -1,5 +1,6 @@
 """Imports flow one way, read from the source of every module: contract → server → interceptors → services →
-operations → {store, embedding}; retention → operations. What is pure stays pure; no module outgrows a reader."""
+operations → {store, embedding}; store → filtering; retention → operations. What is pure stays pure; no module outgrows
+a reader."""
 
 from __future__ import annotations
 
@@ -25,6 +26,8 @@ FLOW: dict[str, set[str]] = {
     "errors": set(),
     "domain": {"ranking"},
     "resources": set(),
+    "sql_files": {"resources"},
+    "filtering": {"errors", "sql_files"},
     "scoring": {"domain"},
     "ranking": set(),
     "settings": PURE,
@@ -33,7 +36,7 @@ FLOW: dict[str, set[str]] = {
     "background": PURE,
     "observability": {*PURE, "resources"},
     "validation": {*PURE, "contract"},
-    "store": {*PURE, "deadline", "resources", "ranking", "scoring"},
+    "store": {*PURE, "deadline", "sql_files", "resources", "ranking", "scoring", "filtering"},
     "embedding": {*PURE, "resources", "settings", "observability", "deadline"},
     "operations": {
         *PURE,
@@ -42,6 +45,7 @@ FLOW: dict[str, set[str]] = {
         "embedding",
         "ranking",
         "scoring",
+        "filtering",
         "deadline",
         "observability",
         "settings",
@@ -62,6 +66,7 @@ FORBIDDEN_DIRECTLY: dict[str, set[str]] = {
     "domain": GRPC | DRIVER | PROTOBUF | MODEL | {"pydantic", "structlog", "numpy"},
     "scoring": GRPC | DRIVER | PROTOBUF | MODEL | {"pydantic", "structlog", "numpy"},
     "ranking": GRPC | DRIVER | PROTOBUF | MODEL,
+    "filtering": GRPC | DRIVER | PROTOBUF | MODEL,
     "store": GRPC | PROTOBUF | MODEL,
     "embedding": GRPC | DRIVER | PROTOBUF,
     "operations": GRPC | DRIVER | PROTOBUF | MODEL,
@@ -75,6 +80,7 @@ FORBIDDEN_AT_ANY_DISTANCE: dict[str, set[str]] = {
     "domain": GRPC | DRIVER | PROTOBUF | MODEL,
     "scoring": GRPC | DRIVER | PROTOBUF | MODEL,
     "ranking": GRPC | DRIVER | PROTOBUF | MODEL,
+    "filtering": GRPC | DRIVER | PROTOBUF | MODEL,
     "store": GRPC | PROTOBUF | MODEL,
     "embedding": GRPC | DRIVER | PROTOBUF,
     "operations": GRPC | PROTOBUF,
@@ -180,6 +186,8 @@ def test_every_part_of_the_flow_exists() -> None:
         ("memory_grpc.store.x", "from memory_grpc import operations", True),
         ("memory_grpc.store.x", "from ..operations import ingest", True),
         ("memory_grpc.store.x", "from .. import services", True),
+        ("memory_grpc.filtering.x", "from memory_grpc.store.queries import QUERIES", True),
+        ("memory_grpc.filtering.x", "from lark import Lark\nfrom memory_grpc.sql_files import texts", False),
         ("memory_grpc.store.x", "import psycopg\nfrom . import jobs\nfrom memory_grpc import deadline", False),
         ("memory_grpc.services.x", "import psycopg", True),
         ("memory_grpc.services.x", "from memory_grpc.store import jobs", True),
