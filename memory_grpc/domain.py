@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -159,6 +159,11 @@ class ImportanceWeights:
     role: float = 0.2
     explicit: float = 0.4
 
+    @property
+    def are_nothing(self) -> bool:
+        """All 0: every message would be as unimportant as can be, and archived by the next sweep."""
+        return not any(astuple(self))
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreWeights:
@@ -167,6 +172,11 @@ class ScoreWeights:
     similarity: float = 0.6
     importance: float = 0.3
     decay: float = 0.1
+
+    @property
+    def are_nothing(self) -> bool:
+        """All 0: every message would score the same."""
+        return not any(astuple(self))
 
 
 @dataclass(frozen=True, slots=True)

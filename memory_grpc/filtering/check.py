@@ -8,7 +8,7 @@ from typing import Final, cast
 from memory_grpc.errors import InvalidFilter
 from memory_grpc.filtering import literals
 from memory_grpc.filtering.literals import Written
-from memory_grpc.filtering.tree import Node, Operator, Value, compare, negated, present
+from memory_grpc.filtering.tree import FIELDS, Node, Operator, Value, compare, negated, present
 
 # The same limits as in the contract, where messages are stored; a test compares them.
 LONGEST: Final[Mapping[str, int]] = {"user_id": 128, "conversation_id": 128, "name": 64}
@@ -54,7 +54,7 @@ _COLUMNS: Final[Mapping[str, Callable[[Written], Value]]] = {
     "embedding_status": _choice("embedding_status"),
 }
 _UNORDERED: Final = {"role", "embedding_status", "pinned", "archived"}
-_FIELDS: Final = f"{', '.join(_COLUMNS)} and metadata.KEY"
+_NAMED: Final = f"{', '.join(FIELDS)}.KEY"
 _ORDERING: Final = {"<", "<=", ">", ">="}
 
 
@@ -63,8 +63,8 @@ def checked(path: Sequence[Written], operator: Written, value: Written) -> Node:
     field, or it cannot be compared so."""
     field, keys = path[0], path[1:]
     is_any = value.text == "*" and not value.quoted
-    if field.text not in {*_COLUMNS, "metadata"}:
-        raise InvalidFilter.at(field.position, f"there is no such field; the fields are {_FIELDS}")
+    if field.text not in FIELDS:
+        raise InvalidFilter.at(field.position, f"there is no such field; the fields are {_NAMED}")
     if is_any and operator.text != ":":
         raise InvalidFilter.at(value.position, "* stands after : only; text is compared exactly, without wildcards")
     if operator.text == "!=":
@@ -81,10 +81,10 @@ def alone(path: Sequence[Written]) -> InvalidFilter:
     field = path[0]
     if field.text.upper() in {"AND", "OR", "NOT"}:
         return InvalidFilter.at(field.position, "AND, OR and NOT are written in capitals")
-    if field.text in {*_COLUMNS, "metadata"}:
+    if field.text in FIELDS:
         return InvalidFilter.at(field.position, "after a field comes an operator: = != < <= > >= or :")
     return InvalidFilter.at(
-        field.position, f'a word alone is no comparison; write one as role = "user". The fields are {_FIELDS}'
+        field.position, f'a word alone is no comparison; write one as role = "user". The fields are {_NAMED}'
     )
 
 

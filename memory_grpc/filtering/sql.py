@@ -10,21 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from memory_grpc.filtering.tree import And, Comparison, Node, Value, comparisons
+from memory_grpc.filtering.tree import FIELDS, And, Comparison, Node, Value, comparisons
 from memory_grpc.sql_files import texts
 
-_FIELDS: Final = {
-    "user_id",
-    "conversation_id",
-    "role",
-    "name",
-    "created_at",
-    "importance",
-    "pinned",
-    "archived",
-    "embedding_status",
-    "metadata",
-}
 _OPERATORS: Final = {"=", "<", "<=", ">", ">="}
 # What a projection has of a message: of identifiers a key that stands for them, of a role its first letter.
 _KEYS: Final = {"conversation_id": "conversation_key", "user_id": "user_key", "role": "role"}
@@ -85,7 +73,7 @@ class _Writer:
     def node(self, node: Node) -> str:
         if isinstance(node, Comparison):
             text = self._comparison(node)
-            return _filled("negated", expression=text) if node.negated else f"({text})"
+            return _filled("filters.negated", expression=text) if node.negated else f"({text})"
         joint = " and " if isinstance(node, And) else " or "
         return f"({joint.join(map(self.node, node.terms))})" if node.terms else "true"
 
@@ -96,52 +84,49 @@ class _Writer:
         if comparison.field == "metadata":
             return self._metadata(column, comparison)
         if comparison.operator == "present":
-            return _filled("present", column=column)
+            return _filled("filters.present", column=column)
+        symbol = _symbol(comparison)
         if isinstance(comparison.value, bool):
-            return column if comparison.value else _filled("flag_off", column=column)
-        return _filled(
-            _family(comparison.value),
-            column=column,
-            operator=_symbol(comparison),
-            value=self._param(comparison.value),
-        )
+            return column if comparison.value else _filled("filters.flag_off", column=column)
+        value = self._param(comparison.value)
+        return _filled(_family(comparison.value), column=column, operator=symbol, value=value)
 
     def _key(self, comparison: Comparison) -> str:
-        column = _filled("column", alias=self._alias, name=_KEYS[comparison.field])
+        column = _filled("filters.column", alias=self._alias, name=_KEYS[comparison.field])
         if comparison.operator == "present":
-            return _filled("key_present", column=column)
+            return _filled("filters.key_present", column=column)
         value = str(comparison.value)
         if comparison.field == "role":
-            return _filled("initial", column=column, value=self._param(value[0]))
-        return _filled("key", column=column, value=self._param(text_key(value)))
+            return _filled("filters.initial", column=column, value=self._param(value[0]))
+        return _filled("filters.key", column=column, value=self._param(text_key(value)))
 
     def _metadata(self, column: str, comparison: Comparison) -> str:
         place = column
         for key in comparison.keys:
-            place = _filled("member", json=place, value=self._param(key))
+            place = _filled("filters.member", json=place, value=self._param(key))
         value = comparison.value
         match comparison.operator:
             case "present":
-                return _filled("present", column=place)
+                return _filled("filters.present", column=place)
             case "=":
-                return _filled("json_equal", json=place, value=self._json(value))
+                return _filled("filters.json_equal", json=place, value=self._json(value))
             case "has":
-                return _filled("json_contains", json=place, value=self._json(value))
+                return _filled("filters.json_contains", json=place, value=self._json(value))
             case "holds":
-                return _filled("json_contains", json=place, value=self._param(value))
+                return _filled("filters.json_contains", json=place, value=self._param(value))
             case "reads":
-                return _filled("json_reads", json=place, value=self._param(value))
+                return _filled("filters.json_reads", json=place, value=self._param(value))
         symbol = _symbol(comparison)
         if isinstance(value, str):
-            return _filled("json_text", json=place, operator=symbol, value=self._param(value))
-        return _filled("json_number", json=place, operator=symbol, value=self._json(value))
+            return _filled("filters.json_text", json=place, operator=symbol, value=self._param(value))
+        return _filled("filters.json_number", json=place, operator=symbol, value=self._json(value))
 
     def _column(self, field: str) -> str:
-        if field not in _FIELDS:
+        if field not in FIELDS:
             raise ValueError("not a field of filters")
         if field == "archived" and not self._projected:
-            return _filled("archived_at", alias=self._alias)
-        return _filled("column", alias=self._alias, name=field)
+            return _filled("filters.archived_at", alias=self._alias)
+        return _filled("filters.column", alias=self._alias, name=field)
 
     def _json(self, value: Value) -> str:
         return self._param(json.dumps(value, ensure_ascii=False))
@@ -154,8 +139,8 @@ class _Writer:
 
 def _family(value: Value) -> str:
     if isinstance(value, datetime):
-        return "time"
-    return "text" if isinstance(value, str) else "number"
+        return "filters.time"
+    return "filters.text" if isinstance(value, str) else "filters.number"
 
 
 def _symbol(comparison: Comparison) -> str:
@@ -165,4 +150,4 @@ def _symbol(comparison: Comparison) -> str:
 
 
 def _filled(expression: str, /, **parts: str) -> str:
-    return _PLACE.sub(lambda place: parts[place[1]], _EXPRESSIONS[f"filters.{expression}"])
+    return _PLACE.sub(lambda place: parts[place[1]], _EXPRESSIONS[expression])

@@ -19,6 +19,19 @@ from typing import Any, Final, Literal, TypeAlias
 Operator = Literal["=", "<", "<=", ">", ">=", "has", "present", "holds", "reads"]
 Value = str | float | bool | datetime | None
 
+# The fields of a comparison; all but the last are columns.
+FIELDS: Final = (
+    "user_id",
+    "conversation_id",
+    "role",
+    "name",
+    "created_at",
+    "importance",
+    "pinned",
+    "archived",
+    "embedding_status",
+    "metadata",
+)
 # What every message has: there the opposite of a comparison is one that an index answers too.
 _NEVER_ABSENT: Final = {"conversation_id", "created_at", "importance", "pinned", "archived"}
 _OPPOSITE: Final[Mapping[Operator, Operator]] = {"<": ">=", ">=": "<", "<=": ">", ">": "<="}

@@ -58,7 +58,7 @@ not {column}
 
 -- expression: filters.json_text
 -- A JSON string against text, code point by code point. Nothing is cast, so nothing can fail, whatever is worked out first.
-({json} #>> '{}') {operator} {value}::text collate "C"
+jsonb_typeof({json}) = 'string' and ({json} #>> '{}') {operator} {value}::text collate "C"
 
 -- expression: filters.json_number
 -- A JSON number against a number: jsonb orders numbers as numeric does. Nothing is cast here either.

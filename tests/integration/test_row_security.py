@@ -302,7 +302,12 @@ def as_tenant(connection: Connection, tenant: str | None) -> None:
 def theirs(connection: Connection) -> list[Any]:
     """Everything that the other tenant has."""
     return [
-        sorted(map(repr, connection.execute(f"select t::text as row from {table} t where tenant_id = %s".encode(), (THEIRS,))))
+        sorted(
+            map(
+                repr,
+                connection.execute(f"select t::text as row from {table} t where tenant_id = %s".encode(), (THEIRS,)),
+            )
+        )
         for table in TABLES
     ]
 

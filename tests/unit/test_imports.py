@@ -1,5 +1,6 @@
 """Imports flow one way, read from the source of every module: contract → server → interceptors → services →
-operations → {store, embedding}; retention → operations. What is pure stays pure; no module outgrows a reader."""
+operations → {store, embedding}; store → filtering; retention → operations. What is pure stays pure; no module outgrows
+a reader."""
 
 from __future__ import annotations
 
@@ -23,8 +24,11 @@ LONGEST_MODULE = 300
 PURE = {"errors", "domain"}
 FLOW: dict[str, set[str]] = {
     "errors": set(),
-    "domain": {"ranking"},
+    "domain": {"ranking", "filtering"},
+    "ids": set(),
     "resources": set(),
+    "sql_files": {"resources"},
+    "filtering": {"errors", "sql_files"},
     "scoring": {"domain"},
     "ranking": set(),
     "settings": PURE,
@@ -38,7 +42,7 @@ FLOW: dict[str, set[str]] = {
     "limit_rules": set(),
     "object_faults": set(),
     "validation": {*PURE, "limit_rules", "object_faults", "rpcs", "contract"},
-    "store": {*PURE, "deadline", "resources", "ranking", "scoring"},
+    "store": {*PURE, "deadline", "sql_files", "resources", "ranking", "scoring", "filtering"},
     "embedding": {*PURE, "resources", "settings", "observability", "deadline"},
     "operations": {
         *PURE,
@@ -47,6 +51,7 @@ FLOW: dict[str, set[str]] = {
         "embedding",
         "ranking",
         "scoring",
+        "filtering",
         "deadline",
         "observability",
         "settings",
@@ -54,7 +59,7 @@ FLOW: dict[str, set[str]] = {
     "retention": {*PURE, "operations", "store", "observability", "deadline", "settings"},
     "tls": {*PURE, "settings"},
     "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "rpcs", "tls"},
-    "services": {*PURE, "access", "headers", "operations", "settings", "contract", "version"},
+    "services": {*PURE, "access", "filtering", "headers", "operations", "settings", "contract", "version"},
     "interceptors": {
         *PURE,
         "access",

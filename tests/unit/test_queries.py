@@ -11,6 +11,7 @@ import pytest
 
 import memory_grpc
 from memory_grpc.resources import SQL
+from memory_grpc.sql_files import texts
 from memory_grpc.store import tenant_tables
 from memory_grpc.store.queries import QUERIES
 
@@ -94,12 +95,13 @@ def test_there_are_queries() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_file_of_queries_holds_nothing_but_named_queries_and_fragments(path: Path) -> None:
+def test_a_file_of_queries_holds_nothing_but_queries_fragments_and_expressions(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert HEAD.match(text), "nothing stands before the first name"
     for head in re.findall(r"^-- *(?:name|fragment|expression)\b.*$", text, re.MULTILINE | re.IGNORECASE):
         assert HEAD.fullmatch(head), f"{head!r} would not be found by the loader"
     assert {name for kind, name in HEAD.findall(text) if kind == "name"} <= QUERIES.keys()
+    assert {name for kind, name in HEAD.findall(text) if kind == "expression"} <= texts("expression").keys()
 
 
 def test_every_fragment_is_described_and_used_and_filled_in() -> None:
@@ -114,9 +116,17 @@ def test_every_fragment_is_described_and_used_and_filled_in() -> None:
     assert not any("{{" in query or "}}" in query for query in QUERIES.values())
 
 
-@pytest.mark.parametrize("name", QUERIES)
-def test_a_query_says_what_it_does_in_a_sentence(name: str) -> None:
-    comment = re.match(r"((?:--.*\n)+)", QUERIES[name])
+@pytest.mark.parametrize("name", texts("expression"))
+def test_an_expression_is_a_part_of_a_condition_that_python_names(name: str) -> None:
+    expression = texts("expression")[name]
+    assert name in EVERY_STRING, "no Python names it"
+    assert not re.search(r";|\b(select|from|join|values)\b|\{\{", code(expression), re.IGNORECASE)
+    assert re.search(r"\{[a-z]+\}", code(expression)), "what differs from use to use stands in braces"
+
+
+@pytest.mark.parametrize(("name", "text"), [*QUERIES.items(), *texts("expression").items()])
+def test_it_says_what_it_does_in_a_sentence(name: str, text: str) -> None:
+    comment = re.match(r"((?:--.*\n)+)", text)
     assert comment, "a sentence stands between the name and the statement"
     words = " ".join(line.removeprefix("--").strip() for line in comment[1].splitlines())
     assert re.match(r"[A-Z].*\w", words)

@@ -21,6 +21,7 @@ SECRET = "postgresql://memory:hunter2@db.internal/prod"
 # Written down once more, apart from the table: error -> code and reason on the wire.
 EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.InvalidInput: ("INVALID_ARGUMENT", "INVALID_FIELD"),
+    errors.InvalidFilter: ("INVALID_ARGUMENT", "INVALID_FIELD"),
     errors.MalformedRequest: ("INVALID_ARGUMENT", "MALFORMED_REQUEST"),
     errors.UnknownMethod: ("UNIMPLEMENTED", "UNKNOWN_METHOD"),
     errors.Unauthenticated: ("UNAUTHENTICATED", "INVALID_API_KEY"),
@@ -44,7 +45,7 @@ ABSTRACT = {errors.MemoryLayerError, errors.Exhausted, errors.Unavailable, error
 
 
 def make(cls: type[errors.MemoryLayerError]) -> errors.MemoryLayerError:
-    return errors.InvalidInput.of("role", "must be one of user") if cls is errors.InvalidInput else cls()
+    return cls.of("role", "must be one of user") if issubclass(cls, errors.InvalidInput) else cls()
 
 
 async def translated(error: BaseException) -> tuple[FakeContext, status_pb2.Status]:
