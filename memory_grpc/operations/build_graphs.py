@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from memory_grpc.errors import MemoryLayerError
+from memory_grpc.errors import LeaseLost
 from memory_grpc.observability import metrics
 from memory_grpc.operations.graphs import Graphs
 from memory_grpc.store import graphs, leases, models, reembed, word_index
@@ -27,10 +27,6 @@ RETRY_SECONDS = 600.0
 RECOUNT_HOURS = 24.0
 
 log = structlog.get_logger(__name__)
-
-
-class LeaseLost(MemoryLayerError):
-    """Another server builds the graphs now."""
 
 
 @dataclass(frozen=True, slots=True)

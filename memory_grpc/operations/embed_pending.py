@@ -8,9 +8,9 @@ from uuid import UUID
 
 import structlog
 
-from memory_grpc.errors import EmbeddingUnavailable, QueueFull
+from memory_grpc.errors import EmbeddingUnavailable, ModelChanged, QueueFull
 from memory_grpc.observability import metrics
-from memory_grpc.operations.models import ModelChanged, Models
+from memory_grpc.operations.models import Models
 from memory_grpc.store import embeddings, jobs, reembed
 from memory_grpc.store import models as model_table
 from memory_grpc.store.database import EVERY_TENANT, Database

@@ -11,20 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from memory_grpc.embedding import Embedder
-from memory_grpc.errors import EmbeddingUnavailable, MemoryLayerError
+from memory_grpc.errors import ModelChanged, ModelNotHeld
 from memory_grpc.store import models
 from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from memory_grpc.store.models import TenantModel
 
 _REMEMBERED = 10_000
-
-
-class ModelChanged(MemoryLayerError):
-    """The tenant uses another model by now; never leaves the operations."""
-
-
-class ModelNotHeld(EmbeddingUnavailable):
-    """This server does not hold the embedding model that the tenant's memory uses now: restart it with that model."""
 
 
 @dataclass(frozen=True, slots=True)

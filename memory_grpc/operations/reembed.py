@@ -6,7 +6,7 @@ from uuid import UUID
 
 import structlog
 
-from memory_grpc.errors import MemoryLayerError
+from memory_grpc.errors import LeaseLost, MemoryLayerError, ReembeddingEnded
 from memory_grpc.operations.models import Model, Models
 from memory_grpc.operations.reembed_messages import ReembedMessages
 from memory_grpc.store import embeddings, leases, messages, reembed
@@ -19,14 +19,6 @@ LEASE_SECONDS = 30.0
 _REMOVED_AT_ONCE = 500
 
 log = structlog.get_logger(__name__)
-
-
-class TakenOver(MemoryLayerError):
-    """Another server re-embeds by now."""
-
-
-class Cancelled(MemoryLayerError):
-    """The re-embedding is not to go on."""
 
 
 class Reembed:
@@ -57,7 +49,7 @@ class Reembed:
                 await self._remove_old(work)
             else:
                 await self._embed(work, model)
-        except (TakenOver, Cancelled):
+        except (LeaseLost, ReembeddingEnded):
             return
         except MemoryLayerError as error:
             async with self._database.transaction(tenant=EVERY_TENANT) as tx:
@@ -71,7 +63,7 @@ class Reembed:
         async def embedded(more: int, new: int) -> None:
             async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 if not await reembed.measure(tx, work.id, more=more, new=new):
-                    raise Cancelled
+                    raise ReembeddingEnded
 
         if work.state == "running":
             tenants = await self._tenants(work)
@@ -121,4 +113,4 @@ class Reembed:
 
     async def _hold(self, tx: Transaction) -> None:
         if not await leases.renew(tx, LEASE, self._holder, LEASE_SECONDS):
-            raise TakenOver
+            raise LeaseLost

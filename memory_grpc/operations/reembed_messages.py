@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from uuid import UUID
 
-from memory_grpc.embedding import ProviderDown
-from memory_grpc.errors import EmbeddingUnavailable
+from memory_grpc.errors import EmbeddingUnavailable, ProviderDown
 from memory_grpc.operations.models import Model
 from memory_grpc.store import embeddings, models, reembed
 from memory_grpc.store.database import EVERY_TENANT, Database, Transaction

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from memory_grpc.errors import EmbeddingUnavailable, NotFound, StoreUnavailable, WrongState
-from memory_grpc.operations.models import Model, ModelNotHeld, Models
+from memory_grpc.errors import EmbeddingUnavailable, ModelNotHeld, NotFound, StoreUnavailable, WrongState
+from memory_grpc.operations.models import Model, Models
 from memory_grpc.operations.reembed_messages import ReembedMessages, no_guard, nobody_counts
 from memory_grpc.store import jobs, reembed
 from memory_grpc.store import models as table

@@ -8,9 +8,10 @@ from datetime import datetime
 from uuid import UUID
 
 from memory_grpc.domain import Hit, Policy, Ranked, SearchRequest, SearchResult, StoredMessage
+from memory_grpc.errors import ModelChanged
 from memory_grpc.observability import metrics
 from memory_grpc.operations.graphs import Graphs
-from memory_grpc.operations.models import Model, ModelChanged, Models
+from memory_grpc.operations.models import Model, Models
 from memory_grpc.operations.policy import Policies
 from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.store import lexical, messages, models, search

@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 
 from memory_grpc.domain import RetentionCounts
-from memory_grpc.errors import MemoryLayerError
+from memory_grpc.errors import LeaseLost
 from memory_grpc.observability import metrics
 from memory_grpc.operations.retain import Retain
 from memory_grpc.store import idempotency, leases, messages, retention
@@ -18,10 +18,6 @@ LEASE_SECONDS = 60.0
 ACTIONS = ("archive", "delete")
 
 log = structlog.get_logger(__name__)
-
-
-class LeaseLost(MemoryLayerError):
-    """Another server has taken the sweep over."""
 
 
 class Sweep:

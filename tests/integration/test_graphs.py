@@ -17,7 +17,8 @@ from pgvector import HalfVector
 from psycopg import sql
 
 from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
-from memory_grpc.operations.build_graphs import BuildGraphs, LeaseLost
+from memory_grpc.errors import LeaseLost
+from memory_grpc.operations.build_graphs import BuildGraphs
 from memory_grpc.operations.graphs import Graphs
 from memory_grpc.store import embeddings, graphs, leases, messages, models, search
 from memory_grpc.store.database import EVERY_TENANT, Database
