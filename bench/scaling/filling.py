@@ -10,7 +10,7 @@ from uuid import uuid4
 from tqdm import tqdm
 
 from memory_grpc.embedding import create_provider
-from memory_grpc.operations.build_graphs import BuildGraphs
+from memory_grpc.jobs.graphs import BuildGraphs
 from memory_grpc.operations.graphs import Graphs
 from memory_grpc.settings import Settings
 from memory_grpc.store import embeddings, lexical, messages, models

@@ -36,7 +36,7 @@ class ReembeddingReport:
 
 
 class Reembeddings:
-    """The foreground half of a change of model; the vectors are made by ``operations/reembed.py``."""
+    """The foreground half of a change of model; the vectors are made by ``jobs/reembed.py``."""
 
     def __init__(self, database: Database, models: Models) -> None:
         self._database = database

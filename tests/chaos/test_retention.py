@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from memory_grpc.domain import RetentionCounts
-from memory_grpc.retention.sweep import Sweep
+from memory_grpc.jobs.sweep import Sweep
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import ServerProcess, connected, fetch, item, message, rounds, serving, until

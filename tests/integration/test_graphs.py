@@ -18,7 +18,7 @@ from psycopg import sql
 
 from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
 from memory_grpc.errors import LeaseLost
-from memory_grpc.operations.build_graphs import BuildGraphs
+from memory_grpc.jobs.graphs import BuildGraphs
 from memory_grpc.operations.graphs import Graphs
 from memory_grpc.store import embeddings, graphs, leases, messages, models, search
 from memory_grpc.store.database import EVERY_TENANT, Database
@@ -312,7 +312,7 @@ async def test_a_build_whose_server_died_is_left_to_end(database: Database) -> N
 
 @pytest.mark.asyncio
 async def test_a_lost_lease_ends_the_build(database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memory_grpc.operations.build_graphs.LEASE_SECONDS", 0.2)
+    monkeypatch.setattr("memory_grpc.jobs.graphs.LEASE_SECONDS", 0.2)
     await fill(database, "large", 600)
     build, known = builder(database)
     async with database.pool.connection() as blocker:

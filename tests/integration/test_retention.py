@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from memory_grpc.errors import LeaseLost
-from memory_grpc.retention.sweep import LEASE, Sweep
+from memory_grpc.jobs.sweep import LEASE, Sweep
 from memory_grpc.store import leases
 from memory_grpc.store.database import EVERY_TENANT
 from memory_layer.v1 import admin_service_pb2 as admin

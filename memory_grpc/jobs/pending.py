@@ -31,13 +31,6 @@ class EmbedPending:
         self._models = models
         self._max_attempts = max_attempts
 
-    async def measure(self) -> None:
-        """Exports how many jobs wait, and how long the oldest has."""
-        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            depth, oldest_seconds = await jobs.depth(tx)
-        metrics.JOBS_WAITING.set(depth)
-        metrics.JOBS_OLDEST_SECONDS.set(oldest_seconds)
-
     async def __call__(self) -> int:
         """Works one batch of due jobs off; returns how many there were."""
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
