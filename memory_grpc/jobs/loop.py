@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from memory_grpc.jobs.tasks import end
+
 # How long work may take to end once it is cancelled. Past that it is left behind: a connection that neither answers nor
 # breaks must not hold up the end of the server.
 STOP_SECONDS = 5.0
@@ -43,9 +45,7 @@ class Loop:
         task, self._task = self._task, None
         if task is None:
             return
-        task.cancel()
-        _, left = await asyncio.wait([task], timeout=STOP_SECONDS)
-        if left:
+        if not await end(task, STOP_SECONDS):
             log.error("loop_not_stopped", loop=self._name)
 
     async def _run(self) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import uuid4
 
+from memory_grpc.jobs import graphs, reembed, sweep
 from memory_grpc.jobs.follow_model import FollowModel, Report
 from memory_grpc.jobs.graphs import BuildGraphs
+from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.loop import Loop
 from memory_grpc.jobs.measure import Measure
 from memory_grpc.jobs.pending import EmbedPending
 from memory_grpc.jobs.reembed import Reembed
 from memory_grpc.jobs.sweep import Sweep
+from memory_grpc.jobs.words import IndexWords
 from memory_grpc.operations.graphs import REFRESH_SECONDS, Graphs
 from memory_grpc.operations.models import Models
 from memory_grpc.operations.retain import Retain
@@ -44,6 +47,10 @@ class Parts:
     graphs: Graphs
     retain: Retain
 
+    def lease(self, name: str, seconds: float) -> Lease:
+        """A lease of this server's."""
+        return Lease(self.database, name, uuid4(), seconds)
+
 
 def loops(parts: Parts) -> list[Loop]:
     """A loop for each job that the settings ask for, none of them started."""
@@ -51,29 +58,33 @@ def loops(parts: Parts) -> list[Loop]:
     found = [
         *_pending(parts),
         Loop("measure_pending", Measure(database), _MEASURE_SECONDS),
-        Loop("reembed", Reembed(database, parts.models, uuid4()), _REEMBED_POLL_SECONDS),
+        Loop(
+            "reembed",
+            Reembed(database, parts.lease(reembed.LEASE, reembed.LEASE_SECONDS), parts.models),
+            _REEMBED_POLL_SECONDS,
+        ),
         Loop("graphs", parts.graphs.refresh, REFRESH_SECONDS),
     ]
     if settings.graph_threshold > 0:
         build = BuildGraphs(
             database,
+            parts.lease(graphs.LEASE, graphs.LEASE_SECONDS),
             parts.graphs,
-            uuid4(),
+            IndexWords(database, settings.search_text_config),
             threshold=settings.graph_threshold,
             memory_mb=settings.graph_build_memory_mb,
-            text_config=settings.search_text_config,
         )
         found.append(Loop("build_graphs", build, settings.graph_check_seconds))
     if settings.retention_schedule_seconds > 0:
-        sweep = Sweep(
+        sweeper = Sweep(
             database,
+            parts.lease(sweep.LEASE, sweep.LEASE_SECONDS),
             parts.retain,
-            uuid4(),
             schedule_seconds=settings.retention_schedule_seconds,
             idempotency_hours=settings.idempotency_hours,
             batch_size=settings.retention_batch_size,
         )
-        found.append(Loop("retention", sweep, min(settings.retention_schedule_seconds, _SWEEP_POLL_SECONDS)))
+        found.append(Loop("retention", sweeper, min(settings.retention_schedule_seconds, _SWEEP_POLL_SECONDS)))
     return found
 
 

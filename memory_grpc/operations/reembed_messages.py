@@ -7,21 +7,17 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from memory_grpc.errors import EmbeddingUnavailable, ProviderDown
+from memory_grpc.operations.guard import Guard, no_guard
 from memory_grpc.operations.models import Model
 from memory_grpc.store import embeddings, models, reembed
-from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.reembed import Waiting
 
 # One transaction: enough for a full batch of the model, little enough that queries are not kept waiting.
 BATCH_MESSAGES = 64
 BATCH_CHARACTERS = 100_000
 
-Guard = Callable[[Transaction], Awaitable[None]]
 Embedded = Callable[[int, int], Awaitable[None]]
-
-
-async def no_guard(tx: Transaction) -> None:
-    """Nothing needs to hold."""
 
 
 async def nobody_counts(more: int, new: int) -> None:
@@ -112,10 +108,10 @@ class ReembedMessages:
     async def _store(self, tenant_id: str, model: Model, texts: Mapping[UUID, str], guard: Guard) -> None:
         vectors = await model.embedder.embed_messages(list(texts.values()))
         async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-            await guard(tx)
             await models.hold_tenant(tx, tenant_id)
             await embeddings.insert_anywhere(tx, tenant_id, model.id, dict(zip(texts, vectors, strict=True)))
             await reembed.settle(tx, tenant_id, list(texts))
+            await guard(tx)
 
 
 def _batches(texts: Mapping[UUID, str]) -> Iterator[dict[UUID, str]]:

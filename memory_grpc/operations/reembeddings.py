@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import structlog
 
 from memory_grpc.errors import EmbeddingUnavailable, ModelNotHeld, NotFound, StoreUnavailable, WrongState
+from memory_grpc.operations.guard import no_guard
 from memory_grpc.operations.models import Model, Models
-from memory_grpc.operations.reembed_messages import ReembedMessages, no_guard, nobody_counts
+from memory_grpc.operations.reembed_messages import ReembedMessages, nobody_counts
 from memory_grpc.store import jobs, reembed
 from memory_grpc.store import models as table
 from memory_grpc.store.database import EVERY_TENANT, Database, Transaction

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -38,10 +39,15 @@ def index_name(tenant_id: str, config: str) -> str:
     return "tenant_words_" + hashlib.sha256(f"{config}/{tenant_id}".encode()).hexdigest()[:32]
 
 
-async def build(database: Database, tenant_id: str, config: str) -> None:
+async def build(
+    database: Database,
+    tenant_id: str,
+    config: str,
+    guard: Callable[[Transaction], Awaitable[None]] | None = None,
+) -> None:
     """Builds the index unless it is there and valid, and counts the tenant's words anew. Searches go through the index
     from then on: what was counted tells them that it is there. Cut off, it is to be called again; called again, it
-    counts again."""
+    counts again. ``guard`` is run before the commit, and may raise to stop it."""
     name = index_name(tenant_id, config)
     async with database.maintenance() as connection:
         row = await (await connection.execute(QUERIES["word_index.state"], {"index_name": name})).fetchone()
@@ -59,6 +65,8 @@ async def build(database: Database, tenant_id: str, config: str) -> None:
         await tx.execute("word_index.forget", params)
         await tx.execute("word_index.count_messages", params)
         await tx.execute("word_index.count_words", params | {"rare": RARE})
+        if guard is not None:
+            await guard(tx)
 
 
 async def drop(database: Database, tenant_id: str, config: str) -> None:

@@ -11,25 +11,9 @@ import pytest_asyncio
 
 from memory_grpc.jobs import loop as module
 from memory_grpc.jobs.loop import STOP_SECONDS, Loop, at_work
+from tests.unit.clock import Clock, settle
 
 SECONDS = 30.0
-
-
-class Clock:
-    """The event loop's clock; nothing happens between two moments."""
-
-    def __init__(self) -> None:
-        self.now = 5000.0
-
-    async def pass_(self, seconds: float) -> None:
-        self.now += seconds
-        await settle()
-
-
-async def settle() -> None:
-    """Lets every task that can run do so."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 class Work:
@@ -53,13 +37,6 @@ class Work:
         if isinstance(answer, BaseException):
             raise answer
         return answer
-
-
-@pytest_asyncio.fixture
-async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock.now)
-    return clock
 
 
 @pytest_asyncio.fixture
