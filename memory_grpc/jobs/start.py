@@ -95,7 +95,7 @@ def follow_model(models: Models, report: Report) -> Loop:
 
 def _pending(parts: Parts) -> list[Loop]:
     """The workers of the queue, and what wakes them."""
-    embed = EmbedPending(parts.database, parts.models, parts.settings.embedding_max_attempts)
+    embed = EmbedPending(parts.database, parts.database, parts.models, parts.settings.embedding_max_attempts)
     workers = [Loop(f"embed_pending_{i}", embed, _PENDING_POLL_SECONDS) for i in range(_PENDING_WORKERS)]
 
     def wake() -> None:

@@ -84,6 +84,7 @@ DEFAULTS: dict[str, Any] = {
     "body_digests": [b"digest"] * len(BOTH),
     "conversation_ids": ["c"] * len(BOTH),
     "created_ats": [NOW] * len(BOTH),
+    "enqueued_ats": [NOW] * len(BOTH),
     "roles": ["user"] * len(BOTH),
     "names": ["Eve"] * len(BOTH),
     "contents": ["a new word"] * len(BOTH),
@@ -193,6 +194,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "reembed.missing_archived": {"model_id": 2},
     "reembed.refused": {"max_attempts": 0},
     "reembed.get": {"id": 1},
+    "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
     "hybrid_pool.rank": {"frequencies": [1]},
     "hybrid_pool.spoken": {"speaker_names": ["Ann", "Bea"]},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
@@ -275,8 +277,8 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
                 (tenant, id_, created_at, name),
             )
             connection.execute(
-                "insert into embedding_jobs (tenant_id, message_id, run_at) values (%s, %s, now() - interval '1 day')",
-                (tenant, id_),
+                "insert into embedding_jobs values (%s, %s, 0, now() - interval '1 day', %s)",
+                (tenant, id_, NOW),
             )
         connection.execute("insert into reembedding_backlog (tenant_id, message_id) values (%s, %s)", (tenant, id_))
         connection.execute(
