@@ -42,7 +42,8 @@ from memory_grpc.store.migrations import migrate
 
 log = structlog.get_logger(__name__)
 
-_KEYRING_CONNECTIONS = 2
+_KEYS_CONNECTIONS = 2
+_HEARTBEAT_CONNECTIONS = 1
 # How long a thread keeps the interpreter from another that wants it. An inference thread wants it between two batches;
 # behind a busy event loop it waits up to this long each time, its core idle. Python's own value is 5 ms, with which
 # batches of 256 are embedded at 1.21 of the bare rate instead of 1.31.
@@ -81,32 +82,27 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
             log.info("migration_applied", migration=name)
         for setting in await asyncio.to_thread(check_durability, conninfo, settings.accept_data_loss_with):
             log.warning("data_loss_accepted", setting=setting)
-        database = await _database(
-            stack, settings, conninfo, settings.database_pool_min_size, settings.database_pool_max_size
-        )
-        stack.callback(metrics.POOLS.add(database.pool.get_stats))
-        # Of its own: while slow calls hold every other connection, callers are still told apart.
-        keyring = Keyring(await _database(stack, settings, conninfo, 1, _KEYRING_CONNECTIONS))
+        pools = await _pools(stack, settings, conninfo)
 
         current = await _embedder(stack, settings)
         next_settings = settings.with_next_model
         next_ = await _embedder(stack, next_settings) if next_settings else None
-        models = await hold_models(database, current, next_)
+        models = await hold_models(pools.calls, current, next_)
 
-        graphs = Graphs(database)
+        graphs = Graphs(pools.background)
         await graphs.refresh()
-        operations = _operations(settings, database, models, graphs, keyring)
+        operations = _operations(settings, pools, models, graphs)
         slot.fill(operations)
-        parts = Parts(settings, conninfo, database, models, graphs, operations.retain)
+        parts = Parts(settings, conninfo, pools.background, pools.heartbeats, models, graphs, operations.retain)
         await stack.enter_async_context(at_work(loops(parts)))
         await server.open()
         # Pushed again, to be the first thing that happens at the end: everything else is still there for calls in
         # flight. Draining twice is harmless.
         stack.push_async_callback(server.drain)
         # What is reported while draining would contradict it.
-        await stack.enter_async_context(at_work([follow_model(models, server.report)]))
+        await stack.enter_async_context(at_work([follow_model(pools.background, models, server.report)]))
         log.info("serving", grpc_port=grpc_port, metrics_port=metrics_port, environment=settings.environment)
-        yield Application(grpc_port, metrics_port, server, database, operations)
+        yield Application(grpc_port, metrics_port, server, pools.calls, operations)
         log.info("draining")
 
 
@@ -134,8 +130,37 @@ async def _database(stack: AsyncExitStack, settings: Settings, conninfo: str, mi
     return database
 
 
-def _operations(settings: Settings, database: Database, models: Models, graphs: Graphs, keyring: Keyring) -> Operations:
+@dataclass(frozen=True, slots=True)
+class _Pools:
+    """Connections to one Postgres, apart by what must not wait for what."""
+
+    calls: Database
+    background: Database
+    """Of jobs and administration: while calls hold every connection of theirs, a cut-over has the two that it needs."""
+    keys: Database
+    """While slow calls hold every other connection, callers are still told apart."""
+    heartbeats: Database
+    """While slow jobs hold every other connection, their leases are still renewed."""
+
+
+async def _pools(stack: AsyncExitStack, settings: Settings, conninfo: str) -> _Pools:
+    pools = _Pools(
+        calls=await _database(
+            stack, settings, conninfo, settings.database_pool_min_size, settings.database_pool_max_size
+        ),
+        background=await _database(stack, settings, conninfo, 1, settings.database_background_pool_size),
+        keys=await _database(stack, settings, conninfo, 1, _KEYS_CONNECTIONS),
+        heartbeats=await _database(stack, settings, conninfo, 0, _HEARTBEAT_CONNECTIONS),
+    )
+    for database in (pools.calls, pools.background):
+        stack.callback(metrics.POOLS.add(database.pool.get_stats))
+    return pools
+
+
+def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graphs) -> Operations:
     """One of each."""
+    database = pools.calls
+    keyring = Keyring(pools.keys)
     policies = Policies(database, settings)
     ingest = Ingest(
         database,
@@ -152,14 +177,14 @@ def _operations(settings: Settings, database: Database, models: Models, graphs: 
         get=Get(database),
         search=search,
         graphs=graphs,
-        retain=Retain(database, policies, settings.retention_batch_size),
+        retain=Retain(pools.background, Policies(pools.background, settings), settings.retention_batch_size),
         health=Health(database),
         policies=policies,
-        retry_failed=RetryFailed(database),
+        retry_failed=RetryFailed(pools.background),
         keyring=keyring,
         keys=Keys(database, keyring, uuid4, new_key),
-        reembeddings=Reembeddings(database, models),
-        compare=Compare(database, models, search),
+        reembeddings=Reembeddings(pools.background, models),
+        compare=Compare(pools.background, models, search),
     )
 
 

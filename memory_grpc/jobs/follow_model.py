@@ -7,6 +7,7 @@ from typing import Protocol
 import structlog
 
 from memory_grpc.operations.models import Models
+from memory_grpc.store.database import EVERY_TENANT, Database
 
 log = structlog.get_logger(__name__)
 
@@ -20,14 +21,16 @@ class Report(Protocol):
 class FollowModel:
     """Reports when the server stops holding the deployment's model, and when it holds it again."""
 
-    def __init__(self, models: Models, report: Report) -> None:
+    def __init__(self, database: Database, models: Models, report: Report) -> None:
+        self._database = database
         self._models = models
         self._report = report
         self._holds = True
 
     async def __call__(self) -> None:
         """Asks the database, and reports a change. Raises StoreUnavailable."""
-        holds = await self._models.holds_the_deployments()
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
+            holds = await self._models.hold_the_deployments(tx)
         if holds is self._holds:
             return
         if not holds:

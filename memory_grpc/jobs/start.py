@@ -43,13 +43,14 @@ class Parts:
     settings: Settings
     conninfo: str
     database: Database
+    heartbeats: Database
     models: Models
     graphs: Graphs
     retain: Retain
 
     def lease(self, name: str, seconds: float) -> Lease:
         """A lease of this server's."""
-        return Lease(self.database, name, uuid4(), seconds)
+        return Lease(self.heartbeats, name, uuid4(), seconds)
 
 
 def loops(parts: Parts) -> list[Loop]:
@@ -88,14 +89,14 @@ def loops(parts: Parts) -> list[Loop]:
     return found
 
 
-def follow_model(models: Models, report: Report) -> Loop:
+def follow_model(database: Database, models: Models, report: Report) -> Loop:
     """The loop for a server that serves: ``report`` tells those who probe it."""
-    return Loop("follow_model", FollowModel(models, report), _FOLLOW_SECONDS)
+    return Loop("follow_model", FollowModel(database, models, report), _FOLLOW_SECONDS)
 
 
 def _pending(parts: Parts) -> list[Loop]:
     """The workers of the queue, and what wakes them."""
-    embed = EmbedPending(parts.database, parts.database, parts.models, parts.settings.embedding_max_attempts)
+    embed = EmbedPending(parts.database, parts.heartbeats, parts.models, parts.settings.embedding_max_attempts)
     workers = [Loop(f"embed_pending_{i}", embed, _PENDING_POLL_SECONDS) for i in range(_PENDING_WORKERS)]
 
     def wake() -> None:
