@@ -152,7 +152,7 @@ class BuildGraphs:
                 await lease.guard(tx)
             await graphs.drop(connection, name)
             if job.is_last:
-                await self._words.drop(job.tenant_id)
+                await self._words.drop(job.tenant_id, lease)
             async with self._database.transaction(tenant=job.tenant_id) as tx:
                 await graphs.forget(tx, job.tenant_id, job.model_id)
                 await lease.guard(tx)

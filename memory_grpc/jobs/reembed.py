@@ -79,11 +79,12 @@ class Reembed:
             async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 if not await reembed.measure(tx, work.id, more=more, new=new):
                     raise ReembeddingEnded
+                await lease.guard(tx)
 
         is_due = bool(self._rests.awake([work.id]))
         if work.state == "running" and is_due:
             tenants = await self._tenants(work)
-            await self._count(work, tenants, trouble)
+            await self._count(work, tenants, lease, trouble)
             for tenant_id in tenants:
                 async with trouble.of_one():
                     await self._messages.tenant(tenant_id, model, lease.guard, embedded)
@@ -92,7 +93,7 @@ class Reembed:
         if work.state == "running" and is_due and not trouble.failed:
             await self._advance(work, "ready", lease)
 
-    async def _count(self, work: Reembedding, tenants: list[str], trouble: Trouble) -> None:
+    async def _count(self, work: Reembedding, tenants: list[str], lease: Lease, trouble: Trouble) -> None:
         total = embedded = 0
         for tenant_id in tenants:
             async with (
@@ -103,6 +104,7 @@ class Reembed:
                 total, embedded = total + counts[0], embedded + counts[1]
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             await reembed.measure(tx, work.id, total=total, embedded=embedded)
+            await lease.guard(tx)
 
     async def _remove_old(self, work: Reembedding, lease: Lease, trouble: Trouble) -> None:
         if not self._rests.awake([work.id]):

@@ -44,9 +44,9 @@ class IndexWords:
                 return True
         return False
 
-    async def drop(self, tenant_id: str) -> None:
-        """Forgets a tenant's words and drops its index. Raises StoreUnavailable."""
-        await word_index.drop(self._database, tenant_id, self._text_config)
+    async def drop(self, tenant_id: str, lease: Lease) -> None:
+        """Forgets a tenant's words and drops its index. Raises StoreUnavailable and LeaseLost."""
+        await word_index.drop(self._database, tenant_id, self._text_config, lease.guard)
 
     async def _index(self, tenant_id: str, lease: Lease) -> bool:
         """False when the index is in the hands of another connection."""

@@ -8,11 +8,11 @@ from typing import TypeVar
 from uuid import UUID
 
 from memory_grpc.errors import EmbeddingUnavailable, ProviderDown
-from memory_grpc.operations.guard import Guard, no_guard
 from memory_grpc.operations.models import Model
 from memory_grpc.store import embeddings, models, reembed
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.embeddings import Vectors
+from memory_grpc.store.guard import Guard, no_guard
 from memory_grpc.store.reembed import Waiting
 
 # One transaction: enough for a full batch of the model, little enough that queries are not kept waiting.
@@ -56,6 +56,7 @@ class ReembedMessages:
                     except EmbeddingUnavailable:
                         async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                             await reembed.note_many(tx, tenant_id, list(batch), attempts=1)
+                            await guard(tx)
                     else:
                         await self._store(tenant_id, model, dict(zip(batch, vectors, strict=True)), guard)
                         await embedded(len(batch), 0)
@@ -92,6 +93,7 @@ class ReembedMessages:
         for tenant_id, message_ids in _by_tenant(gone).items():
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                 await reembed.settle(tx, tenant_id, message_ids)
+                await guard(tx)
         texts = {one: found[one.tenant_id, one.message_id] for one in waiting if one not in gone}
         together = {one: text for one, text in texts.items() if one.attempts == 0}
         alone = [{one: text} for one, text in texts.items() if one.attempts > 0]
@@ -105,6 +107,7 @@ class ReembedMessages:
                 for tenant_id, message_ids in _by_tenant(batch).items():
                     async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                         await reembed.bump(tx, tenant_id, message_ids)
+                        await guard(tx)
                 refused += len(batch)
                 continue
             by_id = dict(zip((one.message_id for one in batch), vectors, strict=True))

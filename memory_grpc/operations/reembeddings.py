@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import structlog
 
 from memory_grpc.errors import EmbeddingUnavailable, ModelNotHeld, NotFound, StoreUnavailable, WrongState
-from memory_grpc.operations.guard import no_guard
 from memory_grpc.operations.models import Model, Models
 from memory_grpc.operations.reembed_messages import BATCH_MESSAGES, ReembedMessages, nobody_counts
 from memory_grpc.store import jobs, reembed
 from memory_grpc.store import models as table
 from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
+from memory_grpc.store.guard import no_guard
 from memory_grpc.store.models import StoredModel
 from memory_grpc.store.reembed import Reembedding
 

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from memory_grpc.domain import RetentionCounts, RetentionLimits
 from memory_grpc.observability import metrics
-from memory_grpc.operations.guard import Guard, no_guard
 from memory_grpc.operations.policy import Policies
 from memory_grpc.store import models, retention
 from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store.guard import Guard, no_guard
 
 Batch = Callable[[Transaction, str, RetentionLimits, datetime, int], Awaitable[int]]
 
