@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".data"), description="Where the embedded Postgres keeps its data.")
     database_pool_min_size: int = Field(2, ge=0, description="Connections kept open.")
     database_pool_max_size: int = Field(10, ge=1, description="Connections opened at most.")
+    database_background_pool_size: int = Field(
+        8,
+        ge=2,
+        description="Connections opened at most for background work and administration, beside those for calls.",
+    )
     database_pool_max_waiting: int = Field(
         256, ge=1, description="Calls that may wait for a connection; the next is refused with UNAVAILABLE at once."
     )

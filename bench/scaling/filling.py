@@ -10,7 +10,9 @@ from uuid import uuid4
 from tqdm import tqdm
 
 from memory_grpc.embedding import create_provider
-from memory_grpc.operations.build_graphs import BuildGraphs
+from memory_grpc.jobs.graphs import LEASE, LEASE_SECONDS, BuildGraphs
+from memory_grpc.jobs.lease import Lease
+from memory_grpc.jobs.words import IndexWords
 from memory_grpc.operations.graphs import Graphs
 from memory_grpc.settings import Settings
 from memory_grpc.store import embeddings, lexical, messages, models
@@ -68,7 +70,9 @@ async def fill(database: Database, wanted: dict[str, int], days: int) -> None:
 async def build(database: Database) -> None:
     """Builds the graphs and word indexes that are missing."""
     graphs = Graphs(database)
-    builder = BuildGraphs(database, graphs, uuid4(), threshold=THRESHOLD, memory_mb=4096, text_config=CONFIG)
+    lease = Lease(database, LEASE, uuid4(), LEASE_SECONDS)
+    words = IndexWords(database, CONFIG)
+    builder = BuildGraphs(database, lease, graphs, words, threshold=THRESHOLD, memory_mb=4096)
     while await builder():
         pass
     print("\n| graph of | seconds to build | bytes a message |\n|---|---|---|")

@@ -16,13 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import structlog
 
-from memory_grpc.errors import Draining, EmbeddingUnavailable
+from memory_grpc.errors import Draining, EmbeddingUnavailable, ProviderDown
 from memory_grpc.settings import Settings
 
 from . import stats
 from .batch_queue import BatchQueue
 from .calls import KINDS, Call, Item, Kind
-from .provider import EmbeddingProvider, ModelIdentity, ProviderDown, Vectors, Window, checked
+from .provider import EmbeddingProvider, ModelIdentity, Vectors, Window, checked
 from .query_cache import QueryCache
 from .threads import Worker, Workers
 

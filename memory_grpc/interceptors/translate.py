@@ -55,11 +55,12 @@ async def translate(call: Call) -> AsyncIterator[None]:
     """The interceptor: errors leave it as statuses with ``google.rpc`` details."""
     try:
         yield
-    except errors.MemoryLayerError as error:
-        await _abort(call, error, str(error))
     except grpc.aio.AbortError:
         raise
     except Exception as error:
+        if isinstance(error, errors.MemoryLayerError) and not isinstance(error, errors.Internal):
+            await _abort(call, error, str(error))
+            return
         # The text of a stranger's exception can hold a DSN or a row's content: the log gets where, not what.
         frames = [f"{f.filename.rpartition('/')[2]}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
         log.error("internal_error", error=type(error).__name__, at=frames[-8:])

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from memory_grpc import deadline
 from memory_grpc.domain import SearchFilters, SearchRequest
-from memory_grpc.errors import InvalidInput, NotFound, WrongState
-from memory_grpc.operations.models import Model, ModelNotHeld, Models
+from memory_grpc.errors import InvalidInput, ModelNotHeld, NotFound, WrongState
+from memory_grpc.operations.models import Model, Models
 from memory_grpc.operations.search import Search
 from memory_grpc.store import messages, reembed
 from memory_grpc.store.database import EVERY_TENANT, Database

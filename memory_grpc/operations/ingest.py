@@ -12,10 +12,17 @@ from uuid import UUID
 
 from memory_grpc import deadline, scoring
 from memory_grpc.domain import Ingested, NewMessage, Policy, PreparedMessage, StoredMessage
-from memory_grpc.errors import EmbeddingUnavailable, FieldViolation, InvalidInput, NotFound, RequestIdReused
+from memory_grpc.errors import (
+    EmbeddingUnavailable,
+    FieldViolation,
+    InvalidInput,
+    ModelChanged,
+    NotFound,
+    RequestIdReused,
+)
 from memory_grpc.observability import metrics
 from memory_grpc.operations.groups import Groups
-from memory_grpc.operations.models import Model, ModelChanged, Models
+from memory_grpc.operations.models import Model, Models
 from memory_grpc.operations.policy import Policies
 from memory_grpc.store import embeddings, idempotency, jobs, lexical, reembed
 from memory_grpc.store import messages as table

@@ -11,20 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from memory_grpc.embedding import Embedder
-from memory_grpc.errors import EmbeddingUnavailable, MemoryLayerError
+from memory_grpc.errors import ModelChanged, ModelNotHeld
 from memory_grpc.store import models
-from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
+from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.models import TenantModel
 
 _REMEMBERED = 10_000
-
-
-class ModelChanged(MemoryLayerError):
-    """The tenant uses another model by now; never leaves the operations."""
-
-
-class ModelNotHeld(EmbeddingUnavailable):
-    """This server does not hold the embedding model that the tenant's memory uses now: restart it with that model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +61,9 @@ class Models:
             raise ModelNotHeld
         return model
 
-    async def holds_the_deployments(self) -> bool:
+    async def hold_the_deployments(self, tx: Transaction) -> bool:
         """Whether this server can answer for tenants without a model of their own."""
-        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            return any(model.active and model.id in self._held for model in await models.all_(tx))
+        return any(model.active and model.id in self._held for model in await models.all_(tx))
 
     def check_read(self, tenant_id: str, model: Model, found: TenantModel) -> None:
         """Raises ModelChanged unless the tenant's searches read this model's vectors.

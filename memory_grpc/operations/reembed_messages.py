@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 from uuid import UUID
 
-from memory_grpc.embedding import ProviderDown
-from memory_grpc.errors import EmbeddingUnavailable
+from memory_grpc.errors import EmbeddingUnavailable, ProviderDown
 from memory_grpc.operations.models import Model
 from memory_grpc.store import embeddings, models, reembed
-from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
+from memory_grpc.store.database import EVERY_TENANT, Database
+from memory_grpc.store.embeddings import Vectors
+from memory_grpc.store.guard import Guard, no_guard
 from memory_grpc.store.reembed import Waiting
 
 # One transaction: enough for a full batch of the model, little enough that queries are not kept waiting.
 BATCH_MESSAGES = 64
 BATCH_CHARACTERS = 100_000
 
-Guard = Callable[[Transaction], Awaitable[None]]
 Embedded = Callable[[int, int], Awaitable[None]]
-
-
-async def no_guard(tx: Transaction) -> None:
-    """Nothing needs to hold."""
+Key = TypeVar("Key")
 
 
 async def nobody_counts(more: int, new: int) -> None:
@@ -51,13 +49,15 @@ class ReembedMessages:
             after = next(reversed(texts))
             for batch in _batches(texts):
                 try:
-                    await self._store(tenant_id, model, batch, guard)
+                    vectors = await model.embedder.embed_messages(list(batch.values()))
                 except ProviderDown:
                     raise
                 except EmbeddingUnavailable:
                     async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                         await reembed.note_many(tx, tenant_id, list(batch), attempts=1)
+                        await guard(tx)
                 else:
+                    await self._store(tenant_id, model, dict(zip(batch, vectors, strict=True)), guard)
                     await embedded(len(batch), 0)
 
     async def backlog(self, model: Model, guard: Guard, embedded: Embedded) -> None:
@@ -82,51 +82,63 @@ class ReembedMessages:
     ) -> int:
         """Tries each of these messages once; what was refused before goes alone. Returns how many the model refuses.
 
-        Raises as ``tenant``.
+        Messages of all tenants go through the model together: one of each of a hundred tenants is one batch. Raises as
+        ``tenant``.
         """
-        refused = 0
-        groups: dict[str, list[Waiting]] = defaultdict(list)
-        for one in waiting:
-            groups[one.tenant_id].append(one)
-        for tenant_id, group in groups.items():
-            ids = [one.message_id for one in group]
+        ids = _by_tenant(waiting)
+        async with self._database.transaction(tenant=EVERY_TENANT, plan="each") as tx:
+            found = await reembed.contents_of_many(tx, ids)
+        gone = [one for one in waiting if (one.tenant_id, one.message_id) not in found]
+        for tenant_id, message_ids in _by_tenant(gone).items():
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                texts = await reembed.contents(tx, tenant_id, ids)
-                await reembed.settle(tx, tenant_id, [id_ for id_ in ids if id_ not in texts])
-            new = {one.message_id for one in group if one.attempts == 0}
-            together = {id_: text for id_, text in texts.items() if id_ in new}
-            alone = [{id_: text} for id_, text in texts.items() if id_ not in new]
-            for batch in [*_batches(together), *alone]:
-                try:
-                    await self._store(tenant_id, model, batch, guard)
-                except ProviderDown:
-                    raise
-                except EmbeddingUnavailable:
+                await reembed.settle(tx, tenant_id, message_ids)
+                await guard(tx)
+        texts = {one: found[one.tenant_id, one.message_id] for one in waiting if one not in gone}
+        together = {one: text for one, text in texts.items() if one.attempts == 0}
+        alone = [{one: text} for one, text in texts.items() if one.attempts > 0]
+        refused = 0
+        for batch in [*_batches(together), *alone]:
+            try:
+                vectors = await model.embedder.embed_messages(list(batch.values()))
+            except ProviderDown:
+                raise
+            except EmbeddingUnavailable:
+                for tenant_id, message_ids in _by_tenant(batch).items():
                     async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                        await reembed.bump(tx, tenant_id, list(batch))
-                    refused += len(batch)
-                else:
-                    await embedded(len(batch), len(new & batch.keys()))
+                        await reembed.bump(tx, tenant_id, message_ids)
+                        await guard(tx)
+                refused += len(batch)
+                continue
+            by_id = dict(zip((one.message_id for one in batch), vectors, strict=True))
+            for tenant_id, message_ids in _by_tenant(batch).items():
+                await self._store(tenant_id, model, {id_: by_id[id_] for id_ in message_ids}, guard)
+            await embedded(len(batch), sum(one.attempts == 0 for one in batch))
         return refused
 
-    async def _store(self, tenant_id: str, model: Model, texts: Mapping[UUID, str], guard: Guard) -> None:
-        vectors = await model.embedder.embed_messages(list(texts.values()))
-        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-            await guard(tx)
+    async def _store(self, tenant_id: str, model: Model, vectors: Mapping[UUID, Vectors], guard: Guard) -> None:
+        async with self._database.transaction(tenant=tenant_id, plan="each", pipelined=True) as tx:
             await models.hold_tenant(tx, tenant_id)
-            await embeddings.insert_many(tx, tenant_id, model.id, dict(zip(texts, vectors, strict=True)))
-            await reembed.settle(tx, tenant_id, list(texts))
+            await embeddings.insert_many(tx, tenant_id, model.id, vectors)
+            await reembed.settle(tx, tenant_id, list(vectors))
+            await guard(tx)
 
 
-def _batches(texts: Mapping[UUID, str]) -> Iterator[dict[UUID, str]]:
+def _by_tenant(waiting: Iterable[Waiting]) -> dict[str, list[UUID]]:
+    groups: dict[str, list[UUID]] = defaultdict(list)
+    for one in waiting:
+        groups[one.tenant_id].append(one.message_id)
+    return groups
+
+
+def _batches(texts: Mapping[Key, str]) -> Iterator[dict[Key, str]]:
     """Bounded by characters too: a long text is many windows."""
-    batch: dict[UUID, str] = {}
+    batch: dict[Key, str] = {}
     characters = 0
-    for id_, text in texts.items():
+    for key, text in texts.items():
         if batch and characters + len(text) > BATCH_CHARACTERS:
             yield batch
             batch, characters = {}, 0
-        batch[id_] = text
+        batch[key] = text
         characters += len(text)
     if batch:
         yield batch

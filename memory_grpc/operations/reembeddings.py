@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
-from memory_grpc.errors import EmbeddingUnavailable, NotFound, StoreUnavailable, WrongState
-from memory_grpc.operations.models import Model, ModelNotHeld, Models
-from memory_grpc.operations.reembed_messages import ReembedMessages, no_guard, nobody_counts
+from memory_grpc.errors import EmbeddingUnavailable, ModelNotHeld, NotFound, StoreUnavailable, WrongState
+from memory_grpc.operations.models import Model, Models
+from memory_grpc.operations.reembed_messages import BATCH_MESSAGES, ReembedMessages, nobody_counts
 from memory_grpc.store import jobs, reembed
 from memory_grpc.store import models as table
 from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
+from memory_grpc.store.guard import no_guard
 from memory_grpc.store.models import StoredModel
 from memory_grpc.store.reembed import Reembedding
 
-# A cut-over stops everybody who stores vectors. It waits this long for those in flight, embeds this many messages at
-# most while they wait, for this long, and lets them go on and tries again when that is not enough.
+# A cut-over stops everybody who stores vectors. It waits this long for those in flight, and then embeds what is left,
+# for this long at most. Where that is not enough it lets the others go on, embeds beside them for a while, and tries
+# again. Nothing arrives while it embeds alone, so that each round has less left, also where messages arrive faster than
+# they are embedded.
 _LOCK_MILLISECONDS = 2000
-_LAST_MESSAGES = 64
 _LAST_SECONDS = 2.0
+_BESIDE_SECONDS = 1.0
 _ROUNDS = 10
 
 log = structlog.get_logger(__name__)
@@ -36,7 +40,7 @@ class ReembeddingReport:
 
 
 class Reembeddings:
-    """The foreground half of a change of model; the vectors are made by ``operations/reembed.py``."""
+    """The foreground half of a change of model; the vectors are made by ``jobs/reembed.py``."""
 
     def __init__(self, database: Database, models: Models) -> None:
         self._database = database
@@ -106,7 +110,9 @@ class Reembeddings:
             if work.state in ("cut_over", "done"):
                 return report
             model = self._ready(work)
-            await self._messages.backlog(model, no_guard, nobody_counts)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_BESIDE_SECONDS):
+                    await self._messages.backlog(model, no_guard, nobody_counts)
             try:
                 async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                     await table.hold_alone(tx, _LOCK_MILLISECONDS)
@@ -124,17 +130,15 @@ class Reembeddings:
         if work.state in ("cut_over", "done"):
             return True
         self._ready(work)
-        waiting = await reembed.backlog(tx, _LAST_MESSAGES + 1)
-        if len(waiting) > _LAST_MESSAGES:
-            return False
-        try:
-            async with asyncio.timeout(_LAST_SECONDS):
-                # In transactions of their own, on a second connection: vectors beside the old ones change nothing yet.
-                await self._messages.some(waiting, model)
-        except (TimeoutError, EmbeddingUnavailable):
-            return False
-        if await reembed.backlog(tx, 1):
-            return False
+        ends_at = asyncio.get_running_loop().time() + _LAST_SECONDS
+        while waiting := await reembed.backlog(tx, BATCH_MESSAGES):
+            try:
+                async with asyncio.timeout_at(ends_at):
+                    # In transactions of their own, on a second connection: vectors beside the old ones change nothing
+                    # yet.
+                    await self._messages.some(waiting, model)
+            except (TimeoutError, EmbeddingUnavailable):
+                return False
         for one in await reembed.refused(tx):
             # What the new model refuses is not lost: pending messages are tried again, and are `failed` in the end.
             async with self._database.transaction(tenant=one.tenant_id) as other:

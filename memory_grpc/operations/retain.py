@@ -10,13 +10,9 @@ from memory_grpc.observability import metrics
 from memory_grpc.operations.policy import Policies
 from memory_grpc.store import models, retention
 from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store.guard import Guard, no_guard
 
-Guard = Callable[[Transaction], Awaitable[None]]
 Batch = Callable[[Transaction, str, RetentionLimits, datetime, int], Awaitable[int]]
-
-
-async def _no_guard(tx: Transaction) -> None:
-    return None
 
 
 class Retain:
@@ -28,11 +24,11 @@ class Retain:
         self._batch_size = batch_size
 
     async def __call__(
-        self, tenant_id: str, actions: Collection[str], *, dry_run: bool, guard: Guard = _no_guard
+        self, tenant_id: str, actions: Collection[str], *, dry_run: bool, guard: Guard = no_guard
     ) -> RetentionCounts:
         """Counts of what was done, or would be (``dry_run``), at the database's time of the call.
 
-        ``guard`` runs first in every transaction and raises to stop the sweep (a lease that was lost).
+        ``guard`` runs last in every transaction that changes something.
         Raises StoreUnavailable and DeadlineExceeded; the batches before it stay done.
         """
         limits = (await self._policies.get(tenant_id, fresh=True)).retention
@@ -58,9 +54,9 @@ class Retain:
         total = 0
         while True:
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                await guard(tx)
                 await models.hold_tenant_alone(tx, tenant_id)
                 done = await batch(tx, tenant_id, limits, now, self._batch_size)
+                await guard(tx)
             total += done
             if done < self._batch_size:
                 return total

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from memory_grpc.domain import Policy, SearchRequest, SearchResult
+from memory_grpc.errors import ModelChanged
 from memory_grpc.observability import metrics
 from memory_grpc.operations.fetch import Fetched
 from memory_grpc.operations.graphs import Graphs
-from memory_grpc.operations.models import Model, ModelChanged, Models
+from memory_grpc.operations.models import Model, Models
 from memory_grpc.operations.policy import Policies
 from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.store import filters, lexical, word_index

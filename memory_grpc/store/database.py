@@ -202,7 +202,8 @@ class Database:
                     await connection.execute("commit")
             except BaseException:
                 if not connection.closed:
-                    await connection.rollback()
+                    with suppress(psycopg.Error):  # the pool throws the connection away; the cause is what counts
+                        await connection.rollback()
                 raise
             finally:
                 await self.pool.putconn(connection)

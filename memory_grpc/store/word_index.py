@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from memory_grpc.store.database import Database, Later, Row, Transaction
+from memory_grpc.store.guard import Guard, no_guard
 from memory_grpc.store.queries import QUERIES
 from memory_grpc.store.rank_request import QueryWords, Word
 
@@ -43,10 +44,10 @@ def index_name(tenant_id: str, config: str) -> str:
     return "tenant_words_" + hashlib.sha256(f"{config}/{tenant_id}".encode()).hexdigest()[:32]
 
 
-async def build(database: Database, tenant_id: str, config: str) -> None:
+async def build(database: Database, tenant_id: str, config: str, guard: Guard = no_guard) -> None:
     """Builds the index unless it is there and valid, and counts the tenant's words anew. Searches go through the index
     from then on: what was counted tells them that it is there. Cut off, it is to be called again; called again, it
-    counts again."""
+    counts again. ``guard`` is run before the commit, and may raise to stop it."""
     name = index_name(tenant_id, config)
     async with database.maintenance() as connection:
         row = await (await connection.execute(QUERIES["word_index.state"], {"index_name": name})).fetchone()
@@ -64,12 +65,14 @@ async def build(database: Database, tenant_id: str, config: str) -> None:
         await tx.execute("word_index.forget", params)
         await tx.execute("word_index.count_messages", params)
         await tx.execute("word_index.count_words", params | {"rare": RARE})
+        await guard(tx)
 
 
-async def drop(database: Database, tenant_id: str, config: str) -> None:
+async def drop(database: Database, tenant_id: str, config: str, guard: Guard = no_guard) -> None:
     """Forgets what was counted, so that searches scan the tenant, and drops the index, finished or not."""
     async with database.transaction(tenant=tenant_id) as tx:
         await tx.execute("word_index.forget", {"tenant_id": tenant_id, "config": config})
+        await guard(tx)
     async with database.maintenance() as connection:
         await _run(connection, "word_index.drop", index=sql.Identifier(index_name(tenant_id, config)))
 

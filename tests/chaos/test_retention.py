@@ -16,7 +16,8 @@ import psycopg
 import pytest
 
 from memory_grpc.domain import RetentionCounts
-from memory_grpc.retention.sweep import Sweep
+from memory_grpc.jobs.lease import Lease
+from memory_grpc.jobs.sweep import LEASE, LEASE_SECONDS, Sweep
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import policy_pb2, policy_service_pb2
@@ -64,8 +65,8 @@ async def test_6_two_sweepers_and_live_ingest(start_server: StartServer, dsn: st
             async def sweeper(server: object) -> None:
                 sweep = Sweep(
                     server.database,
+                    Lease(server.database, LEASE, uuid4(), LEASE_SECONDS),
                     server.application.operations.retain,
-                    uuid4(),
                     schedule_seconds=0,
                     idempotency_hours=24,
                     batch_size=7,
@@ -158,8 +159,8 @@ async def test_6_a_sweeper_gone_in_the_middle(
             writer = Writer(server)
             sweep = Sweep(
                 server.database,
+                Lease(server.database, LEASE, uuid4(), LEASE_SECONDS),
                 server.application.operations.retain,
-                uuid4(),
                 schedule_seconds=0,
                 idempotency_hours=24,
                 batch_size=1000,

@@ -12,14 +12,18 @@ from uuid import UUID, uuid4
 
 import httpx
 import numpy as np
+import psycopg
 import pytest
 from pgvector import HalfVector
 from psycopg import sql
 
 from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
-from memory_grpc.operations.build_graphs import BuildGraphs, LeaseLost
+from memory_grpc.errors import LeaseLost, StoreUnavailable
+from memory_grpc.jobs.graphs import LEASE, LEASE_SECONDS, BuildGraphs
+from memory_grpc.jobs.lease import Lease
+from memory_grpc.jobs.words import IndexWords
 from memory_grpc.operations.graphs import Graphs
-from memory_grpc.store import embeddings, graphs, leases, messages, models, search
+from memory_grpc.store import embeddings, graphs, messages, models, search, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.queries import QUERIES
 from memory_layer.v1 import index_service_pb2
@@ -77,9 +81,13 @@ async def fill(database: Database, tenant: str, count: int, seed: int = 1) -> No
     await store(database, tenant, vectors(count, rng), rng.random(count) * 200, rng.random(count))
 
 
-def builder(database: Database, threshold: int = 500) -> tuple[BuildGraphs, Graphs]:
+def builder(
+    database: Database, threshold: int = 500, lease_seconds: float = LEASE_SECONDS
+) -> tuple[BuildGraphs, Graphs]:
     known = Graphs(database)
-    return BuildGraphs(database, known, uuid4(), threshold=threshold, memory_mb=64, text_config="english"), known
+    lease = Lease(database, LEASE, uuid4(), lease_seconds)
+    words = IndexWords(database, "english")
+    return BuildGraphs(database, lease, known, words, threshold=threshold, memory_mb=64), known
 
 
 async def both(
@@ -309,23 +317,112 @@ async def test_a_build_whose_server_died_is_left_to_end(database: Database) -> N
     assert known.usable("large", 1)
 
 
+async def until_it_builds(rows: Rows) -> None:
+    """Until it waits for a transaction that writes."""
+    waiting = (
+        "select pid from pg_stat_activity where application_name like '%%maintenance' and wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(10):
+        while not rows(waiting):
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.asyncio
-async def test_a_lost_lease_ends_the_build(database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memory_grpc.operations.build_graphs.LEASE_SECONDS", 0.2)
+async def test_a_build_may_take_longer_than_its_lease(database: Database, rows: Rows) -> None:
     await fill(database, "large", 600)
-    build, known = builder(database)
+    build, known = builder(database, lease_seconds=2.0)
     async with database.pool.connection() as blocker:
         await blocker.execute("begin; lock table message_embeddings in row exclusive mode")
         building = asyncio.create_task(build())
-        await asyncio.sleep(0.5)  # it waits for the transaction that writes
-        async with database.transaction(tenant=EVERY_TENANT) as tx:
-            await leases.release(tx, "graphs", build._holder)
-            assert await leases.acquire(tx, "graphs", uuid4(), 60)
+        await until_it_builds(rows)
+        ((first,),) = rows("select expires_at from leases")
+        async with asyncio.timeout(10):
+            while not rows("select name from leases where expires_at > %s", first + timedelta(seconds=2.5)):
+                await asyncio.sleep(0.05)
+        assert not building.done()
+        assert await builder(database)[0]() is False, "another server leaves it alone"
+        await blocker.execute("rollback")
+        assert await asyncio.wait_for(building, 30) is True
+    await known.refresh()
+    assert known.usable("large", 1)
+
+
+@pytest.mark.asyncio
+async def test_a_lost_lease_ends_the_build(database: Database, rows: Rows) -> None:
+    await fill(database, "large", 600)
+    build, known = builder(database, lease_seconds=1.0)
+    async with database.pool.connection() as blocker:
+        await blocker.execute("begin; lock table message_embeddings in row exclusive mode")
+        building = asyncio.create_task(build())
+        await until_it_builds(rows)
+        rows("update leases set holder = %s, expires_at = now() + interval '1 hour'", uuid4())
         with pytest.raises(LeaseLost):
             await asyncio.wait_for(building, 10)
         await blocker.execute("rollback")
     await known.refresh()
     assert not known.usable("large", 1)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("step", ["build", "drop", "words"])
+async def test_a_tenant_that_fails_keeps_no_other_from_its_turn(
+    database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    for tenant in ("a", "b"):
+        await fill(database, tenant, 600)
+    build, known = builder(database)
+    module, name = {"build": (graphs, "create"), "drop": (graphs, "drop"), "words": (word_index, "build")}[step]
+    whole = getattr(module, name)
+    tried = 0
+
+    async def fails_for_a(first: Any, second: str, *arguments: Any) -> None:
+        nonlocal tried
+        if second in ("a", graphs.index_name("a", 1)) and not (step == "drop" and len(rows(GRAPHS)) < 2):
+            tried += 1
+            raise psycopg.errors.DiskFull("no room for what a said")
+        await whole(first, second, *arguments)
+
+    monkeypatch.setattr(module, name, fails_for_a)
+    while await build():
+        pass
+    if step == "drop":
+        assert rows(GRAPHS) == [("a",), ("b",)]
+        rows("delete from messages")
+        while await build():
+            pass
+        assert rows(GRAPHS) == [("a",)]
+    elif step == "build":
+        assert [(graph.tenant_id, graph.state) for graph in await known.all()] == [("a", "failed"), ("b", "ready")]
+        assert rows("select tenant_id from tenant_word_statistics") == [("b",)], "the words had their turn too"
+    else:
+        assert rows("select tenant_id from tenant_word_statistics") == [("b",)]
+    assert tried == 1, "it rests for a while"
+    assert rows("select name from leases") == []
+
+
+GRAPHS = "select tenant_id from tenant_graphs order by 1"
+
+
+@pytest.mark.asyncio
+async def test_what_fails_on_the_way_out_does_not_hide_why(
+    database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(database, "large", 600)
+    failed: list[str] = []
+
+    async def fails(*args: Any, **fields: Any) -> None:
+        failed.append("on the way out")
+        raise StoreUnavailable("on the way out")
+
+    async def cannot(*args: Any, **fields: Any) -> None:
+        monkeypatch.setattr(graphs, "set_state", fails)
+        monkeypatch.setattr("memory_grpc.store.leases.release", fails)
+        raise LeaseLost("the cause")
+
+    monkeypatch.setattr(graphs, "create", cannot)
+    with pytest.raises(LeaseLost, match="the cause"):
+        await builder(database)[0]()
+    assert len(failed) == 2
 
 
 @pytest.mark.asyncio

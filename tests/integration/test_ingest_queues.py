@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 import pytest
 
-from memory_grpc import app
 from memory_grpc.embedding import Embedder
 from memory_grpc.embedding.hashing import HashingProvider
 from memory_grpc.errors import EmbeddingUnavailable
+from memory_grpc.jobs import start
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import StartServer
 
@@ -110,7 +110,7 @@ async def test_a_stream_that_outruns_the_server_is_held_back(
 async def test_a_worker_is_woken_and_does_not_wait_for_its_next_look(
     start_server: StartServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_PENDING_POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(start, "_PENDING_POLL_SECONDS", 3600.0)
     async with start_server(async_embeddings=True) as one, start_server(embedding_workers=1):
         for n in range(3):
             await asyncio.sleep(0.2)

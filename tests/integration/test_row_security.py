@@ -88,6 +88,7 @@ DEFAULTS: dict[str, Any] = {
     "body_digests": [b"digest"] * len(BOTH),
     "conversation_ids": ["c"] * len(BOTH),
     "created_ats": [NOW] * len(BOTH),
+    "enqueued_ats": [NOW] * len(BOTH),
     "roles": ["user"] * len(BOTH),
     "names": ["Eve"] * len(BOTH),
     "user_ids": [None] * len(BOTH),
@@ -178,6 +179,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "reembed.get": {"id": 1},
     "hybrid.spoken": {"speaker_names": ["Ann", "Bea"]},
     "hybrid.important": {"important_limit": 3},
+    "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
 
@@ -277,8 +279,8 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         )
         if not archived:
             connection.execute(
-                "insert into embedding_jobs (tenant_id, message_id, run_at) values (%s, %s, now() - interval '1 day')",
-                (tenant, id_),
+                "insert into embedding_jobs values (%s, %s, 0, now() - interval '1 day', %s)",
+                (tenant, id_, NOW),
             )
         connection.execute("insert into reembedding_backlog (tenant_id, message_id) values (%s, %s)", (tenant, id_))
         connection.execute(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -88,6 +90,20 @@ async def test_an_error_of_the_block_takes_back_what_did_not_wait(database: Data
             raise ZeroDivisionError
     async with database.transaction(tenant=EVERY_TENANT) as tx:
         assert await jobs.depth(tx) == (0, 0.0)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("pipelined", [False, True])
+async def test_a_rollback_that_fails_does_not_hide_why(
+    database: Database, rows: Callable[..., list[tuple[Any, ...]]], pipelined: bool
+) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction(tenant="acme", pipelined=pipelined) as tx:
+            await tx.one("database.ping")
+            rows("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'memory-grpc'")
+            raise ZeroDivisionError
+    for _ in range(5):
+        await database.ping()
 
 
 @pytest.mark.asyncio

@@ -1,6 +1,6 @@
 """Imports flow one way, read from the source of every module: contract → server → interceptors → services →
-operations → {store, embedding}; store → filtering; retention → operations. What is pure stays pure; no module outgrows
-a reader."""
+operations → {store, embedding}; store → filtering; jobs → operations. What is pure stays pure; no module outgrows a
+reader."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ FLOW: dict[str, set[str]] = {
     "settings": PURE,
     "deadline": PURE,
     "access": set(),
-    "background": PURE,
     "observability": {*PURE, "resources"},
     "rpc_facts": set(),
     "rpcs": {"rpc_facts", "contract"},
@@ -56,7 +55,7 @@ FLOW: dict[str, set[str]] = {
         "observability",
         "settings",
     },
-    "retention": {*PURE, "operations", "store", "observability", "deadline", "settings"},
+    "jobs": {*PURE, "operations", "store", "embedding", "observability", "deadline", "settings"},
     "tls": {*PURE, "settings"},
     "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "rpcs", "tls"},
     "services": {*PURE, "access", "filtering", "headers", "operations", "settings", "contract", "version"},
@@ -87,7 +86,7 @@ FORBIDDEN_DIRECTLY: dict[str, set[str]] = {
     "store": GRPC | PROTOBUF | MODEL,
     "embedding": GRPC | DRIVER | PROTOBUF,
     "operations": GRPC | DRIVER | PROTOBUF | MODEL,
-    "retention": GRPC | DRIVER | PROTOBUF | MODEL,
+    "jobs": GRPC | DRIVER | PROTOBUF | MODEL,
     "services": DRIVER | MODEL,
     "interceptors": DRIVER | MODEL,
     "server": DRIVER | MODEL,
@@ -100,7 +99,7 @@ FORBIDDEN_AT_ANY_DISTANCE: dict[str, set[str]] = {
     "store": GRPC | PROTOBUF | MODEL,
     "embedding": GRPC | DRIVER | PROTOBUF,
     "operations": GRPC | PROTOBUF,
-    "retention": GRPC | PROTOBUF,
+    "jobs": GRPC | PROTOBUF,
 }
 
 
@@ -210,11 +209,11 @@ def test_every_part_of_the_flow_exists() -> None:
         ("memory_grpc.operations.x", "from psycopg import sql", True),
         ("memory_grpc.operations.x", "from memory_grpc.services import convert", True),
         ("memory_grpc.operations.x", "from memory_grpc.commands import up", True),
-        ("memory_grpc.operations.x", "from memory_grpc.retention.sweep import Sweep", True),
+        ("memory_grpc.operations.x", "from memory_grpc.jobs.sweep import Sweep", True),
         ("memory_grpc.scoring", "from memory_grpc import errors", True),
         ("memory_grpc.scoring", "import math\nfrom memory_grpc.domain import ScoreWeights", False),
-        ("memory_grpc.retention.x", "from memory_grpc.operations.retain import Retain", False),
-        ("memory_grpc.retention.x", "from memory_grpc.server import Server", True),
+        ("memory_grpc.jobs.x", "from memory_grpc.operations.retain import Retain", False),
+        ("memory_grpc.jobs.x", "from memory_grpc.server import Server", True),
         ("memory_grpc.embedding.x", "from memory_grpc.store import jobs", True),
         ("memory_grpc.cli", "import grpc, psycopg\nfrom memory_grpc.app import running", False),
     ],

@@ -37,11 +37,15 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.DeadlineExceeded: ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
     errors.StoreUnavailable: ("UNAVAILABLE", "DATABASE_UNAVAILABLE"),
     errors.EmbeddingUnavailable: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
+    errors.ProviderDown: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
+    errors.ModelNotHeld: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
     errors.NotServing: ("UNAVAILABLE", "NOT_SERVING"),
     errors.Draining: ("UNAVAILABLE", "NOT_SERVING"),
 }
 # Only their subclasses are raised, or they end the process before anything is on the wire.
 ABSTRACT = {errors.MemoryLayerError, errors.Exhausted, errors.Unavailable, errors.StartupError}
+# Told by one part of the service to another. One that gets this far is a fault.
+INTERNAL = {cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.Internal)}
 
 
 def make(cls: type[errors.MemoryLayerError]) -> errors.MemoryLayerError:
@@ -88,7 +92,7 @@ def test_every_concrete_error_has_its_place_in_the_table() -> None:
     concrete = {
         cls
         for _, cls in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(cls, errors.MemoryLayerError) and cls not in ABSTRACT
+        if issubclass(cls, errors.MemoryLayerError) and cls not in ABSTRACT | INTERNAL
     }
     assert concrete == set(EXPECTED)
     for cls in concrete:
@@ -109,7 +113,7 @@ async def test_an_error_becomes_its_status(cls: type[errors.MemoryLayerError], l
     assert log.events == []
 
 
-@pytest.mark.parametrize("cls", EXPECTED, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [*EXPECTED, *sorted(INTERNAL, key=repr)], ids=lambda cls: cls.__name__)
 def test_the_drawn_tree_names_the_error_and_the_class_its_message(cls: type[errors.MemoryLayerError]) -> None:
     assert re.search(rf"── {cls.__name__} ", errors.__doc__ or "")
     assert cls.__doc__
@@ -209,6 +213,18 @@ async def test_an_unlisted_error_of_the_service_is_internal_too(log: Recorder) -
     context, _ = await translated(Unlisted())
     assert context.aborted is not None
     assert context.aborted[0] is grpc.StatusCode.INTERNAL
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("cls", sorted(INTERNAL, key=repr), ids=lambda cls: cls.__name__)
+async def test_what_never_leaves_the_operations_is_a_fault_if_it_does(
+    cls: type[errors.MemoryLayerError], log: Recorder
+) -> None:
+    context, status = await translated(cls("said inside"))
+    assert context.aborted is not None
+    assert context.aborted[0] is grpc.StatusCode.INTERNAL
+    assert "said inside" not in repr((context.aborted, status))
+    assert [fields["error"] for _, fields in log.events] == [cls.__name__]
 
 
 @pytest.mark.asyncio
