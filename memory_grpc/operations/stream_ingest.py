@@ -19,9 +19,8 @@ from uuid import UUID
 
 from memory_grpc import deadline
 from memory_grpc.domain import Ingested, NewMessage
-from memory_grpc.errors import DeadlineExceeded, QueueFull
+from memory_grpc.errors import DeadlineExceeded, ModelChanged, QueueFull
 from memory_grpc.operations.ingest import Ingest
-from memory_grpc.operations.models import ModelChanged
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from memory_grpc.store.database import Transaction
+from memory_grpc.store.database import Statement, Transaction
 
 # Refusals of a text by the new model before the re-embedding goes on without it.
 MAX_ATTEMPTS = 3
@@ -120,7 +120,7 @@ async def contents(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID])
 async def contents_of_many(tx: Transaction, message_ids: Mapping[str, Sequence[UUID]]) -> dict[tuple[str, UUID], str]:
     """The same of several tenants' messages, in one round trip."""
     asked = [
-        ("reembed.contents", {"tenant_id": tenant_id, "message_ids": list(ids)}, None)
+        Statement("reembed.contents", {"tenant_id": tenant_id, "message_ids": list(ids)})
         for tenant_id, ids in message_ids.items()
     ]
     found = await tx.together(*asked)

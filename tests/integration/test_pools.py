@@ -13,6 +13,7 @@ from memory_grpc.embedding import Embedder
 from memory_grpc.jobs import pending
 from memory_grpc.store.database import Database
 from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import embedding_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import RunningServer, StartServer
 from tests.integration.test_reembed import reaches
@@ -38,7 +39,7 @@ async def all_held(database: Database) -> AsyncIterator[None]:
 
 
 async def ready(server: RunningServer) -> admin.Reembedding:
-    await server.admin.StartReembedding(admin.StartReembeddingRequest())
+    await server.embedding.StartReembedding(embedding_service_pb2.StartReembeddingRequest())
     return await reaches(server, "ready")
 
 
@@ -56,8 +57,10 @@ async def test_jobs_and_administration_go_on_while_calls_hold_every_connection(
             rows("insert into reembedding_backlog (tenant_id, message_id) select tenant_id, id from messages")
             request = admin.RunRetentionRequest(tenant_id="acme", actions=["archive"], dry_run=True)
             await server.admin.RunRetention(request)
-            await server.admin.ListGraphs(admin.ListGraphsRequest())
-            cut = await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=work.id))
+            await server.index.ListGraphs(index_service_pb2.ListGraphsRequest())
+            cut = await server.embedding.CutOverReembedding(
+                embedding_service_pb2.CutOverReembeddingRequest(reembedding_id=work.id)
+            )
             assert cut.state in ("cut_over", "done")
             await reaches(server, "done")
             async with asyncio.timeout(20):
@@ -116,7 +119,9 @@ async def test_writers_of_many_tenants_do_not_keep_a_cut_over_from_its_turn(
             async with asyncio.timeout(30):
                 while rows("select count(distinct tenant_id) from messages") != [(tenants + 1,)]:
                     await asyncio.sleep(0.05)
-            cut = await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=work.id))
+            cut = await server.embedding.CutOverReembedding(
+                embedding_service_pb2.CutOverReembeddingRequest(reembedding_id=work.id)
+            )
             assert cut.state in ("cut_over", "done")
             stopping.set()
         await reaches(server, "done")

@@ -15,7 +15,7 @@ from memory_grpc.errors import LeaseLost, ProviderDown, StoreUnavailable
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.reembed import LEASE, LEASE_SECONDS, Reembed
 from memory_grpc.store import embeddings, reembed
-from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import embedding_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import RunningServer, StartServer
 
@@ -39,7 +39,7 @@ async def server(start_server: StartServer, rows: Rows) -> AsyncIterator[Running
             ]
             await started.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=requests))
         rows("insert into leases values (%s, %s, now() + interval '1 hour')", LEASE, uuid4())
-        await started.admin.StartReembedding(admin.StartReembeddingRequest())
+        await started.embedding.StartReembedding(embedding_service_pb2.StartReembeddingRequest())
         yield started
 
 
@@ -58,19 +58,19 @@ async def test_it_is_left_to_the_server_that_has_the_lease(server: RunningServer
 async def test_a_tenant_that_fails_keeps_no_other_from_its_turn_but_the_whole_from_being_ready(
     server: RunningServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    insert = embeddings.insert_anywhere
+    insert = embeddings.insert_many
 
     async def fails_for_a(tx: Any, tenant_id: str, *arguments: Any) -> None:
         if tenant_id == "a":
             raise psycopg.errors.CheckViolation("no room for what a said")
         await insert(tx, tenant_id, *arguments)
 
-    monkeypatch.setattr(embeddings, "insert_anywhere", fails_for_a)
+    monkeypatch.setattr(embeddings, "insert_many", fails_for_a)
     reembedding = job(server)
     await reembedding()
     assert rows(NEW_VECTORS) == [("b", 5), ("c", 5)]
     assert rows(STATE) == [("running", 10, "CheckViolation")]
-    monkeypatch.setattr(embeddings, "insert_anywhere", insert)
+    monkeypatch.setattr(embeddings, "insert_many", insert)
     await reembedding()
     assert rows(STATE)[0][0] == "running", "tenants are not gone through again at once"
     await job(server)()
@@ -83,7 +83,7 @@ async def test_old_vectors_of_the_others_go_where_those_of_one_tenant_cannot(
 ) -> None:
     old = "select distinct tenant_id from message_embeddings where model_id = 1 order by 1"
     await job(server)()
-    await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=1))
+    await server.embedding.CutOverReembedding(embedding_service_pb2.CutOverReembeddingRequest(reembedding_id=1))
     remove = embeddings.remove_others
 
     async def fails_for_a(tx: Any, tenant_id: str, *arguments: Any) -> None:
@@ -121,14 +121,14 @@ async def test_a_model_that_is_down_is_everybody_s_trouble(
 async def test_a_server_that_lost_the_lease_stores_nothing(
     server: RunningServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    insert = embeddings.insert_anywhere
+    insert = embeddings.insert_many
 
     async def slow(*arguments: Any) -> None:
         await insert(*arguments)
         # In the middle of the transaction, as one that was stopped there and is woken.
         rows("update leases set holder = %s where name = 'another lease'", UUID(int=1))
 
-    monkeypatch.setattr(embeddings, "insert_anywhere", slow)
+    monkeypatch.setattr(embeddings, "insert_many", slow)
     with pytest.raises(LeaseLost):
         await asyncio.wait_for(job(server)(), 20)
     assert rows(NEW_VECTORS) == []
