@@ -11,7 +11,7 @@ few messages, those.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,8 +92,11 @@ class Pool:
         self._hybrid = hybrid
         self._size = size
         self._parts: Parts = columns.parts(request, hybrid)
-        messages = hybrid.words.messages or 0
-        match, self._live = match_text(hybrid.words.words, messages, size.words)
+        live, archived = request.filter.by_archival
+        # A graph knows live messages, and the newest are read in the order of time, of which the archive has its own.
+        self._live = columns.parts(replace(request, filter=live), hybrid) if live else None
+        self._archived = columns.parts(replace(request, filter=archived), hybrid) if live and archived else None
+        match, self._looked_up = match_text(hybrid.words.words, hybrid.words.messages or 0, size.words)
         self._params: dict[str, Any] = request.params | {
             "match": match,
             "speakers": bool(hybrid.plan.speaker_names or hybrid.plan.speaker_roles),
@@ -109,7 +112,10 @@ class Pool:
         }
 
     async def of_graph(self) -> tuple[list[Fused], int] | None:
-        """Of a tenant that has a graph; None when hardly anything of it passes the filters."""
+        """Of a tenant that has a graph; None when nothing of that passes the filters.
+
+        Archived messages are in no graph: where they are asked for too, they are scanned.
+        """
         plan, size = self._hybrid.plan, self._size
         width = min(self._params["graph_limit"], _WIDEST)
         await self._tx.all("graphs.search_as_wide_as", {"width": width, "most_tuples": size.tuples})
@@ -131,9 +137,19 @@ class Pool:
 
     async def of_few(self, most: int) -> tuple[list[Fused], int] | None:
         """Of the messages that pass the filters; None when they are more than ``most``."""
-        params = self._params | {"most": most, "kept": self._size.few + self._request.top_k}
-        few, matched = await self._rows(Statement("hybrid.among", params, self._parts), self._matched())
-        return await self._ranked([_windows(few)], matched) if few["passing"] <= most else None
+        kept = self._size.few + self._request.top_k
+        params = self._params | {"most": most, "kept": kept}
+        (few,) = await self._rows(Statement("hybrid.among", params, self._parts))
+        if few["passing"] > most:
+            return None
+        if few["passing"] <= kept:
+            # All of them are in the pool: of the words only their rarity is to be known.
+            words = self._hybrid.words
+            self._params["match"], self._looked_up = match_text(words.words, words.messages or 0, 0)
+            (matched,) = await self._rows(Statement("hybrid.rare", self._params, self._parts))
+        else:
+            (matched,) = await self._rows(self._matched())
+        return await self._ranked([_windows(few)], matched)
 
     async def _rows(self, *statements: Statement) -> list[Row]:
         """The one row that each statement gives."""
@@ -213,7 +229,7 @@ class Pool:
         )
         frequencies = []
         for place, word in enumerate(words.words):
-            if place in self._live:
+            if place in self._looked_up:
                 frequencies.append(len(np.unique(holding[looked_up["counts"][:, place] > 0])))
             else:
                 frequencies.append(RARE if word.frequency is None else word.frequency)
@@ -258,7 +274,9 @@ class Pool:
         """All sources but the graph and the words: every term of the score has one."""
         plan = self._hybrid.plan
         yield self._source("hybrid.important")
-        yield self._source("hybrid.newest")
+        yield self._source("hybrid.newest", of=self._live)
+        if self._archived:
+            yield self._source("hybrid.scanned", of=self._archived)
         first = near[:_SAMPLE]
         if extents is not None and extents["dated"]:
             created = first["created"].astype(np.int64) + columns.POSTGRES_EPOCH
@@ -273,9 +291,9 @@ class Pool:
             if plan.speaker_roles or not is_few:
                 yield self._graph(only_spoken=True)
 
-    def _source(self, name: str, kept: int = 0) -> Statement:
+    def _source(self, name: str, kept: int = 0, of: Parts | None = None) -> Statement:
         params = self._params | ({"kept": kept + self._request.top_k} if kept else {})
-        return Statement("hybrid.source", params, (("source", part(name)), *self._parts))
+        return Statement("hybrid.source", params, (("source", part(name)), *(of or self._parts)))
 
     def _matched(self) -> Statement:
         return Statement("hybrid.matched", self._params, self._parts)
@@ -288,7 +306,7 @@ class Pool:
         direction = HalfVector(np.append(worth * unit, [request.weights.importance, 0.0]))
         given = {"direction": direction, "only_dated": only_dated, "only_spoken": only_spoken}
         dimensions = ("dimensions", str(len(unit) + EXTRA_DIMENSIONS))
-        return Statement("hybrid.graph", self._params | given, (dimensions, *self._parts))
+        return Statement("hybrid.graph", self._params | given, (dimensions, *(self._live or self._parts)))
 
 
 def _windows(row: Row) -> Windows:

@@ -17,15 +17,14 @@ from typing import Protocol
 from memory_grpc.store.database import Transaction
 from memory_grpc.store.filters import Filter
 from memory_grpc.store.hybrid import Hybrid
-from memory_grpc.store.rank_request import Ranking, RankRequest
+from memory_grpc.store.rank_request import ALL, Ranking, RankRequest
 from memory_grpc.store.search import Semantic
 
 # Messages that are looked up one by one, which takes six times as long as to scan them, rather than to walk a graph, or
 # to scan a tenant without one; and messages of a time that are scanned rather than to walk a graph.
 FEW = 5_000
-FEW_WITHOUT_GRAPH = 500
+FEW_WITHOUT_GRAPH = 200
 SPAN = 40_000
-_ALL = 2**31 - 2
 
 
 class Ranker(Protocol):
@@ -51,20 +50,20 @@ async def rank(tx: Transaction, request: RankRequest) -> Ranking:
     filter_ = request.filter
     ranking: Ranking | None = None
     if request.has_graph:
-        if filter_.may_leave_few:
+        if await _leaves_few(tx, request):
             ranking = await ranker.of_few(FEW)
         if ranking is None and await _is_short(tx, request):
             ranking = await ranker.of_span()
         elif ranking is None and filter_.by_archival[0] is not None:
             ranking = await ranker.of_graph()
         if ranking is None and filter_.is_narrowing:
-            ranking = await ranker.of_few(_ALL)
+            ranking = await ranker.of_few(ALL)
     elif filter_.may_leave_few and (filter_.needs_messages or filter_.candidate_limit is not None):
         ranking = await ranker.of_few(FEW_WITHOUT_GRAPH)
     if ranking is None:
         ranking = await ranker.whole()
     if ranking is None:
-        ranking = await ranker.of_few(_ALL)
+        ranking = await ranker.of_few(ALL)
     assert ranking is not None, "nothing is more than all"
     return ranking
 
@@ -77,6 +76,17 @@ async def bounded(tx: Transaction, request: RankRequest) -> Filter:
     row = await tx.one("search.oldest_candidate", request.params, parts=filter_.parts)
     # No row: there are not so many.
     return filter_ if row is None else filter_.from_candidate(row["created_at"], row["id"])
+
+
+async def _leaves_few(tx: Transaction, request: RankRequest) -> bool:
+    """Whether it is worth while to look for what passes, for all that columns tell."""
+    filter_ = request.filter
+    if filter_.candidate_limit is not None and filter_.candidate_limit <= FEW:
+        return True
+    if filter_.metadata is not None or not filter_.may_leave_few:
+        return filter_.may_leave_few
+    row = await tx.one("search.selected", request.params | {"most": FEW}, parts=filter_.parts)
+    return row is not None and row["selected"] <= FEW
 
 
 async def _is_short(tx: Transaction, request: RankRequest) -> bool:

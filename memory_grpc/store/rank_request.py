@@ -18,6 +18,9 @@ from memory_grpc.ranking.fusion import Corpus, Fused, Memory, fuse
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.filters import Filter
 
+# More messages than a tenant has.
+ALL = 2**31 - 2
+
 # The newest are looked at besides what a graph gives, as far as decay adds this much to the score.
 _DECAY_COUNTS = 0.02
 _DECAY_SECONDS = 604_800

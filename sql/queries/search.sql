@@ -25,7 +25,7 @@ matched as materialized (
 ), wanted as materialized (
     select m.id
     from messages m
-    where {{search.messages}} {matching}
+    where {{search.messages}} {matching} and coalesce((select cardinality(ids) <= %(most)s from matched), true)
     limit %(most)s::bigint + 1
 ), passing as materialized (
     select case when cardinality(ids) > %(most)s then %(most)s::bigint + 1 else (select count(*) from wanted) end as passing
@@ -82,10 +82,13 @@ with floor as materialized (
 select message_id, created_at, score, {{search.similarity}} as similarity, importance, {{search.decay}} as decay,
     (select count(*) from best) as windows
 from (
-    select distinct on (message_id) * from best order by message_id, score desc, chunk
+    -- Sorted before they are checked: no more are than it takes.
+    select *
+    from (select distinct on (message_id) * from best order by message_id, score desc, chunk) as messages_best
+    order by score desc, created_at desc, message_id desc
+    offset 0
 ) as e
 where {late}
-order by score desc, created_at desc, message_id desc
 limit %(top_k)s;
 
 -- name: search.among
@@ -196,6 +199,16 @@ order by m.created_at desc, m.id desc
 offset %(candidate_limit)s::bigint - 1
 limit 1;
 
+-- name: search.selected
+-- How many messages the most selective terms of a filter leave, counted to `most`: mostly from an index alone.
+select count(*) as selected
+from (
+    select
+    from messages m
+    where m.tenant_id = %(tenant_id)s and {archived_messages} and {selective}
+    limit %(most)s::bigint + 1
+) as selected;
+
 -- name: search.spanned
 -- How many messages lie between two times, counted to `most`.
 select count(*) as spanned
@@ -278,6 +291,10 @@ null::uuid[];
 -- name: search.late
 -- A part of the statements above, `{late}` there, where only the message of a window `e` tells whether it passes.
 exists (select from messages m where m.tenant_id = %(tenant_id)s and m.id = e.message_id and {filter});
+
+-- name: search.all_late
+-- The same in hybrid.all, which looks up once what passes.
+e.message_id in (select id from wanted);
 
 -- name: search.bound
 -- A part of filters: not older than the oldest candidate. Of windows.
