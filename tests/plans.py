@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from memory_grpc.store.database import Params, Parts, Transaction, text
+from memory_grpc.store.database import Params, Transaction
+from memory_grpc.store.queries import Parts, text
 
 
 async def explained(tx: Transaction, name: str, params: Params, parts: Parts = ()) -> str:

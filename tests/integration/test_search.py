@@ -181,8 +181,8 @@ async def test_the_exact_scan_is_index_only(server: RunningServer, rows: Rows, w
         f"select 'other ' || n, gen_random_uuid(), {columns} from messages, generate_series(1, 20) n returning *) "
         "insert into message_embeddings (tenant_id, message_id, created_at, importance, conversation_key, user_key, "
         "expires_at, chunk, model_id, archived, role, embedding) select tenant_id, id, created_at, importance, "
-        "text_key(conversation_id), 0, 'infinity', 0, 1, false, 'u', (select embedding from message_embeddings limit 1) "
-        "from copies"
+        "text_key(conversation_id), 0, 'infinity', 0, 1, false, 'u', "
+        "(select embedding from message_embeddings limit 1) from copies"
     )
     rows("vacuum analyze message_embeddings")
     only = SearchFilters(where=parse(wanted) if wanted else None, as_of=NOW)
