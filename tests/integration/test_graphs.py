@@ -123,7 +123,7 @@ async def both(
 async def explain(database: Database, name: str, tenant: str, *, generic: bool = False) -> str:
     """The plan of a ranking statement, the same for any values where that is asked for."""
     query = vectors(1, np.random.default_rng(3))[0]
-    async with database.transaction(tenant=tenant, plan="once" if generic else "each") as tx:
+    async with database.transaction(tenant=tenant) as tx:
         request = await asking.request(tx, tenant, "", query, NOW)
         params = request.params | {
             "graph_query": HalfVector(np.append(0.6 * query, [0.3, 0.0])),
@@ -133,7 +133,8 @@ async def explain(database: Database, name: str, tenant: str, *, generic: bool =
             "newest_seconds": 1e6,
             "is_counted": False,
         }
-        return await explained(tx, name, params, (("dimensions", str(DIMENSIONS + 2)), *request.filter.parts))
+        parts = (("dimensions", str(DIMENSIONS + 2)), *request.filter.parts)
+        return await explained(tx, name, params, parts, generic=generic)
 
 
 @pytest.mark.asyncio
@@ -244,7 +245,8 @@ async def test_a_graph_serves_no_search_that_it_knows_nothing_of(database: Datab
 @pytest.mark.asyncio
 @pytest.mark.parametrize("generic", [False, True])
 async def test_the_scan_reads_the_covering_index_and_nothing_else(database: Database, generic: bool) -> None:
-    """Also right after a mass ingest, before anything was vacuumed or analysed."""
+    """Also right after a mass ingest, before anything was vacuumed or analysed; and where a tenant is most of the table,
+    which is hardly larger than the index then."""
     await fill(database, "large", 3000)
     for i in range(5):
         await fill(database, f"other-{i}", 200, seed=i + 3)
@@ -253,8 +255,11 @@ async def test_the_scan_reads_the_covering_index_and_nothing_else(database: Data
             async with database.pool.connection() as connection:
                 await connection.execute("vacuum analyze")
         plan = await explain(database, "search.scan", "large", generic=generic)
-        assert "Index Only Scan using message_embeddings_scan on message_embeddings" in plan, plan
-        assert "Seq Scan" not in plan
+        assert plan.count("Index Only Scan using message_embeddings_scan on message_embeddings") == 1, plan
+        assert plan.count("Index Only Scan Backward using message_embeddings_scan on message_embeddings") == 1, plan
+        assert plan.count("Scan") == plan.count("Index Only Scan") + plan.count("CTE Scan") + plan.count(
+            "Subquery Scan"
+        )
 
 
 @pytest.mark.asyncio
