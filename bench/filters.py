@@ -87,14 +87,14 @@ from old where m.tenant_id = old.tenant_id and m.id = old.id
 COPIES = (
     b"""
     insert into messages
-    select %(copy)s, id, conversation_id, role, name, content, metadata, importance, embedding_status, created_at, updated_at,
-        user_id, archived_at, pinned, expires_at, revision
+    select %(copy)s, id, conversation_id, role, name, content, metadata, importance, embedding_status, created_at,
+        updated_at, user_id, archived_at, pinned, expires_at, revision
     from messages where tenant_id = %(tenant_id)s and id = any (%(ids)s)
     """,
     b"""
     insert into message_embeddings
-    select %(copy)s, message_id, created_at, importance, conversation_key, user_key, expires_at, chunk, model_id, archived, role,
-        embedding
+    select %(copy)s, message_id, created_at, importance, conversation_key, user_key, expires_at, chunk, model_id,
+        archived, role, embedding
     from message_embeddings where tenant_id = %(tenant_id)s and message_id = any (%(ids)s)
     """,
     b"""
@@ -245,7 +245,7 @@ def call(
 def table(measured: list[Measured]) -> str:
     """A line for each filter, as Markdown."""
     lines = [
-        "| tenant | filter | passing | ranking | call ms (p95) | to no filter | to a tenant of only those | recall@10 |",
+        "| tenant | filter | passing | ranking | call ms (p95) | to no filter | to a tenant of those | recall@10 |",
         "|---|---|---|---|---|---|---|---|",
     ]
     plain = {(m.tenant, m.ranking): statistics.median(m.calls) for m in measured if m.name == "no filter"}

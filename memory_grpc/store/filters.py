@@ -24,7 +24,8 @@ from memory_grpc.filtering import (
     required_metadata,
     where,
 )
-from memory_grpc.store.database import Later, Parts, Transaction, part
+from memory_grpc.store.database import Later, Transaction
+from memory_grpc.store.queries import Parts, part
 
 Scope = Literal["live", "archived", "live_and_archived"]
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from memory_grpc.ranking import QueryPlan
 from memory_grpc.ranking.fusion import Flags, Ids, Integers, Memory
-from memory_grpc.store.database import Parts, Row, Transaction, part
+from memory_grpc.store.database import Row, Transaction
+from memory_grpc.store.queries import Parts, part
 from memory_grpc.store.rank_request import ALL, HybridQuery, RankRequest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

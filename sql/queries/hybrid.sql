@@ -24,7 +24,7 @@ with {{search.wanted}}, lexemes as (
 ), vectors as (
     select message_id, archived, created_at, conversation_key, user_key, role, importance, embedding
     from message_embeddings
-    where {{search.scope}}
+    where {{search.scanned}}
 )
 {{hybrid.columns}};
 

@@ -2,10 +2,20 @@
 -- The windows of a tenant that a search may rank: of live messages, archived ones or both, said by as_of and not expired then.
 -- A bound that is null becomes an endless one, because the index can stop at that, where a condition with `or` would be
 -- asked of every row.
+{{search.unbounded}}
+            and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+
+-- fragment: search.scanned
+-- The same, where all of them are read. Postgres is not to know how far the bound reaches: where a tenant is most of the
+-- table, it would take the table, by the primary key, for as quick as the index that holds all that is asked for.
+{{search.unbounded}}
+            and created_at <= (select coalesce(%(as_of)s::timestamptz, 'infinity'))
+
+-- fragment: search.unbounded
+-- The same, whenever they were said.
 tenant_id = %(tenant_id)s
             and model_id = %(model_id)s
             and {archived}
-            and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
             and expires_at > (select coalesce(%(as_of)s::timestamptz, now()))
 
 -- fragment: search.messages
@@ -73,7 +83,7 @@ with floor as materialized (
 ), best as materialized (
     select message_id, chunk, created_at, {{search.score}} as score, importance, embedding
     from message_embeddings e
-    where {{search.scope}} and {inline}
+    where {{search.scanned}} and {inline}
         and %(similarity_weight)s * {{search.similarity}} + %(importance_weight)s * importance + %(decay_weight)s
             >= coalesce((select score from floor), '-infinity')
     order by score desc, created_at desc, message_id desc, chunk

@@ -28,10 +28,10 @@ from psycopg.types.range import Range
 from memory_grpc.domain import ScoreWeights, SearchFilters
 from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.resources import SQL
-from memory_grpc.store.database import EVERY_TENANT, Database, part, text
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.filters import compiled
 from memory_grpc.store.hybrid_columns import parts
-from memory_grpc.store.queries import QUERIES
+from memory_grpc.store.queries import QUERIES, part, text
 from memory_grpc.store.rank_request import HybridQuery, QueryWords, RankRequest, Word
 from tests.chaos.harness import reported_each
 from tests.unit.test_queries import READ, TENANT_TABLES, code
