@@ -1,16 +1,19 @@
-"""What ``memory-grpc import`` promises: every line once, for good."""
+"""What ``memory-grpc import`` promises: every line once, for good, and in the order of the file."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from memory_grpc.errors import DeadlineExceeded, StoreUnavailable
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.cli import Cli, Rows, contents, line, write
-from tests.conftest import StartServer
+from tests.conftest import RunningServer, StartServer
 
 pytestmark = pytest.mark.asyncio
 
@@ -41,3 +44,68 @@ async def test_a_file_is_imported_once_when_the_service_has_forgotten_other_requ
         again = await imported("second")
     assert (again["stored"], again["repeated"], again["skipped"]) == (0, 3, 0)
     assert contents(rows) == ["four", "one", "three", "two"]
+
+
+class Flaky:
+    """An ingest that is slow for some calls, fails before it stores for others, and for some after it has stored."""
+
+    def __init__(self, ingest: Any, seed: int) -> None:
+        self._ingest = ingest
+        self._chance = random.Random(seed)
+        self.failed = 0
+
+    async def __call__(self, messages: Any) -> Any:
+        fate = self._chance.random()
+        if fate < 0.4:
+            await asyncio.sleep(0.08 * self._chance.random())
+        if 0.4 < fate < 0.46:
+            self.failed += 1
+            raise StoreUnavailable
+        stored = await self._ingest(messages)
+        if fate > 0.9:
+            self.failed += 1
+            raise DeadlineExceeded
+        return stored
+
+
+@pytest.mark.parametrize("in_flight", ["2", "8"])
+async def test_lines_of_one_moment_keep_their_order_whatever_the_server_does(
+    server: RunningServer, cli: Cli, rows: Rows, in_flight: str
+) -> None:
+    """Times of minute precision, as logs have them: many lines of a conversation share one."""
+    flaky = Flaky(server.application.operations.ingest, seed=3)
+    object.__setattr__(server.application.operations, "ingest", flaky)
+    lines = [
+        {"content": f"{n:03}", "conversation_id": f"c{n % 3}", "created_at": f"2026-01-01T10:{n // 90:02}:00Z"}
+        for n in range(360)
+    ]
+    file = write(cli, *(line(**fields) for fields in lines))
+    options = ("--batch-size", "7", "--in-flight", in_flight, "--address", server.grpc_address, "--json")
+    done = await cli("import", file, *options)
+    assert done.code == 0, done.err
+    assert flaky.failed > 3
+    figures = json.loads(done.out)
+    assert figures["stored"] + figures["repeated"] == 360
+    for conversation in ("c0", "c1", "c2"):
+        found = rows("select content from messages where conversation_id = %s order by created_at, id", conversation)
+        assert [row[0] for row in found] == [f["content"] for f in lines if f["conversation_id"] == conversation]
+
+
+async def test_lines_of_one_moment_keep_their_order_over_a_line_that_the_server_refuses(
+    server: RunningServer, cli: Cli, rows: Rows
+) -> None:
+    """The batch after the refused line is under way already: it must not be stored before the rest of this one."""
+    said = [f"{n:02}" for n in range(12)]
+    moment = "2026-01-01T10:00:00Z"
+    lines = [line(text, created_at=moment) for text in said]
+    options = ("--batch-size", "4", "--in-flight", "3", "--address", server.grpc_address)
+    refused = await cli(
+        "import", write(cli, *lines[:2], line("02", created_at="2999-01-01T00:00:00Z"), *lines[3:]), *options
+    )
+    assert refused.code == 1
+    assert "line 3: created_at: is more than a day ahead" in refused.err
+    assert contents(rows) == said[:2]
+
+    repaired = await cli("import", write(cli, *lines), *options)
+    assert repaired.code == 0, repaired.err
+    assert [row[0] for row in rows("select content from messages order by created_at, id")] == said
