@@ -10,7 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from memory_grpc.errors import DeadlineExceeded, StoreUnavailable
+from memory_grpc.errors import DeadlineExceeded, EmbeddingUnavailable, StoreUnavailable
+from memory_grpc.jobs import start
+from memory_grpc.jobs.pending import EmbedPending
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.cli import Cli, Rows, contents, line, write
 from tests.conftest import RunningServer, StartServer
@@ -109,3 +111,54 @@ async def test_lines_of_one_moment_keep_their_order_over_a_line_that_the_server_
     repaired = await cli("import", write(cli, *lines), *options)
     assert repaired.code == 0, repaired.err
     assert [row[0] for row in rows("select content from messages order by created_at, id")] == said
+
+
+async def unavailable(*_: Any) -> Any:
+    raise EmbeddingUnavailable
+
+
+@pytest.fixture
+def no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody embeds what is pending."""
+    monkeypatch.setattr(start, "_PENDING_WORKERS", 0)
+
+
+@pytest.mark.usefixtures("no_workers")
+async def test_the_end_says_how_many_messages_wait_for_their_embedding(start_server: StartServer, cli: Cli) -> None:
+    waiting = [line(f"later {n}", tenant, embed_later=True) for n in range(3) for tenant in ("acme", "other")]
+    file = write(cli, *waiting, line("now"))
+    async with start_server() as server:
+        to_server = ("--address", server.grpc_address)
+        first = await cli("import", file, *to_server)
+        assert first.code == 0, first.err
+        assert "7 stored, 6 pending (without an embedding yet: search does not find them)" in first.out
+        found = json.loads((await cli("search", "later", "--tenant", "acme", *to_server, "--json")).out)
+        assert [hit["content"] for hit in found["items"]] == ["now"]
+
+        resumed = json.loads((await cli("import", file, *to_server, "--json")).out)
+        assert (resumed["skipped"], resumed["pending"]) == (7, 3)  # of the tenant whose message came last
+        again = json.loads((await cli("import", file, "--restart", *to_server, "--json")).out)
+        assert (again["repeated"], again["pending"]) == (7, 6)
+
+        # No search while the model is down: what the service said when it took the messages counts.
+        object.__setattr__(server.application.operations, "search", unavailable)
+        down = json.loads((await cli("import", file, "--restart", *to_server, "--json")).out)
+        assert (down["repeated"], down["pending"]) == (7, 6)
+
+
+@pytest.mark.usefixtures("no_workers")
+async def test_what_is_embedded_by_the_end_does_not_wait(start_server: StartServer, cli: Cli) -> None:
+    async with start_server(async_embeddings=True) as server:
+        operations, database = server.application.operations, server.database
+        ingest, embed = operations.ingest, EmbedPending(database, database, operations.search._models, max_attempts=3)
+
+        async def stores_and_embeds(messages: Any) -> Any:
+            stored = await ingest(messages)
+            while await embed():
+                pass
+            return stored
+
+        object.__setattr__(operations, "ingest", stores_and_embeds)
+        done = await cli("import", write(cli, line("one"), line("two")), "--address", server.grpc_address)
+    assert done.code == 0, done.err
+    assert done.out.startswith("2 stored; ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,8 +43,8 @@ class Import:
     """Brings a source into the service: ``run`` once.
 
     ``counts`` and ``empty`` (records without text) say what became of the records; ``stopped`` that an invalid one
-    ended the import; ``oldest`` and ``least_important`` hold the oldest time and the lowest importance of each tenant's
-    messages.
+    ended the import. Of each tenant's messages, ``oldest`` and ``least_important`` hold the oldest time and the lowest
+    importance, and ``pending`` how many were taken without an embedding.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Import:
         self.stopped = False
         self.oldest: dict[str, datetime] = {}
         self.least_important: dict[str, float] = {}
+        self.pending: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Returns when everything is acknowledged, or all before an invalid record is (``stopped``).
@@ -111,6 +113,7 @@ class Import:
             refused=self._refuse,
             note=self._report.note,
             least_important=self.least_important,
+            pending=self.pending,
         )
 
     async def _check_same_service(self, memory: Any, start: Progress) -> None:
