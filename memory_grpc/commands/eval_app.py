@@ -35,6 +35,12 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Ask only the first so many questions.")] = None,
     tenant_prefix: Annotated[str, typer.Option(help="Goes before the tenants' names.")] = "",
     in_flight: Annotated[int, typer.Option(min=1, max=64, help="Calls at once.")] = 4,
+    give_up_after: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="How long a service that is down, or embeds nothing, is waited for."
+        ),
+    ] = 120.0,
     address: Address = None,
     api_key: ApiKey = None,
     timeout: Timeout = 30.0,
@@ -42,8 +48,9 @@ def evaluate(
 ) -> None:
     """Measure how much of the evidence for questions a running server finds, through its own gRPC API.
 
-    Imports the conversations that are not there. The server should run with MEMORY_RETENTION_SCHEDULE_SECONDS=0, so
-    that old conversations stay searchable, and without a rate limit. `make eval` starts one that does.
+    Imports the conversations that are not there, and asks once all of their messages are embedded. The server should
+    run with MEMORY_RETENTION_SCHEDULE_SECONDS=0, so that old conversations stay searchable, and without a rate limit.
+    `make eval` starts one that does.
 
     Example: `memory-grpc eval --dataset locomo locomo10.json --ranking both --ablation`
     """
@@ -51,5 +58,7 @@ def evaluate(
     from memory_grpc.commands.evaluating.command import evaluate as run
 
     rankings = ("semantic", "hybrid") if ranking is Rankings.BOTH else (ranking.value,)
-    evaluation = Evaluation(file, rankings, ablation, without_names, json_lines, limit, tenant_prefix, in_flight)
+    evaluation = Evaluation(
+        file, rankings, ablation, without_names, json_lines, limit, tenant_prefix, in_flight, give_up_after
+    )
     raise typer.Exit(run(evaluation, target(address, api_key, timeout), as_json=as_json))

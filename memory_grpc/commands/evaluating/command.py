@@ -25,7 +25,8 @@ class Evaluation:
     """What to evaluate. ``limit`` asks only the first so many questions; ``json_lines`` gets one line an answer.
 
     ``ablation`` adds `cosine alone` and hybrid with one part off at a time; ``without_names`` takes the participants'
-    names out of the questions, and adds `cosine alone` to compare with.
+    names out of the questions, and adds `cosine alone` to compare with. ``patience_seconds`` is how long a service that
+    is down is waited for, and embeddings while none is made.
     """
 
     file: Path
@@ -36,6 +37,7 @@ class Evaluation:
     limit: int | None = None
     tenant_prefix: str = ""
     in_flight: int = 4
+    patience_seconds: float = 120.0
 
 
 def evaluate(evaluation: Evaluation, target: Target, *, as_json: bool = False) -> int:
@@ -73,7 +75,9 @@ async def _run(
         await Caller(channel, target, complain, patience_seconds=0).admin(
             "GetHealth", admin_service_pb2.GetHealthRequest()
         )
-        await load(dataset.memories, Caller(channel, target, complain), target, evaluation.file.name)
+        patience = evaluation.patience_seconds
+        memories = list(dataset.memories.values())
+        await load(memories, Caller(channel, target, complain, patience), target, evaluation.file.name, patience)
         with report:
-            caller = Caller(channel, target, report.note)
+            caller = Caller(channel, target, report.note, patience)
             await ask_all(dataset, asked, caller, evaluation.in_flight, report.add)

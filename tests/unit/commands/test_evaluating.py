@@ -307,7 +307,7 @@ def test_what_is_stored_is_told_from_what_is_not(tmp_path: Path) -> None:
             response.items[1].archived_at.FromSeconds(1)
             return response
 
-    found = asyncio.run(stored(memory, Stocked()))
+    [found] = asyncio.run(stored([memory], Stocked(), 1.0))
     assert dict(found.turns) == {"D1:1": 2}
     assert (found.archived, found.foreign) == (1, 2)
 
@@ -327,13 +327,17 @@ def test_only_what_is_missing_is_sent_and_oddities_are_said(
             """Sends nothing."""
 
     monkeypatch.setattr("memory_grpc.commands.evaluating.loading.Import", Import)
-    memories = read(write(tmp_path, sample())).memories
-    asyncio.run(load(memories, Service(), Target("localhost:1", 1.0), "file"))  # Service has D1:1
+    [memory] = read(write(tmp_path, sample())).memories.values()
+
+    def loaded() -> int:
+        return asyncio.run(load([memory], Service(), Target("localhost:1", 1.0), "file", 1.0))
+
+    loaded()  # Service has D1:1
     assert sent == ["My boat sank."]
-    memories["s-1"].turns.pop("D2:1")
-    assert asyncio.run(load(memories, Service(), Target("localhost:1", 1.0), "file")) == 0
-    memories["s-1"].turns.clear()
-    asyncio.run(load(memories, Service(), Target("localhost:1", 1.0), "file"))
+    memory.turns.pop("D2:1")
+    assert loaded() == 0
+    memory.turns.clear()
+    loaded()
     assert capsys.readouterr().err == "Warning: s-1 holds 1 messages that are not in the file.\n"
 
 
