@@ -60,7 +60,8 @@ FLOW: dict[str, set[str]] = {
     },
     "jobs": {*PURE, "operations", "store", "embedding", "observability", "deadline", "settings"},
     "tls": {*PURE, "settings"},
-    "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "rpcs", "tls"},
+    "tls_server": {*PURE, "settings", "tls"},
+    "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "rpcs", "tls_server"},
     "services": {*PURE, "access", "filtering", "headers", "operations", "settings", "contract", "version"},
     "interceptors": {
         *PURE,
