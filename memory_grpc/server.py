@@ -26,7 +26,7 @@ from memory_grpc.operations.registry import Slot
 from memory_grpc.rpcs import SERVICES
 from memory_grpc.services import add_services
 from memory_grpc.settings import Settings
-from memory_grpc.tls import server_credentials
+from memory_grpc.tls_server import server_credentials
 
 _NAMES = tuple(str(service.full_name) for service in SERVICES)
 # How long those who watch health have to hear that it ends, before the first call is refused.

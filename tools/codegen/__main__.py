@@ -1,4 +1,4 @@
-"""``python -m memory_grpc.codegen``. Exit codes: 0 done, 1 gen/ is stale or buf has findings, 2 it failed."""
+"""``python -m tools.codegen``. Exit codes: 0 done, 1 gen/ is stale or buf has findings, 2 it failed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 from memory_grpc import resources
-from memory_grpc.codegen import buf, generate
-from memory_grpc.codegen.problem import CodegenError
+from tools.codegen import buf, generate
+from tools.codegen.problem import CodegenError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit code; errors go to stderr in one sentence."""
-    parser = argparse.ArgumentParser(prog="python -m memory_grpc.codegen", description="Writes gen/ from proto/.")
+    parser = argparse.ArgumentParser(prog="python -m tools.codegen", description="Writes gen/ from proto/.")
     parser.add_argument(
         "--root", type=Path, default=resources.ROOT, help="checkout with proto/, gen/ and buf.yaml (default: this one)"
     )
@@ -46,7 +46,7 @@ def _check(proto: Path, gen: Path) -> int:
         state = "stale" if name not in wanted else "differs" if (gen / name).exists() else "missing"
         print(f"gen/{name}: {state}", file=sys.stderr)
     if changed:
-        print("codegen: gen/ is not what proto/ gives: run `python -m memory_grpc.codegen`.", file=sys.stderr)
+        print("codegen: gen/ is not what proto/ gives: run `python -m tools.codegen`.", file=sys.stderr)
     return 1 if changed else 0
 
 

@@ -1,4 +1,4 @@
-"""Reads a descriptor set into a :class:`~memory_grpc.codegen.contract.Contract`.
+"""Reads a descriptor set into a :class:`~tools.codegen.contract.Contract`.
 
 The set is parsed by its own descriptor pool: options such as ``(limits)`` and ``(google.api.http)`` are extensions, and
 a pool only sees those that it knows. The generated limits_pb2 would be one behind whenever limits.proto changes.
@@ -12,8 +12,9 @@ from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from memory_grpc import limit_rules, rpc_facts
-from memory_grpc.codegen.comments import Comments
-from memory_grpc.codegen.contract import (
+from memory_grpc.limit_rules import FieldKind
+from tools.codegen.comments import Comments
+from tools.codegen.contract import (
     OWN_PACKAGE,
     Binding,
     Contract,
@@ -24,8 +25,7 @@ from memory_grpc.codegen.contract import (
     Rpc,
     Service,
 )
-from memory_grpc.codegen.problem import CodegenError
-from memory_grpc.limit_rules import FieldKind
+from tools.codegen.problem import CodegenError
 
 _Types = descriptor_pb2.FieldDescriptorProto
 # Field numbers of descriptor.proto, by which source info addresses what a comment belongs to.

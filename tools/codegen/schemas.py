@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
-from memory_grpc.codegen.contract import Contract, Field, MessageType
-from memory_grpc.codegen.examples import field_example
-from memory_grpc.codegen.problem import CodegenError
+from tools.codegen.contract import Contract, Field, MessageType
+from tools.codegen.examples import field_example
+from tools.codegen.problem import CodegenError
 
 Schema = dict[str, Any]
 Direction = Literal["request", "response"]

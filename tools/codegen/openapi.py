@@ -7,15 +7,15 @@ from typing import Any
 import yaml
 
 import memory_grpc
-from memory_grpc.codegen import rest
-from memory_grpc.codegen.comments import summary
-from memory_grpc.codegen.contract import Contract
-from memory_grpc.codegen.failures import ERROR_SCHEMA, check_declared, error_responses, reasons
-from memory_grpc.codegen.operations import Operations
-from memory_grpc.codegen.schemas import Schemas
+from tools.codegen import rest
+from tools.codegen.comments import summary
+from tools.codegen.contract import Contract
+from tools.codegen.failures import ERROR_SCHEMA, check_declared, error_responses, reasons
+from tools.codegen.operations import Operations
+from tools.codegen.schemas import Schemas
 
 OPENAPI = "openapi.yaml"
-_HEAD = "# Generated from proto/ by `python -m memory_grpc.codegen`. Do not edit.\n"
+_HEAD = "# Generated from proto/ by `python -m tools.codegen`. Do not edit.\n"
 _LONG = 100
 _ERRORS = "memory_layer/v1/errors.proto"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from memory_grpc.codegen.descriptors import read_contract
-from memory_grpc.codegen.openapi import OPENAPI, document, dump
-from memory_grpc.codegen.protoc import DESCRIPTORS, generate_stubs
+from tools.codegen.descriptors import read_contract
+from tools.codegen.openapi import OPENAPI, document, dump
+from tools.codegen.protoc import DESCRIPTORS, generate_stubs
 
 
 def write(proto: Path, gen: Path) -> list[str]:

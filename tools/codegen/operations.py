@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from memory_grpc.codegen import rest
-from memory_grpc.codegen.comments import remainder, summary
-from memory_grpc.codegen.contract import Binding, Contract, Field, MessageType, Rpc
-from memory_grpc.codegen.examples import field_example, message_example
-from memory_grpc.codegen.failures import component_name, reasons
-from memory_grpc.codegen.problem import CodegenError
-from memory_grpc.codegen.schemas import TIMESTAMP, Schemas, description, is_required
 from memory_grpc.rpc_facts import RpcFacts
+from tools.codegen import rest
+from tools.codegen.comments import remainder, summary
+from tools.codegen.contract import Binding, Contract, Field, MessageType, Rpc
+from tools.codegen.examples import field_example, message_example
+from tools.codegen.failures import component_name, reasons
+from tools.codegen.problem import CodegenError
+from tools.codegen.schemas import TIMESTAMP, Schemas, description, is_required
 
 _REACHES = {
     "named_tenants": " that reaches every tenant named in the request (403 otherwise)",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from memory_grpc.codegen.problem import CodegenError
+from tools.codegen.problem import CodegenError
 
 DESCRIPTORS = "memory_layer.binpb"
 # Envoy needs the types of error details in the set to print them as JSON; nothing of the contract imports them.

@@ -12,9 +12,9 @@ from typing import Any
 
 from google.rpc import code_pb2
 
-from memory_grpc.codegen.comments import summary
-from memory_grpc.codegen.contract import OWN_PACKAGE, Contract
-from memory_grpc.codegen.problem import CodegenError
+from tools.codegen.comments import summary
+from tools.codegen.contract import OWN_PACKAGE, Contract
+from tools.codegen.problem import CodegenError
 
 _CODES: dict[str, int] = dict(code_pb2.Code.items())
 _TYPES = "type.googleapis.com/google.rpc."

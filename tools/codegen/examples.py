@@ -11,8 +11,8 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from memory_grpc.codegen.contract import Contract, Field, MessageType
-from memory_grpc.codegen.problem import CodegenError
+from tools.codegen.contract import Contract, Field, MessageType
+from tools.codegen.problem import CodegenError
 
 _NOTHING: Any = object()
 

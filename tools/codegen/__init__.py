@@ -2,10 +2,10 @@
 
 ::
 
-    python -m memory_grpc.codegen            write gen/
-    python -m memory_grpc.codegen --check    compare gen/ with what would be written
-    python -m memory_grpc.codegen --lint     buf lint, offline
-    python -m memory_grpc.codegen --breaking AGAINST.binpb
+    python -m tools.codegen           write gen/
+    python -m tools.codegen --check   compare gen/ with what would be written
+    python -m tools.codegen --lint    buf lint, offline
+    python -m tools.codegen --breaking AGAINST.binpb
 
 Flow: ``protoc`` (files) → ``contract`` (the descriptor set as plain data) → ``schemas``, ``operations``, ``failures`` →
 ``openapi`` (the document). Nothing here is imported by the running service.

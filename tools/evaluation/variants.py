@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from memory_layer.v1 import policy_pb2
-from memory_layer.v1 import policy_service_pb2 as pb
+from memory_grpc.commands.evaluating.caller import Caller
+from memory_grpc.commands.evaluating.run import Variant
+from memory_grpc.commands.failure import CommandError
+from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_pb2, policy_service_pb2
 
-RANKINGS = ("semantic", "hybrid")
+# Within 10 seconds every server follows a change of policy: so the contract.
+_FOLLOWING_SECONDS = 15
+
 _OFF: Mapping[str, float] = {
     "lexical": 0.0,
     "conversation": 0.0,
@@ -18,16 +24,27 @@ _OFF: Mapping[str, float] = {
     "previous": 0.0,
     "names_to_i": False,
 }
-_WEIGHTS = ("score_weights.", "hybrid_weights.")
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+@dataclass(frozen=True)
+class Weighted(Variant):
     """A ranking under a policy: ``weights`` (by path, as ``hybrid_weights.date``) on top of the tenants' own."""
 
-    label: str
-    ranking: str
     weights: Mapping[str, float] = field(default_factory=dict)
+
+    async def search(self, request: pb.SearchMemoriesRequest, caller: Caller) -> pb.SearchMemoriesResponse:
+        """Searches by these weights, which the tenants' policies have by now. Raises CommandError when a server does
+        not follow them.
+        """
+        if not self.weights:
+            return await super().search(request, caller)
+        request.explain = True
+        for _ in range(_FOLLOWING_SECONDS):
+            found = await super().search(request, caller)
+            if self.is_shown_by(found.explanation):
+                return found
+            await asyncio.sleep(1)
+        raise CommandError(f"The server does not follow the policy of {request.tenant_id} ({self.label}).")
 
     def is_shown_by(self, explanation: Any) -> bool:
         """Whether a search was ranked by these weights: a server may still remember the policy before."""
@@ -36,28 +53,28 @@ class Variant:
         return not any(used.get(path.partition(".")[2]) for path, weight in self.weights.items() if weight == 0)
 
 
-COSINE = Variant(
+COSINE = Weighted(
     "cosine alone",
     "semantic",
     {"score_weights.similarity": 1.0, "score_weights.importance": 0.0, "score_weights.decay": 0.0},
 )
 
 
-def variants(rankings: Sequence[str], *, ablation: bool, cosine: bool) -> list[Variant]:
+def variants(rankings: Sequence[str], *, ablation: bool, cosine: bool) -> list[Weighted]:
     """The rankings, then ``cosine alone``, then hybrid with one part off at a time."""
-    found = [Variant(name, name) for name in rankings]
+    found = [Weighted(name, name) for name in rankings]
     if cosine or ablation:
         found.append(COSINE)
     if ablation:
         found += [
-            Variant(f"hybrid without {part}", "hybrid", {f"hybrid_weights.{part}": off}) for part, off in _OFF.items()
+            Weighted(f"hybrid without {part}", "hybrid", {f"hybrid_weights.{part}": off}) for part, off in _OFF.items()
         ]
     return found
 
 
-def own_policy(policy: policy_pb2.TenantPolicy) -> pb.SetTenantPolicyRequest:
+def own_policy(policy: policy_pb2.TenantPolicy) -> policy_service_pb2.SetTenantPolicyRequest:
     """The request that gives the tenant the policy of its own that it has now."""
-    request = pb.SetTenantPolicyRequest(tenant_id=policy.tenant_id)
+    request = policy_service_pb2.SetTenantPolicyRequest(tenant_id=policy.tenant_id)
     for path in policy.overrides:
         section, _, name = path.rpartition(".")
         if section:
@@ -67,17 +84,13 @@ def own_policy(policy: policy_pb2.TenantPolicy) -> pb.SetTenantPolicyRequest:
     return request
 
 
-def with_weights(own: pb.SetTenantPolicyRequest, weights: Mapping[str, float]) -> pb.SetTenantPolicyRequest:
+def with_weights(
+    own: policy_service_pb2.SetTenantPolicyRequest, weights: Mapping[str, float]
+) -> policy_service_pb2.SetTenantPolicyRequest:
     """The same policy with weights changed."""
-    request = pb.SetTenantPolicyRequest()
+    request = policy_service_pb2.SetTenantPolicyRequest()
     request.CopyFrom(own)
     for path, weight in weights.items():
         section, _, name = path.partition(".")
         setattr(getattr(request, section), name, weight)
     return request
-
-
-def own_weights(policy: policy_pb2.TenantPolicy) -> list[str]:
-    """The weights of a search that are the tenant's own, as ``score_weights.decay=0``."""
-    paths = [path for path in policy.overrides if path.startswith(_WEIGHTS)]
-    return [f"{path}={getattr(getattr(policy, path.partition('.')[0]), path.partition('.')[2]):g}" for path in paths]

@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from memory_grpc.codegen.problem import CodegenError
-from memory_grpc.codegen.protoc import DESCRIPTORS, tool, write_descriptors
+from tools.codegen.problem import CodegenError
+from tools.codegen.protoc import DESCRIPTORS, tool, write_descriptors
 
 _OWN = ("--path", "memory_layer")
 
