@@ -11,7 +11,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from memory_grpc.domain import SearchFilters
+from memory_grpc.domain.search import SearchFilters
 from memory_grpc.filtering import (
     EVERYTHING,
     And,

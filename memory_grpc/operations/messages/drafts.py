@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from memory_grpc.domain import Ingested, NewMessage, Policy, StoredMessage
+from memory_grpc.domain.messages import Ingested, NewMessage, StoredMessage
+from memory_grpc.domain.policy import Policy
 from memory_grpc.errors import NotFound, RequestIdReused
-from memory_grpc.operations.models import Model
+from memory_grpc.operations.models.models import Model
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.idempotency import Claim
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from memory_grpc import deadline, scoring
-from memory_grpc.domain import Ingested, NewMessage, PreparedMessage, StoredMessage
+from memory_grpc.domain.messages import Ingested, NewMessage, PreparedMessage, StoredMessage
 from memory_grpc.errors import (
     EmbeddingUnavailable,
     FieldViolation,
@@ -17,12 +17,13 @@ from memory_grpc.errors import (
     RequestIdReused,
 )
 from memory_grpc.observability import metrics
-from memory_grpc.operations.drafts import Draft, Drafts, body_digest, digests_of, distinct, is_reused, outcome
-from memory_grpc.operations.groups import Groups
-from memory_grpc.operations.models import Model, Models
-from memory_grpc.operations.policy import Policies
-from memory_grpc.store import embeddings, idempotency, jobs, lexical, reembed
+from memory_grpc.operations.messages.drafts import Draft, Drafts, body_digest, digests_of, distinct, is_reused, outcome
+from memory_grpc.operations.messages.group_commit import Groups
+from memory_grpc.operations.models.models import Model, Models
+from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.store import embeddings, idempotency, jobs, lexical
 from memory_grpc.store import messages as table
+from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.idempotency import Claim
 
