@@ -27,9 +27,9 @@ from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
 from memory_grpc.operations.models.compare import Compare
-from memory_grpc.operations.models.held_models import hold_models
 from memory_grpc.operations.models.models import Models
 from memory_grpc.operations.models.reembeddings import Reembeddings
+from memory_grpc.operations.models.register_models import register_models
 from memory_grpc.operations.models.registry import Operations, Slot
 from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
@@ -88,7 +88,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         current = await _embedder(stack, settings)
         next_settings = settings.with_next_model
         next_ = await _embedder(stack, next_settings) if next_settings else None
-        models = await hold_models(pools.calls, current, next_)
+        models = await register_models(pools.calls, current, next_)
 
         graphs = Graphs(pools.background)
         await graphs.refresh()

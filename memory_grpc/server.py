@@ -11,11 +11,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from memory_grpc.errors import StartupError
-from memory_grpc.interceptors.admit import Admit
 from memory_grpc.interceptors.authenticate import Authenticate
 from memory_grpc.interceptors.authorize import authorize, check_request
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.chain import Chain
+from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
 from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.observe import observe
@@ -64,7 +64,7 @@ class Server:
         self._started_at = time.monotonic()
         self.gate = Gate()
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing in the stubs
-        door = Admit(
+        door = ConcurrencyLimiter(
             # What the database can do at once is not too much.
             floor=settings.database_pool_max_size,
             ceiling=settings.max_calls_in_flight,

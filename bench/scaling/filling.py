@@ -45,7 +45,7 @@ async def fill(database: Database, wanted: dict[str, int], days: int) -> None:
     async with database.transaction(tenant=EVERY_TENANT) as tx:
         # The default model's number, though the vectors are made up: the server serves no other.
         identity = create_provider(Settings(_env_file=None)).identity
-        await models.know(tx, **asdict(identity), first=True)
+        await models.register(tx, **asdict(identity), first=True)
         active = next(model for model in await models.all_(tx) if model.active)
     if (active.name, active.revision) != (identity.name, identity.revision):
         sys.exit("The database was filled for another model: name another --dir.")

@@ -25,8 +25,8 @@ from memory_grpc.store.search import Semantic
 FEW = 5_000
 FEW_WITHOUT_GRAPH = 200
 SPAN = 40_000
-# Where only messages tell what passes, so many of the newest are asked. A larger share of them than the first is not few
-# messages of a large tenant; of a smaller one than the second a graph gives too little.
+# Where only messages tell what passes, so many of the newest are asked. A share above the first is not few messages of
+# a large tenant; of a share below the second a graph gives too little.
 _SAMPLE = 500
 _MANY, _RARE = 0.1, 0.01
 

@@ -79,7 +79,7 @@ async def store(
         for i, (age, importance) in enumerate(zip(ages, importances, strict=True))
     ]
     async with database.transaction(tenant=EVERY_TENANT) as tx:
-        await models.know(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
+        await models.register(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
     async with database.transaction(tenant=tenant) as tx:
         stored = await messages.insert_many(tx, tenant, prepared)
         await embeddings.insert_many(tx, tenant, 1, {m.id: v[None, :] for m, v in zip(stored, points, strict=True)})

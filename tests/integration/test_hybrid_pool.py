@@ -133,7 +133,7 @@ async def store(database: Database, tenant: str, drafts: Sequence[Draft]) -> lis
     ]
     vectors = {message.id: draft.vector[None, :] for message, draft in zip(new, drafts, strict=True)}
     async with database.transaction(tenant=EVERY_TENANT) as tx:
-        await models.know(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
+        await models.register(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
     async with database.transaction(tenant=tenant) as tx:
         stored = await messages.insert_many(tx, tenant, new)
         await lexical.insert_many(tx, tenant, CONFIG, stored)

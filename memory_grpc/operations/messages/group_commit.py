@@ -40,7 +40,7 @@ class _Waiting(Generic[Item, Answer]):
     future: asyncio.Future[Answer]
 
 
-class Groups(Generic[Item, Answer]):
+class GroupCommit(Generic[Item, Answer]):
     """``work`` done for groups of items of one key, one group of a key at a time; keys do not wait for each other.
 
     ``work`` takes up to ``most`` items and gives an answer or an error for each, in order. When it raises, nothing was

@@ -18,11 +18,11 @@ from memory_grpc.errors import (
 )
 from memory_grpc.observability import metrics
 from memory_grpc.operations.messages.drafts import Draft, Drafts, body_digest, digests_of, distinct, is_reused, outcome
-from memory_grpc.operations.messages.group_commit import Groups
+from memory_grpc.operations.messages.group_commit import GroupCommit
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.store import embeddings, idempotency, jobs, lexical
-from memory_grpc.store import messages as table
+from memory_grpc.store import messages as message_store
 from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.idempotency import Claim
@@ -55,8 +55,8 @@ class Ingest:
         self._embed_later = embed_later
         self._text_config = text_config
         self._user_id_metadata_key = user_id_metadata_key
-        self._known = Groups(self._look_up, most=_GROUP)
-        self._stores = Groups(self._store, most=_GROUP)
+        self._known = GroupCommit(self._look_up, most=_GROUP)
+        self._stores = GroupCommit(self._store, most=_GROUP)
 
     async def __call__(self, messages: Sequence[NewMessage]) -> list[Ingested]:
         """Stores messages, all of one tenant and all or none; returns them in order.
@@ -124,7 +124,7 @@ class Ingest:
             ready = await self._prepare(tx, fresh)
             known |= await _claim(tx, tenant_id, ready)
             ready = [(draft, one) for draft, one in ready if draft.message.request_id not in known]
-            stored = await table.insert_many(tx, tenant_id, [one for _, one in ready])
+            stored = await message_store.insert_many(tx, tenant_id, [one for _, one in ready])
             await lexical.insert_many(tx, tenant_id, self._text_config, stored)
             vectors = {one.id: draft.vectors for draft, one in ready if draft.vectors is not None}
             if vectors and model:
@@ -209,7 +209,7 @@ async def _stored_before(tx: Transaction, tenant_id: str, known: Mapping[UUID, C
     """The messages of request ids that are known, by their own ids; those that were deleted are missing."""
     if not known:
         return {}
-    return await (await table.get_many(tx, tenant_id, [claim.message_id for claim in known.values()])).get()
+    return await (await message_store.get_many(tx, tenant_id, [claim.message_id for claim in known.values()])).get()
 
 
 def _check_not_future(drafts: Sequence[Draft], now: datetime | None) -> None:

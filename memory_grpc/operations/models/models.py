@@ -79,7 +79,7 @@ class Models:
 
         Returns the number of the model that an open re-embedding will bring, whose vectors are wanted too.
         """
-        found = await models.hold(tx, tenant_id)
+        found = await models.lock_shared(tx, tenant_id)
         self.check_read(tenant_id, model, found)
         return None if found.next_model_id == model.id else found.next_model_id
 

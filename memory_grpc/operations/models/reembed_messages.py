@@ -118,7 +118,7 @@ class ReembedMessages:
 
     async def _store(self, tenant_id: str, model: Model, vectors: Mapping[UUID, Vectors], guard: Guard) -> None:
         async with self._database.transaction(tenant=tenant_id, plan="each", pipelined=True) as tx:
-            await models.hold_tenant(tx, tenant_id)
+            await models.lock_tenant_shared(tx, tenant_id)
             await embeddings.insert_many(tx, tenant_id, model.id, vectors)
             await reembed.settle(tx, tenant_id, list(vectors))
             await guard(tx)

@@ -12,7 +12,7 @@ from memory_grpc.errors import EmbeddingUnavailable, ModelNotHeld, NotFound, Sto
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.models.reembed_messages import BATCH_MESSAGES, ReembedMessages, nobody_counts
 from memory_grpc.store import jobs
-from memory_grpc.store import models as table
+from memory_grpc.store import models as model_store
 from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from memory_grpc.store.guard import no_guard
@@ -62,10 +62,10 @@ class Reembeddings:
             )
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             # Alone, so that whoever stores vectors has either committed already or sees the re-embedding.
-            await table.hold_alone(tx, _LOCK_MILLISECONDS)
+            await model_store.lock_exclusive(tx, _LOCK_MILLISECONDS)
             work = await reembed.current(tx)
             if work is None:
-                previous = await table.of_tenant(tx, tenant_id or "")
+                previous = await model_store.of_tenant(tx, tenant_id or "")
                 await reembed.clear(tx)
                 await reembed.start(
                     tx,
@@ -90,7 +90,7 @@ class Reembeddings:
         Raises NotFound, and WrongState after the cut-over.
         """
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            await table.hold_alone(tx, _LOCK_MILLISECONDS)
+            await model_store.lock_exclusive(tx, _LOCK_MILLISECONDS)
             if await reembed.advance(tx, id_, ["running", "ready"], "cancelled"):
                 await reembed.clear(tx)
             report = await self._report(tx, await reembed.get(tx, id_))
@@ -116,7 +116,7 @@ class Reembeddings:
                     await self._messages.backlog(model, no_guard, nobody_counts)
             try:
                 async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-                    await table.hold_alone(tx, _LOCK_MILLISECONDS)
+                    await model_store.lock_exclusive(tx, _LOCK_MILLISECONDS)
                     if await self._cut_over(tx, id_, model):
                         log.info("reembedding_cut_over", id=id_, of_all=work.tenant_id is None)
                         return await self._report(tx, await reembed.get(tx, id_))
@@ -144,7 +144,7 @@ class Reembeddings:
             # What the new model refuses is not lost: pending messages are tried again, and are `failed` in the end.
             async with self._database.transaction(tenant=one.tenant_id) as other:
                 await jobs.again(other, one.tenant_id, [one.message_id])
-        await table.use(tx, work.model_id, work.tenant_id)
+        await model_store.use(tx, work.model_id, work.tenant_id)
         await reembed.clear(tx)
         await reembed.advance(tx, id_, ["ready"], "cut_over")
         if work.keep_old:
@@ -164,5 +164,5 @@ class Reembeddings:
     async def _report(self, tx: Transaction, work: Reembedding | None) -> ReembeddingReport:
         if work is None:
             raise NotFound("There is no such re-embedding.")
-        known = {model.id: model for model in await table.all_(tx)}
+        known = {model.id: model for model in await model_store.all_(tx)}
         return ReembeddingReport(work, known[work.previous_model_id], known[work.model_id])

@@ -10,7 +10,7 @@ from memory_grpc.domain.policy import ImportanceWeights, Policy, RetentionLimits
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.ranking.weights import HybridWeights
 from memory_grpc.settings import Settings
-from memory_grpc.store import policy as table
+from memory_grpc.store import policy as policy_store
 from memory_grpc.store.database import Database, Row
 
 # The contract promises that a change reaches every server within 10 seconds.
@@ -62,7 +62,7 @@ class Policies:
             return cached[1]
         read_at = time.monotonic()
         async with self._database.transaction(tenant=tenant_id) as tx:
-            policy = self._merge(await table.get(tx, tenant_id))
+            policy = self._merge(await policy_store.get(tx, tenant_id))
         if len(self._cache) >= _CACHE_ENTRIES:
             self._cache.clear()
         self._cache[tenant_id] = (read_at, policy)
@@ -76,7 +76,7 @@ class Policies:
         own = {column: values.get(path) for path, column in COLUMNS.items()}
         _check_weights(self._merge({**own, "updated_at": None}))
         async with self._database.transaction(tenant=tenant_id) as tx:
-            await table.set_(tx, tenant_id, own)
+            await policy_store.set_(tx, tenant_id, own)
         return await self.get(tenant_id, fresh=True)
 
     def _merge(self, row: Row | None) -> Policy:

@@ -55,7 +55,7 @@ class Retain:
         total = 0
         while True:
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                await models.hold_tenant_alone(tx, tenant_id)
+                await models.lock_tenant_exclusive(tx, tenant_id)
                 done = await batch(tx, tenant_id, limits, now, self._batch_size)
                 await guard(tx)
             total += done

@@ -10,7 +10,7 @@ from uuid import UUID
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.domain.search import Hit, Ranked, SearchRequest
 from memory_grpc.store import filters, messages, models
-from memory_grpc.store.database import Later, Transaction
+from memory_grpc.store.database import Deferred, Transaction
 from memory_grpc.store.messages import Neighbours
 from memory_grpc.store.models import TenantModel
 from memory_grpc.store.rank_request import RankRequest
@@ -21,11 +21,11 @@ class Fetched:
     """The messages of the hits and what the answer says besides."""
 
     ranked: Sequence[Ranked]
-    model: Later[TenantModel]
-    as_of: Later[datetime]
-    pending: Later[int]
-    messages: Later[dict[UUID, StoredMessage]]
-    neighbours: Later[dict[UUID, Neighbours]] | None
+    model: Deferred[TenantModel]
+    as_of: Deferred[datetime]
+    pending: Deferred[int]
+    messages: Deferred[dict[UUID, StoredMessage]]
+    neighbours: Deferred[dict[UUID, Neighbours]] | None
 
     @classmethod
     async def ask(
@@ -37,8 +37,8 @@ class Fetched:
         turns = request.neighbours
         return cls(
             ranked=ranked,
-            model=await models.of_tenant_later(tx, request.tenant_id),
-            as_of=await tx.later("database.now", None, lambda rows: as_of or rows[0]["now"]),
+            model=await models.of_tenant_deferred(tx, request.tenant_id),
+            as_of=await tx.defer("database.now", None, lambda rows: as_of or rows[0]["now"]),
             pending=await filters.pending(tx, request.tenant_id, wanted.filter),
             messages=await messages.found(tx, request.tenant_id, ids, wanted.filter),
             neighbours=await messages.neighbours(tx, request.tenant_id, ids, turns, as_of) if turns else None,

@@ -1,17 +1,17 @@
-"""Held models: gives the models that the settings name their numbers in the database, and refuses a start without those
-that its memories use."""
+"""Gives the models that the settings name their numbers in the database, and refuses a start without those that its
+memories use."""
 
 from __future__ import annotations
 
 from memory_grpc.embedding import Embedder, ModelIdentity
 from memory_grpc.errors import StartupError
 from memory_grpc.operations.models.models import Models
-from memory_grpc.store import models as table
+from memory_grpc.store import models as model_store
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.models import StoredModel
 
 
-async def hold_models(database: Database, current: Embedder, next_: Embedder | None) -> Models:
+async def register_models(database: Database, current: Embedder, next_: Embedder | None) -> Models:
     """The server's models. In an empty database the current one becomes the deployment's.
 
     Raises StartupError when the deployment, or a tenant, uses a model that is neither of them.
@@ -20,7 +20,7 @@ async def hold_models(database: Database, current: Embedder, next_: Embedder | N
     async with database.transaction(tenant=EVERY_TENANT) as tx:
         for embedder in embedders:
             identity = embedder.identity
-            await table.know(
+            await model_store.register(
                 tx,
                 name=identity.name,
                 revision=identity.revision,
@@ -28,8 +28,8 @@ async def hold_models(database: Database, current: Embedder, next_: Embedder | N
                 dimensions=identity.dimensions,
                 first=embedder is current,
             )
-        known = await table.all_(tx)
-        of_tenants = await table.of_tenants(tx)
+        known = await model_store.all_(tx)
+        of_tenants = await model_store.of_tenants(tx)
     numbers = {_identity(model): model.id for model in known}
     held = {numbers[embedder.identity]: embedder for embedder in embedders}
     for model in known:

@@ -74,7 +74,7 @@ class Bound:
         self._ended, self._late, self._needed = 0, 0, False
 
 
-class Admit:
+class ConcurrencyLimiter:
     """A bound for each kind of call. ``seconds`` is what a unary call gets at most."""
 
     def __init__(self, *, floor: int, ceiling: int, seconds: float) -> None:

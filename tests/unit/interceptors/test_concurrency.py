@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from memory_grpc.errors import DeadlineExceeded, NotFound, Overloaded, StoreUnavailable
-from memory_grpc.interceptors.admit import Admit, Bound
+from memory_grpc.interceptors.concurrency import Bound, ConcurrencyLimiter
 from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE, REFLECTION, fake_call
 
 INGEST = "/memory_layer.v1.MemoryService/IngestMessage"
@@ -16,8 +16,8 @@ STREAM = "/memory_layer.v1.MemoryService/StreamIngest"
 POLICY = "/memory_layer.v1.PolicyService/GetTenantPolicy"
 
 
-def admit(ceiling: int = 2, floor: int = 1, seconds: float = 15.0) -> Admit:
-    return Admit(floor=floor, ceiling=ceiling, seconds=seconds)
+def admit(ceiling: int = 2, floor: int = 1, seconds: float = 15.0) -> ConcurrencyLimiter:
+    return ConcurrencyLimiter(floor=floor, ceiling=ceiling, seconds=seconds)
 
 
 def rounds(bound: Bound, count: int, share: float) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from memory_grpc import deadline
 from memory_grpc.errors import DeadlineExceeded, InvalidInput, NotFound, StoreUnavailable
-from memory_grpc.operations.messages.group_commit import Groups
+from memory_grpc.operations.messages.group_commit import GroupCommit
 
 pytestmark = pytest.mark.asyncio
 
@@ -36,7 +36,7 @@ class Work:
 
 async def test_calls_of_one_moment_are_one_group_and_later_ones_the_next() -> None:
     work = Work()
-    groups = Groups(work, most=10)
+    groups = GroupCommit(work, most=10)
     work.go.clear()
     first = [asyncio.create_task(groups("t", name)) for name in "abc"]
     await asyncio.sleep(0.01)
@@ -48,7 +48,7 @@ async def test_calls_of_one_moment_are_one_group_and_later_ones_the_next() -> No
 
 
 async def test_the_calls_of_a_large_group_go_on_a_few_at_a_turn() -> None:
-    groups = Groups(Work(), most=100)
+    groups = GroupCommit(Work(), most=100)
     turns: list[int] = []
     turn = 0
 
@@ -65,14 +65,14 @@ async def test_the_calls_of_a_large_group_go_on_a_few_at_a_turn() -> None:
 
 async def test_a_group_has_a_size() -> None:
     work = Work()
-    groups = Groups(work, most=2)
+    groups = GroupCommit(work, most=2)
     assert await asyncio.gather(*(groups("t", name) for name in "abcde")) == list("abcde")
     assert work.groups == [["a", "b"], ["c", "d"], ["e"]]
 
 
 async def test_keys_do_not_wait_for_each_other() -> None:
     work = Work()
-    groups = Groups(work, most=10)
+    groups = GroupCommit(work, most=10)
     work.go.clear()
     stuck = asyncio.create_task(groups("one", "a"))
     await asyncio.sleep(0.01)
@@ -85,7 +85,7 @@ async def test_keys_do_not_wait_for_each_other() -> None:
 
 async def test_an_item_that_cannot_be_done_takes_no_other_with_it() -> None:
     work = Work()
-    groups = Groups(work, most=10)
+    groups = GroupCommit(work, most=10)
     answers = await asyncio.gather(*(groups("t", name) for name in ("a", "broken", "c")), return_exceptions=True)
     assert isinstance(answers[1], InvalidInput)
     assert [answers[0], answers[2]] == ["a", "c"]
@@ -93,7 +93,7 @@ async def test_an_item_that_cannot_be_done_takes_no_other_with_it() -> None:
 
 
 async def test_an_answer_may_be_an_error() -> None:
-    groups = Groups(Work(), most=10)
+    groups = GroupCommit(Work(), most=10)
     answers = await asyncio.gather(groups("t", "a"), groups("t", "missing"), return_exceptions=True)
     assert answers[0] == "a"
     assert isinstance(answers[1], NotFound)
@@ -101,7 +101,7 @@ async def test_an_answer_may_be_an_error() -> None:
 
 async def test_a_store_that_is_down_is_tried_once_for_all() -> None:
     work = Work()
-    groups = Groups(work, most=10)
+    groups = GroupCommit(work, most=10)
     answers = await asyncio.gather(groups("t", "a"), groups("t", "down"), return_exceptions=True)
     assert all(isinstance(answer, StoreUnavailable) for answer in answers)
     assert answers[0] is not answers[1]
@@ -111,7 +111,7 @@ async def test_a_store_that_is_down_is_tried_once_for_all() -> None:
 
 async def test_items_that_conflict_are_done_one_after_the_other() -> None:
     work = Work()
-    groups = Groups(work, most=10)
+    groups = GroupCommit(work, most=10)
     same = frozenset({"id"})
     calls = [groups("t", "a", same), groups("t", "b", same), groups("t", "c"), groups("t", "d", same)]
     assert await asyncio.gather(*calls) == list("abcd")
@@ -120,7 +120,7 @@ async def test_items_that_conflict_are_done_one_after_the_other() -> None:
 
 async def test_a_call_that_gave_up_takes_its_waiting_item_along() -> None:
     work = Work()
-    groups = Groups(work, most=10)
+    groups = GroupCommit(work, most=10)
     work.go.clear()
     first = asyncio.create_task(groups("t", "a"))
     await asyncio.sleep(0.01)
@@ -134,7 +134,7 @@ async def test_a_call_that_gave_up_takes_its_waiting_item_along() -> None:
 
 async def test_a_call_that_gave_up_while_its_group_works_leaves_the_others_alone() -> None:
     work = Work()
-    groups = Groups(work, most=10)
+    groups = GroupCommit(work, most=10)
     work.go.clear()
     gone, kept = asyncio.create_task(groups("t", "a")), asyncio.create_task(groups("t", "b"))
     await asyncio.sleep(0.01)
@@ -156,7 +156,7 @@ async def test_work_that_nobody_waits_for_any_more_is_cancelled() -> None:
             raise
         return list(items)
 
-    groups: Groups[str, str] = Groups(work, most=10)
+    groups: GroupCommit[str, str] = GroupCommit(work, most=10)
     calls = [asyncio.create_task(groups("t", item)) for item in "ab"]
     await asyncio.sleep(0.01)
     calls[0].cancel()
@@ -171,7 +171,7 @@ async def test_work_that_nobody_waits_for_any_more_is_cancelled() -> None:
 
 async def test_a_group_has_the_time_of_the_call_that_has_most_left() -> None:
     work = Work()
-    groups = Groups(work, most=10)
+    groups = GroupCommit(work, most=10)
 
     async def call(name: str, seconds: float | None) -> str:
         if seconds is None:
