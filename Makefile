@@ -74,6 +74,10 @@ bench-calls: $(STAMP) ## Measure whole searches against what they are made of: m
 bench-large: $(STAMP) ## Measure tenants of up to a million messages (most of an hour; ARGS="--dir D" keeps the database)
 	@$(BIN)/python bench/large.py $(ARGS)
 
+.PHONY: bench-filters
+bench-filters: $(STAMP) ## Measure searches with every kind of filter against the same without one
+	@$(BIN)/python bench/filters.py $(ARGS)
+
 .PHONY: bench-rls
 bench-rls: $(STAMP) ## Measure what row-level security costs a search
 	@$(BIN)/python bench/row_security.py $(ARGS)

@@ -29,7 +29,7 @@ from scaling import filling, report, synthetic
 from scaling.synthetic import NAMES, NOW, Question
 from tqdm import tqdm
 
-from memory_grpc.domain import SearchFilters
+from memory_grpc.domain.search import SearchFilters
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.ranking import Participants
 from memory_grpc.services import convert
@@ -37,22 +37,27 @@ from memory_grpc.store.database import Database
 from memory_grpc.store.hybrid import Hybrid
 from memory_grpc.store.migrations import migrate
 from memory_grpc.store.rank import bounded, rank
+from memory_grpc.store.rank_request import ALL
 from memory_grpc.store.search import Semantic
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 
 TOP_K = 10
 RANKINGS = ("semantic", "hybrid")
+SIZES: dict[str, int] = {}
 FEW = 2_000
 # What a filter leaves, and the request that asks for it.
+# ``{n}`` is a conversation of the newest tenth, ``{m}`` the next.
 FILTERS: dict[str, dict[str, Any]] = {
     "no filter": {},
-    "conversation_id (20 messages)": {"conversation_id": "conversation-7"},
+    "conversation_id (20 messages)": {"conversation_id": "conversation-{n}"},
     "user_id": {"user_id": "user-7"},
     "user_id AND role": {"filter": 'user_id = "user-7" AND role = "user"'},
     "metadata.tag (200 messages)": {"filter": 'metadata.tag = "tag-7"'},
     "metadata {tag}": {"metadata": {"tag": "tag-7"}},
-    "two conversations (OR)": {"filter": 'conversation_id = "conversation-7" OR conversation_id = "conversation-8"'},
+    "two conversations (OR)": {
+        "filter": 'conversation_id = "conversation-{n}" OR conversation_id = "conversation-{m}"'
+    },
     "metadata.channel (2 %)": {"filter": 'metadata.channel = "channel-7"'},
     "metadata.rating >= 990 (1 %)": {"filter": "metadata.rating >= 990"},
     "importance_min 0.85 (4 %)": {"importance_min": 0.85},
@@ -82,14 +87,14 @@ from old where m.tenant_id = old.tenant_id and m.id = old.id
 COPIES = (
     b"""
     insert into messages
-    select %(copy)s, id, conversation_id, role, name, content, metadata, importance, embedding_status, created_at, updated_at,
-        user_id, archived_at, pinned, expires_at, revision
+    select %(copy)s, id, conversation_id, role, name, content, metadata, importance, embedding_status, created_at,
+        updated_at, user_id, archived_at, pinned, expires_at, revision
     from messages where tenant_id = %(tenant_id)s and id = any (%(ids)s)
     """,
     b"""
     insert into message_embeddings
-    select %(copy)s, message_id, created_at, importance, conversation_key, user_key, expires_at, chunk, model_id, archived, role,
-        embedding
+    select %(copy)s, message_id, created_at, importance, conversation_key, user_key, expires_at, chunk, model_id,
+        archived, role, embedding
     from message_embeddings where tenant_id = %(tenant_id)s and message_id = any (%(ids)s)
     """,
     b"""
@@ -117,6 +122,10 @@ class Measured:
 def request(tenant: str, name: str, ranking: str, query: str) -> pb.SearchMemoriesRequest:
     """A search as a client sends it."""
     fields = dict(FILTERS[name])
+    recent = SIZES[tenant.partition(" ")[0]] // synthetic.TURNS * 19 // 20
+    for key, value in fields.items():
+        if isinstance(value, str):
+            fields[key] = value.replace("{n}", str(recent)).replace("{m}", str(recent + 1))
     made = pb.SearchMemoriesRequest(tenant_id=tenant, query=query, ranking=ranking, top_k=TOP_K)
     made.as_of.FromDatetime(NOW)
     for moment in ("created_after", "created_before"):
@@ -205,7 +214,7 @@ async def recalls(
             ranked = await rank(tx, wanted)
             wanted = replace(wanted, filter=await bounded(tx, wanted))
             ways = Hybrid(tx, wanted, wanted.hybrid) if wanted.hybrid else Semantic(tx, wanted)
-            exact = await ways.whole() or await ways.of_few(2**31 - 2)
+            exact = await ways.whole() or await ways.of_few(ALL)
         assert exact is not None
         best = {hit.message_id for hit in exact.hits}
         found.append(len(best & {hit.message_id for hit in ranked.hits}) / max(1, len(best)))
@@ -236,7 +245,7 @@ def call(
 def table(measured: list[Measured]) -> str:
     """A line for each filter, as Markdown."""
     lines = [
-        "| tenant | filter | passing | ranking | call ms (p95) | to no filter | to a tenant of only those | recall@10 |",
+        "| tenant | filter | passing | ranking | call ms (p95) | to no filter | to a tenant of those | recall@10 |",
         "|---|---|---|---|---|---|---|---|",
     ]
     plain = {(m.tenant, m.ranking): statistics.median(m.calls) for m in measured if m.name == "no filter"}
@@ -261,6 +270,7 @@ async def run(arguments: argparse.Namespace, directory: Path) -> None:
         database = Database(dsn, min_size=1, max_size=3, max_waiting=10, timeout_seconds=10)
         await database.open()
         tenants = {report.name(size): size for size in arguments.sizes}
+        SIZES.update(tenants)
         others = {f"other-{i}": 1_000 for i in range(arguments.others)}
         await filling.fill(database, others | tenants, 400)
         for tenant, size in tenants.items():

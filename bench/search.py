@@ -29,7 +29,7 @@ from pgvector import HalfVector
 from psycopg import AsyncConnection
 
 from memory_grpc.commands.evaluating.dataset import read
-from memory_grpc.domain import NewMessage, PreparedMessage
+from memory_grpc.domain.messages import NewMessage, PreparedMessage
 from memory_grpc.ids import Uuid7
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.ranking import HybridWeights, Participants

@@ -22,7 +22,7 @@ from memory_grpc.interceptors.observe import observe
 from memory_grpc.interceptors.rate_limit import RateLimit
 from memory_grpc.interceptors.shed import Shed
 from memory_grpc.interceptors.translate import translate
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.rpcs import SERVICES
 from memory_grpc.services import add_services
 from memory_grpc.settings import Settings

@@ -152,15 +152,17 @@ class Settings(BaseSettings):
     embedding_max_attempts: int = Field(
         10, ge=1, le=100, description="Tries to embed a pending message before it is marked failed."
     )
+    openai_base_url: str = Field("", description="Base URL of an OpenAI-compatible embeddings API (…/v1).")
+    openai_api_key: SecretStr | None = Field(None, description="Its key.")
+    openai_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one of its answers.")
+    openai_max_retries: int = Field(3, ge=0, le=10, description="Tries after the first, with jittered backoff.")
+
+    # Users
     user_id_metadata_key: str = Field(
         "user_id",
         max_length=128,
         description="Key of metadata that user_id is taken from where a message has none of its own; empty for none.",
     )
-    openai_base_url: str = Field("", description="Base URL of an OpenAI-compatible embeddings API (…/v1).")
-    openai_api_key: SecretStr | None = Field(None, description="Its key.")
-    openai_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one of its answers.")
-    openai_max_retries: int = Field(3, ge=0, le=10, description="Tries after the first, with jittered backoff.")
 
     # Importance and score (the deployment's defaults; a tenant's policy goes before them)
     importance_recency_weight: float = Field(0.4, ge=0, le=1, description="Weight of recency in importance.")

@@ -13,7 +13,7 @@ from memory_grpc.embedding import create_provider
 from memory_grpc.jobs.graphs import LEASE, LEASE_SECONDS, BuildGraphs
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.words import IndexWords
-from memory_grpc.operations.graphs import Graphs
+from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.settings import Settings
 from memory_grpc.store import embeddings, lexical, messages, models
 from memory_grpc.store.database import EVERY_TENANT, Database

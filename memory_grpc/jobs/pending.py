@@ -19,9 +19,10 @@ from memory_grpc.errors import DeadlineExceeded, Internal, ModelChanged, StoreUn
 from memory_grpc.jobs.heartbeat import beating
 from memory_grpc.jobs.trouble import Trouble
 from memory_grpc.observability import metrics
-from memory_grpc.operations.models import Models
-from memory_grpc.store import embeddings, jobs, reembed
+from memory_grpc.operations.models.models import Models
+from memory_grpc.store import embeddings, jobs
 from memory_grpc.store import models as model_table
+from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.jobs import Job
 

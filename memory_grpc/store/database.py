@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import Enum
-from functools import cache
 from typing import Any, Final, Generic, Literal, LiteralString, NamedTuple, TypeVar
 
 import psycopg
-from cachetools import LRUCache, cached
-from pgvector import HalfVector
-from pgvector.psycopg.halfvec import (
-    HalfVectorBinaryDumper,
-    HalfVectorBinaryLoader,
-    HalfVectorDumper,
-    HalfVectorLoader,
-)
 from psycopg import sql
 from psycopg.rows import dict_row
-from psycopg.types import TypeInfo
 from psycopg_pool import AsyncConnectionPool
 
 from memory_grpc import deadline
 from memory_grpc.errors import StoreUnavailable
+from memory_grpc.store.connections import configure
 from memory_grpc.store.errors import translated
-from memory_grpc.store.queries import QUERIES
+from memory_grpc.store.queries import Parts, text
 
 Row = dict[str, Any]
-Parts = tuple[tuple[str, str], ...]
 Params = Mapping[str, Any]
 Plan = Literal["auto", "once", "each"]
 
@@ -158,7 +147,7 @@ class Database:
             # A server that was down for a while is tried again soon after it is back.
             reconnect_timeout=10.0,
             max_idle=300.0,
-            configure=_configure,
+            configure=configure,
             open=False,
             name="memory-grpc",
         )
@@ -258,60 +247,3 @@ class Database:
         async with self.transaction(tenant=EVERY_TENANT) as tx:
             if await tx.one("database.ping") is None:
                 raise StoreUnavailable
-
-
-async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
-    """A new connection knows pgvector's types; a database without the extension is not migrated yet."""
-    await _register_halfvec(connection)
-    await connection.execute(QUERIES["database.configure"])
-    with suppress(psycopg.errors.InvalidParameterValue):
-        await connection.execute(QUERIES["database.watch_client"])
-
-
-_COMMENT = re.compile(r"('(?:[^']|'')*')|--[^\n]*")
-
-
-# Filters make many texts of one query.
-@cached(LRUCache(maxsize=1000))
-def text(query: str, parts: Parts = ()) -> LiteralString:
-    """A query with its parts, without comments and indentation: psycopg remembers how a text of up to 4,096 bytes is to
-    be sent, and reads a longer one anew each time."""
-    whole = _bare(QUERIES[query])
-    for name, value in parts:
-        whole = whole.replace(f"{{{name}}}", value)
-    return whole
-
-
-def part(name: str) -> str:
-    """A query that is a part of others: its text without comments and semicolon."""
-    return _bare(QUERIES[name]).rstrip(";")
-
-
-def _bare(text: LiteralString) -> LiteralString:
-    # What stands in quotes is left as it is, two hyphens too.
-    return re.sub(r"\s*\n\s*", " ", _COMMENT.sub(lambda found: found[1] or "", text)).strip()
-
-
-async def _register_halfvec(connection: psycopg.AsyncConnection[Row]) -> None:
-    """What pgvector's register_vector_async does, for the one type that is used, and with the same classes each time.
-
-    That makes new classes for every connection, which psycopg remembers for good: 24 KB that a network that flaps, or a
-    database that restarts, cost with each connection.
-    """
-    info = await TypeInfo.fetch(connection, "halfvec")
-    if info is None:
-        raise psycopg.ProgrammingError("halfvec type not found in the database")
-    info.register(connection)
-    for dumper in _halfvec_dumpers(info.oid):
-        connection.adapters.register_dumper(HalfVector, dumper)
-    for loader in (HalfVectorLoader, HalfVectorBinaryLoader):
-        connection.adapters.register_loader(info.oid, loader)
-
-
-@cache
-def _halfvec_dumpers(oid: int) -> tuple[type[HalfVectorDumper], type[HalfVectorBinaryDumper]]:
-    """The dumpers of halfvec in a database where it has this oid."""
-    return (
-        type("HalfVectorDumper", (HalfVectorDumper,), {"oid": oid}),
-        type("HalfVectorBinaryDumper", (HalfVectorBinaryDumper,), {"oid": oid}),
-    )

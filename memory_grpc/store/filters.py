@@ -11,7 +11,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from memory_grpc.domain import SearchFilters
+from memory_grpc.domain.search import SearchFilters
 from memory_grpc.filtering import (
     EVERYTHING,
     And,
@@ -24,7 +24,8 @@ from memory_grpc.filtering import (
     required_metadata,
     where,
 )
-from memory_grpc.store.database import Later, Parts, Transaction, part
+from memory_grpc.store.database import Later, Transaction
+from memory_grpc.store.queries import Parts, part
 
 Scope = Literal["live", "archived", "live_and_archived"]
 
@@ -34,10 +35,15 @@ _SCOPES: dict[Scope, tuple[str, str]] = {
     "archived": ("search.archived", "search.archived_messages"),
     "live_and_archived": ("search.live_and_archived", "search.live_and_archived_messages"),
 }
-# Fields of which one value, and fields of which a range, may leave few messages, and have an index.
-_SELECTIVE = frozenset({"conversation_id", "user_id", "name", "metadata"})
-_RANGED = frozenset({"importance"})
-_LOWER, _UPPER = frozenset({">", ">="}), frozenset({"<", "<="})
+_LOWER, _UPPER, _EQUAL = frozenset({">", ">="}), frozenset({"<", "<="}), frozenset({"="})
+# Comparisons that may leave few messages, and have an index. Of times there is more to say: see `span`.
+_SELECTIVE = {
+    "conversation_id": _EQUAL,
+    "user_id": _EQUAL,
+    "name": _EQUAL,
+    "importance": _LOWER | _UPPER | _EQUAL,
+    "created_at": _EQUAL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ class Filter:
     """A filter in SQL. ``inline`` is what a window `e` tells of it, ``late`` what only its message tells, ``whole`` all
     of it of a message `m`; ``values`` are their parameters, and ``metadata`` is what every message that passes holds.
 
-    ``may_leave_few``: an index leads to what passes, which may be little. ``span``: between which times it lies.
+    ``may_leave_few``: an index leads to what passes, which may be little; ``selective`` is what columns tell of that.
+    ``span``: between which times it lies.
     """
 
     scope: Scope
@@ -56,6 +63,7 @@ class Filter:
     metadata: Mapping[str, Any] | None
     as_of: datetime | None
     candidate_limit: int | None
+    selective: str
     may_leave_few: bool
     is_narrowing: bool
     span: tuple[datetime | None, datetime | None] | None
@@ -79,6 +87,7 @@ class Filter:
             ("inline", self.inline),
             ("late", self.late),
             ("filter", self.whole),
+            ("selective", self.selective),
             ("metadata", part("search.no_metadata") if self.metadata is None else part("search.metadata")),
             ("matching", "" if self.metadata is None else part("search.matching")),
         )
@@ -114,6 +123,8 @@ def compiled(filters: SearchFilters) -> Filter:
     projected = [term for term in terms if is_projected(term)]
     inline = where(all_of(projected), "e", projected=True, prefix="i")
     whole = where(node, "m")
+    leading = [term for term in terms if _is_selective(term)]
+    selective = where(all_of(leading), "m", prefix="s")
     late = part("search.late").replace("{filter}", whole.text) if len(projected) < len(terms) else "true"
     metadata: dict[str, Any] | None = None
     for wanted in required_metadata(node):
@@ -124,11 +135,12 @@ def compiled(filters: SearchFilters) -> Filter:
         inline=inline.text,
         late=late,
         whole=whole.text,
-        values={**inline.params, **whole.params},
+        values={**inline.params, **whole.params, **selective.params},
         metadata=metadata,
         as_of=filters.as_of,
         candidate_limit=filters.candidate_limit,
-        may_leave_few=any(_is_selective(term, metadata) for term in terms),
+        selective=selective.text,
+        may_leave_few=bool(leading) or metadata is not None,
         is_narrowing=bool(terms),
         span=_span(terms),
     )
@@ -149,18 +161,13 @@ def _scope(node: Node, include_archived: bool) -> Scope:
     return "live_and_archived" if include_archived or mentions(node, "archived") else "live"
 
 
-def _is_selective(node: Node, metadata: Mapping[str, Any] | None) -> bool:
+def _is_selective(node: Node) -> bool:
+    """Whether an index of a column leads to what passes."""
     if isinstance(node, And):
-        return any(_is_selective(term, metadata) for term in node.terms)
+        return any(map(_is_selective, node.terms))
     if not isinstance(node, Comparison):
-        return all(_is_selective(term, None) for term in node.terms)
-    if node.negated:
-        return False
-    if node.field == "metadata":
-        return metadata is not None and node.operator in ("=", "holds")
-    if node.field in _RANGED:
-        return node.operator in _LOWER | _UPPER | {"="}
-    return (node.field in _SELECTIVE and node.operator == "=") or (node.field == "created_at" and node.operator == "=")
+        return all(map(_is_selective, node.terms))
+    return not node.negated and node.operator in _SELECTIVE.get(node.field, frozenset())
 
 
 def _span(terms: tuple[Node, ...]) -> tuple[datetime | None, datetime | None] | None:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from memory_grpc.ranking import QueryPlan
 from memory_grpc.ranking.fusion import Flags, Ids, Integers, Memory
-from memory_grpc.store.database import Parts, Row, Transaction, part
-from memory_grpc.store.rank_request import HybridQuery, RankRequest
+from memory_grpc.store.database import Row, Transaction
+from memory_grpc.store.queries import Parts, part
+from memory_grpc.store.rank_request import ALL, HybridQuery, RankRequest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Postgres counts from 2000.
@@ -53,7 +54,8 @@ class Stretches:
 
 async def whole(tx: Transaction, request: RankRequest, hybrid: HybridQuery) -> Memory:
     """Reads a whole tenant."""
-    row = await tx.one("hybrid.all", request.params, binary=True, parts=parts(request, hybrid))
+    params = request.params | {"most": ALL}
+    row = await tx.one("hybrid.all", params, binary=True, parts=parts(request, hybrid, late=part("search.all_late")))
     assert row is not None, "an aggregate has a row"
     read = stretches(row, hybrid)
     memory = gathered(row, request, hybrid, read.turns, read.counts, read.stretch, read.previous)
@@ -174,14 +176,16 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def parts(request: RankRequest, hybrid: HybridQuery) -> Parts:
-    """What stands for the parts of the statements: the filter, and what is said of words and speakers."""
-    plan = hybrid.plan
+def parts(request: RankRequest, hybrid: HybridQuery, *, late: str | None = None) -> Parts:
+    """What stands for the parts of the statements: the filter, and what is said of words and speakers. ``late`` stands
+    for what of the filter only messages tell, if there is such."""
+    plan, filter_ = hybrid.plan, request.filter
+    late = late if late is not None and filter_.needs_messages else filter_.late
     said = part("hybrid.said") if plan.speaker_names or plan.speaker_roles else "0"
     flags = part("hybrid.flags") if _is_flagged(request, hybrid) else ""
-    passes = f"{request.filter.inline} and {request.filter.late}"
+    passes = f"{filter_.inline} and {late}"
     own = (("said", said), ("counts", _counts(len(hybrid.words.words))), ("flags", flags.replace("{passes}", passes)))
-    return (*request.filter.parts, *own)
+    return (*filter_.parts, *own)
 
 
 def _is_flagged(request: RankRequest, hybrid: HybridQuery) -> bool:

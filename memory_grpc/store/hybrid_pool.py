@@ -11,19 +11,20 @@ few messages, those.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pgvector import HalfVector
 
-from memory_grpc.ranking.fusion import Corpus, Flags, Floats, Fused, Ids, Integers, bm25
+from memory_grpc.ranking.fusion import Corpus, Fused, Ids, Integers
 from memory_grpc.store import hybrid_columns as columns
-from memory_grpc.store.database import Parts, Row, Statement, Transaction, part
+from memory_grpc.store.database import Row, Statement, Transaction
 from memory_grpc.store.graphs import EXTRA_DIMENSIONS
+from memory_grpc.store.hybrid_promise import Promise, Windows, highest, one_a_message, windows
+from memory_grpc.store.queries import Parts, part
 from memory_grpc.store.rank_request import HybridQuery, RankRequest, fused, newest_seconds
-from memory_grpc.store.word_index import RARE, match_text
+from memory_grpc.store.word_index import match_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +61,6 @@ class PoolSize:
 
 DEFAULT = PoolSize()
 
-# As hybrid.near has it.
-_NEAR = np.dtype(
-    [
-        ("id", "u8", 2),
-        ("conversation", "i8"),
-        ("created", ">i8"),
-        ("importance", ">f8"),
-        ("similarity", ">f8"),
-        ("speaks", ">i2"),
-    ]
-)
-_DECAY_MICROSECONDS = 7 * 86400 * 1e6
 # Points of a graph that pgvector looks for at once; more are looked for afterwards.
 _WIDEST = 1000
 # How similar the best message may be expected to be, before it is known.
@@ -79,8 +68,6 @@ _SIMILAR = 0.6
 # Where a smaller share of the first so many that the graph gives is of the dates or the speakers that a query names,
 # those have a source of their own.
 _ENOUGH, _SAMPLE = 0.15, 100
-
-Windows = NDArray[np.void]
 
 
 class Pool:
@@ -91,9 +78,13 @@ class Pool:
         self._request = request
         self._hybrid = hybrid
         self._size = size
+        self._promise = Promise(hybrid, request.weights)
         self._parts: Parts = columns.parts(request, hybrid)
-        messages = hybrid.words.messages or 0
-        match, self._live = match_text(hybrid.words.words, messages, size.words)
+        live, archived = request.filter.by_archival
+        # A graph knows live messages, and the newest are read in the order of time, of which the archive has its own.
+        self._live = columns.parts(replace(request, filter=live), hybrid) if live else None
+        self._archived = columns.parts(replace(request, filter=archived), hybrid) if live and archived else None
+        match, self._looked_up = match_text(hybrid.words.words, hybrid.words.messages or 0, size.words)
         self._params: dict[str, Any] = request.params | {
             "match": match,
             "speakers": bool(hybrid.plan.speaker_names or hybrid.plan.speaker_roles),
@@ -105,11 +96,14 @@ class Pool:
             "dated_limit": size.dated,
             "spoken_limit": size.spoken,
             "kept": size.kept + request.top_k,
-            "per_relevance": self._per_relevance(_SIMILAR),
+            "per_relevance": self._promise.per_relevance(_SIMILAR),
         }
 
     async def of_graph(self) -> tuple[list[Fused], int] | None:
-        """Of a tenant that has a graph; None when hardly anything of it passes the filters."""
+        """Of a tenant that has a graph; None when nothing of that passes the filters.
+
+        Archived messages are in no graph: where they are asked for too, they are scanned.
+        """
         plan, size = self._hybrid.plan, self._size
         width = min(self._params["graph_limit"], _WIDEST)
         await self._tx.all("graphs.search_as_wide_as", {"width": width, "most_tuples": size.tuples})
@@ -117,56 +111,67 @@ class Pool:
         if plan.date_ranges or plan.speaker_names:
             asked.append(Statement("hybrid.extents", self._params, self._parts))
         graph, *extents = await self._rows(*asked)
-        near = _windows(graph)
+        near = windows(graph)
         if not len(near):
             return None
-        self._params["per_relevance"] = self._per_relevance(float(near["similarity"].max()))
+        self._params["per_relevance"] = self._promise.per_relevance(float(near["similarity"].max()))
         matched, *others = await self._rows(self._matched(), *self._others(near, extents[0] if extents else None))
-        return await self._ranked([near, *map(_windows, others)], matched)
+        return await self._ranked([near, *map(windows, others)], matched)
 
     async def of_span(self) -> tuple[list[Fused], int] | None:
         """Of the times that the filters leave, all windows of which are looked at."""
         scanned, matched = await self._rows(self._source("hybrid.scanned", self._size.few), self._matched())
-        return await self._ranked([_windows(scanned)], matched)
+        return await self._ranked([windows(scanned)], matched)
 
     async def of_few(self, most: int) -> tuple[list[Fused], int] | None:
         """Of the messages that pass the filters; None when they are more than ``most``."""
-        params = self._params | {"most": most, "kept": self._size.few + self._request.top_k}
-        few, matched = await self._rows(Statement("hybrid.among", params, self._parts), self._matched())
-        return await self._ranked([_windows(few)], matched) if few["passing"] <= most else None
+        kept = self._size.few + self._request.top_k
+        params = self._params | {"most": most, "kept": kept}
+        (few,) = await self._rows(Statement("hybrid.among", params, self._parts))
+        if few["passing"] > most:
+            return None
+        if few["passing"] <= kept:
+            # All of them are in the pool: of the words only their rarity is to be known.
+            words = self._hybrid.words
+            self._params["match"], self._looked_up = match_text(words.words, words.messages or 0, 0)
+            (matched,) = await self._rows(Statement("hybrid.rare", self._params, self._parts))
+        else:
+            (matched,) = await self._rows(self._matched())
+        return await self._ranked([windows(few)], matched)
 
     async def _rows(self, *statements: Statement) -> list[Row]:
         """The one row that each statement gives."""
         return [row for (row,) in await self._tx.together(*statements)]
 
-    async def _ranked(self, found: Sequence[Windows], matched: Row) -> tuple[list[Fused], int]:
+    async def _ranked(self, sources: Sequence[Windows], matched: Row) -> tuple[list[Fused], int]:
         """Ranks the best of what was found, with the turns around them."""
         hybrid, size, top_k = self._hybrid, self._size, self._request.top_k
+        promise, per_relevance = self._promise, self._params["per_relevance"]
         looked_up = columns.turns(matched["turns"], hybrid)
-        corpus = self._corpus(looked_up)
-        by_words = _windows(matched)
-        lexical = self._lexical(by_words["id"], looked_up, corpus)
-        best = _highest(self._promises(by_words, lexical), size.kept + top_k)
-        windows = _one_a_message(np.concatenate([*found, by_words[best]]))
-        if not len(windows):
+        corpus = promise.corpus(looked_up, self._looked_up)
+        by_words = windows(matched)
+        lexical = promise.lexical(by_words["id"], looked_up, corpus)
+        best = highest(promise.scores(by_words, lexical, per_relevance), size.kept + top_k)
+        found = one_a_message(np.concatenate([*sources, by_words[best]]))
+        if not len(found):
             return [], 0
-        ids = {"ids": columns.uuids(windows["id"])}
+        ids = {"ids": columns.uuids(found["id"])}
         row = await self._tx.one("hybrid.known", self._params | ids, binary=True, parts=self._parts)
         turns = columns.turns(row["turns"] if row else None, hybrid)
-        lexical = self._lexical(windows["id"], turns, corpus)
-        lexical = np.maximum(lexical, self._lexical(windows["id"], looked_up, corpus))  # words of further rows
-        place = columns.places(turns["id"], windows["id"])
+        lexical = promise.lexical(found["id"], turns, corpus)
+        lexical = np.maximum(lexical, promise.lexical(found["id"], looked_up, corpus))  # words of further rows
+        place = columns.places(turns["id"], found["id"])
         speaks = (
             (place >= 0) & ((turns["flags"][place] & columns.ASKED) > 0) if len(turns) else np.zeros(len(place), bool)
         )
-        promises = self._promises(windows, lexical, speaks)
+        promises = promise.scores(found, lexical, per_relevance, speaks)
 
-        followed, lifted = _highest(lexical, size.followed), _highest(promises, size.lifted + top_k)
-        before, after = np.zeros(len(windows), np.int64), np.zeros(len(windows), np.int64)
+        followed, lifted = highest(lexical, size.followed), highest(promises, size.lifted + top_k)
+        before, after = np.zeros(len(found), np.int64), np.zeros(len(found), np.int64)
         after[followed] = 2
         before[lifted] = after[lifted] = size.mates
-        chosen = np.union1d(_highest(promises, size.pool + top_k), followed)
-        return await self._fused(windows["id"][chosen], before[chosen], after[chosen], corpus)
+        chosen = np.union1d(highest(promises, size.pool + top_k), followed)
+        return await self._fused(found["id"][chosen], before[chosen], after[chosen], corpus)
 
     async def _fused(self, ids: Ids, before: Integers, after: Integers, corpus: Corpus) -> tuple[list[Fused], int]:
         """Ranks some messages and so many turns before and after each."""
@@ -201,64 +206,13 @@ class Pool:
         )
         return fused(memory, self._request, self._hybrid, corpus)
 
-    def _corpus(self, looked_up: Windows) -> Corpus:
-        """The tenant's numbers: of words that were looked up with all their messages, as they are now; of others, as
-        they were when they were last counted."""
-        words = self._hybrid.words
-        messages = words.messages or 0
-        holding = (
-            np.unique(looked_up["id"], axis=0, return_inverse=True)[1].reshape(-1)
-            if len(looked_up)
-            else looked_up["id"]
-        )
-        frequencies = []
-        for place, word in enumerate(words.words):
-            if place in self._live:
-                frequencies.append(len(np.unique(holding[looked_up["counts"][:, place] > 0])))
-            else:
-                frequencies.append(RARE if word.frequency is None else word.frequency)
-        return Corpus(messages, words.average or 0.0, np.minimum(np.array(frequencies, float), messages))
-
-    def _lexical(self, ids: Ids, turns: Windows, corpus: Corpus) -> Floats:
-        """[ids]: BM25 of each by the words that are known of it, without those of the turns before; 0 where none
-        are."""
-        place = columns.places(ids, turns["id"])
-        counts, lengths = np.zeros((len(ids), turns["counts"].shape[1])), np.zeros(len(ids))
-        there = place >= 0
-        np.add.at(counts, place[there], turns["counts"][there])
-        lengths[place[there]] = turns["length"][there]
-        return bm25(counts, lengths, corpus, self._hybrid.parts)
-
-    def _promises(self, windows: Windows, lexical: Floats, speaks: Flags | float = 0.0) -> Floats:
-        """[windows]: the score of each as far as it is known."""
-        parts, weights = self._hybrid.parts, self._request.weights
-        own = windows["similarity"] + parts.lexical * lexical
-        lift = own
-        if len(own):
-            _, conversation = np.unique(windows["conversation"], return_inverse=True)
-            best = np.full(int(conversation.max()) + 1, -np.inf)
-            np.maximum.at(best, conversation, own)
-            lift = best[conversation]
-        created = windows["created"].astype(np.int64) + columns.POSTGRES_EPOCH
-        moment = columns.microseconds(self._hybrid.as_of)
-        decay = np.exp(np.minimum(0, created - moment) / _DECAY_MICROSECONDS)
-        relevance = own + parts.conversation * lift + parts.date * columns.dated(created, self._hybrid.plan)
-        relevance = self._params["per_relevance"] * (relevance + parts.speaker * speaks)
-        return np.asarray(relevance + weights.importance * windows["importance"] + weights.decay * decay)
-
-    def _per_relevance(self, similar: float) -> float:
-        """What a point of relevance comes to in the score if the most similar message, which is ``similar``, is about
-        the best: relevance is divided by the best."""
-        plan, parts = self._hybrid.plan, self._hybrid.parts
-        best = (1 + parts.conversation) * similar + parts.date * bool(plan.date_ranges)
-        best += parts.speaker * bool(plan.speaker_names or plan.speaker_roles)
-        return self._request.weights.similarity / max(0.1, best)
-
     def _others(self, near: Windows, extents: Row | None) -> Iterator[Statement]:
         """All sources but the graph and the words: every term of the score has one."""
         plan = self._hybrid.plan
         yield self._source("hybrid.important")
-        yield self._source("hybrid.newest")
+        yield self._source("hybrid.newest", of=self._live)
+        if self._archived:
+            yield self._source("hybrid.scanned", of=self._archived)
         first = near[:_SAMPLE]
         if extents is not None and extents["dated"]:
             created = first["created"].astype(np.int64) + columns.POSTGRES_EPOCH
@@ -273,9 +227,9 @@ class Pool:
             if plan.speaker_roles or not is_few:
                 yield self._graph(only_spoken=True)
 
-    def _source(self, name: str, kept: int = 0) -> Statement:
+    def _source(self, name: str, kept: int = 0, of: Parts | None = None) -> Statement:
         params = self._params | ({"kept": kept + self._request.top_k} if kept else {})
-        return Statement("hybrid.source", params, (("source", part(name)), *self._parts))
+        return Statement("hybrid.source", params, (("source", part(name)), *(of or self._parts)))
 
     def _matched(self) -> Statement:
         return Statement("hybrid.matched", self._params, self._parts)
@@ -284,26 +238,8 @@ class Pool:
         """The statement that searches the graph for the best by similarity and importance."""
         request, parts = self._request, self._hybrid.parts
         unit = request.vector / max(float(np.linalg.norm(request.vector)), 1e-12)
-        worth = max(1e-3, self._per_relevance(_SIMILAR) * (1 + parts.conversation))
+        worth = max(1e-3, self._promise.per_relevance(_SIMILAR) * (1 + parts.conversation))
         direction = HalfVector(np.append(worth * unit, [request.weights.importance, 0.0]))
         given = {"direction": direction, "only_dated": only_dated, "only_spoken": only_spoken}
         dimensions = ("dimensions", str(len(unit) + EXTRA_DIMENSIONS))
-        return Statement("hybrid.graph", self._params | given, (dimensions, *self._parts))
-
-
-def _windows(row: Row) -> Windows:
-    """The windows that a source gave."""
-    return np.frombuffer(row["windows"] or b"", _NEAR)
-
-
-def _one_a_message(windows: Windows) -> Windows:
-    """By message what was found first of it, with the similarity of its best window."""
-    _, first, same = np.unique(windows["id"], axis=0, return_index=True, return_inverse=True)
-    best = windows[first].copy()
-    np.maximum.at(best["similarity"], same.reshape(-1), windows["similarity"])
-    return best
-
-
-def _highest(values: Floats, count: int) -> Integers:
-    """The places of the ``count`` highest values."""
-    return np.argsort(-values, kind="stable")[:count]
+        return Statement("hybrid.graph", self._params | given, (dimensions, *(self._live or self._parts)))

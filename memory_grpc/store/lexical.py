@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from memory_grpc.domain import StoredMessage
+from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.store.database import Later, Row, Transaction
 
 # A tenant of more speakers than this has names that no question is likely to mean.

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from memory_grpc.domain import PreparedMessage, StoredMessage
+from memory_grpc.domain.messages import PreparedMessage, StoredMessage
 from memory_grpc.store.database import Later, Row, Transaction
 from memory_grpc.store.filters import Filter
 

@@ -9,9 +9,15 @@ from __future__ import annotations
 import re
 from typing import LiteralString
 
+from cachetools import LRUCache, cached
+
 from memory_grpc.sql_files import texts
 
+# What stands for the places in braces in a query.
+Parts = tuple[tuple[str, str], ...]
+
 _USE = re.compile(r"\{\{([a-z_.]+)\}\}")
+_COMMENT = re.compile(r"('(?:[^']|'')*')|--[^\n]*")
 
 
 def _load() -> dict[str, LiteralString]:
@@ -24,3 +30,24 @@ def _load() -> dict[str, LiteralString]:
 
 
 QUERIES = _load()
+
+
+# Filters make many texts of one query.
+@cached(LRUCache(maxsize=1000))
+def text(query: str, parts: Parts = ()) -> LiteralString:
+    """A query with its parts, without comments and indentation: psycopg remembers how a text of up to 4,096 bytes is to
+    be sent, and reads a longer one anew each time."""
+    whole = _bare(QUERIES[query])
+    for name, value in parts:
+        whole = whole.replace(f"{{{name}}}", value)
+    return whole
+
+
+def part(name: str) -> str:
+    """A query that is a part of others: its text without comments and semicolon."""
+    return _bare(QUERIES[name]).rstrip(";")
+
+
+def _bare(text: LiteralString) -> LiteralString:
+    # What stands in quotes is left as it is, two hyphens too.
+    return re.sub(r"\s*\n\s*", " ", _COMMENT.sub(lambda found: found[1] or "", text)).strip()

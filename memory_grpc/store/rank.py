@@ -17,15 +17,18 @@ from typing import Protocol
 from memory_grpc.store.database import Transaction
 from memory_grpc.store.filters import Filter
 from memory_grpc.store.hybrid import Hybrid
-from memory_grpc.store.rank_request import Ranking, RankRequest
+from memory_grpc.store.rank_request import ALL, Ranking, RankRequest
 from memory_grpc.store.search import Semantic
 
 # Messages that are looked up one by one, which takes six times as long as to scan them, rather than to walk a graph, or
 # to scan a tenant without one; and messages of a time that are scanned rather than to walk a graph.
 FEW = 5_000
-FEW_WITHOUT_GRAPH = 500
+FEW_WITHOUT_GRAPH = 200
 SPAN = 40_000
-_ALL = 2**31 - 2
+# Where only messages tell what passes, so many of the newest are asked. A larger share of them than the first is not few
+# messages of a large tenant; of a smaller one than the second a graph gives too little.
+_SAMPLE = 500
+_MANY, _RARE = 0.1, 0.01
 
 
 class Ranker(Protocol):
@@ -51,20 +54,21 @@ async def rank(tx: Transaction, request: RankRequest) -> Ranking:
     filter_ = request.filter
     ranking: Ranking | None = None
     if request.has_graph:
-        if filter_.may_leave_few:
+        share = await _sampled(tx, request)
+        if await _leaves_few(tx, request, share):
             ranking = await ranker.of_few(FEW)
         if ranking is None and await _is_short(tx, request):
             ranking = await ranker.of_span()
-        elif ranking is None and filter_.by_archival[0] is not None:
+        elif ranking is None and share >= _RARE:
             ranking = await ranker.of_graph()
         if ranking is None and filter_.is_narrowing:
-            ranking = await ranker.of_few(_ALL)
+            ranking = await ranker.of_few(ALL)
     elif filter_.may_leave_few and (filter_.needs_messages or filter_.candidate_limit is not None):
         ranking = await ranker.of_few(FEW_WITHOUT_GRAPH)
     if ranking is None:
         ranking = await ranker.whole()
     if ranking is None:
-        ranking = await ranker.of_few(_ALL)
+        ranking = await ranker.of_few(ALL)
     assert ranking is not None, "nothing is more than all"
     return ranking
 
@@ -77,6 +81,28 @@ async def bounded(tx: Transaction, request: RankRequest) -> Filter:
     row = await tx.one("search.oldest_candidate", request.params, parts=filter_.parts)
     # No row: there are not so many.
     return filter_ if row is None else filter_.from_candidate(row["created_at"], row["id"])
+
+
+async def _sampled(tx: Transaction, request: RankRequest) -> float:
+    """The share of the newest messages that pass; 1 where it is not asked, since windows tell all."""
+    live, _ = request.filter.by_archival
+    if live is None or not live.needs_messages:
+        return 1.0
+    row = await tx.one("search.sampled", request.params | {"sample": _SAMPLE}, parts=live.parts)
+    return 0.0 if row is None or not row["sampled"] else row["passing"] / row["sampled"]
+
+
+async def _leaves_few(tx: Transaction, request: RankRequest, share: float) -> bool:
+    """Whether it is worth while to look for what passes, for all that columns tell."""
+    filter_ = request.filter
+    if filter_.candidate_limit is not None and filter_.candidate_limit <= FEW:
+        return True
+    if not filter_.may_leave_few:
+        return False
+    if filter_.metadata is not None:
+        return share <= _MANY
+    row = await tx.one("search.selected", request.params | {"most": FEW}, parts=filter_.parts)
+    return row is not None and row["selected"] <= FEW
 
 
 async def _is_short(tx: Transaction, request: RankRequest) -> bool:

@@ -12,11 +12,15 @@ from pgvector import HalfVector
 from psycopg.types.multirange import TimestamptzMultirange
 from psycopg.types.range import Range
 
-from memory_grpc.domain import Ranked, ScoreWeights
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import Ranked
 from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.ranking.fusion import Corpus, Fused, Memory, fuse
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.filters import Filter
+
+# More messages than a tenant has.
+ALL = 2**31 - 2
 
 # The newest are looked at besides what a graph gives, as far as decay adds this much to the score.
 _DECAY_COUNTS = 0.02

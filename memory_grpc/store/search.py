@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from pgvector import HalfVector
 
-from memory_grpc.domain import Ranked, Term
-from memory_grpc.store.database import Row, Transaction
+from memory_grpc.domain.search import Ranked, Term
+from memory_grpc.store.database import Row, Statement, Transaction
 from memory_grpc.store.filters import Filter
 from memory_grpc.store.graphs import EXTRA_DIMENSIONS
 from memory_grpc.store.rank_request import Ranking, RankRequest, newest_seconds
@@ -20,9 +20,13 @@ _UNFILTERED_WINDOWS = 512
 # So many of the newest windows, for each that is kept, are scored ahead: what is worse than their best is not sorted.
 _NEWEST_PER_WINDOW = 20
 
-# Windows that a graph gives: enough for recall, and four for each hit; and at most.
+# Windows that a graph gives: enough for recall, and four for each hit; and at most. Of those that pass a filter fewer
+# are enough: they come from as wide a walk.
 _LEAST_POOL = 300
+_LEAST_PASSING = 100
 _MOST_POOL = 1000
+# Points of a graph that are looked at for want of any that pass: from there on it is quicker to look all up that do.
+_MOST_TUPLES = 5_000
 # The newest are looked at besides, as far as decay still counts.
 _MOST_NEWEST = 12_500
 
@@ -55,7 +59,8 @@ class Semantic:
         Archived messages are in no graph: where they are asked for too, they are scanned.
         """
         request, weights = self._request, self._request.weights
-        pool = max(_LEAST_POOL, 4 * request.top_k)
+        filter_ = request.filter
+        pool = max(_LEAST_PASSING if filter_.is_narrowing else _LEAST_POOL, 4 * request.top_k)
         if pool > _MOST_POOL or weights.similarity + weights.importance <= 0:
             return None
         unit = request.vector / max(float(np.linalg.norm(request.vector)), 1e-12)
@@ -67,10 +72,14 @@ class Semantic:
             "is_counted": request.is_counted,
         }
         dimensions = ("dimensions", str(len(unit) + EXTRA_DIMENSIONS))
-        live, archived = request.filter.by_archival
+        live, archived = filter_.by_archival
         if live is None:
             return None
-        rows = await self._tx.all("search.pooled", params, parts=(dimensions, *live.parts))
+        wide = {"width": _LEAST_POOL, "most_tuples": _MOST_TUPLES}
+        *_, rows = await self._tx.together(
+            Statement("graphs.search_as_wide_as", wide),
+            Statement("search.pooled", params, (dimensions, *live.parts)),
+        )
         if len(rows) < request.top_k or rows[0]["windows"] < pool:
             return None
         candidates = int(rows[0]["candidates"] or 0)

@@ -15,7 +15,7 @@ limit 64;
 
 -- name: hybrid.all
 -- What the hybrid score of a whole tenant is made of; the columns are described at hybrid.columns. Two index-only scans.
-with lexemes as (
+with {{search.wanted}}, lexemes as (
     select conversation_id as stretch, conversation_id, created_at, message_id, part, name, length, lexemes
     from message_lexemes
     where tenant_id = %(tenant_id)s and config = %(config)s and {archived}
@@ -24,7 +24,7 @@ with lexemes as (
 ), vectors as (
     select message_id, archived, created_at, conversation_key, user_key, role, importance, embedding
     from message_embeddings
-    where {{search.scope}}
+    where {{search.scanned}}
 )
 {{hybrid.columns}};
 
@@ -107,6 +107,15 @@ from unnest(%(ids)s::uuid[]) as wanted (id)
 cross join lateral (
     select id, conversation_id from messages where tenant_id = %(tenant_id)s and id = wanted.id limit 1
 ) as m;
+
+-- name: hybrid.rare
+-- What the tenant's word index finds, as turns of hybrid.columns, and no windows of it.
+with lexemes as materialized (
+    select message_id, 0 as part, null::text as name, length, lexemes
+    from tenant_matches(%(config)s::text, %(match)s::text, %(as_of)s::timestamptz)
+    where {archived}
+)
+select string_agg({{hybrid.turn}}, '') as turns, null::bytea as windows from lexemes;
 
 -- name: hybrid.matched
 -- What the tenant's word index finds: as turns of hybrid.columns all messages that match, and as hybrid.near their windows

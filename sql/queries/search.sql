@@ -2,10 +2,20 @@
 -- The windows of a tenant that a search may rank: of live messages, archived ones or both, said by as_of and not expired then.
 -- A bound that is null becomes an endless one, because the index can stop at that, where a condition with `or` would be
 -- asked of every row.
+{{search.unbounded}}
+            and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+
+-- fragment: search.scanned
+-- The same, where all of them are read. Postgres is not to know how far the bound reaches: where a tenant is most of the
+-- table, it would take the table, by the primary key, for as quick as the index that holds all that is asked for.
+{{search.unbounded}}
+            and created_at <= (select coalesce(%(as_of)s::timestamptz, 'infinity'))
+
+-- fragment: search.unbounded
+-- The same, whenever they were said.
 tenant_id = %(tenant_id)s
             and model_id = %(model_id)s
             and {archived}
-            and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
             and expires_at > (select coalesce(%(as_of)s::timestamptz, now()))
 
 -- fragment: search.messages
@@ -25,7 +35,7 @@ matched as materialized (
 ), wanted as materialized (
     select m.id
     from messages m
-    where {{search.messages}} {matching}
+    where {{search.messages}} {matching} and coalesce((select cardinality(ids) <= %(most)s from matched), true)
     limit %(most)s::bigint + 1
 ), passing as materialized (
     select case when cardinality(ids) > %(most)s then %(most)s::bigint + 1 else (select count(*) from wanted) end as passing
@@ -73,7 +83,7 @@ with floor as materialized (
 ), best as materialized (
     select message_id, chunk, created_at, {{search.score}} as score, importance, embedding
     from message_embeddings e
-    where {{search.scope}} and {inline}
+    where {{search.scanned}} and {inline}
         and %(similarity_weight)s * {{search.similarity}} + %(importance_weight)s * importance + %(decay_weight)s
             >= coalesce((select score from floor), '-infinity')
     order by score desc, created_at desc, message_id desc, chunk
@@ -82,10 +92,13 @@ with floor as materialized (
 select message_id, created_at, score, {{search.similarity}} as similarity, importance, {{search.decay}} as decay,
     (select count(*) from best) as windows
 from (
-    select distinct on (message_id) * from best order by message_id, score desc, chunk
+    -- Sorted before they are checked: no more are than it takes.
+    select *
+    from (select distinct on (message_id) * from best order by message_id, score desc, chunk) as messages_best
+    order by score desc, created_at desc, message_id desc
+    offset 0
 ) as e
 where {late}
-order by score desc, created_at desc, message_id desc
 limit %(top_k)s;
 
 -- name: search.among
@@ -196,6 +209,28 @@ order by m.created_at desc, m.id desc
 offset %(candidate_limit)s::bigint - 1
 limit 1;
 
+-- name: search.selected
+-- How many messages the most selective terms of a filter leave, counted to `most`: mostly from an index alone.
+select count(*) as selected
+from (
+    select
+    from messages m
+    where m.tenant_id = %(tenant_id)s and {archived_messages} and {selective}
+    limit %(most)s::bigint + 1
+) as selected;
+
+-- name: search.sampled
+-- How many of the newest messages pass.
+select count(*) as sampled, count(*) filter (where {filter}) as passing
+from (
+    select *
+    from messages m
+    where m.tenant_id = %(tenant_id)s and {archived_messages}
+        and m.created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+    order by m.created_at desc, m.id desc
+    limit %(sample)s
+) as m;
+
 -- name: search.spanned
 -- How many messages lie between two times, counted to `most`.
 select count(*) as spanned
@@ -276,8 +311,13 @@ array(select tenant_metadata_matches(%(metadata)s::jsonb, %(most)s::integer + 1)
 null::uuid[];
 
 -- name: search.late
--- A part of the statements above, `{late}` there, where only the message of a window `e` tells whether it passes.
-exists (select from messages m where m.tenant_id = %(tenant_id)s and m.id = e.message_id and {filter});
+-- A part of the statements above, `{late}` there, where only the message of a window `e` tells whether it passes. By
+-- `offset` each is looked up by itself: as a join the planner would read all that pass for a few windows.
+exists (select from messages m where m.tenant_id = %(tenant_id)s and m.id = e.message_id and {filter} offset 0);
+
+-- name: search.all_late
+-- The same in hybrid.all, which looks up once what passes.
+e.message_id in (select id from wanted);
 
 -- name: search.bound
 -- A part of filters: not older than the oldest candidate. Of windows.

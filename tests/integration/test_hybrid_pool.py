@@ -13,7 +13,9 @@ import psycopg
 import pytest
 
 from bench import asking
-from memory_grpc.domain import NewMessage, PreparedMessage, Ranked, ScoreWeights, SearchFilters
+from memory_grpc.domain.messages import NewMessage, PreparedMessage
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import Ranked, SearchFilters
 from memory_grpc.filtering import parse
 from memory_grpc.ranking import HybridWeights, Participants
 from memory_grpc.store import embeddings, graphs, lexical, messages, models, word_index

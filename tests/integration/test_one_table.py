@@ -77,8 +77,8 @@ def store(connection: psycopg.Connection[Any], tenant: str, name: str, content: 
         )
     if archived_at is None:
         connection.execute(
-            "insert into message_lexemes (tenant_id, message_id, config, part, conversation_id, created_at, name, parts, "
-            "length, lexemes) select %s, %s, 'english', 0, %s, %s, 'Ann', 1, length(l), l "
+            "insert into message_lexemes (tenant_id, message_id, config, part, conversation_id, created_at, name, "
+            "parts, length, lexemes) select %s, %s, 'english', 0, %s, %s, 'Ann', 1, length(l), l "
             "from (select to_tsvector('english', %s) || to_tsvector('english', 'Ann') as l) as words",
             (tenant, row["id"], row["conversation_id"], row["created_at"], content),
         )
@@ -93,7 +93,8 @@ def old_dsn(empty_dsn: str) -> str:
         register_vector(connection)
         for model, active in ((HASHING, True), (("hashing", "b2", "fp32", 256), False)):
             connection.execute(
-                "insert into embedding_models (name, revision, precision, dimensions, active) values (%s, %s, %s, %s, %s)",
+                "insert into embedding_models (name, revision, precision, dimensions, active) "
+                "values (%s, %s, %s, %s, %s)",
                 (*model, active),
             )
         for tenant in ("acme", "rival"):
@@ -122,8 +123,8 @@ def old_dsn(empty_dsn: str) -> str:
             "values ('acme', 1, 'tenant_graph_old', 'ready', 2)"
         )
         connection.execute(
-            "create index tenant_graph_old on message_embeddings using hnsw ((embedding::halfvec(384)) halfvec_cosine_ops) "
-            "where tenant_id = 'acme' and model_id = 1"
+            "create index tenant_graph_old on message_embeddings "
+            "using hnsw ((embedding::halfvec(384)) halfvec_cosine_ops) where tenant_id = 'acme' and model_id = 1"
         )
         connection.execute(
             "insert into reembeddings (previous_model_id, model_id, state, keep_old) values (1, 2, 'running', false)"

@@ -13,7 +13,7 @@ from memory_grpc.embedding import Embedder
 from memory_grpc.jobs import pending
 from memory_grpc.store.database import Database
 from memory_layer.v1 import admin_service_pb2 as admin
-from memory_layer.v1 import embedding_service_pb2
+from memory_layer.v1 import embedding_service_pb2, index_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import RunningServer, StartServer
 from tests.integration.test_reembed import reaches

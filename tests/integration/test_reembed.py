@@ -636,6 +636,6 @@ async def test_archiving_and_adding_vectors_wait_for_each_other(start_server: St
 
 
 def test_ids_of_messages_are_past_the_first_cursor() -> None:
-    from memory_grpc.store import reembed as table
+    from memory_grpc.store import reembedding as table
 
     assert UUID(int=0) == table.FIRST

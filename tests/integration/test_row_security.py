@@ -25,13 +25,14 @@ from psycopg.types.json import Jsonb
 from psycopg.types.multirange import TimestamptzMultirange
 from psycopg.types.range import Range
 
-from memory_grpc.domain import ScoreWeights, SearchFilters
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import SearchFilters
 from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.resources import SQL
-from memory_grpc.store.database import EVERY_TENANT, Database, part, text
+from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.filters import compiled
 from memory_grpc.store.hybrid_columns import parts
-from memory_grpc.store.queries import QUERIES
+from memory_grpc.store.queries import QUERIES, part, text
 from memory_grpc.store.rank_request import HybridQuery, QueryWords, RankRequest, Word
 from tests.chaos.harness import reported_each
 from tests.unit.test_queries import READ, TENANT_TABLES, code
@@ -47,7 +48,7 @@ REMAINS = re.compile(r"tenant_id\s*(?:[=<>]|\bin\b|\bany\b|\blike\b|\bbetween\b)
 WALKS = {"messages.tenants", "graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
 WORKERS_ONLY = {"models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
-WORKERS_ONLY |= {"reembed.open", "reembed.newest", "reembed.get"}
+WORKERS_ONLY |= {"reembedding.open", "reembedding.newest", "reembedding.get"}
 
 # A part of a statement (hybrid.flags) is tested in it.
 STATEMENT = re.compile(r"\s*(?:select|with|insert|update|delete)\b")
@@ -174,9 +175,9 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     # Of what another model made, or has yet to make.
     "embeddings.others": {"model_id": 2},
     "embeddings.remove_others": {"model_id": 2},
-    "reembed.missing": {"model_id": 2},
-    "reembed.refused": {"max_attempts": 0},
-    "reembed.get": {"id": 1},
+    "reembedding.missing": {"model_id": 2},
+    "reembedding.refused": {"max_attempts": 0},
+    "reembedding.get": {"id": 1},
     "hybrid.spoken": {"speaker_names": ["Ann", "Bea"]},
     "hybrid.important": {"important_limit": 3},
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
@@ -187,7 +188,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
 def params(name: str, **changes: Any) -> dict[str, Any]:
     """The parameters that a query asks for."""
     wanted = set(re.findall(r"%\((\w+)\)[sb]", filled_in(name)))
-    policy = {p: None for p in wanted if name == "policies.set" and p not in DEFAULTS}
+    policy = {p: None for p in wanted if name == "policy.set" and p not in DEFAULTS}
     values = DEFAULTS | policy | OF_ONE_QUERY.get(name, {}) | changes
     assert wanted <= values.keys(), f"this test has no value for {sorted(wanted - values.keys())}: give it one"
     return {p: values[p] for p in wanted}

@@ -35,7 +35,9 @@ async def test_an_error_of_one_ends_the_transaction_and_nothing_else(database: D
     asked = {"tenant_id": "acme", "index_name": "a"}
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with database.transaction(tenant="acme") as tx:
-            await tx.together(PING, ("reembed.get", {"id": 1, "max_attempts": 1}, None), ("graphs.state", asked, None))
+            await tx.together(
+                PING, ("reembedding.get", {"id": 1, "max_attempts": 1}, None), ("graphs.state", asked, None)
+            )
     for _ in range(5):
         await database.ping()
 
@@ -64,7 +66,7 @@ async def test_what_did_not_wait_for_its_statement_hears_of_its_error_at_the_com
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with database.transaction(tenant="acme", pipelined=True) as tx:
             await tx.execute("jobs.enqueue_many", {"tenant_id": "acme", "message_ids": [UUID(int=1)]})
-            await tx.execute("reembed.get", {"id": 1, "max_attempts": 1})
+            await tx.execute("reembedding.get", {"id": 1, "max_attempts": 1})
             await tx.execute("jobs.enqueue_many", {"tenant_id": "acme", "message_ids": [UUID(int=2)]})
     async with database.transaction(tenant=EVERY_TENANT) as tx:
         assert await jobs.depth(tx) == (0, 0.0)
@@ -123,6 +125,6 @@ async def test_an_error_of_what_was_sent_comes_with_the_commit(database: Databas
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with database.transaction(tenant="acme", pipelined=True) as tx:
             await tx.later("database.ping", None, len)
-            await tx.later("reembed.get", {"id": 1, "max_attempts": 1}, len)
+            await tx.later("reembedding.get", {"id": 1, "max_attempts": 1}, len)
     for _ in range(5):
         await database.ping()

@@ -9,7 +9,7 @@ import pytest
 
 from memory_grpc import deadline
 from memory_grpc.errors import DeadlineExceeded, InvalidInput, NotFound, StoreUnavailable
-from memory_grpc.operations.groups import Groups
+from memory_grpc.operations.messages.group_commit import Groups
 
 pytestmark = pytest.mark.asyncio
 

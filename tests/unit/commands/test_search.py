@@ -52,11 +52,13 @@ def test_every_option_is_asked_for() -> None:
     request = search.Query(
         text="q",
         tenant_id="t",
+        user_id="u",
         conversation_id="c",
         role="user",
         created_after=moment,
         created_before=moment,
         metadata_equals=("a=b", "c=d=e"),
+        filter="pinned = true",
         importance_min=0.0,
         include_archived=True,
         candidate_limit=9,
@@ -67,7 +69,7 @@ def test_every_option_is_asked_for() -> None:
         explain=True,
     ).request()
     unset = {field.name for field in request.DESCRIPTOR.fields} - {field.name for field, _ in request.ListFields()}
-    assert unset == {"metadata", "user_id", "filter"}
+    assert unset == {"metadata"}
     assert list(request.metadata_equals) == ["a=b", "c=d=e"]
     assert request.created_after.ToDatetime(tzinfo=UTC) == moment
 

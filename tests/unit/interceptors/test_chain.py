@@ -17,7 +17,7 @@ from memory_grpc.errors import BodyTooLarge, InvalidInput, MalformedRequest, Mem
 from memory_grpc.interceptors import chain, decode
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.chain import Chain
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_layer.v1.admin_service_pb2 import GetHealthRequest

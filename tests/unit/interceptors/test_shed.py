@@ -14,7 +14,7 @@ from memory_grpc.interceptors.admit import Admit
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.shed import Shed
 from memory_grpc.observability import metrics
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.server import Server
 from memory_layer.v1.memory_service_pb2 import IngestMessageRequest
 from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE

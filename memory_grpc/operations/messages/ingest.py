@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from memory_grpc import deadline, scoring
-from memory_grpc.domain import Ingested, NewMessage, Policy, PreparedMessage, StoredMessage
+from memory_grpc.domain.messages import Ingested, NewMessage, PreparedMessage, StoredMessage
 from memory_grpc.errors import (
     EmbeddingUnavailable,
     FieldViolation,
     InvalidInput,
     ModelChanged,
-    NotFound,
     RequestIdReused,
 )
 from memory_grpc.observability import metrics
-from memory_grpc.operations.groups import Groups
-from memory_grpc.operations.models import Model, Models
-from memory_grpc.operations.policy import Policies
-from memory_grpc.store import embeddings, idempotency, jobs, lexical, reembed
+from memory_grpc.operations.messages.drafts import Draft, Drafts, body_digest, digests_of, distinct, is_reused, outcome
+from memory_grpc.operations.messages.group_commit import Groups
+from memory_grpc.operations.models.models import Model, Models
+from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.store import embeddings, idempotency, jobs, lexical
 from memory_grpc.store import messages as table
+from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import Database, Transaction
-from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.idempotency import Claim
 
 LONGEST_FUTURE = timedelta(days=1)
@@ -35,30 +32,6 @@ LONGEST_USER_ID = 128
 
 # Calls of one message that are committed together at most.
 _GROUP = 128
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Draft:
-    """A message on its way into the store: its place in its request, what its importance follows from, the digest that
-    a retry is known by, and its vectors where it is embedded at once."""
-
-    message: NewMessage
-    place: int
-    policy: Policy
-    digest: bytes | None
-    vectors: Vectors | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Drafts:
-    """What one call wants stored: ``fresh`` are those of its drafts that are not known to be there already, each
-    request_id once; ``known`` says what the others are."""
-
-    tenant_id: str
-    drafts: Sequence[Draft]
-    fresh: Sequence[Draft]
-    known: Mapping[UUID, Claim]
-    model: Model | None
 
 
 class Ingest:
@@ -109,12 +82,12 @@ class Ingest:
         tenant_id = messages[0].tenant_id
         policy = await self._policies.get(tenant_id)
         drafts = [
-            Draft(self._of_user(m), place, policy, _digest(m) if m.request_id is not None else None)
+            Draft(self._of_user(m), place, policy, body_digest(m) if m.request_id is not None else None)
             for place, m in zip(places or range(len(messages)), messages, strict=True)
         ]
-        digests = _digests(drafts)
+        digests = digests_of(drafts)
         known = await self._known((tenant_id,), (tenant_id, digests)) if digests else {}
-        model, fresh = await self._embed(tenant_id, _distinct(drafts, known))
+        model, fresh = await self._embed(tenant_id, distinct(drafts, known))
         by_place = {draft.place: draft for draft in fresh}
         return Drafts(tenant_id, [by_place.get(d.place, d) for d in drafts], fresh, known, model)
 
@@ -137,7 +110,7 @@ class Ingest:
         answers: list[dict[UUID, Claim] | Exception] = []
         for _, digests in calls:
             own = {id_: known[id_] for id_ in digests if id_ in known}
-            answers.append(RequestIdReused() if _is_reused(own, digests) else own)
+            answers.append(RequestIdReused() if is_reused(own, digests) else own)
         return answers
 
     async def _store(self, calls: Sequence[Drafts]) -> list[list[Ingested] | Exception]:
@@ -162,7 +135,7 @@ class Ingest:
                 await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in vectors])
             repeated = await _stored_before(tx, tenant_id, known)
             own = {draft: s for (draft, _), s in zip(ready, stored, strict=True)}
-            answers = [_answer(call, own, known, repeated) for call in calls]
+            answers = [outcome(call, own, known, repeated) for call in calls]
             if len(calls) == 1 and isinstance(answers[0], Exception):
                 raise answers[0]  # all or nothing; each of several calls is one message
         metrics.INGESTED.labels("completed").inc(len(vectors))
@@ -227,7 +200,7 @@ async def _claim(tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, P
     if not lost:
         return {}
     known = await idempotency.known(tx, tenant_id, lost)
-    if _is_reused(known, {id_: claim.body_digest for id_, claim in claims.items()}):
+    if is_reused(known, {id_: claim.body_digest for id_, claim in claims.items()}):
         raise RequestIdReused
     return known
 
@@ -239,80 +212,9 @@ async def _stored_before(tx: Transaction, tenant_id: str, known: Mapping[UUID, C
     return await (await table.get_many(tx, tenant_id, [claim.message_id for claim in known.values()])).get()
 
 
-def _digests(drafts: Sequence[Draft]) -> dict[UUID, bytes]:
-    """The digest of each request id. Raises RequestIdReused where one stands for two bodies."""
-    digests: dict[UUID, bytes] = {}
-    for draft in drafts:
-        if (
-            draft.message.request_id is not None
-            and draft.digest is not None
-            and digests.setdefault(draft.message.request_id, draft.digest) != draft.digest
-        ):
-            raise RequestIdReused
-    return digests
-
-
-def _distinct(drafts: Sequence[Draft], known: Mapping[UUID, Claim]) -> list[Draft]:
-    """The drafts that are to be stored: those of no known request id, and of each of theirs the first."""
-    seen = set(known)
-    fresh = []
-    for draft in drafts:
-        request_id = draft.message.request_id
-        if request_id is None or request_id not in seen:
-            fresh.append(draft)
-        if request_id is not None:
-            seen.add(request_id)
-    return fresh
-
-
-def _is_reused(known: Mapping[UUID, Claim], digests: Mapping[UUID, bytes]) -> bool:
-    """Whether a known request id stands for another body now."""
-    return any(claim.body_digest != digests[request_id] for request_id, claim in known.items())
-
-
 def _check_not_future(drafts: Sequence[Draft], now: datetime | None) -> None:
     late = [d for d in drafts if now and d.message.created_at and d.message.created_at > now + LONGEST_FUTURE]
     if late:
         raise InvalidInput(
             [FieldViolation(f"messages[{draft.place}].created_at", "is more than a day ahead") for draft in late]
         )
-
-
-def _answer(
-    call: Drafts,
-    own: Mapping[Draft, StoredMessage],
-    known: Mapping[UUID, Claim],
-    repeated: Mapping[UUID, StoredMessage],
-) -> list[Ingested] | Exception:
-    """What became of the messages of one call; NotFound when one is a repeat of what is no longer there."""
-    stored_now = {draft.message.request_id: stored for draft, stored in own.items()}
-    answer = []
-    for draft in call.drafts:
-        if draft in own:  # a repeat in the same call is another draft
-            answer.append(Ingested(own[draft], repeated=False))
-            continue
-        request_id = draft.message.request_id
-        assert request_id is not None, "only a request_id makes a repeat"
-        found = stored_now.get(request_id)
-        if found is None:
-            found = repeated.get(known[request_id].message_id)
-        if found is None:
-            return NotFound("The message of this request_id was deleted.")
-        answer.append(Ingested(found, repeated=True))
-    return answer
-
-
-def _digest(message: NewMessage) -> bytes:
-    """SHA-256 of everything the caller said but the request_id; the same for the same request, whoever computes it."""
-    body: list[Any] = [
-        message.conversation_id,
-        message.role,
-        message.name,
-        message.content,
-        message.metadata,
-        message.importance_override,
-        message.created_at.isoformat() if message.created_at else None,
-    ]
-    if message.user_id is not None:  # what was stored before there were users keeps its digest
-        body.append(message.user_id)
-    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from memory_grpc.access import Grant
-from memory_grpc.domain import StoredMessage
+from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.errors import NotFound
 from memory_grpc.store import messages
 from memory_grpc.store.database import EVERY_TENANT, Database

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import structlog
 
 from memory_grpc.errors import EmbeddingUnavailable, ModelNotHeld, NotFound, StoreUnavailable, WrongState
-from memory_grpc.operations.models import Model, Models
-from memory_grpc.operations.reembed_messages import BATCH_MESSAGES, ReembedMessages, nobody_counts
-from memory_grpc.store import jobs, reembed
+from memory_grpc.operations.models.models import Model, Models
+from memory_grpc.operations.models.reembed_messages import BATCH_MESSAGES, ReembedMessages, nobody_counts
+from memory_grpc.store import jobs
 from memory_grpc.store import models as table
+from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from memory_grpc.store.guard import no_guard
 from memory_grpc.store.models import StoredModel
-from memory_grpc.store.reembed import Reembedding
+from memory_grpc.store.reembedding import Reembedding
 
 # A cut-over stops everybody who stores vectors. It waits this long for those in flight, and then embeds what is left,
 # for this long at most. Where that is not enough it lets the others go on, embeds beside them for a while, and tries

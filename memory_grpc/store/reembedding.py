@@ -48,7 +48,7 @@ async def start(
 ) -> int:
     """Opens a re-embedding and returns its id; there must be none open."""
     row = await tx.one(
-        "reembed.start",
+        "reembedding.start",
         {
             "tenant_id": tenant_id,
             "previous_model_id": previous_model_id,
@@ -62,19 +62,19 @@ async def start(
 
 async def current(tx: Transaction) -> Reembedding | None:
     """The re-embedding that is open."""
-    row = await tx.one("reembed.open", {"max_attempts": MAX_ATTEMPTS})
+    row = await tx.one("reembedding.open", {"max_attempts": MAX_ATTEMPTS})
     return Reembedding(**row) if row else None
 
 
 async def newest(tx: Transaction) -> Reembedding | None:
     """The last one that was started."""
-    row = await tx.one("reembed.newest", {"max_attempts": MAX_ATTEMPTS})
+    row = await tx.one("reembedding.newest", {"max_attempts": MAX_ATTEMPTS})
     return Reembedding(**row) if row else None
 
 
 async def get(tx: Transaction, id_: int) -> Reembedding | None:
     """One re-embedding."""
-    row = await tx.one("reembed.get", {"id": id_, "max_attempts": MAX_ATTEMPTS})
+    row = await tx.one("reembedding.get", {"id": id_, "max_attempts": MAX_ATTEMPTS})
     return Reembedding(**row) if row else None
 
 
@@ -86,41 +86,41 @@ async def measure(
     False when the re-embedding is not being worked on any more.
     """
     params = {"id": id_, "total": total, "embedded": embedded, "more": more, "new": new}
-    return await tx.one("reembed.measure", params) is not None
+    return await tx.one("reembedding.measure", params) is not None
 
 
 async def note_error(tx: Transaction, id_: int, error: str) -> None:
     """Notes the class of an error, which holds nobody's content."""
-    await tx.execute("reembed.note_error", {"id": id_, "error": error})
+    await tx.execute("reembedding.note_error", {"id": id_, "error": error})
 
 
 async def advance(tx: Transaction, id_: int, before: Sequence[str], state: str) -> bool:
     """To the next state; False when it is in none of ``before``."""
-    return await tx.one("reembed.advance", {"id": id_, "before": list(before), "state": state}) is not None
+    return await tx.one("reembedding.advance", {"id": id_, "before": list(before), "state": state}) is not None
 
 
 async def count(tx: Transaction, tenant_id: str, model_id: int) -> tuple[int, int]:
     """How many messages of a tenant have vectors, and how many of them this model's."""
-    row = await tx.one("reembed.count", {"tenant_id": tenant_id, "model_id": model_id})
+    row = await tx.one("reembedding.count", {"tenant_id": tenant_id, "model_id": model_id})
     return (row["total"], row["embedded"]) if row else (0, 0)
 
 
 async def missing(tx: Transaction, tenant_id: str, model_id: int, after: UUID, limit: int) -> dict[UUID, str]:
     """The texts of the next messages past ``after`` without this model's vectors, in order of their ids."""
     params = {"tenant_id": tenant_id, "model_id": model_id, "after": after, "limit": limit}
-    return {row["id"]: row["content"] for row in await tx.all("reembed.missing", params)}
+    return {row["id"]: row["content"] for row in await tx.all("reembedding.missing", params)}
 
 
 async def contents(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID]) -> dict[UUID, str]:
     """The texts of messages."""
-    rows = await tx.all("reembed.contents", {"tenant_id": tenant_id, "message_ids": list(message_ids)})
+    rows = await tx.all("reembedding.contents", {"tenant_id": tenant_id, "message_ids": list(message_ids)})
     return {row["id"]: row["content"] for row in rows}
 
 
 async def contents_of_many(tx: Transaction, message_ids: Mapping[str, Sequence[UUID]]) -> dict[tuple[str, UUID], str]:
     """The same of several tenants' messages, in one round trip."""
     asked = [
-        Statement("reembed.contents", {"tenant_id": tenant_id, "message_ids": list(ids)})
+        Statement("reembedding.contents", {"tenant_id": tenant_id, "message_ids": list(ids)})
         for tenant_id, ids in message_ids.items()
     ]
     found = await tx.together(*asked)
@@ -134,36 +134,36 @@ async def contents_of_many(tx: Transaction, message_ids: Mapping[str, Sequence[U
 async def note_many(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID], attempts: int = 0) -> None:
     """Puts messages into the backlog, after so many refusals."""
     params = {"tenant_id": tenant_id, "message_ids": list(message_ids), "attempts": attempts}
-    await tx.execute("reembed.note_many", params)
+    await tx.execute("reembedding.note_many", params)
 
 
 async def backlog(tx: Transaction, limit: int) -> list[Waiting]:
     """What is left of the backlog, but for what was refused too often."""
-    rows = await tx.all("reembed.backlog", {"limit": limit, "max_attempts": MAX_ATTEMPTS})
+    rows = await tx.all("reembedding.backlog", {"limit": limit, "max_attempts": MAX_ATTEMPTS})
     return [Waiting(**row) for row in rows]
 
 
 async def refused(tx: Transaction) -> list[Waiting]:
     """What was refused too often."""
-    return [Waiting(**row) for row in await tx.all("reembed.refused", {"max_attempts": MAX_ATTEMPTS})]
+    return [Waiting(**row) for row in await tx.all("reembedding.refused", {"max_attempts": MAX_ATTEMPTS})]
 
 
 async def bump(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID]) -> None:
     """One more refusal of these."""
-    await tx.execute("reembed.bump", {"tenant_id": tenant_id, "message_ids": list(message_ids)})
+    await tx.execute("reembedding.bump", {"tenant_id": tenant_id, "message_ids": list(message_ids)})
 
 
 async def settle(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID]) -> None:
     """These are done."""
-    await tx.execute("reembed.settle", {"tenant_id": tenant_id, "message_ids": list(message_ids)})
+    await tx.execute("reembedding.settle", {"tenant_id": tenant_id, "message_ids": list(message_ids)})
 
 
 async def clear(tx: Transaction) -> None:
     """Empties the backlog."""
-    await tx.execute("reembed.clear")
+    await tx.execute("reembedding.clear")
 
 
 async def sample(tx: Transaction, tenant_id: str, limit: int) -> dict[UUID, str]:
     """Some of the tenant's own user messages, the same ones each time."""
-    rows = await tx.all("reembed.sample", {"tenant_id": tenant_id, "limit": limit})
+    rows = await tx.all("reembedding.sample", {"tenant_id": tenant_id, "limit": limit})
     return {row["id"]: row["content"] for row in rows}

@@ -8,13 +8,14 @@ from datetime import datetime
 from uuid import UUID
 
 from memory_grpc import deadline
-from memory_grpc.domain import SearchFilters, SearchRequest
+from memory_grpc.domain.search import SearchFilters, SearchRequest
 from memory_grpc.errors import InvalidInput, ModelNotHeld, NotFound, WrongState
-from memory_grpc.operations.models import Model, Models
-from memory_grpc.operations.search import Search
-from memory_grpc.store import messages, reembed
+from memory_grpc.operations.models.models import Model, Models
+from memory_grpc.operations.search.search import Search
+from memory_grpc.store import messages
+from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import EVERY_TENANT, Database
-from memory_grpc.store.reembed import Reembedding
+from memory_grpc.store.reembedding import Reembedding
 
 TOP = 10
 # A call that runs out of time returns what it has compared so far; this much is kept for the way back.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from memory_grpc.embedding import Embedder, ModelIdentity
 from memory_grpc.errors import StartupError
-from memory_grpc.operations.models import Models
+from memory_grpc.operations.models.models import Models
 from memory_grpc.store import models as table
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.models import StoredModel

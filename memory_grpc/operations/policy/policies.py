@@ -6,11 +6,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from memory_grpc.domain import ImportanceWeights, Policy, RetentionLimits, ScoreWeights
+from memory_grpc.domain.policy import ImportanceWeights, Policy, RetentionLimits, ScoreWeights
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.ranking.weights import HybridWeights
 from memory_grpc.settings import Settings
-from memory_grpc.store import policies as table
+from memory_grpc.store import policy as table
 from memory_grpc.store.database import Database, Row
 
 # The contract promises that a change reaches every server within 10 seconds.

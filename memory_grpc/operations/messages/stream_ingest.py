@@ -18,9 +18,9 @@ from typing import TypeVar
 from uuid import UUID
 
 from memory_grpc import deadline
-from memory_grpc.domain import Ingested, NewMessage
+from memory_grpc.domain.messages import Ingested, NewMessage
 from memory_grpc.errors import DeadlineExceeded, ModelChanged, QueueFull
-from memory_grpc.operations.ingest import Ingest
+from memory_grpc.operations.messages.ingest import Ingest
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
--- fragment: policies.columns
+-- fragment: policy.columns
 -- The values of a policy.
 retention_max_age_days, retention_importance_threshold, retention_delete_after_days,
     importance_recency_weight, importance_role_weight, importance_explicit_weight,
@@ -6,15 +6,15 @@ retention_max_age_days, retention_importance_threshold, retention_delete_after_d
     hybrid_lexical_weight, hybrid_conversation_weight, hybrid_date_weight, hybrid_speaker_weight,
     hybrid_previous_weight, hybrid_names_to_i, search_ranking
 
--- name: policies.get
+-- name: policy.get
 -- A tenant's own policy; no row when it has none.
-select {{policies.columns}}, updated_at
+select {{policy.columns}}, updated_at
 from tenant_policies
 where tenant_id = %(tenant_id)s;
 
--- name: policies.set
+-- name: policy.set
 -- Replaces a tenant's own policy; of two at once, the later one holds.
-insert into tenant_policies (tenant_id, {{policies.columns}})
+insert into tenant_policies (tenant_id, {{policy.columns}})
 values (
     %(tenant_id)s, %(retention_max_age_days)s, %(retention_importance_threshold)s, %(retention_delete_after_days)s,
     %(importance_recency_weight)s, %(importance_role_weight)s, %(importance_explicit_weight)s,
@@ -23,7 +23,7 @@ values (
     %(hybrid_previous_weight)s, %(hybrid_names_to_i)s, %(search_ranking)s
 )
 on conflict (tenant_id) do update
-set ({{policies.columns}}, updated_at) = (
+set ({{policy.columns}}, updated_at) = (
     select excluded.retention_max_age_days, excluded.retention_importance_threshold,
         excluded.retention_delete_after_days, excluded.importance_recency_weight, excluded.importance_role_weight,
         excluded.importance_explicit_weight, excluded.score_similarity_weight, excluded.score_importance_weight,
@@ -32,6 +32,6 @@ set ({{policies.columns}}, updated_at) = (
         excluded.hybrid_names_to_i, excluded.search_ranking, now()
 );
 
--- name: policies.remove
+-- name: policy.remove
 -- Removes a tenant's own policy.
 delete from tenant_policies where tenant_id = %(tenant_id)s;

@@ -12,10 +12,10 @@ import structlog
 
 from memory_grpc import access
 from memory_grpc.access import Grant
-from memory_grpc.domain import ApiKey, NewApiKey
+from memory_grpc.domain.keys import ApiKey, NewApiKey
 from memory_grpc.errors import InvalidInput, NotFound, Unauthenticated
-from memory_grpc.operations.keyring import Keyring
-from memory_grpc.store import api_keys
+from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.store import keys as api_keys
 from memory_grpc.store.database import EVERY_TENANT, Database
 
 log = structlog.get_logger(__name__)

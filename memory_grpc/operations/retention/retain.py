@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 
-from memory_grpc.domain import RetentionCounts, RetentionLimits
+from memory_grpc.domain.policy import RetentionLimits
+from memory_grpc.domain.retention import RetentionCounts
 from memory_grpc.observability import metrics
-from memory_grpc.operations.policy import Policies
+from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.store import models, retention
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.guard import Guard, no_guard

@@ -16,9 +16,9 @@ from typing import TypeVar
 
 from memory_grpc import access, deadline
 from memory_grpc.access import Grant, Role
-from memory_grpc.domain import KeyDigest
+from memory_grpc.domain.keys import KeyDigest
 from memory_grpc.errors import DeadlineExceeded, StoreUnavailable
-from memory_grpc.store import api_keys
+from memory_grpc.store import keys as api_keys
 from memory_grpc.store.database import EVERY_TENANT, Database
 
 T = TypeVar("T")

@@ -8,12 +8,13 @@ from typing import TypeVar
 from uuid import UUID
 
 from memory_grpc.errors import EmbeddingUnavailable, ProviderDown
-from memory_grpc.operations.models import Model
-from memory_grpc.store import embeddings, models, reembed
+from memory_grpc.operations.models.models import Model
+from memory_grpc.store import embeddings, models
+from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.guard import Guard, no_guard
-from memory_grpc.store.reembed import Waiting
+from memory_grpc.store.reembedding import Waiting
 
 # One transaction: enough for a full batch of the model, little enough that queries are not kept waiting.
 BATCH_MESSAGES = 64

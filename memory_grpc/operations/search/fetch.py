@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from memory_grpc.domain import Hit, Ranked, SearchRequest, StoredMessage
+from memory_grpc.domain.messages import StoredMessage
+from memory_grpc.domain.search import Hit, Ranked, SearchRequest
 from memory_grpc.store import filters, messages, models
 from memory_grpc.store.database import Later, Transaction
 from memory_grpc.store.messages import Neighbours

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from memory_grpc.domain import Policy, SearchRequest, SearchResult
+from memory_grpc.domain.policy import Policy
+from memory_grpc.domain.search import SearchRequest, SearchResult
 from memory_grpc.errors import ModelChanged
 from memory_grpc.observability import metrics
-from memory_grpc.operations.fetch import Fetched
-from memory_grpc.operations.graphs import Graphs
-from memory_grpc.operations.models import Model, Models
-from memory_grpc.operations.policy import Policies
+from memory_grpc.operations.indexes.graphs import Graphs
+from memory_grpc.operations.models.models import Model, Models
+from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.search.fetch import Fetched
 from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.store import filters, lexical, word_index
 from memory_grpc.store.database import Database, Plan
