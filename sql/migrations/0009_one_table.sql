@@ -86,7 +86,8 @@ cross join lateral generate_series(0, coalesce(last_part, 0)) as numbers (part);
 -- As ingest takes it from now on, where MEMORY_USER_ID_METADATA_KEY is not changed.
 update messages
 set user_id = metadata ->> 'user_id'
-where jsonb_typeof(metadata -> 'user_id') = 'string' and length(metadata ->> 'user_id') between 1 and 128;
+where (jsonb_typeof(metadata -> 'user_id') = 'string' and length(metadata ->> 'user_id') between 1 and 128)
+    or (jsonb_typeof(metadata -> 'user_id') = 'number' and metadata ->> 'user_id' ~ '^-?[0-9]{1,16}$');
 
 -- What stands for an identifier in 8 bytes: the first of its SHA-256, so that nobody finds another with the same.
 create function text_key(identifier text) returns bigint
@@ -149,7 +150,6 @@ from messages
 where embedding_status = 'pending'
 on conflict do nothing;
 
-alter table messages force row level security;
 alter table message_lexemes force row level security;
 alter table tenant_graphs force row level security;
 alter table embedding_jobs force row level security;
@@ -207,8 +207,13 @@ begin atomic
     limit most;
 end;
 
--- As tenant_matches was, and it says which messages are archived.
+-- Not before: Postgres reads the function's query with the eyes of whoever makes it.
+alter table messages force row level security;
+
+-- As tenant_matches was, and it says which messages are archived. The worker owns it: nobody else may drop it.
+set local role memory_layer_worker;
 drop function tenant_matches;
+reset role;
 
 create function tenant_matches(config text, query text, as_of timestamptz)
 returns table (message_id uuid, conversation_id text, created_at timestamptz, length integer, lexemes tsvector, archived boolean)

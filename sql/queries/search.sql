@@ -7,7 +7,8 @@
 
 -- fragment: search.scanned
 -- The same, where all of them are read. Postgres is not to know how far the bound reaches: where a tenant is most of the
--- table, it would take the table, by the primary key, for as quick as the index that holds all that is asked for.
+-- table, it would take the table, by the primary key, for as quick as the index that holds all that is asked for. And in a
+-- plan for any values the index can stop at a sub-select, as it cannot at `coalesce`, which row-level security distrusts.
 {{search.unbounded}}
             and created_at <= (select coalesce(%(as_of)s::timestamptz, 'infinity'))
 
@@ -71,7 +72,7 @@ with floor as materialized (
         from (
             select *
             from message_embeddings e
-            where {{search.scope}}
+            where {{search.scanned}}
             order by created_at desc, message_id desc
             limit %(newest)s
         ) as e

@@ -247,7 +247,7 @@ async def test_a_graph_serves_no_search_that_it_knows_nothing_of(database: Datab
 @pytest.mark.asyncio
 @pytest.mark.parametrize("generic", [False, True])
 async def test_the_scan_reads_the_covering_index_and_nothing_else(database: Database, generic: bool) -> None:
-    """Also right after a mass ingest, before anything was vacuumed or analysed; and where a tenant is most of the table,
+    """Also right after a mass ingest, before anything is vacuumed or analysed; and where a tenant is most of the table,
     which is hardly larger than the index then."""
     await fill(database, "large", 3000)
     for i in range(5):

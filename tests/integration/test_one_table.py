@@ -150,7 +150,7 @@ def test_every_message_is_there_once_and_the_archived_ones_are_marked(old_dsn: s
     archived_at = NOW - timedelta(days=10)
     assert {row[0]: row[1:] for row in found} == {
         id_of("acme", "live"): (None, "u-7", False, 1, "completed"),
-        id_of("acme", "next"): (None, None, False, 1, "completed"),
+        id_of("acme", "next"): (None, "7", False, 1, "completed"),
         id_of("acme", "old"): (archived_at, None, False, 1, "completed"),
         id_of("acme", "waiting"): (archived_at, None, False, 1, "pending"),
         id_of("acme", "long"): (archived_at, None, False, 1, "completed"),
@@ -162,7 +162,7 @@ def test_every_message_is_there_once_and_the_archived_ones_are_marked(old_dsn: s
         [
             (id_of("acme", "live"), 1, False, text_key("u-7")),
             (id_of("acme", "live"), 2, False, text_key("u-7")),
-            (id_of("acme", "next"), 1, False, 0),
+            (id_of("acme", "next"), 1, False, text_key("7")),
             (id_of("acme", "old"), 1, True, 0),
             (id_of("acme", "long"), 1, True, 0),
             (id_of("acme", "long"), 2, True, 0),
@@ -201,6 +201,35 @@ def test_what_waits_is_queued_graphs_go_and_a_reembedding_stays(old_dsn: str) ->
     assert query(old_dsn, "select to_regclass('archived_messages'), to_regclass('archived_embeddings')") == [
         (None, None)
     ]
+
+
+def test_users_are_taken_from_metadata_as_ingest_takes_them(empty_dsn: str) -> None:
+    given = {
+        "text": ("u-7", "u-7"),
+        "digits as text": ("007", "007"),
+        "a whole number": (7, "7"),
+        "zero": (0, "0"),
+        "below zero": (-3, "-3"),
+        "the largest": (2**53, str(2**53)),
+        "as long as can be": ("x" * 128, "x" * 128),
+        "too long": ("x" * 129, None),
+        "empty": ("", None),
+        "a fraction": (1.5, None),
+        "true": (True, None),
+        "null": (None, None),
+        "an object": ({"id": "u-7"}, None),
+        "an array": (["u-7"], None),
+    }
+    migrate(empty_dsn, load()[:BEFORE])
+    with psycopg.connect(empty_dsn, autocommit=True) as connection:
+        for name, (user_id, _) in given.items():
+            store(
+                connection, "acme", name, "words", metadata={"user_id": user_id}, embedding_status="pending", models=[]
+            )
+    migrate(empty_dsn)
+    assert dict(query(empty_dsn, "select id, user_id from messages")) == {
+        id_of("acme", name): user_id for name, (_, user_id) in given.items()
+    }
 
 
 @pytest.mark.asyncio

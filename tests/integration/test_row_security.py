@@ -27,6 +27,7 @@ from psycopg.types.range import Range
 
 from memory_grpc.domain.policy import ScoreWeights
 from memory_grpc.domain.search import SearchFilters
+from memory_grpc.filtering import parse
 from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.resources import SQL
 from memory_grpc.store.database import EVERY_TENANT, Database
@@ -58,12 +59,23 @@ TOUCHING = sorted(
     if STATEMENT.match(code(text))
     and (READ.search(code(text)) or re.search(rf"\binto\s+({TENANT_TABLES})\b", code(text)))
 )
-# Begins with what tenant_matches gives, which takes the tenant from the transaction whatever the query says.
-SAFE_BY_ITSELF = {"hybrid.matched"}
+# Begins with what tenant_matches or tenant_metadata_matches gives, which take the tenant from the transaction whatever
+# the query says.
+SAFE_BY_ITSELF = {"hybrid.matched", "hybrid.matched, filtered", "search.among, filtered", "hybrid.among, filtered"}
+# Where a filter stands in a statement, it is run with one that looks at messages and at their metadata, too.
+FILTERED = ", filtered"
+TOUCHING += [name + FILTERED for name in TOUCHING if re.search(r"\{(filter|inline|late|metadata)\}", QUERIES[name])]
+
+
+def query_of(name: str) -> str:
+    """The text of a query, filtered or not."""
+    return QUERIES[name.removesuffix(FILTERED)]
+
+
 READING = [
     name
     for name in TOUCHING
-    if READ.search(code(QUERIES[name])) and name not in WORKERS_ONLY and name not in SAFE_BY_ITSELF
+    if READ.search(code(query_of(name))) and name not in WORKERS_ONLY and name not in SAFE_BY_ITSELF
 ]
 
 
@@ -189,7 +201,8 @@ def params(name: str, **changes: Any) -> dict[str, Any]:
     """The parameters that a query asks for."""
     wanted = set(re.findall(r"%\((\w+)\)[sb]", filled_in(name)))
     policy = {p: None for p in wanted if name == "policy.set" and p not in DEFAULTS}
-    values = DEFAULTS | policy | OF_ONE_QUERY.get(name, {}) | changes
+    values = DEFAULTS | policy | OF_ONE_QUERY.get(name.removesuffix(FILTERED), {}) | changes
+    values |= filtered.filter.params if name.endswith(FILTERED) else {}
     assert wanted <= values.keys(), f"this test has no value for {sorted(wanted - values.keys())}: give it one"
     return {p: values[p] for p in wanted}
 
@@ -197,7 +210,9 @@ def params(name: str, **changes: Any) -> dict[str, Any]:
 def filled_in(name: str, dimensions: int = 8) -> str:
     """A query with its parts: for a number of dimensions, a graph's points have two more than the embeddings; of a
     filter that everything passes; and for one word."""
-    return text(name, (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)), *PARTS))
+    of_filter = parts(filtered if name.endswith(FILTERED) else unfiltered, _hybrid)
+    own = (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)))
+    return text(name.removesuffix(FILTERED), (*own, *of_filter))
 
 
 def stripped(name: str) -> str:
@@ -215,10 +230,16 @@ _hybrid = HybridQuery(
     "simple",
     NOW,
 )
-PARTS = parts(
-    RankRequest(OURS, 1, np.ones(8, np.float32), compiled(SearchFilters(include_archived=True)), ScoreWeights(), 5),
-    _hybrid,
-)
+
+
+def asked(where: str) -> RankRequest:
+    """A search of live and archived messages with a filter."""
+    filters = SearchFilters(where=parse(where) if where else None, include_archived=True)
+    return RankRequest(OURS, 1, np.ones(8, np.float32), compiled(filters), ScoreWeights(), 5)
+
+
+unfiltered = asked("")
+filtered = asked('metadata.kind = "said" AND metadata.tags:"x" AND NOT name = "Eve"')
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -256,7 +277,7 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             "user",
             name,
             f"words said by {tenant}",
-            Jsonb({}),
+            Jsonb({"kind": "said", "tags": ["x"]}),
             0.5,
             status,
             created_at,
@@ -345,7 +366,7 @@ def outcome(
 def test_every_table_of_tenants_is_filled_and_touched(connection: Connection) -> None:
     assert all(theirs(connection))
     assert len(TOUCHING) > 20
-    touched = " ".join(code(QUERIES[name]) for name in TOUCHING)
+    touched = " ".join(code(query_of(name)) for name in TOUCHING)
     assert all(re.search(rf"\b{table}\b", touched) for table in TABLES)
 
 
@@ -382,7 +403,7 @@ def test_under_another_tenant_s_name_a_query_reads_and_changes_nothing_foreign(
     answer, changed = outcome(connection, filled_in(name), values, role=True)
     assert not changed
     assert answer == outcome(connection, filled_in(name), values, role=True, alone=True)[0]
-    if re.search(r"\bselect %\(tenant_id\)s|values \(\s*%\(tenant_id\)s", code(QUERIES[name])):
+    if re.search(r"\bselect %\(tenant_id\)s|values \(\s*%\(tenant_id\)s", code(query_of(name))):
         assert answer == "InsufficientPrivilege"
 
 
@@ -407,6 +428,20 @@ def test_a_row_cannot_be_given_to_another_tenant(connection: Connection, table: 
     if "UPDATE" in privileges:
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
             connection.execute(f"update {table} set tenant_id = %s".encode(), (THEIRS,))
+
+
+def test_the_look_up_of_metadata_takes_its_tenant_from_the_transaction(connection: Connection) -> None:
+    """It works as the role that sees every tenant: nothing that it is given leads to another."""
+    look_up = "select tenant_metadata_matches(%s, 1000) as id"
+    for tenant, wanted in ((OURS, ids(OURS)), (THEIRS, ids(THEIRS)), ("nobody", []), ("", []), (None, [])):
+        connection.execute("savepoint start")
+        as_tenant(connection, tenant)
+        for metadata in ({"kind": "said"}, {"tags": ["x"], "kind": "said"}, {}):
+            rows = connection.execute(look_up, (Jsonb(metadata),)).fetchall()
+            assert sorted(row["id"] for row in rows) == sorted(wanted), tenant
+        for metadata in ({"kind": "other"}, {THEIRS: {"kind": "said"}}, {OURS: {"kind": "said"}}):
+            assert connection.execute(look_up, (Jsonb(metadata),)).fetchall() == []
+        connection.execute("rollback to savepoint start")
 
 
 # --- the pool

@@ -150,7 +150,8 @@ def test_the_owner_is_bound_too_and_cascades_work_all_the_same(fresh: str, new_o
         "insert into embedding_models (name, revision, precision, dimensions, active) values ('m', 'r', 'p', 2, true);"
         "insert into messages select t, gen_random_uuid(), 'c', 'user', null, 'hi', '{}', 0.5, 'completed', now(), "
         "now() from (values ('a'), ('b')) as tenants (t);"
-        "insert into message_embeddings select tenant_id, id, 0, 1, now(), 0.5, 'c', 'user', '[1,2]' from messages;"
+        "insert into message_embeddings "
+        "select tenant_id, id, now(), 0.5, text_key('c'), 0, 'infinity', 0, 1, false, 'u', '[1,2]' from messages;"
         "insert into message_lexemes select tenant_id, id, 'simple', 0, 'c', now(), null, 1, 1, 'hi' from messages",
     )
     for table in ("messages", "message_embeddings", "message_lexemes"):
@@ -162,7 +163,8 @@ def test_the_owner_is_bound_too_and_cascades_work_all_the_same(fresh: str, new_o
         assert connection.execute("delete from messages").rowcount == 1
         with pytest.raises(psycopg.errors.ForeignKeyViolation), connection.transaction():
             connection.execute(
-                "insert into message_embeddings values ('a', gen_random_uuid(), 0, 1, now(), 0.5, 'c', 'user', '[1,2]')"
+                "insert into message_embeddings "
+                "values ('a', gen_random_uuid(), now(), 0.5, 0, 0, 'infinity', 0, 1, false, 'u', '[1,2]')"
             )
     for table in ("messages", "message_embeddings", "message_lexemes"):
         assert run(superuser, f"select tenant_id from {table}") == [("b",)]

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from memory_grpc.store import jobs
-from memory_grpc.store.database import EVERY_TENANT, Database
+from memory_grpc.store.database import EVERY_TENANT, Database, Statement
 
-PING = ("database.ping", None, None)
+PING = Statement("database.ping")
 
 
 @pytest.mark.asyncio
@@ -22,8 +22,8 @@ async def test_rows_come_in_the_order_of_the_statements(database: Database) -> N
         assert await tx.together() == []
         pinged, statistics, now = await tx.together(
             PING,
-            ("word_index.statistics", {"tenant_id": "acme", "config": "english"}, None),
-            ("database.now", None, None),
+            Statement("word_index.statistics", {"tenant_id": "acme", "config": "english"}),
+            Statement("database.now"),
         )
     assert pinged == [{"ok": True}]
     assert statistics == []
@@ -36,7 +36,7 @@ async def test_an_error_of_one_ends_the_transaction_and_nothing_else(database: D
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with database.transaction(tenant="acme") as tx:
             await tx.together(
-                PING, ("reembedding.get", {"id": 1, "max_attempts": 1}, None), ("graphs.state", asked, None)
+                PING, Statement("reembedding.get", {"id": 1, "max_attempts": 1}), Statement("graphs.state", asked)
             )
     for _ in range(5):
         await database.ping()
@@ -51,7 +51,7 @@ async def test_a_caller_who_goes_leaves_a_connection_that_works(database: Databa
         async def ask() -> None:
             async with database.transaction(tenant="acme", pipelined=pipelined) as tx:
                 await tx.execute("database.ping")
-                await tx.together(PING, ("graphs.count", {"tenant_id": "acme"}, None), PING)
+                await tx.together(PING, Statement("graphs.count", {"tenant_id": "acme"}), PING)
 
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(ask(), 0.3)
