@@ -12,8 +12,7 @@ from memory_grpc.jobs.trouble import Rests, Trouble, at_best
 from memory_grpc.jobs.words import IndexWords
 from memory_grpc.observability import metrics
 from memory_grpc.operations.indexes.graphs import Graphs
-from memory_grpc.store import graphs, models
-from memory_grpc.store import reembedding as reembed
+from memory_grpc.store import graphs, models, reembedding
 from memory_grpc.store.database import EVERY_TENANT, Database
 
 LEASE = "graphs"
@@ -87,7 +86,7 @@ class BuildGraphs:
             found = await graphs.all_(tx)
             large = await graphs.sizes(tx, least=least, most=self._threshold)
             dimensions = {model.id: model.dimensions for model in await models.all_(tx)}
-            coming = await reembed.current(tx)
+            coming = await reembedding.current(tx)
             wanted = {tenant_id: [(await models.of_tenant(tx, tenant_id)).model_id] for tenant_id in large}
         if coming is not None and coming.state == "ready":
             for tenant_id, ids in wanted.items():

@@ -20,9 +20,8 @@ from memory_grpc.jobs.heartbeat import beating
 from memory_grpc.jobs.trouble import Trouble
 from memory_grpc.observability import metrics
 from memory_grpc.operations.models.models import Models
-from memory_grpc.store import embeddings, jobs
+from memory_grpc.store import embeddings, jobs, reembedding
 from memory_grpc.store import models as model_store
-from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.jobs import Job
 
@@ -112,7 +111,7 @@ class EmbedPending:
             await embeddings.insert_many(tx, tenant_id, model.id, stored)
             await jobs.finish(tx, tenant_id, held, "completed")
             if wanted is not None:
-                await reembed.note_many(tx, tenant_id, list(stored))
+                await reembedding.note_many(tx, tenant_id, list(stored))
         metrics.JOBS.labels("completed").inc(len(stored))
 
     async def _failed(self, batch: Sequence[Job], error: str) -> None:

@@ -9,9 +9,8 @@ from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.trouble import Rests, Trouble, at_best
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.models.reembed_messages import ReembedMessages
-from memory_grpc.store import embeddings, messages
+from memory_grpc.store import embeddings, messages, reembedding
 from memory_grpc.store import models as model_store
-from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.reembedding import Reembedding
 
@@ -46,7 +45,7 @@ class Reembed:
         call goes on.
         """
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            work = await reembed.current(tx)
+            work = await reembedding.current(tx)
         model = self._models.held(work.model_id) if work else None
         if work is None or model is None:
             return
@@ -73,12 +72,12 @@ class Reembed:
 
     async def _note(self, work: Reembedding, error: str) -> None:
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            await reembed.note_error(tx, work.id, error)
+            await reembedding.note_error(tx, work.id, error)
 
     async def _embed(self, work: Reembedding, model: Model, lease: Lease, trouble: Trouble) -> None:
         async def embedded(more: int, new: int) -> None:
             async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-                if not await reembed.measure(tx, work.id, more=more, new=new):
+                if not await reembedding.measure(tx, work.id, more=more, new=new):
                     raise ReembeddingEnded
                 await lease.guard(tx)
 
@@ -101,10 +100,10 @@ class Reembed:
                 trouble.of_one(),
                 self._database.transaction(tenant=tenant_id, plan="each") as tx,
             ):
-                counts = await reembed.count(tx, tenant_id, work.model_id)
+                counts = await reembedding.count(tx, tenant_id, work.model_id)
                 total, embedded = total + counts[0], embedded + counts[1]
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            await reembed.measure(tx, work.id, total=total, embedded=embedded)
+            await reembedding.measure(tx, work.id, total=total, embedded=embedded)
             await lease.guard(tx)
 
     async def _remove_old(self, work: Reembedding, lease: Lease, trouble: Trouble) -> None:
@@ -118,7 +117,7 @@ class Reembed:
 
     async def _remove_old_of(self, tenant_id: str, lease: Lease) -> None:
         """Old vectors go in small transactions: whoever ranks them still finds out that they are old and asks again."""
-        after = reembed.FIRST
+        after = reembedding.FIRST
         while True:
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                 in_use = await model_store.lock_shared(tx, tenant_id)
@@ -132,7 +131,7 @@ class Reembed:
     async def _advance(self, work: Reembedding, state: str, lease: Lease) -> None:
         """To the next state, unless somebody else was quicker."""
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            moved = await reembed.advance(tx, work.id, [work.state], state)
+            moved = await reembedding.advance(tx, work.id, [work.state], state)
             await lease.guard(tx)
         if moved:
             log.info(f"reembedding_{state}", id=work.id)

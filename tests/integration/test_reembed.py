@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from memory_grpc.embedding.hashing import HashingProvider
 from memory_grpc.errors import EmbeddingUnavailable, StartupError
-from memory_grpc.store import models as model_table
+from memory_grpc.store import models as model_store
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import embedding_service_pb2 as embedding
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -581,7 +581,7 @@ async def test_a_cut_over_waits_for_whoever_stores_vectors(start_server: StartSe
         await reaches(server, "ready")
         request = embedding.CutOverReembeddingRequest(reembedding_id=started.id)
         async with server.database.transaction(tenant="acme") as tx:
-            await model_table.lock_shared(tx, "acme")
+            await model_store.lock_shared(tx, "acme")
             cutting = asyncio.ensure_future(server.embedding.CutOverReembedding(request))
             await asyncio.sleep(0.3)
             assert not cutting.done()
@@ -618,14 +618,14 @@ async def test_archiving_and_adding_vectors_wait_for_each_other(start_server: St
         old = Timestamp(seconds=int((datetime.now(UTC) - timedelta(days=400)).timestamp()))
         await fill(server, 5, created_at=old)
         async with server.database.transaction(tenant="acme") as tx:
-            await model_table.lock_tenant_shared(tx, "acme")  # as whoever adds vectors
+            await model_store.lock_tenant_shared(tx, "acme")  # as whoever adds vectors
             archive = admin.RunRetentionRequest(tenant_id="acme", actions=["archive"])
             archiving = asyncio.ensure_future(server.admin.RunRetention(archive))
             await asyncio.sleep(0.3)
             assert not archiving.done()
         assert (await archiving).archived == 5
         async with server.database.transaction(tenant="acme") as tx:
-            await model_table.lock_tenant_exclusive(tx, "acme")  # as archiving
+            await model_store.lock_tenant_exclusive(tx, "acme")  # as archiving
             await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme"))
             await asyncio.sleep(2.0)
             assert (await server.embedding.GetReembedding(embedding.GetReembeddingRequest())).embedded == 0
@@ -633,6 +633,6 @@ async def test_archiving_and_adding_vectors_wait_for_each_other(start_server: St
 
 
 def test_ids_of_messages_are_past_the_first_cursor() -> None:
-    from memory_grpc.store import reembedding as table
+    from memory_grpc.store import reembedding
 
-    assert UUID(int=0) == table.FIRST
+    assert UUID(int=0) == reembedding.FIRST

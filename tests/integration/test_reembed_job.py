@@ -15,7 +15,7 @@ from memory_grpc.errors import LeaseLost, ProviderDown, StoreUnavailable
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.reembed import LEASE, LEASE_SECONDS, Reembed
 from memory_grpc.store import embeddings
-from memory_grpc.store import reembedding as reembed
+from memory_grpc.store import reembedding as reembedding_store
 from memory_layer.v1 import embedding_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import RunningServer, StartServer
@@ -143,7 +143,7 @@ async def test_what_fails_on_the_way_out_does_not_hide_why(
         raise StoreUnavailable("on the way out")
 
     async def down(*args: Any, **fields: Any) -> None:
-        monkeypatch.setattr(reembed, "note_error", fails)
+        monkeypatch.setattr(reembedding_store, "note_error", fails)
         monkeypatch.setattr("memory_grpc.store.leases.release", fails)
         raise ProviderDown("the cause")
 

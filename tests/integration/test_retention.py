@@ -22,7 +22,7 @@ from memory_grpc.jobs.sweep import LEASE, LEASE_SECONDS, Sweep
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.store import database as database_module
 from memory_grpc.store import idempotency
-from memory_grpc.store import retention as table
+from memory_grpc.store import retention as retention_store
 from memory_grpc.store.database import Database
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -274,7 +274,7 @@ async def test_what_fails_on_the_way_out_does_not_hide_why(
         raise StoreUnavailable("on the way out")
 
     async def lost(*args: Any, **fields: Any) -> int:
-        monkeypatch.setattr(table, "end_run", fails)
+        monkeypatch.setattr(retention_store, "end_run", fails)
         monkeypatch.setattr("memory_grpc.store.leases.release", fails)
         raise LeaseLost("the cause")
 

@@ -15,7 +15,7 @@ from memory_grpc.access import Grant
 from memory_grpc.domain.keys import ApiKey, NewApiKey
 from memory_grpc.errors import InvalidInput, NotFound, Unauthenticated
 from memory_grpc.operations.keys.keyring import Keyring
-from memory_grpc.store import keys as api_keys
+from memory_grpc.store import keys as key_store
 from memory_grpc.store.database import EVERY_TENANT, Database
 
 log = structlog.get_logger(__name__)
@@ -48,9 +48,9 @@ class Keys:
         prefix = access.prefix_of(key)
         assert prefix is not None, "a new key has the form of one"
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            if maker.is_anonymous and await api_keys.is_any(tx):
+            if maker.is_anonymous and await key_store.is_any(tx):
                 raise Unauthenticated
-            made = await api_keys.insert(tx, self._new_id(), prefix, access.digest(key), new)
+            made = await key_store.insert(tx, self._new_id(), prefix, access.digest(key), new)
         if made is None:
             raise InvalidInput.of("expires_at", "must lie in the future")
         self._keyring.forget()
@@ -60,14 +60,14 @@ class Keys:
     async def page(self, size: int, token: str) -> tuple[list[ApiKey], str]:
         """Up to ``size`` keys from the token's place on, and the token of the next page. Raises InvalidInput."""
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            found = await api_keys.page(tx, _place(token), size + 1)
+            found = await key_store.page(tx, _place(token), size + 1)
         more = len(found) > size
         return found[:size], _token(found[size - 1]) if more else ""
 
     async def revoke(self, key_id: UUID, by: Grant) -> ApiKey:
         """The revoked key. Raises NotFound."""
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            revoked = await api_keys.revoke(tx, key_id)
+            revoked = await key_store.revoke(tx, key_id)
         if revoked is None:
             raise NotFound
         self._keyring.forget()

@@ -18,7 +18,7 @@ from memory_grpc import access, deadline
 from memory_grpc.access import Grant, Role
 from memory_grpc.domain.keys import KeyDigest
 from memory_grpc.errors import DeadlineExceeded, StoreUnavailable
-from memory_grpc.store import keys as api_keys
+from memory_grpc.store import keys as key_store
 from memory_grpc.store.database import EVERY_TENANT, Database
 
 T = TypeVar("T")
@@ -109,8 +109,8 @@ class Keyring:
 
     async def _read_keys(self, prefix: str) -> list[KeyDigest]:
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            return await api_keys.of_prefix(tx, prefix)
+            return await key_store.of_prefix(tx, prefix)
 
     async def _read_any(self, _: str) -> bool:
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            return await api_keys.is_any(tx)
+            return await key_store.is_any(tx)

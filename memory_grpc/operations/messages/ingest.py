@@ -21,9 +21,8 @@ from memory_grpc.operations.messages.drafts import Draft, Drafts, body_digest, d
 from memory_grpc.operations.messages.group_commit import GroupCommit
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.policies import Policies
-from memory_grpc.store import embeddings, idempotency, jobs, lexical
+from memory_grpc.store import clock, embeddings, idempotency, jobs, lexical, reembedding
 from memory_grpc.store import messages as message_store
-from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.idempotency import Claim
 
@@ -130,7 +129,7 @@ class Ingest:
             if vectors and model:
                 await embeddings.insert_many(tx, tenant_id, model.id, vectors)
                 if wanted is not None:
-                    await reembed.note_many(tx, tenant_id, list(vectors))
+                    await reembedding.note_many(tx, tenant_id, list(vectors))
             if len(vectors) < len(stored):
                 await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in vectors])
             repeated = await _stored_before(tx, tenant_id, known)
@@ -163,8 +162,7 @@ class Ingest:
         """Drafts with what will be stored: an id, in their order, and their importance."""
         now: datetime | None = None
         if any(d.message.created_at is not None for d in drafts):
-            row = await tx.one("database.now")
-            now = row["now"] if row else None
+            now = await clock.now(tx)
             _check_not_future(drafts, now)
         prepared = []
         for draft in drafts:

@@ -12,8 +12,7 @@ from memory_grpc.domain.search import SearchFilters, SearchRequest
 from memory_grpc.errors import InvalidInput, ModelNotHeld, NotFound, WrongState
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.search.search import Search
-from memory_grpc.store import messages
-from memory_grpc.store import reembedding as reembed
+from memory_grpc.store import clock, messages, reembedding
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.reembedding import Reembedding
 
@@ -106,9 +105,9 @@ class Compare:
         InvalidInput.
         """
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            work = await reembed.get(tx, id_)
-            row = await tx.one("database.now")
-        if work is None or row is None:
+            work = await reembedding.get(tx, id_)
+            now = await clock.now(tx)
+        if work is None:
             raise NotFound("There is no such re-embedding.")
         if work.state != "ready" and not (work.state == "done" and work.keep_old):
             raise WrongState("Both models' vectors must be there: compare when the re-embedding is ready.")
@@ -126,7 +125,7 @@ class Compare:
             left = deadline.remaining()
             if left is not None and left < _SPARE_SECONDS and changes:
                 break
-            hits = [await self._hits(query, model, row["now"]) for model in (before, after)]
+            hits = [await self._hits(query, model, now) for model in (before, after)]
             changes.append(Change(query, *hits))
         return Comparison(len(asked), tuple(changes))
 
@@ -143,7 +142,7 @@ class Compare:
                 break
             share = -(-(limit - len(found)) // (len(tenants) - place))
             async with self._database.transaction(tenant=tenant_id) as tx:
-                texts = await reembed.sample(tx, tenant_id, share)
+                texts = await reembedding.sample(tx, tenant_id, share)
             found += [Query(tenant_id, text, id_) for id_, text in texts.items()]
         return found[:limit]
 

@@ -9,8 +9,7 @@ from uuid import UUID
 
 from memory_grpc.errors import EmbeddingUnavailable, ProviderDown
 from memory_grpc.operations.models.models import Model
-from memory_grpc.store import embeddings, models
-from memory_grpc.store import reembedding as reembed
+from memory_grpc.store import embeddings, models, reembedding
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.guard import Guard, no_guard
@@ -41,10 +40,10 @@ class ReembedMessages:
         ``guard`` runs in each transaction; ``embedded`` is told how many messages were done. Raises ProviderDown,
         QueueFull, StoreUnavailable; what was done before stays.
         """
-        after = reembed.FIRST
+        after = reembedding.FIRST
         while True:
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                texts = await reembed.missing(tx, tenant_id, model.id, after, BATCH_MESSAGES)
+                texts = await reembedding.missing(tx, tenant_id, model.id, after, BATCH_MESSAGES)
             if not texts:
                 break
             after = next(reversed(texts))
@@ -55,7 +54,7 @@ class ReembedMessages:
                     raise
                 except EmbeddingUnavailable:
                     async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                        await reembed.note_many(tx, tenant_id, list(batch), attempts=1)
+                        await reembedding.note_many(tx, tenant_id, list(batch), attempts=1)
                         await guard(tx)
                 else:
                     await self._store(tenant_id, model, dict(zip(batch, vectors, strict=True)), guard)
@@ -69,7 +68,7 @@ class ReembedMessages:
         """
         while True:
             async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-                waiting = await reembed.backlog(tx, BATCH_MESSAGES)
+                waiting = await reembedding.backlog(tx, BATCH_MESSAGES)
             refused = await self.some(waiting, model, guard, embedded)
             if not refused and len(waiting) < BATCH_MESSAGES:
                 return
@@ -88,11 +87,11 @@ class ReembedMessages:
         """
         ids = _by_tenant(waiting)
         async with self._database.transaction(tenant=EVERY_TENANT, plan="each") as tx:
-            found = await reembed.contents_of_many(tx, ids)
+            found = await reembedding.contents_of_many(tx, ids)
         gone = [one for one in waiting if (one.tenant_id, one.message_id) not in found]
         for tenant_id, message_ids in _by_tenant(gone).items():
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                await reembed.settle(tx, tenant_id, message_ids)
+                await reembedding.settle(tx, tenant_id, message_ids)
                 await guard(tx)
         texts = {one: found[one.tenant_id, one.message_id] for one in waiting if one not in gone}
         together = {one: text for one, text in texts.items() if one.attempts == 0}
@@ -106,7 +105,7 @@ class ReembedMessages:
             except EmbeddingUnavailable:
                 for tenant_id, message_ids in _by_tenant(batch).items():
                     async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                        await reembed.bump(tx, tenant_id, message_ids)
+                        await reembedding.bump(tx, tenant_id, message_ids)
                         await guard(tx)
                 refused += len(batch)
                 continue
@@ -120,7 +119,7 @@ class ReembedMessages:
         async with self._database.transaction(tenant=tenant_id, plan="each", pipelined=True) as tx:
             await models.lock_tenant_shared(tx, tenant_id)
             await embeddings.insert_many(tx, tenant_id, model.id, vectors)
-            await reembed.settle(tx, tenant_id, list(vectors))
+            await reembedding.settle(tx, tenant_id, list(vectors))
             await guard(tx)
 
 

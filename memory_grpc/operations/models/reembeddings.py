@@ -13,7 +13,7 @@ from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.models.reembed_messages import BATCH_MESSAGES, ReembedMessages, nobody_counts
 from memory_grpc.store import jobs
 from memory_grpc.store import models as model_store
-from memory_grpc.store import reembedding as reembed
+from memory_grpc.store import reembedding as reembedding_store
 from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from memory_grpc.store.guard import no_guard
 from memory_grpc.store.models import StoredModel
@@ -63,11 +63,11 @@ class Reembeddings:
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             # Alone, so that whoever stores vectors has either committed already or sees the re-embedding.
             await model_store.lock_exclusive(tx, _LOCK_MILLISECONDS)
-            work = await reembed.current(tx)
+            work = await reembedding_store.current(tx)
             if work is None:
                 previous = await model_store.of_tenant(tx, tenant_id or "")
-                await reembed.clear(tx)
-                await reembed.start(
+                await reembedding_store.clear(tx)
+                await reembedding_store.start(
                     tx,
                     tenant_id=tenant_id,
                     previous_model_id=previous.model_id,
@@ -77,12 +77,13 @@ class Reembeddings:
                 log.info("reembedding_started", of_all=tenant_id is None, model=model_id)
             elif (work.tenant_id, work.model_id) != (tenant_id, model_id) or work.state == "cut_over":
                 raise WrongState(f"Re-embedding {work.id} is open: only one can be at a time.")
-            return await self._report(tx, await reembed.current(tx))
+            return await self._report(tx, await reembedding_store.current(tx))
 
     async def get(self, id_: int | None) -> ReembeddingReport:
         """One re-embedding, or the newest. Raises NotFound."""
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            return await self._report(tx, await (reembed.newest(tx) if id_ is None else reembed.get(tx, id_)))
+            found = reembedding_store.newest(tx) if id_ is None else reembedding_store.get(tx, id_)
+            return await self._report(tx, await found)
 
     async def cancel(self, id_: int) -> ReembeddingReport:
         """Ends a re-embedding before its cut-over; the vectors it made stay, for the next start to go on from.
@@ -91,9 +92,9 @@ class Reembeddings:
         """
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             await model_store.lock_exclusive(tx, _LOCK_MILLISECONDS)
-            if await reembed.advance(tx, id_, ["running", "ready"], "cancelled"):
-                await reembed.clear(tx)
-            report = await self._report(tx, await reembed.get(tx, id_))
+            if await reembedding_store.advance(tx, id_, ["running", "ready"], "cancelled"):
+                await reembedding_store.clear(tx)
+            report = await self._report(tx, await reembedding_store.get(tx, id_))
             if report.reembedding.state != "cancelled":
                 raise WrongState("The cut-over is done: to go back, re-embed with the model that was used before.")
             return report
@@ -119,20 +120,20 @@ class Reembeddings:
                     await model_store.lock_exclusive(tx, _LOCK_MILLISECONDS)
                     if await self._cut_over(tx, id_, model):
                         log.info("reembedding_cut_over", id=id_, of_all=work.tenant_id is None)
-                        return await self._report(tx, await reembed.get(tx, id_))
+                        return await self._report(tx, await reembedding_store.get(tx, id_))
             except StoreUnavailable:
                 continue
         raise StoreUnavailable("Messages arrive faster than they are embedded; try the cut-over again.")
 
     async def _cut_over(self, tx: Transaction, id_: int, model: Model) -> bool:
         """True when done; False when more has to be embedded first. Nobody else stores vectors meanwhile."""
-        work = await reembed.get(tx, id_)
+        work = await reembedding_store.get(tx, id_)
         assert work is not None, "re-embeddings are never deleted"
         if work.state in ("cut_over", "done"):
             return True
         self._ready(work)
         ends_at = asyncio.get_running_loop().time() + _LAST_SECONDS
-        while waiting := await reembed.backlog(tx, BATCH_MESSAGES):
+        while waiting := await reembedding_store.backlog(tx, BATCH_MESSAGES):
             try:
                 async with asyncio.timeout_at(ends_at):
                     # In transactions of their own, on a second connection: vectors beside the old ones change nothing
@@ -140,15 +141,15 @@ class Reembeddings:
                     await self._messages.some(waiting, model)
             except (TimeoutError, EmbeddingUnavailable):
                 return False
-        for one in await reembed.refused(tx):
+        for one in await reembedding_store.refused(tx):
             # What the new model refuses is not lost: pending messages are tried again, and are `failed` in the end.
             async with self._database.transaction(tenant=one.tenant_id) as other:
                 await jobs.again(other, one.tenant_id, [one.message_id])
         await model_store.use(tx, work.model_id, work.tenant_id)
-        await reembed.clear(tx)
-        await reembed.advance(tx, id_, ["ready"], "cut_over")
+        await reembedding_store.clear(tx)
+        await reembedding_store.advance(tx, id_, ["ready"], "cut_over")
         if work.keep_old:
-            await reembed.advance(tx, id_, ["cut_over"], "done")
+            await reembedding_store.advance(tx, id_, ["cut_over"], "done")
         return True
 
     def _ready(self, work: Reembedding) -> Model:

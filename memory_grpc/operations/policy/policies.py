@@ -11,40 +11,19 @@ from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.ranking.weights import HybridWeights
 from memory_grpc.settings import Settings
 from memory_grpc.store import policy as policy_store
-from memory_grpc.store.database import Database, Row
+from memory_grpc.store.database import Database
+from memory_grpc.store.policy import COLUMNS, StoredPolicy
 
 # The contract promises that a change reaches every server within 10 seconds.
 CACHE_SECONDS = 5.0
 _CACHE_ENTRIES = 10_000
 
-# Section of a policy -> its class, the values of it that a policy sets, and how their columns and settings are called.
-_SECTIONS: dict[str, tuple[type, tuple[str, ...], str]] = {
-    "retention": (
-        RetentionLimits,
-        ("max_age_days", "importance_threshold", "delete_after_days"),
-        "retention_{}",
-    ),
-    "importance_weights": (ImportanceWeights, ("recency", "role", "explicit"), "importance_{}_weight"),
-    "score_weights": (ScoreWeights, ("similarity", "importance", "decay"), "score_{}_weight"),
-    "hybrid_weights": (
-        HybridWeights,
-        ("lexical", "conversation", "date", "speaker", "previous", "names_to_i"),
-        "hybrid_{}_weight",
-    ),
+_SECTIONS: dict[str, type] = {
+    "retention": RetentionLimits,
+    "importance_weights": ImportanceWeights,
+    "score_weights": ScoreWeights,
+    "hybrid_weights": HybridWeights,
 }
-
-
-def _columns() -> dict[str, str]:
-    """``retention.max_age_days`` -> ``retention_max_age_days``, for every value of a policy."""
-    columns = {
-        f"{section}.{name}": pattern.format(name)
-        for section, (_, names, pattern) in _SECTIONS.items()
-        for name in names
-    }
-    return columns | {"hybrid_weights.names_to_i": "hybrid_names_to_i", "ranking": "search_ranking"}
-
-
-COLUMNS: Mapping[str, str] = _columns()
 
 
 class Policies:
@@ -52,6 +31,7 @@ class Policies:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
+        # A value's setting has the name of its column.
         self._defaults = {path: getattr(settings, column) for path, column in COLUMNS.items()}
         self._cache: dict[str, tuple[float, Policy]] = {}
 
@@ -73,27 +53,27 @@ class Policies:
 
         Raises InvalidInput when that leaves no weight of importance, or of the score, but zeros.
         """
-        own = {column: values.get(path) for path, column in COLUMNS.items()}
-        _check_weights(self._merge({**own, "updated_at": None}))
+        _check_weights(self._merge(StoredPolicy(values)))
         async with self._database.transaction(tenant=tenant_id) as tx:
-            await policy_store.set_(tx, tenant_id, own)
+            await policy_store.set_(tx, tenant_id, values)
         return await self.get(tenant_id, fresh=True)
 
-    def _merge(self, row: Row | None) -> Policy:
-        own = {path: row[column] for path, column in COLUMNS.items() if row and row[column] is not None}
-        values = self._defaults | own
-        sections: dict[str, Any] = {
-            section: cls(**{name: values[f"{section}.{name}"] for name in names})
-            for section, (cls, names, _) in _SECTIONS.items()
-        }
+    def _merge(self, own: StoredPolicy) -> Policy:
+        values = {**self._defaults, **own.values}
+        sections: dict[str, Any] = {}
+        for section, cls in _SECTIONS.items():
+            start = f"{section}."
+            sections[section] = cls(
+                **{path.removeprefix(start): value for path, value in values.items() if path.startswith(start)}
+            )
         return Policy(
             retention=sections["retention"],
             importance=sections["importance_weights"],
             score=sections["score_weights"],
             hybrid=sections["hybrid_weights"],
             ranking=values["ranking"],
-            overrides=tuple(own),
-            updated_at=row["updated_at"] if row else None,
+            overrides=tuple(own.values),
+            updated_at=own.updated_at,
         )
 
 

@@ -9,7 +9,7 @@ from memory_grpc.domain.policy import RetentionLimits
 from memory_grpc.domain.retention import RetentionCounts
 from memory_grpc.observability import metrics
 from memory_grpc.operations.policy.policies import Policies
-from memory_grpc.store import models, retention
+from memory_grpc.store import clock, models, retention
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.guard import Guard, no_guard
 
@@ -34,9 +34,7 @@ class Retain:
         """
         limits = (await self._policies.get(tenant_id, fresh=True)).retention
         async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-            row = await tx.one("database.now")
-            assert row is not None, "now() has a row"
-            now: datetime = row["now"]
+            now = await clock.now(tx)
             if dry_run:
                 return RetentionCounts(
                     archived=await retention.count_archive(tx, tenant_id, limits, now) if "archive" in actions else 0,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.domain.search import Hit, Ranked, SearchRequest
-from memory_grpc.store import filters, messages, models
+from memory_grpc.store import clock, filters, messages, models
 from memory_grpc.store.database import Deferred, Transaction
 from memory_grpc.store.messages import Neighbours
 from memory_grpc.store.models import TenantModel
@@ -22,7 +22,7 @@ class Fetched:
 
     ranked: Sequence[Ranked]
     model: Deferred[TenantModel]
-    as_of: Deferred[datetime]
+    now: Deferred[datetime]
     pending: Deferred[int]
     messages: Deferred[dict[UUID, StoredMessage]]
     neighbours: Deferred[dict[UUID, Neighbours]] | None
@@ -38,7 +38,7 @@ class Fetched:
         return cls(
             ranked=ranked,
             model=await models.of_tenant_deferred(tx, request.tenant_id),
-            as_of=await tx.defer("database.now", None, lambda rows: as_of or rows[0]["now"]),
+            now=await clock.now_deferred(tx),
             pending=await filters.pending(tx, request.tenant_id, wanted.filter),
             messages=await messages.found(tx, request.tenant_id, ids, wanted.filter),
             neighbours=await messages.neighbours(tx, request.tenant_id, ids, turns, as_of) if turns else None,

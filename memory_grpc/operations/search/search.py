@@ -83,7 +83,7 @@ class Search:
             candidates=ranked.candidates if request.explain else 0,
             weights=_weights(policy, hybrid),
             model=model.embedder.identity.name,
-            as_of=await fetched.as_of.get(),
+            as_of=request.filters.as_of or await fetched.now.get(),
             pending=await fetched.pending.get(),
         )
 
