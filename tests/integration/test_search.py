@@ -213,7 +213,7 @@ async def test_what_a_filter_leaves_is_looked_up_by_a_plan_for_its_values(
                 "and statement ~ 'm.embedding_status'"
             )
             found = await cursor.fetchall()
-    assert len(found) >= 2
+    assert found
     assert [row["statement"] for row in found if row["generic_plans"]] == []
 
 
