@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from memory_grpc.domain import ScoreWeights, SearchFilters
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import SearchFilters
 from memory_grpc.embedding.provider import Vectors
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.store import filters, word_index

@@ -29,7 +29,7 @@ from ingesting.bare import Bare
 from ingesting.clients import Texts
 from tqdm import tqdm
 
-from memory_grpc.domain import NewMessage, PreparedMessage
+from memory_grpc.domain.messages import NewMessage, PreparedMessage
 from memory_grpc.ids import Uuid7
 from memory_grpc.store import embeddings, lexical, messages, rank
 from memory_grpc.store.database import Database

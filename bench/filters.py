@@ -29,7 +29,7 @@ from scaling import filling, report, synthetic
 from scaling.synthetic import NAMES, NOW, Question
 from tqdm import tqdm
 
-from memory_grpc.domain import SearchFilters
+from memory_grpc.domain.search import SearchFilters
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.ranking import Participants
 from memory_grpc.services import convert

@@ -29,7 +29,7 @@ from pgvector import HalfVector
 from psycopg import AsyncConnection
 
 from memory_grpc.commands.evaluating.dataset import read
-from memory_grpc.domain import NewMessage, PreparedMessage
+from memory_grpc.domain.messages import NewMessage, PreparedMessage
 from memory_grpc.ids import Uuid7
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.ranking import HybridWeights, Participants
@@ -305,7 +305,7 @@ async def run(sizes: list[int], others: int, repeat: int, path: Path | None, svg
             database = Database(dsn, min_size=1, max_size=1, max_waiting=10, timeout_seconds=10)
             await database.open()
             async with database.transaction(tenant=EVERY_TENANT) as tx:
-                await models.know(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
+                await models.register(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
             for size in sizes:
                 await fill(database, rng, texts, {f"apart-{size}": size}, 1000)
             between = {f"between-{size}": size for size in sizes} | {f"other-{i}": 1000 for i in range(others)}

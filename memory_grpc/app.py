@@ -19,22 +19,22 @@ from memory_grpc.jobs.loop import at_work
 from memory_grpc.jobs.start import Parts, follow_model, loops
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
-from memory_grpc.operations.compare import Compare
-from memory_grpc.operations.get import Get
-from memory_grpc.operations.graphs import Graphs
 from memory_grpc.operations.health import Health
-from memory_grpc.operations.held_models import hold_models
-from memory_grpc.operations.ingest import Ingest
-from memory_grpc.operations.keyring import Keyring
-from memory_grpc.operations.keys import Keys
-from memory_grpc.operations.models import Models
-from memory_grpc.operations.policy import Policies
-from memory_grpc.operations.reembeddings import Reembeddings
-from memory_grpc.operations.registry import Operations, Slot
-from memory_grpc.operations.retain import Retain
-from memory_grpc.operations.retry_failed import RetryFailed
-from memory_grpc.operations.search import Search
-from memory_grpc.operations.stream_ingest import StreamIngest
+from memory_grpc.operations.indexes.graphs import Graphs
+from memory_grpc.operations.keys.api_keys import Keys
+from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.operations.messages.get import Get
+from memory_grpc.operations.messages.ingest import Ingest
+from memory_grpc.operations.messages.stream_ingest import StreamIngest
+from memory_grpc.operations.models.compare import Compare
+from memory_grpc.operations.models.models import Models
+from memory_grpc.operations.models.reembeddings import Reembeddings
+from memory_grpc.operations.models.register_models import register_models
+from memory_grpc.operations.models.registry import Operations, Slot
+from memory_grpc.operations.models.retry_failed import RetryFailed
+from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.retention.retain import Retain
+from memory_grpc.operations.search.search import Search
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
@@ -88,7 +88,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         current = await _embedder(stack, settings)
         next_settings = settings.with_next_model
         next_ = await _embedder(stack, next_settings) if next_settings else None
-        models = await hold_models(pools.calls, current, next_)
+        models = await register_models(pools.calls, current, next_)
 
         graphs = Graphs(pools.background)
         await graphs.refresh()

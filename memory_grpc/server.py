@@ -11,22 +11,22 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from memory_grpc.errors import StartupError
-from memory_grpc.interceptors.admit import Admit
 from memory_grpc.interceptors.authenticate import Authenticate
 from memory_grpc.interceptors.authorize import authorize, check_request
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.chain import Chain
+from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
 from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.observe import observe
 from memory_grpc.interceptors.rate_limit import RateLimit
 from memory_grpc.interceptors.shed import Shed
 from memory_grpc.interceptors.translate import translate
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.rpcs import SERVICES
 from memory_grpc.services import add_services
 from memory_grpc.settings import Settings
-from memory_grpc.tls import server_credentials
+from memory_grpc.tls_server import server_credentials
 
 _NAMES = tuple(str(service.full_name) for service in SERVICES)
 # How long those who watch health have to hear that it ends, before the first call is refused.
@@ -64,7 +64,7 @@ class Server:
         self._started_at = time.monotonic()
         self.gate = Gate()
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing in the stubs
-        door = Admit(
+        door = ConcurrencyLimiter(
             # What the database can do at once is not too much.
             floor=settings.database_pool_max_size,
             ceiling=settings.max_calls_in_flight,

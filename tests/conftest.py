@@ -27,6 +27,7 @@ from memory_grpc.observability.logging import configure
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
 from memory_grpc.store.migrations import migrate
+from tests.cli import Cli
 from tests.stubs import Stubs
 
 TEMPLATE = "memory_template"
@@ -217,3 +218,9 @@ async def server(start_server: StartServer) -> AsyncIterator[RunningServer]:
     """A server with the test defaults."""
     async with start_server() as started:
         yield started
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command line, in a folder of the test's own."""
+    return Cli(tmp_path)

@@ -13,7 +13,7 @@ from memory_grpc.embedding import create_provider
 from memory_grpc.jobs.graphs import LEASE, LEASE_SECONDS, BuildGraphs
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.words import IndexWords
-from memory_grpc.operations.graphs import Graphs
+from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.settings import Settings
 from memory_grpc.store import embeddings, lexical, messages, models
 from memory_grpc.store.database import EVERY_TENANT, Database
@@ -45,7 +45,7 @@ async def fill(database: Database, wanted: dict[str, int], days: int) -> None:
     async with database.transaction(tenant=EVERY_TENANT) as tx:
         # The default model's number, though the vectors are made up: the server serves no other.
         identity = create_provider(Settings(_env_file=None)).identity
-        await models.know(tx, **asdict(identity), first=True)
+        await models.register(tx, **asdict(identity), first=True)
         active = next(model for model in await models.all_(tx) if model.active)
     if (active.name, active.revision) != (identity.name, identity.revision):
         sys.exit("The database was filled for another model: name another --dir.")

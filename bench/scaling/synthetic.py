@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_grpc.domain import NewMessage, PreparedMessage
+from memory_grpc.domain.messages import NewMessage, PreparedMessage
 from memory_grpc.ids import Uuid7
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

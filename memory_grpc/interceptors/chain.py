@@ -4,7 +4,7 @@
 observe        first, so that every call is counted, timed and logged with the code that the client saw
 translate      everything below may raise; from here on outwards there are only gRPC statuses, never exception texts
 gate           a server that is starting or draining refuses calls before it does any work for them
-admit          before anything is spent on it, a call that would be late is refused; see ``admit.py``
+concurrency    before anything is spent on it, a call that would be late is refused; see ``concurrency.py``
 rate_limit     before the key is looked at: guessing keys is limited too
 deadline       starts the clock for everything that does real work, looking a key up included
 authenticate   before the request is read: bytes of strangers are not parsed
@@ -14,8 +14,8 @@ authorize      the role, before the request is read too
 (encode)       message to bytes, the same in every process; see ``encode.py``
 =============  =====================================================================================================
 
-Probes and reflection pass the same chain: each interceptor says for itself what it asks of them. A call that ``admit``
-would refuse for certain is answered in front of it, with the same words; see ``shed.py``.
+Probes and reflection pass the same chain: each interceptor says for itself what it asks of them. A call that
+``concurrency`` would refuse for certain is answered in front of it, with the same words; see ``shed.py``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Refusing is what an overloaded server does most. By the chain it costs half of what a message costs, and at four times
 the load the refused calls leave the accepted ones too little of the machine. The answer is the one that the chain
-gives; `admit.py` still refuses what comes between.
+gives; `concurrency.py` still refuses what comes between.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 
 from memory_grpc.errors import Overloaded
-from memory_grpc.interceptors.admit import Admit
+from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.observe import meter, request_id_of
 from memory_grpc.interceptors.translate import status_of
@@ -28,7 +28,7 @@ class Shed:
     """Refuses reads and writes while their bound is full; only methods of the contract, by their full names, so that no
     name of a stranger's choosing becomes a metric."""
 
-    def __init__(self, gate: Gate, door: Admit) -> None:
+    def __init__(self, gate: Gate, door: ConcurrencyLimiter) -> None:
         self._gate = gate
         self._door = door
         self._message = str(Overloaded())

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from memory_grpc.operations.models import Models
+from memory_grpc.operations.models.models import Models
 from memory_grpc.store.database import EVERY_TENANT, Database
 
 log = structlog.get_logger(__name__)

@@ -11,8 +11,9 @@ from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.trouble import Rests, Trouble, at_best
 from memory_grpc.jobs.words import IndexWords
 from memory_grpc.observability import metrics
-from memory_grpc.operations.graphs import Graphs
-from memory_grpc.store import graphs, models, reembed
+from memory_grpc.operations.indexes.graphs import Graphs
+from memory_grpc.store import graphs, models
+from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import EVERY_TENANT, Database
 
 LEASE = "graphs"

@@ -19,9 +19,10 @@ from memory_grpc.errors import DeadlineExceeded, Internal, ModelChanged, StoreUn
 from memory_grpc.jobs.heartbeat import beating
 from memory_grpc.jobs.trouble import Trouble
 from memory_grpc.observability import metrics
-from memory_grpc.operations.models import Models
-from memory_grpc.store import embeddings, jobs, reembed
-from memory_grpc.store import models as model_table
+from memory_grpc.operations.models.models import Models
+from memory_grpc.store import embeddings, jobs
+from memory_grpc.store import models as model_store
+from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.jobs import Job
 
@@ -105,7 +106,7 @@ class EmbedPending:
         waiting.difference_update(batch)
         async with self._database.transaction(tenant=tenant_id, plan="each", pipelined=True) as tx:
             wanted = await self._models.check_write(tx, tenant_id, model)
-            await model_table.hold_tenant(tx, tenant_id)
+            await model_store.lock_tenant_shared(tx, tenant_id)
             held = [job.message_id for job in await jobs.hold(tx, batch, self._seconds)]
             stored = {id_: embedded[id_] for id_ in held if id_ in embedded}
             await embeddings.insert_many(tx, tenant_id, model.id, stored)

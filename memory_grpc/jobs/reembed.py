@@ -7,12 +7,13 @@ import structlog
 from memory_grpc.errors import LeaseLost, ReembeddingEnded
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.trouble import Rests, Trouble, at_best
-from memory_grpc.operations.models import Model, Models
-from memory_grpc.operations.reembed_messages import ReembedMessages
-from memory_grpc.store import embeddings, messages, reembed
-from memory_grpc.store import models as model_table
+from memory_grpc.operations.models.models import Model, Models
+from memory_grpc.operations.models.reembed_messages import ReembedMessages
+from memory_grpc.store import embeddings, messages
+from memory_grpc.store import models as model_store
+from memory_grpc.store import reembedding as reembed
 from memory_grpc.store.database import EVERY_TENANT, Database
-from memory_grpc.store.reembed import Reembedding
+from memory_grpc.store.reembedding import Reembedding
 
 LEASE = "reembed"
 LEASE_SECONDS = 30.0
@@ -120,7 +121,7 @@ class Reembed:
         after = reembed.FIRST
         while True:
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                in_use = await model_table.hold(tx, tenant_id)
+                in_use = await model_store.lock_shared(tx, tenant_id)
                 ids = await embeddings.others(tx, tenant_id, in_use.model_id, after, _REMOVED_AT_ONCE)
                 if not ids:
                     return

@@ -15,9 +15,9 @@ from memory_grpc.jobs.pending import EmbedPending
 from memory_grpc.jobs.reembed import Reembed
 from memory_grpc.jobs.sweep import Sweep
 from memory_grpc.jobs.words import IndexWords
-from memory_grpc.operations.graphs import REFRESH_SECONDS, Graphs
-from memory_grpc.operations.models import Models
-from memory_grpc.operations.retain import Retain
+from memory_grpc.operations.indexes.graphs import REFRESH_SECONDS, Graphs
+from memory_grpc.operations.models.models import Models
+from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
 from memory_grpc.store.notifications import listen

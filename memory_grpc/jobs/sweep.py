@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from memory_grpc.domain import RetentionCounts
+from memory_grpc.domain.retention import RetentionCounts
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.trouble import Trouble, at_best
 from memory_grpc.observability import metrics
-from memory_grpc.operations.retain import Retain
+from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.store import idempotency, messages, retention
 from memory_grpc.store.database import EVERY_TENANT, Database
 

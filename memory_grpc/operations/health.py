@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from memory_grpc import deadline
-from memory_grpc.domain import RetentionRun
+from memory_grpc.domain.retention import RetentionRun
 from memory_grpc.errors import DeadlineExceeded, StoreUnavailable
 from memory_grpc.store import retention
 from memory_grpc.store.database import EVERY_TENANT, Database

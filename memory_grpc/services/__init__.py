@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import grpc
 
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.services.admin_service import AdminService
 from memory_grpc.services.embedding_service import EmbeddingService
 from memory_grpc.services.index_service import IndexService

@@ -11,7 +11,7 @@ import grpc
 from memory_grpc import __version__
 from memory_grpc.errors import InvalidInput
 from memory_grpc.operations.health import HealthReport
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.services import convert
 from memory_grpc.settings import Settings
 from memory_layer.v1 import admin_service_pb2 as pb

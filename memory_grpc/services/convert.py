@@ -11,7 +11,8 @@ from google.protobuf.message import Message as ProtoMessage
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from memory_grpc.domain import Hit, Json, NewMessage, SearchFilters, SearchRequest, SearchResult, StoredMessage
+from memory_grpc.domain.messages import Json, NewMessage, StoredMessage
+from memory_grpc.domain.search import Hit, SearchFilters, SearchRequest, SearchResult
 from memory_grpc.services import convert_filter
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import message_pb2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memory_grpc.domain import ApiKey, NewApiKey
+from memory_grpc.domain.keys import ApiKey, NewApiKey
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.services.convert import moment, timestamp
 from memory_layer.v1 import api_key_pb2, key_service_pb2

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from memory_grpc.operations.compare import Change, Comparison, Scored
-from memory_grpc.operations.reembeddings import ReembeddingReport
+from memory_grpc.operations.models.compare import Change, Comparison, Scored
+from memory_grpc.operations.models.reembeddings import ReembeddingReport
 from memory_grpc.services import convert
 from memory_layer.v1 import reembedding_pb2 as pb
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.services import convert, convert_reembedding
 from memory_layer.v1 import embedding_service_pb2 as pb
 from memory_layer.v1 import embedding_service_pb2_grpc as pb_grpc

@@ -8,7 +8,7 @@ from uuid import UUID
 import grpc
 
 from memory_grpc import access
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.services import convert, convert_keys
 from memory_layer.v1 import api_key_pb2
 from memory_layer.v1 import key_service_pb2 as pb

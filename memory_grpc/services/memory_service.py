@@ -9,9 +9,9 @@ from uuid import UUID
 import grpc
 
 from memory_grpc import access, headers
-from memory_grpc.domain import NewMessage
+from memory_grpc.domain.messages import NewMessage
 from memory_grpc.errors import FieldViolation, InvalidInput
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.services import convert
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import memory_service_pb2_grpc as pb_grpc

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from memory_grpc.domain import Policy
-from memory_grpc.operations.registry import Slot
+from memory_grpc.domain.policy import Policy
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.services import convert
 from memory_layer.v1 import policy_pb2
 from memory_layer.v1 import policy_service_pb2 as pb

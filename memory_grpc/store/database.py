@@ -67,7 +67,7 @@ Tenant = str | Literal[Scope.EVERY_TENANT]
 T = TypeVar("T")
 
 
-class Later(Generic[T]):
+class Deferred(Generic[T]):
     """What a statement will have given that was sent and not waited for."""
 
     def __init__(self, cursor: psycopg.AsyncCursor[Row], read: Callable[[list[Row]], T]) -> None:
@@ -106,12 +106,12 @@ class Transaction:
         """Runs a query; returns all its rows."""
         return await (await self._connection.execute(text(query, parts), params)).fetchall()
 
-    async def later(
+    async def defer(
         self, query: str, params: Params | None, read: Callable[[list[Row]], T], *, parts: Parts = ()
-    ) -> Later[T]:
+    ) -> Deferred[T]:
         """Sends a query of a pipelined transaction; what ``read`` makes of its rows comes in the round trip of the next
         that is waited for, or of the commit. To be asked for once."""
-        return Later(await self._connection.execute(text(query, parts), params), read)
+        return Deferred(await self._connection.execute(text(query, parts), params), read)
 
     async def together(self, *statements: Statement) -> list[list[Row]]:
         """Runs queries that need no rows of each other, in order and in one round trip; returns all their rows, with

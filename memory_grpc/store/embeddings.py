@@ -18,7 +18,7 @@ Vectors = NDArray[np.float32]
 async def insert_many(tx: Transaction, tenant_id: str, model_id: int, vectors: Mapping[UUID, Vectors]) -> None:
     """Stores the vectors of messages of one tenant: for each id a float32 array [windows, dimensions].
 
-    For messages that were stored before this transaction call it under ``models.hold_tenant``: what is archived
+    For messages that were stored before this transaction call it under ``models.lock_tenant_shared``: what is archived
     meanwhile would not be marked.
     """
     await tx.execute("embeddings.insert_many", _windows(tenant_id, model_id, vectors))

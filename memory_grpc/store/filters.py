@@ -11,7 +11,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from memory_grpc.domain import SearchFilters
+from memory_grpc.domain.search import SearchFilters
 from memory_grpc.filtering import (
     EVERYTHING,
     And,
@@ -24,7 +24,7 @@ from memory_grpc.filtering import (
     required_metadata,
     where,
 )
-from memory_grpc.store.database import Later, Transaction
+from memory_grpc.store.database import Deferred, Transaction
 from memory_grpc.store.queries import Parts, part
 
 Scope = Literal["live", "archived", "live_and_archived"]
@@ -146,10 +146,10 @@ def compiled(filters: SearchFilters) -> Filter:
     )
 
 
-async def pending(tx: Transaction, tenant_id: str, filter_: Filter) -> Later[int]:
+async def pending(tx: Transaction, tenant_id: str, filter_: Filter) -> Deferred[int]:
     """How many messages pass and are not embedded, counted to 10,000; not waited for."""
     params = filter_.params | {"tenant_id": tenant_id}
-    return await tx.later("search.pending", params, lambda rows: int(rows[0]["pending"]), parts=filter_.parts)
+    return await tx.defer("search.pending", params, lambda rows: int(rows[0]["pending"]), parts=filter_.parts)
 
 
 def _scope(node: Node, include_archived: bool) -> Scope:

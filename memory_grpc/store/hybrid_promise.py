@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_grpc.domain import ScoreWeights
+from memory_grpc.domain.policy import ScoreWeights
 from memory_grpc.ranking.fusion import Corpus, Flags, Floats, Ids, Integers, bm25
 from memory_grpc.store import hybrid_columns as columns
 from memory_grpc.store.database import Row

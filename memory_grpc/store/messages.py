@@ -8,8 +8,8 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from memory_grpc.domain import PreparedMessage, StoredMessage
-from memory_grpc.store.database import Later, Row, Transaction
+from memory_grpc.domain.messages import PreparedMessage, StoredMessage
+from memory_grpc.store.database import Deferred, Row, Transaction
 from memory_grpc.store.filters import Filter
 
 # Turns before and after a message, oldest first.
@@ -61,26 +61,26 @@ async def get(tx: Transaction, message_id: UUID, tenant_ids: Sequence[str] | Non
     return _stored(row) if row else None
 
 
-async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> Later[dict[UUID, StoredMessage]]:
+async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> Deferred[dict[UUID, StoredMessage]]:
     """Messages of one tenant, live or archived, by id; unknown ids are missing."""
-    return await tx.later("messages.get_many", {"tenant_id": tenant_id, "ids": list(ids)}, _by_id)
+    return await tx.defer("messages.get_many", {"tenant_id": tenant_id, "ids": list(ids)}, _by_id)
 
 
 async def found(
     tx: Transaction, tenant_id: str, ids: Sequence[UUID], filter_: Filter
-) -> Later[dict[UUID, StoredMessage]]:
+) -> Deferred[dict[UUID, StoredMessage]]:
     """The same of those that pass a filter."""
     params = filter_.params | {"tenant_id": tenant_id, "ids": list(ids)}
-    return await tx.later("search.found", params, _by_id, parts=filter_.parts)
+    return await tx.defer("search.found", params, _by_id, parts=filter_.parts)
 
 
 async def neighbours(
     tx: Transaction, tenant_id: str, ids: Sequence[UUID], turns: int, as_of: datetime | None
-) -> Later[dict[UUID, Neighbours]]:
+) -> Deferred[dict[UUID, Neighbours]]:
     """The ``turns`` live messages before and after each of these, live or archived, in its conversation, by its id;
     those without any are missing."""
     given = {"tenant_id": tenant_id, "ids": list(ids), "turns": turns, "as_of": as_of}
-    return await tx.later("messages.neighbours", given, _around)
+    return await tx.defer("messages.neighbours", given, _around)
 
 
 async def tenants(tx: Transaction) -> list[str]:

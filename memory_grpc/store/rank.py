@@ -25,6 +25,10 @@ from memory_grpc.store.search import Semantic
 FEW = 5_000
 FEW_WITHOUT_GRAPH = 200
 SPAN = 40_000
+# Where only messages tell what passes, so many of the newest are asked. A share above the first is not few messages of
+# a large tenant; of a share below the second a graph gives too little.
+_SAMPLE = 500
+_MANY, _RARE = 0.1, 0.01
 
 
 class Ranker(Protocol):
@@ -50,11 +54,12 @@ async def rank(tx: Transaction, request: RankRequest) -> Ranking:
     filter_ = request.filter
     ranking: Ranking | None = None
     if request.has_graph:
-        if await _leaves_few(tx, request):
+        share = await _sampled(tx, request)
+        if await _leaves_few(tx, request, share):
             ranking = await ranker.of_few(FEW)
         if ranking is None and await _is_short(tx, request):
             ranking = await ranker.of_span()
-        elif ranking is None and filter_.by_archival[0] is not None:
+        elif ranking is None and share >= _RARE:
             ranking = await ranker.of_graph()
         if ranking is None and filter_.is_narrowing:
             ranking = await ranker.of_few(ALL)
@@ -78,13 +83,24 @@ async def bounded(tx: Transaction, request: RankRequest) -> Filter:
     return filter_ if row is None else filter_.from_candidate(row["created_at"], row["id"])
 
 
-async def _leaves_few(tx: Transaction, request: RankRequest) -> bool:
+async def _sampled(tx: Transaction, request: RankRequest) -> float:
+    """The share of the newest messages that pass; 1 where it is not asked, since windows tell all."""
+    live, _ = request.filter.by_archival
+    if live is None or not live.needs_messages:
+        return 1.0
+    row = await tx.one("search.sampled", request.params | {"sample": _SAMPLE}, parts=live.parts)
+    return 0.0 if row is None or not row["sampled"] else row["passing"] / row["sampled"]
+
+
+async def _leaves_few(tx: Transaction, request: RankRequest, share: float) -> bool:
     """Whether it is worth while to look for what passes, for all that columns tell."""
     filter_ = request.filter
     if filter_.candidate_limit is not None and filter_.candidate_limit <= FEW:
         return True
-    if filter_.metadata is not None or not filter_.may_leave_few:
-        return filter_.may_leave_few
+    if not filter_.may_leave_few:
+        return False
+    if filter_.metadata is not None:
+        return share <= _MANY
     row = await tx.one("search.selected", request.params | {"most": FEW}, parts=filter_.parts)
     return row is not None and row["selected"] <= FEW
 

@@ -12,7 +12,8 @@ from pgvector import HalfVector
 from psycopg.types.multirange import TimestamptzMultirange
 from psycopg.types.range import Range
 
-from memory_grpc.domain import Ranked, ScoreWeights
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import Ranked
 from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.ranking.fusion import Corpus, Fused, Memory, fuse
 from memory_grpc.store.embeddings import Vectors

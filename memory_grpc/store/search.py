@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pgvector import HalfVector
 
-from memory_grpc.domain import Ranked, Term
+from memory_grpc.domain.search import Ranked, Term
 from memory_grpc.store.database import Row, Statement, Transaction
 from memory_grpc.store.filters import Filter
 from memory_grpc.store.graphs import EXTRA_DIMENSIONS

@@ -12,7 +12,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from memory_grpc.store.database import Database, Later, Row, Transaction
+from memory_grpc.store.database import Database, Deferred, Row, Transaction
 from memory_grpc.store.guard import Guard, no_guard
 from memory_grpc.store.queries import QUERIES
 from memory_grpc.store.rank_request import QueryWords, Word
@@ -91,7 +91,7 @@ async def statistics(tx: Transaction, tenant_id: str, config: str) -> Statistics
 
 async def query_words(
     tx: Transaction, tenant_id: str, config: str, text: str, shares: tuple[float, float]
-) -> Later[QueryWords]:
+) -> Deferred[QueryWords]:
     """The words of a query, with what is known of them in the tenant; ``shares`` are of the turns before."""
     params = {
         "tenant_id": tenant_id,
@@ -100,7 +100,7 @@ async def query_words(
         "previous": shares[0],
         "previous2": shares[1],
     }
-    return await tx.later("hybrid.words", params, _query_words)
+    return await tx.defer("hybrid.words", params, _query_words)
 
 
 def match_text(words: Sequence[Word], messages: int, most: int) -> tuple[str, frozenset[int]]:

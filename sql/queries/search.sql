@@ -220,6 +220,18 @@ from (
     limit %(most)s::bigint + 1
 ) as selected;
 
+-- name: search.sampled
+-- How many of the newest messages pass.
+select count(*) as sampled, count(*) filter (where {filter}) as passing
+from (
+    select *
+    from messages m
+    where m.tenant_id = %(tenant_id)s and {archived_messages}
+        and m.created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+    order by m.created_at desc, m.id desc
+    limit %(sample)s
+) as m;
+
 -- name: search.spanned
 -- How many messages lie between two times, counted to `most`.
 select count(*) as spanned
@@ -300,8 +312,9 @@ array(select tenant_metadata_matches(%(metadata)s::jsonb, %(most)s::integer + 1)
 null::uuid[];
 
 -- name: search.late
--- A part of the statements above, `{late}` there, where only the message of a window `e` tells whether it passes.
-exists (select from messages m where m.tenant_id = %(tenant_id)s and m.id = e.message_id and {filter});
+-- A part of the statements above, `{late}` there, where only the message of a window `e` tells whether it passes. By
+-- `offset` each is looked up by itself: as a join the planner would read all that pass for a few windows.
+exists (select from messages m where m.tenant_id = %(tenant_id)s and m.id = e.message_id and {filter} offset 0);
 
 -- name: search.all_late
 -- The same in hybrid.all, which looks up once what passes.

@@ -15,7 +15,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from memory_grpc.domain import RetentionCounts
+from memory_grpc.domain.retention import RetentionCounts
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.sweep import LEASE, LEASE_SECONDS, Sweep
 from memory_layer.v1 import admin_service_pb2 as admin

@@ -18,9 +18,9 @@ from grpc_status import rpc_status
 
 from memory_grpc import access
 from memory_grpc.access import EVERYTHING
-from memory_grpc.domain import NewApiKey
-from memory_grpc.operations.keyring import Keyring
-from memory_grpc.operations.keys import Keys
+from memory_grpc.domain.keys import NewApiKey
+from memory_grpc.operations.keys.api_keys import Keys
+from memory_grpc.operations.keys.keyring import Keyring
 from memory_grpc.store.database import Database
 from memory_layer.v1 import key_service_pb2 as keys_pb
 from memory_layer.v1 import memory_service_pb2 as pb

@@ -18,13 +18,15 @@ import pytest
 from pgvector import HalfVector
 
 from bench import asking
-from memory_grpc.domain import NewMessage, PreparedMessage, ScoreWeights, SearchFilters
+from memory_grpc.domain.messages import NewMessage, PreparedMessage
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import SearchFilters
 from memory_grpc.errors import LeaseLost, StoreUnavailable
 from memory_grpc.filtering import parse
 from memory_grpc.jobs.graphs import LEASE, LEASE_SECONDS, BuildGraphs
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.words import IndexWords
-from memory_grpc.operations.graphs import Graphs
+from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.store import embeddings, graphs, messages, models, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.rank import rank
@@ -77,7 +79,7 @@ async def store(
         for i, (age, importance) in enumerate(zip(ages, importances, strict=True))
     ]
     async with database.transaction(tenant=EVERY_TENANT) as tx:
-        await models.know(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
+        await models.register(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
     async with database.transaction(tenant=tenant) as tx:
         stored = await messages.insert_many(tx, tenant, prepared)
         await embeddings.insert_many(tx, tenant, 1, {m.id: v[None, :] for m, v in zip(stored, points, strict=True)})

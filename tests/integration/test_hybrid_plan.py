@@ -13,7 +13,8 @@ import psycopg
 import pytest
 from pgvector.psycopg import register_vector
 
-from memory_grpc.domain import ScoreWeights, SearchFilters
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import SearchFilters
 from memory_grpc.filtering import parse
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.store.filters import compiled

@@ -13,7 +13,9 @@ import psycopg
 import pytest
 
 from bench import asking
-from memory_grpc.domain import NewMessage, PreparedMessage, Ranked, ScoreWeights, SearchFilters
+from memory_grpc.domain.messages import NewMessage, PreparedMessage
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import Ranked, SearchFilters
 from memory_grpc.filtering import parse
 from memory_grpc.ranking import HybridWeights, Participants
 from memory_grpc.store import embeddings, graphs, lexical, messages, models, word_index
@@ -131,7 +133,7 @@ async def store(database: Database, tenant: str, drafts: Sequence[Draft]) -> lis
     ]
     vectors = {message.id: draft.vector[None, :] for message, draft in zip(new, drafts, strict=True)}
     async with database.transaction(tenant=EVERY_TENANT) as tx:
-        await models.know(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
+        await models.register(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
     async with database.transaction(tenant=tenant) as tx:
         stored = await messages.insert_many(tx, tenant, new)
         await lexical.insert_many(tx, tenant, CONFIG, stored)

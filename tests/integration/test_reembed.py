@@ -581,7 +581,7 @@ async def test_a_cut_over_waits_for_whoever_stores_vectors(start_server: StartSe
         await reaches(server, "ready")
         request = embedding.CutOverReembeddingRequest(reembedding_id=started.id)
         async with server.database.transaction(tenant="acme") as tx:
-            await model_table.hold(tx, "acme")
+            await model_table.lock_shared(tx, "acme")
             cutting = asyncio.ensure_future(server.embedding.CutOverReembedding(request))
             await asyncio.sleep(0.3)
             assert not cutting.done()
@@ -618,14 +618,14 @@ async def test_archiving_and_adding_vectors_wait_for_each_other(start_server: St
         old = Timestamp(seconds=int((datetime.now(UTC) - timedelta(days=400)).timestamp()))
         await fill(server, 5, created_at=old)
         async with server.database.transaction(tenant="acme") as tx:
-            await model_table.hold_tenant(tx, "acme")  # as whoever adds vectors
+            await model_table.lock_tenant_shared(tx, "acme")  # as whoever adds vectors
             archive = admin.RunRetentionRequest(tenant_id="acme", actions=["archive"])
             archiving = asyncio.ensure_future(server.admin.RunRetention(archive))
             await asyncio.sleep(0.3)
             assert not archiving.done()
         assert (await archiving).archived == 5
         async with server.database.transaction(tenant="acme") as tx:
-            await model_table.hold_tenant_alone(tx, "acme")  # as archiving
+            await model_table.lock_tenant_exclusive(tx, "acme")  # as archiving
             await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme"))
             await asyncio.sleep(2.0)
             assert (await server.embedding.GetReembedding(embedding.GetReembeddingRequest())).embedded == 0
@@ -633,6 +633,6 @@ async def test_archiving_and_adding_vectors_wait_for_each_other(start_server: St
 
 
 def test_ids_of_messages_are_past_the_first_cursor() -> None:
-    from memory_grpc.store import reembed as table
+    from memory_grpc.store import reembedding as table
 
     assert UUID(int=0) == table.FIRST

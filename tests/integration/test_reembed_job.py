@@ -14,7 +14,8 @@ import pytest_asyncio
 from memory_grpc.errors import LeaseLost, ProviderDown, StoreUnavailable
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.reembed import LEASE, LEASE_SECONDS, Reembed
-from memory_grpc.store import embeddings, reembed
+from memory_grpc.store import embeddings
+from memory_grpc.store import reembedding as reembed
 from memory_layer.v1 import embedding_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import RunningServer, StartServer

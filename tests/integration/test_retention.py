@@ -13,13 +13,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from memory_grpc.domain import RetentionCounts
+from memory_grpc.domain.retention import RetentionCounts
 from memory_grpc.errors import LeaseLost, StoreUnavailable
 from memory_grpc.jobs import sweep as sweep_module
 from memory_grpc.jobs import trouble
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.sweep import LEASE, LEASE_SECONDS, Sweep
-from memory_grpc.operations.retain import Retain
+from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.store import database as database_module
 from memory_grpc.store import idempotency
 from memory_grpc.store import retention as table

@@ -25,7 +25,8 @@ from psycopg.types.json import Jsonb
 from psycopg.types.multirange import TimestamptzMultirange
 from psycopg.types.range import Range
 
-from memory_grpc.domain import ScoreWeights, SearchFilters
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import SearchFilters
 from memory_grpc.filtering import parse
 from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.resources import SQL
@@ -48,7 +49,7 @@ REMAINS = re.compile(r"tenant_id\s*(?:[=<>]|\bin\b|\bany\b|\blike\b|\bbetween\b)
 WALKS = {"messages.tenants", "graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
 WORKERS_ONLY = {"models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
-WORKERS_ONLY |= {"reembed.open", "reembed.newest", "reembed.get"}
+WORKERS_ONLY |= {"reembedding.open", "reembedding.newest", "reembedding.get"}
 
 # A part of a statement (hybrid.flags) is tested in it.
 STATEMENT = re.compile(r"\s*(?:select|with|insert|update|delete)\b")
@@ -186,9 +187,9 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     # Of what another model made, or has yet to make.
     "embeddings.others": {"model_id": 2},
     "embeddings.remove_others": {"model_id": 2},
-    "reembed.missing": {"model_id": 2},
-    "reembed.refused": {"max_attempts": 0},
-    "reembed.get": {"id": 1},
+    "reembedding.missing": {"model_id": 2},
+    "reembedding.refused": {"max_attempts": 0},
+    "reembedding.get": {"id": 1},
     "hybrid.spoken": {"speaker_names": ["Ann", "Bea"]},
     "hybrid.important": {"important_limit": 3},
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
@@ -199,7 +200,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
 def params(name: str, **changes: Any) -> dict[str, Any]:
     """The parameters that a query asks for."""
     wanted = set(re.findall(r"%\((\w+)\)[sb]", filled_in(name)))
-    policy = {p: None for p in wanted if name == "policies.set" and p not in DEFAULTS}
+    policy = {p: None for p in wanted if name == "policy.set" and p not in DEFAULTS}
     values = DEFAULTS | policy | OF_ONE_QUERY.get(name.removesuffix(FILTERED), {}) | changes
     values |= filtered.filter.params if name.endswith(FILTERED) else {}
     assert wanted <= values.keys(), f"this test has no value for {sorted(wanted - values.keys())}: give it one"

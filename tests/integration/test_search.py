@@ -12,7 +12,8 @@ import pytest
 
 from bench import asking
 from memory_grpc import scoring
-from memory_grpc.domain import ScoreWeights, SearchFilters
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import SearchFilters
 from memory_grpc.filtering import parse
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb

@@ -36,7 +36,7 @@ async def test_an_error_of_one_ends_the_transaction_and_nothing_else(database: D
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with database.transaction(tenant="acme") as tx:
             await tx.together(
-                PING, Statement("reembed.get", {"id": 1, "max_attempts": 1}), Statement("graphs.state", asked)
+                PING, Statement("reembedding.get", {"id": 1, "max_attempts": 1}), Statement("graphs.state", asked)
             )
     for _ in range(5):
         await database.ping()
@@ -66,7 +66,7 @@ async def test_what_did_not_wait_for_its_statement_hears_of_its_error_at_the_com
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with database.transaction(tenant="acme", pipelined=True) as tx:
             await tx.execute("jobs.enqueue_many", {"tenant_id": "acme", "message_ids": [UUID(int=1)]})
-            await tx.execute("reembed.get", {"id": 1, "max_attempts": 1})
+            await tx.execute("reembedding.get", {"id": 1, "max_attempts": 1})
             await tx.execute("jobs.enqueue_many", {"tenant_id": "acme", "message_ids": [UUID(int=2)]})
     async with database.transaction(tenant=EVERY_TENANT) as tx:
         assert await jobs.depth(tx) == (0, 0.0)
@@ -112,10 +112,10 @@ async def test_a_rollback_that_fails_does_not_hide_why(
 @pytest.mark.parametrize("pipelined", [False, True])
 async def test_what_was_sent_is_there_within_the_transaction_and_after_it(database: Database, pipelined: bool) -> None:
     async with database.transaction(tenant="acme", pipelined=pipelined) as tx:
-        first = await tx.later("database.ping", None, len)
-        second = await tx.later("database.ping", None, lambda rows: rows[0]["ok"])
+        first = await tx.defer("database.ping", None, len)
+        second = await tx.defer("database.ping", None, lambda rows: rows[0]["ok"])
         assert await first.get() == 1
-        third = await tx.later("graphs.count", {"tenant_id": "acme"}, len)
+        third = await tx.defer("graphs.count", {"tenant_id": "acme"}, len)
     assert await second.get() is True
     assert await third.get() == 1
 
@@ -124,7 +124,7 @@ async def test_what_was_sent_is_there_within_the_transaction_and_after_it(databa
 async def test_an_error_of_what_was_sent_comes_with_the_commit(database: Database) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with database.transaction(tenant="acme", pipelined=True) as tx:
-            await tx.later("database.ping", None, len)
-            await tx.later("reembed.get", {"id": 1, "max_attempts": 1}, len)
+            await tx.defer("database.ping", None, len)
+            await tx.defer("reembedding.get", {"id": 1, "max_attempts": 1}, len)
     for _ in range(5):
         await database.ping()

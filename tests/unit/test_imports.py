@@ -17,9 +17,12 @@ MODULES = {
     ".".join(("memory_grpc", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
 }
+TOOLS = {str(path.relative_to(PACKAGE.parent)): path for path in sorted((PACKAGE.parent / "tools").rglob("*.py"))}
+# Beside the package in a checkout, and not installed with it.
+CHECKOUT = {"tools", "tests", "bench"}
 LONGEST_MODULE = 300
 
-# Part of the package -> the parts it may import, besides itself. Parts that are not named (commands, codegen, the local
+# Part of the package -> the parts it may import, besides itself. Parts that are not named (commands, the local
 # processes) stand at the top: they import what they like, and none of the parts below imports them.
 PURE = {"errors", "domain"}
 FLOW: dict[str, set[str]] = {
@@ -57,7 +60,8 @@ FLOW: dict[str, set[str]] = {
     },
     "jobs": {*PURE, "operations", "store", "embedding", "observability", "deadline", "settings"},
     "tls": {*PURE, "settings"},
-    "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "rpcs", "tls"},
+    "tls_server": {*PURE, "settings", "tls"},
+    "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "rpcs", "tls_server"},
     "services": {*PURE, "access", "filtering", "headers", "operations", "settings", "contract", "version"},
     "interceptors": {
         *PURE,
@@ -204,7 +208,7 @@ def test_every_part_of_the_flow_exists() -> None:
         ("memory_grpc.store.x", "import psycopg\nfrom . import jobs\nfrom memory_grpc import deadline", False),
         ("memory_grpc.services.x", "import psycopg", True),
         ("memory_grpc.services.x", "from memory_grpc.store import jobs", True),
-        ("memory_grpc.services.x", "import grpc\nfrom memory_grpc.operations.get import Get", False),
+        ("memory_grpc.services.x", "import grpc\nfrom memory_grpc.operations.messages.get import Get", False),
         ("memory_grpc.operations.x", "import grpc", True),
         ("memory_grpc.operations.x", "from psycopg import sql", True),
         ("memory_grpc.operations.x", "from memory_grpc.services import convert", True),
@@ -212,7 +216,7 @@ def test_every_part_of_the_flow_exists() -> None:
         ("memory_grpc.operations.x", "from memory_grpc.jobs.sweep import Sweep", True),
         ("memory_grpc.scoring", "from memory_grpc import errors", True),
         ("memory_grpc.scoring", "import math\nfrom memory_grpc.domain import ScoreWeights", False),
-        ("memory_grpc.jobs.x", "from memory_grpc.operations.retain import Retain", False),
+        ("memory_grpc.jobs.x", "from memory_grpc.operations.retention.retain import Retain", False),
         ("memory_grpc.jobs.x", "from memory_grpc.server import Server", True),
         ("memory_grpc.embedding.x", "from memory_grpc.store import jobs", True),
         ("memory_grpc.cli", "import grpc, psycopg\nfrom memory_grpc.app import running", False),
@@ -223,7 +227,12 @@ def test_this_test_sees(module: str, source: str, wrong: bool) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
+def test_the_package_knows_nothing_of_what_stands_beside_it_in_a_checkout(module: str) -> None:
+    assert not {name.split(".")[0] for name in GRAPH[module]} & CHECKOUT
+
+
+@pytest.mark.parametrize("module", [*MODULES, *TOOLS])
 def test_a_module_is_short_and_says_what_it_is(module: str) -> None:
-    text = MODULES[module].read_text(encoding="utf-8")
+    text = (MODULES | TOOLS)[module].read_text(encoding="utf-8")
     assert len(text.splitlines()) <= LONGEST_MODULE
     assert not text.strip() or ast.get_docstring(ast.parse(text)), "a module begins with a docstring"

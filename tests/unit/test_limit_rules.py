@@ -14,10 +14,10 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 
 from memory_grpc import resources
-from memory_grpc.codegen.__main__ import main
 from memory_grpc.errors import InvalidInput, StartupError
 from memory_grpc.validation import prepare, validate
 from memory_layer.v1 import limits_pb2
+from tools.codegen.__main__ import main
 
 T = descriptor_pb2.FieldDescriptorProto
 NUMBERS = {

@@ -47,8 +47,14 @@ LED = re.compile(r"\b(?:tenant_id\s*=\s*(?:%\(tenant_id\)s|\w+\.tenant_id)|using
 CROSS_TENANT = {"messages.get", "messages.tenants", "jobs.lease", "jobs.depth", "idempotency.expire"}
 CROSS_TENANT |= {"graphs.all", "graphs.sizes", "word_index.due"}
 # Models are the deployment's, and a re-embedding may be of every tenant.
-CROSS_TENANT |= {"models.of_tenants", "models.forget_tenants", "reembed.open", "reembed.newest", "reembed.get"}
-CROSS_TENANT |= {"reembed.backlog", "reembed.refused", "reembed.clear"}
+CROSS_TENANT |= {
+    "models.of_tenants",
+    "models.forget_tenants",
+    "reembedding.open",
+    "reembedding.newest",
+    "reembedding.get",
+}
+CROSS_TENANT |= {"reembedding.backlog", "reembedding.refused", "reembedding.clear"}
 
 
 def strings(tree: ast.AST) -> Iterator[tuple[int, str]]:

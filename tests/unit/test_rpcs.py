@@ -11,7 +11,7 @@ import yaml
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 from memory_grpc import resources
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.rpc_facts import UNDECLARED, RpcFacts, faults
 from memory_grpc.rpcs import FACTS, METHODS, SERVICES
 from memory_grpc.services import add_services

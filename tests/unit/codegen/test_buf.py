@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from memory_grpc import resources
-from memory_grpc.codegen.__main__ import main
+from tools.codegen.__main__ import main
 
 
 def edit(checkout: Path, name: str, old: str, new: str) -> None:

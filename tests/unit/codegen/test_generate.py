@@ -11,10 +11,10 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from memory_grpc import resources
-from memory_grpc.codegen.__main__ import main
-from memory_grpc.codegen.descriptors import read_contract
-from memory_grpc.codegen.generate import generated
-from memory_grpc.codegen.problem import CodegenError
+from tools.codegen.__main__ import main
+from tools.codegen.descriptors import read_contract
+from tools.codegen.generate import generated
+from tools.codegen.problem import CodegenError
 
 
 def test_gen_is_current(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +78,7 @@ def test_without_protos_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_plugins_are_found_when_the_environment_is_not_activated() -> None:
-    command = [sys.executable, "-m", "memory_grpc.codegen", "--check"]
+    command = [sys.executable, "-m", "tools.codegen", "--check"]
     environment = {**os.environ, "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

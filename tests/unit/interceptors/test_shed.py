@@ -10,11 +10,11 @@ import pytest
 import pytest_asyncio
 from prometheus_client import generate_latest
 
-from memory_grpc.interceptors.admit import Admit
+from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.shed import Shed
 from memory_grpc.observability import metrics
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.server import Server
 from memory_layer.v1.memory_service_pb2 import IngestMessageRequest
 from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE
@@ -25,8 +25,8 @@ STREAM = "/memory_layer.v1.MemoryService/StreamIngest"
 POLICY = "/memory_layer.v1.PolicyService/GetTenantPolicy"
 
 
-def shed(*, is_open: bool = True) -> tuple[Shed, Admit]:
-    gate, door = Gate(), Admit(floor=1, ceiling=1, seconds=15.0)
+def shed(*, is_open: bool = True) -> tuple[Shed, ConcurrencyLimiter]:
+    gate, door = Gate(), ConcurrencyLimiter(floor=1, ceiling=1, seconds=15.0)
     gate.is_open = is_open
     return Shed(gate, door), door
 
