@@ -198,6 +198,27 @@ async def test_the_exact_scan_is_index_only(server: RunningServer, rows: Rows, w
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("ranking", ["semantic", "hybrid"])
+@pytest.mark.parametrize("only", [{"conversation_id": "c2"}, {"candidate_limit": 20}])
+async def test_what_a_filter_leaves_is_looked_up_by_a_plan_for_its_values(
+    start_server: StartServer, only: dict[str, Any], ranking: str
+) -> None:
+    """A plan that is kept for any tenant would read one that is far above the average whole."""
+    async with start_server(database_pool_max_size=1) as server:
+        await fill(server, random_messages(100))
+        for _ in range(12):
+            await server.memory.SearchMemories(query("music", ranking=ranking, **only))
+        async with server.database.pool.connection() as connection:
+            cursor = await connection.execute(
+                "select statement, generic_plans from pg_prepared_statements where custom_plans + generic_plans > 5 "
+                "and statement ~ 'm.embedding_status'"
+            )
+            found = await cursor.fetchall()
+    assert found
+    assert [row["statement"] for row in found if row["generic_plans"]] == []
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("top_k", [1, 7, 300, 1000])
 async def test_a_filter_that_lets_everything_pass_changes_no_byte(server: RunningServer, top_k: int) -> None:
     await fill(server, random_messages(1000))

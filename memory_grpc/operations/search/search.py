@@ -70,7 +70,8 @@ class Search:
         )
         # A plan for any tenant suits a scan of one; what is found by a tenant's own indexes, or by a filter's, needs
         # its own.
-        plan: Plan = "each" if wanted.has_graph or filter_.is_narrowing else "auto"
+        is_narrow = filter_.is_narrowing or filter_.candidate_limit is not None
+        plan: Plan = "each" if wanted.has_graph or is_narrow else "auto"
         async with self._database.transaction(tenant=request.tenant_id, plan=plan, pipelined=True) as tx:
             ranked = await rank(tx, wanted)
             fetched = await Fetched.ask(tx, request, wanted, ranked.hits)
