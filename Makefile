@@ -37,7 +37,7 @@ lint: $(STAMP) ## Check style, types and the contract (ruff, mypy --strict, buf 
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m memory_grpc.codegen --lint
+	@$(BIN)/python -m tools.codegen --lint
 
 .PHONY: format
 format: $(STAMP) ## Format the code
@@ -46,15 +46,15 @@ format: $(STAMP) ## Format the code
 
 .PHONY: gen
 gen: $(STAMP) ## Write gen/ from proto/
-	@$(BIN)/python -m memory_grpc.codegen
+	@$(BIN)/python -m tools.codegen
 
 .PHONY: check-gen
 check-gen: $(STAMP) ## Check that gen/ is what `make gen` writes
-	@$(BIN)/python -m memory_grpc.codegen --check
+	@$(BIN)/python -m tools.codegen --check
 
 .PHONY: coverage
 coverage: $(STAMP) ## Run the tests and write htmlcov/
-	@$(BIN)/python -m pytest --cov=memory_grpc --cov-report=term-missing --cov-report=html
+	@$(BIN)/python -m pytest --cov=memory_grpc --cov=tools --cov-report=term-missing --cov-report=html
 
 .PHONY: eval
 eval: $(STAMP) ## Measure the rankings on LoCoMo data: make eval FILE=locomo10.json (starts a server of its own)
@@ -73,6 +73,10 @@ bench-calls: $(STAMP) ## Measure whole searches against what they are made of: m
 .PHONY: bench-large
 bench-large: $(STAMP) ## Measure tenants of up to a million messages (most of an hour; ARGS="--dir D" keeps the database)
 	@$(BIN)/python bench/large.py $(ARGS)
+
+.PHONY: bench-filters
+bench-filters: $(STAMP) ## Measure searches with every kind of filter against the same without one
+	@$(BIN)/python bench/filters.py $(ARGS)
 
 .PHONY: bench-rls
 bench-rls: $(STAMP) ## Measure what row-level security costs a search

@@ -18,20 +18,20 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import asking
 import numpy as np
 from ingesting import machine
 from ingesting.bare import Bare
 from ingesting.clients import Texts
 from tqdm import tqdm
 
-from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
-from memory_grpc.ranking import HybridWeights, Participants, plan_query
-from memory_grpc.store import embeddings, lexical, messages, search
+from memory_grpc.domain.messages import NewMessage, PreparedMessage
+from memory_grpc.ids import Uuid7
+from memory_grpc.store import embeddings, lexical, messages, rank
 from memory_grpc.store.database import Database
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
@@ -45,28 +45,29 @@ CALLERS = 16
 async def fill(database: Database, texts: Texts, count: int) -> None:
     """Stores real turns with random vectors: no cost depends on what a vector means."""
     rng = np.random.default_rng(1)
+    ids = Uuid7(lambda: int(NOW.timestamp() * 1000), rng.bytes)
     turns = texts.some(count)
     for start in range(0, count, 1000):
         drafts = [
-            StoredMessage(
-                id=UUID(bytes=rng.bytes(16)),
-                tenant_id=TENANT,
-                conversation_id=f"c{(start + i) // 20}",
-                role="user",
-                name=turn.name or None,
-                content=turn.content,
-                metadata={},
+            PreparedMessage(
+                id=ids(),
+                message=NewMessage(
+                    tenant_id=TENANT,
+                    conversation_id=f"c{(start + i) // 20}",
+                    role="user",
+                    name=turn.name or None,
+                    content=turn.content,
+                    created_at=NOW - timedelta(minutes=count - start - i),
+                ),
                 importance=float(rng.random()),
                 embedding_status="completed",
-                created_at=NOW - timedelta(minutes=count - start - i),
-                updated_at=NOW,
             )
             for i, turn in enumerate(turns[start : start + 1000])
         ]
         vectors = rng.standard_normal((len(drafts), DIMENSIONS), dtype=np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         async with database.transaction(tenant=TENANT) as tx:
-            stored = await messages.insert_many(tx, TENANT, drafts, stamp_now=[False] * len(drafts))
+            stored = await messages.insert_many(tx, TENANT, drafts)
             await lexical.insert_many(tx, TENANT, CONFIG, stored)
             windows = {m.id: v[None, :] for m, v in zip(stored, vectors, strict=True)}
             await embeddings.insert_many(tx, TENANT, MODEL, windows)
@@ -92,14 +93,11 @@ async def call(stub: Any, query: str, ranking: str) -> float:
 async def statement(database: Database, query: str, ranking: str, rng: np.random.Generator) -> float:
     """Milliseconds of the ranking statement alone."""
     vector = rng.standard_normal(DIMENSIONS, dtype=np.float32)
-    filters, weights, parts = SearchFilters(as_of=NOW), ScoreWeights(), HybridWeights()
+    config = CONFIG if ranking == "hybrid" else None
     async with database.transaction(tenant=TENANT) as tx:
-        plan = plan_query(query, Participants((), ()), NOW, parts)
+        request = await asking.request(tx, TENANT, query, vector, NOW, config=config)
         started = time.perf_counter()
-        if ranking == "semantic":
-            await search.semantic(tx, TENANT, MODEL, vector, filters, weights, 10)
-        else:
-            await search.hybrid(tx, TENANT, MODEL, CONFIG, vector, plan, filters, weights, parts, 10)
+        await rank.rank(tx, request)
         return (time.perf_counter() - started) * 1000
 
 

@@ -1,4 +1,4 @@
-"""`make eval`: a server of its own with the real model, and `memory-grpc eval` against it."""
+"""`make eval`: a server of its own with the real model, and `python -m tools.evaluation` against it."""
 
 from __future__ import annotations
 
@@ -56,12 +56,19 @@ def main() -> int:
             "MEMORY_RETENTION_SCHEDULE_SECONDS": "0",
             "MEMORY_LOG_LEVEL": "WARNING",
         }
-        program = [sys.executable, "-m", "memory_grpc"]
-        server = subprocess.Popen([*program, "serve"], env=environment)
+        server = subprocess.Popen([sys.executable, "-m", "memory_grpc", "serve"], env=environment)
         try:
             address = f"127.0.0.1:{port}"
             wait_serving(address, server)
-            command = [*program, "eval", "--address", address, *options, str(file.file)]
+            command = [
+                sys.executable,
+                "-m",
+                "tools.evaluation",
+                "--address",
+                address,
+                *options,
+                str(file.file.resolve()),
+            ]
             return subprocess.run(command, env=environment, check=False).returncode
         finally:
             server.terminate()

@@ -26,15 +26,14 @@ from psycopg import sql
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench import asking
 from bench.search import CONFIG, NOW, fill, synthetic
 from memory_grpc.app import running
-from memory_grpc.domain import ScoreWeights, SearchFilters
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.observability.logging import configure
-from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.settings import Settings
-from memory_grpc.store import search
 from memory_grpc.store.database import Database, Plan, Tenant
+from memory_grpc.store.rank import rank
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 
@@ -50,8 +49,6 @@ def without_role(tenant: Tenant, timeout_ms: int, plan: Plan) -> sql.Composed:
 
 def statements(database: Database, rng: np.random.Generator) -> dict[str, Call]:
     """The ranking statements, each in a transaction of its own; and a transaction around nothing but a ping."""
-    filters = SearchFilters(as_of=NOW)
-    plan = plan_query(QUERY, Participants(("Ann", "Bob")), NOW, HybridWeights())
 
     def vector() -> np.ndarray[tuple[int], np.dtype[np.float32]]:
         return rng.standard_normal(384, dtype=np.float32)
@@ -60,13 +57,15 @@ def statements(database: Database, rng: np.random.Generator) -> dict[str, Call]:
         async with database.transaction(tenant=TENANT) as tx:
             await tx.one("database.ping")
 
-    async def semantic() -> None:
+    async def ranked(config: str | None) -> None:
         async with database.transaction(tenant=TENANT) as tx:
-            await search.semantic(tx, TENANT, 1, vector(), filters, ScoreWeights(), 10)
+            await rank(tx, await asking.request(tx, TENANT, QUERY, vector(), NOW + timedelta(days=1), config=config))
+
+    async def semantic() -> None:
+        await ranked(None)
 
     async def hybrid() -> None:
-        async with database.transaction(tenant=TENANT) as tx:
-            await search.hybrid(tx, TENANT, 1, CONFIG, vector(), plan, filters, ScoreWeights(), HybridWeights(), 10)
+        await ranked(CONFIG)
 
     return {"transaction": transaction, "semantic, SQL": semantic, "hybrid, SQL": hybrid}
 

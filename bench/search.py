@@ -18,23 +18,26 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
+import asking
 import numpy as np
 from pgvector import HalfVector
 from psycopg import AsyncConnection
 
 from memory_grpc.commands.evaluating.dataset import read
-from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
+from memory_grpc.domain.messages import NewMessage, PreparedMessage
+from memory_grpc.ids import Uuid7
 from memory_grpc.local.postgres import EmbeddedPostgres
-from memory_grpc.ranking import HybridWeights, Participants, plan_query
-from memory_grpc.store import embeddings, lexical, messages, models, search
-from memory_grpc.store.database import EVERY_TENANT, Database
+from memory_grpc.ranking import HybridWeights, Participants
+from memory_grpc.store import embeddings, lexical, messages, models, word_index
+from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from memory_grpc.store.migrations import migrate
+from memory_grpc.store.rank import rank
+from memory_grpc.store.rank_request import RankRequest
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CONFIG = "english"
@@ -161,26 +164,27 @@ async def fill(database: Database, rng: np.random.Generator, texts: Texts, tenan
 async def _store(
     database: Database, rng: np.random.Generator, tenant: str, started: datetime, turns: Sequence[Turn]
 ) -> None:
+    ids = Uuid7(lambda: int(started.timestamp() * 1000), rng.bytes)
     drafts = [
-        StoredMessage(
-            id=UUID(bytes=rng.bytes(16)),
-            tenant_id=tenant,
-            conversation_id=turn.conversation,
-            role="user",
-            name=turn.name,
-            content=turn.content,
-            metadata={},
+        PreparedMessage(
+            id=ids(),
+            message=NewMessage(
+                tenant_id=tenant,
+                conversation_id=turn.conversation,
+                role="user",
+                name=turn.name,
+                content=turn.content,
+                created_at=started + timedelta(minutes=i),
+            ),
             importance=float(rng.random()),
             embedding_status="completed",
-            created_at=started + timedelta(minutes=i),
-            updated_at=NOW,
         )
         for i, turn in enumerate(turns)
     ]
     vectors = rng.standard_normal((len(turns), DIMENSIONS), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     async with database.transaction(tenant=tenant) as tx:
-        stored = await messages.insert_many(tx, tenant, drafts, stamp_now=[False] * len(drafts))
+        stored = await messages.insert_many(tx, tenant, drafts)
         await lexical.insert_many(tx, tenant, CONFIG, stored)
         windows = {m.id: v[None, :] for m, v in zip(stored, vectors, strict=True)}
         await embeddings.insert_many(tx, tenant, MODEL, windows)
@@ -191,19 +195,20 @@ async def _store(
 
 async def measure(database: Database, tenant: str, texts: Texts, repeat: int, rng: np.random.Generator) -> Times:
     """Milliseconds of each statement, for all questions `repeat` times."""
-    filters = SearchFilters(as_of=NOW)
     times: Times = {"bare": [], "semantic": [], "count": [], "hybrid": []}
+    who = Participants(texts.names, ())
     for run, text in itertools.product(range(-1, repeat), texts.questions):
-        plan = plan_query(text, Participants(texts.names, ()), NOW, HybridWeights())
         vector = rng.standard_normal(DIMENSIONS, dtype=np.float32)
-        hybrid = (tenant, MODEL, CONFIG, vector, plan, filters, ScoreWeights(), HybridWeights(), 10)
         async with database.transaction(tenant=tenant) as tx:
             connection: AsyncConnection[dict[str, Any]] = tx._connection
+            semantic = await asking.request(tx, tenant, text, vector, NOW)
+            hybrid = await asking.request(tx, tenant, text, vector, NOW, config=CONFIG, participants=who)
+            counted = replace(semantic, is_counted=True)
             calls: dict[str, Callable[[], Awaitable[Any]]] = {
                 "bare": lambda c=connection, v=vector: _bare(c, tenant, v),
-                "semantic": lambda tx=tx, v=vector: search.semantic(tx, tenant, 1, v, filters, ScoreWeights(), 10),
-                "count": lambda tx=tx: search.count(tx, tenant, 1, filters),
-                "hybrid": lambda tx=tx, arguments=hybrid: search.hybrid(tx, *arguments),
+                "semantic": lambda tx=tx, request=semantic: rank(tx, request),
+                "count": lambda tx=tx, request=counted: rank(tx, request),
+                "hybrid": lambda tx=tx, request=hybrid, text=text: _hybrid(tx, tenant, text, request),
             }
             for name, call in calls.items():
                 started = time.perf_counter()
@@ -211,6 +216,11 @@ async def measure(database: Database, tenant: str, texts: Texts, repeat: int, rn
                 if run >= 0:  # the first run warms up
                     times[name].append((time.perf_counter() - started) * 1000)
     return times
+
+
+async def _hybrid(tx: Transaction, tenant: str, text: str, request: RankRequest) -> None:
+    await (await word_index.query_words(tx, tenant, CONFIG, text, HybridWeights().shares)).get()
+    await rank(tx, request)
 
 
 async def _bare(connection: AsyncConnection[dict[str, Any]], tenant: str, vector: Any) -> None:
@@ -255,7 +265,7 @@ def print_row(size: int, layout: str, times: Times) -> None:
     """A line of the table of times."""
     median = {name: statistics.median(taken) for name, taken in times.items()}
     shown = {n: f"{median[n]:.1f} ({np.quantile(times[n], 0.95):.1f})" for n in times}
-    counted = (median["semantic"] + median["count"]) / median["bare"]
+    counted = median["count"] / median["bare"]
     print(
         f"| {size:,} | {layout} | {shown['bare']} | {shown['semantic']} | {median['semantic'] / median['bare']:.2f} "
         f"| {counted:.2f} | {shown['hybrid']} | {median['hybrid'] / median['bare']:.2f} |",
@@ -295,7 +305,7 @@ async def run(sizes: list[int], others: int, repeat: int, path: Path | None, svg
             database = Database(dsn, min_size=1, max_size=1, max_waiting=10, timeout_seconds=10)
             await database.open()
             async with database.transaction(tenant=EVERY_TENANT) as tx:
-                await models.know(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
+                await models.register(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
             for size in sizes:
                 await fill(database, rng, texts, {f"apart-{size}": size}, 1000)
             between = {f"between-{size}": size for size in sizes} | {f"other-{i}": 1000 for i in range(others)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -13,50 +13,38 @@ from uuid import uuid4
 import structlog
 
 from memory_grpc.access import new_key
-from memory_grpc.background import Loop
 from memory_grpc.embedding import Embedder, create_provider
+from memory_grpc.ids import Uuid7
+from memory_grpc.jobs.loop import at_work
+from memory_grpc.jobs.start import Parts, follow_model, loops
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
-from memory_grpc.operations.build_graphs import BuildGraphs
-from memory_grpc.operations.compare import Compare
-from memory_grpc.operations.embed_pending import EmbedPending
-from memory_grpc.operations.get import Get
-from memory_grpc.operations.graphs import REFRESH_SECONDS, Graphs
 from memory_grpc.operations.health import Health
-from memory_grpc.operations.held_models import hold_models
-from memory_grpc.operations.ingest import Ingest
-from memory_grpc.operations.keyring import Keyring
-from memory_grpc.operations.keys import Keys
-from memory_grpc.operations.models import Models
-from memory_grpc.operations.policy import Policies
-from memory_grpc.operations.reembed import Reembed
-from memory_grpc.operations.reembeddings import Reembeddings
-from memory_grpc.operations.registry import Operations, Slot
-from memory_grpc.operations.retain import Retain
-from memory_grpc.operations.retry_failed import RetryFailed
-from memory_grpc.operations.search import Search
-from memory_grpc.operations.stream_ingest import StreamIngest
-from memory_grpc.retention.sweep import Sweep
+from memory_grpc.operations.indexes.graphs import Graphs
+from memory_grpc.operations.keys.api_keys import Keys
+from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.operations.messages.get import Get
+from memory_grpc.operations.messages.ingest import Ingest
+from memory_grpc.operations.messages.stream_ingest import StreamIngest
+from memory_grpc.operations.models.compare import Compare
+from memory_grpc.operations.models.models import Models
+from memory_grpc.operations.models.reembeddings import Reembeddings
+from memory_grpc.operations.models.register_models import register_models
+from memory_grpc.operations.models.registry import Operations, Slot
+from memory_grpc.operations.models.retry_failed import RetryFailed
+from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.retention.retain import Retain
+from memory_grpc.operations.search.search import Search
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
 from memory_grpc.store.durability import check_durability
 from memory_grpc.store.migrations import migrate
-from memory_grpc.store.notifications import listen
 
 log = structlog.get_logger(__name__)
 
-# How often a server asks whether a sweep is due, at most; and looks for pending messages without being woken.
-_SWEEP_POLL_SECONDS = 30.0
-_PENDING_POLL_SECONDS = 2.0
-# Two, so that one embeds while the other stores.
-_PENDING_WORKERS = 2
-_MEASURE_SECONDS = 5.0
-_KEYRING_CONNECTIONS = 2
-# How often a server asks whether there is something to re-embed.
-_REEMBED_POLL_SECONDS = 1.0
-# How often a server asks whether it still holds the deployment's model.
-_FOLLOW_SECONDS = 2.0
+_KEYS_CONNECTIONS = 2
+_HEARTBEAT_CONNECTIONS = 1
 # How long a thread keeps the interpreter from another that wants it. An inference thread wants it between two batches;
 # behind a busy event loop it waits up to this long each time, its core idle. Python's own value is 5 ms, with which
 # batches of 256 are embedded at 1.21 of the bare rate instead of 1.31.
@@ -95,31 +83,27 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
             log.info("migration_applied", migration=name)
         for setting in await asyncio.to_thread(check_durability, conninfo, settings.accept_data_loss_with):
             log.warning("data_loss_accepted", setting=setting)
-        database = await _database(
-            stack, settings, conninfo, settings.database_pool_min_size, settings.database_pool_max_size
-        )
-        stack.callback(metrics.POOLS.add(database.pool.get_stats))
-        # Of its own: while slow calls hold every other connection, callers are still told apart.
-        keyring = Keyring(await _database(stack, settings, conninfo, 1, _KEYRING_CONNECTIONS))
+        pools = await _pools(stack, settings, conninfo)
 
         current = await _embedder(stack, settings)
         next_settings = settings.with_next_model
         next_ = await _embedder(stack, next_settings) if next_settings else None
-        models = await hold_models(database, current, next_)
+        models = await register_models(pools.calls, current, next_)
 
-        graphs = Graphs(database)
+        graphs = Graphs(pools.background)
         await graphs.refresh()
-        operations = _operations(stack, settings, conninfo, database, models, graphs, keyring)
+        operations = _operations(settings, pools, models, graphs)
         slot.fill(operations)
+        parts = Parts(settings, conninfo, pools.background, pools.heartbeats, models, graphs, operations.retain)
+        await stack.enter_async_context(at_work(loops(parts)))
         await server.open()
         # Pushed again, to be the first thing that happens at the end: everything else is still there for calls in
         # flight. Draining twice is harmless.
         stack.push_async_callback(server.drain)
-        following = Loop("follow_model", _follow_model(models, server), _FOLLOW_SECONDS)
-        following.start()
-        stack.push_async_callback(following.stop)
+        # What is reported while draining would contradict it.
+        await stack.enter_async_context(at_work([follow_model(pools.background, models, server.report)]))
         log.info("serving", grpc_port=grpc_port, metrics_port=metrics_port, environment=settings.environment)
-        yield Application(grpc_port, metrics_port, server, database, operations)
+        yield Application(grpc_port, metrics_port, server, pools.calls, operations)
         log.info("draining")
 
 
@@ -147,68 +131,47 @@ async def _database(stack: AsyncExitStack, settings: Settings, conninfo: str, mi
     return database
 
 
-def _operations(
-    stack: AsyncExitStack,
-    settings: Settings,
-    conninfo: str,
-    database: Database,
-    models: Models,
-    graphs: Graphs,
-    keyring: Keyring,
-) -> Operations:
-    """Builds the operations and starts the loops that run some of them."""
+@dataclass(frozen=True, slots=True)
+class _Pools:
+    """Connections to one Postgres, apart by what must not wait for what."""
+
+    calls: Database
+    background: Database
+    """Of jobs and administration: while calls hold every connection of theirs, a cut-over has the two that it needs."""
+    keys: Database
+    """While slow calls hold every other connection, callers are still told apart."""
+    heartbeats: Database
+    """While slow jobs hold every other connection, their leases are still renewed."""
+
+
+async def _pools(stack: AsyncExitStack, settings: Settings, conninfo: str) -> _Pools:
+    pools = _Pools(
+        calls=await _database(
+            stack, settings, conninfo, settings.database_pool_min_size, settings.database_pool_max_size
+        ),
+        background=await _database(stack, settings, conninfo, 1, settings.database_background_pool_size),
+        keys=await _database(stack, settings, conninfo, 1, _KEYS_CONNECTIONS),
+        heartbeats=await _database(stack, settings, conninfo, 0, _HEARTBEAT_CONNECTIONS),
+    )
+    for database in (pools.calls, pools.background):
+        stack.callback(metrics.POOLS.add(database.pool.get_stats))
+    return pools
+
+
+def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graphs) -> Operations:
+    """One of each."""
+    database = pools.calls
+    keyring = Keyring(pools.keys)
     policies = Policies(database, settings)
-    retain = Retain(database, policies, settings.retention_batch_size)
     ingest = Ingest(
         database,
         models,
         policies,
-        uuid4,
+        Uuid7(),
         embed_later=settings.async_embeddings,
         text_config=settings.search_text_config,
+        user_id_metadata_key=settings.user_id_metadata_key,
     )
-
-    pending = EmbedPending(database, models, settings.embedding_max_attempts)
-    workers = [Loop(f"embed_pending_{i}", pending, _PENDING_POLL_SECONDS) for i in range(_PENDING_WORKERS)]
-
-    async def listening() -> None:
-        def wake() -> None:
-            for worker in workers:
-                worker.wake()
-
-        await listen(conninfo, wake)
-
-    loops = [
-        *workers,
-        Loop("listen", listening, 1.0),
-        Loop("measure_pending", pending.measure, _MEASURE_SECONDS),
-        Loop("reembed", Reembed(database, models, uuid4()), _REEMBED_POLL_SECONDS),
-        Loop("graphs", graphs.refresh, REFRESH_SECONDS),
-    ]
-    if settings.graph_threshold > 0:
-        build = BuildGraphs(
-            database,
-            graphs,
-            uuid4(),
-            threshold=settings.graph_threshold,
-            memory_mb=settings.graph_build_memory_mb,
-            text_config=settings.search_text_config,
-        )
-        loops.append(Loop("build_graphs", build, settings.graph_check_seconds))
-    if settings.retention_schedule_seconds > 0:
-        sweep = Sweep(
-            database,
-            retain,
-            uuid4(),
-            schedule_seconds=settings.retention_schedule_seconds,
-            idempotency_hours=settings.idempotency_hours,
-            batch_size=settings.retention_batch_size,
-        )
-        loops.append(Loop("retention", sweep, min(settings.retention_schedule_seconds, _SWEEP_POLL_SECONDS)))
-    for loop in loops:
-        loop.start()
-        stack.push_async_callback(loop.stop)
-
     search = Search(database, models, policies, graphs, text_config=settings.search_text_config)
     return Operations(
         ingest=ingest,
@@ -216,31 +179,15 @@ def _operations(
         get=Get(database),
         search=search,
         graphs=graphs,
-        retain=retain,
+        retain=Retain(pools.background, Policies(pools.background, settings), settings.retention_batch_size),
         health=Health(database),
         policies=policies,
-        retry_failed=RetryFailed(database),
+        retry_failed=RetryFailed(pools.background),
         keyring=keyring,
         keys=Keys(database, keyring, uuid4, new_key),
-        reembeddings=Reembeddings(database, models),
-        compare=Compare(database, models, search),
+        reembeddings=Reembeddings(pools.background, models),
+        compare=Compare(pools.background, models, search),
     )
-
-
-def _follow_model(models: Models, server: Server) -> Callable[[], Awaitable[None]]:
-    """A server that a cut-over has left behind says so to whoever probes it."""
-    held = True
-
-    async def follow() -> None:
-        nonlocal held
-        holds = await models.holds_the_deployments()
-        if holds is not held:
-            if not holds:
-                log.error("embedding_model_not_held")
-            await server.report(serving=holds)
-            held = holds
-
-    return follow
 
 
 async def _embedder(stack: AsyncExitStack, settings: Settings) -> Embedder:

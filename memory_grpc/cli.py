@@ -153,10 +153,11 @@ def import_(
     """Store the messages of a file, each exactly once. Run again, it goes on where it was cut off.
 
     The file holds one JSON object a line with the fields of the ingest request: tenant_id, conversation_id, role,
-    content, and optionally metadata, importance_override, name, created_at (RFC 3339) and request_id. Or it is a LoCoMo
-    file: sample → tenant, session → conversation. Lines may be appended between two runs; a file that was edited before
-    the place that was reached is refused. An invalid line is reported by its number and field, and ends the import with
-    exit code 1 once everything before it is stored.
+    content, and optionally user_id, name, metadata, importance_override, created_at (RFC 3339), embed_later and
+    request_id. Or it is a LoCoMo file: sample → tenant, session → conversation. A line is known again, from any machine
+    and after any time, as long as the service has its message (keep_request_id is set for all of them). Lines may be
+    appended between two runs; a file that was edited before the place that was reached is refused. An invalid line is
+    reported by its number and field, and ends the import with exit code 1 once everything before it is stored.
 
     Example: `memory-grpc import history.jsonl --skip-invalid`
     """
@@ -176,11 +177,13 @@ def import_(
 def search(
     query: options.QueryText,
     tenant: options.SearchedTenant,
+    user: options.User = None,
     conversation: options.Conversation = None,
     role: options.OnlyRole = None,
     created_after: options.CreatedAfter = None,
     created_before: options.CreatedBefore = None,
     metadata: options.Metadata = None,
+    filter_: options.Filter = None,
     importance_min: options.ImportanceMin = None,
     include_archived: options.IncludeArchived = False,
     candidate_limit: options.CandidateLimit = None,
@@ -203,11 +206,13 @@ def search(
     wanted = search.Query(
         text=query,
         tenant_id=tenant,
+        user_id=user,
         conversation_id=conversation,
         role=role,
         created_after=created_after,
         created_before=created_before,
         metadata_equals=tuple(metadata or ()),
+        filter=filter_,
         importance_min=importance_min,
         include_archived=include_archived,
         candidate_limit=candidate_limit,

@@ -4,6 +4,7 @@
 
     MemoryLayerError
     ├── InvalidInput            a request breaks the contract            INVALID_ARGUMENT
+    │   └── InvalidFilter         by a filter that cannot be read
     ├── MalformedRequest        bytes that are not the request's message INVALID_ARGUMENT
     ├── UnknownMethod           no such RPC                              UNIMPLEMENTED
     ├── Unauthenticated         no key, or one that is not known         UNAUTHENTICATED
@@ -21,9 +22,15 @@
     ├── Unavailable             a part the call needs is down            UNAVAILABLE
     │   ├── StoreUnavailable      Postgres
     │   ├── EmbeddingUnavailable  the embedding model
+    │   │   ├── ProviderDown        for every text alike
+    │   │   └── ModelNotHeld        on this server, for this tenant
     │   └── NotServing            this process is starting, or
     │       └── Draining            shutting down
-    └── StartupError            the process cannot start (exit code, never on the wire)
+    ├── StartupError            the process cannot start (exit code, never on the wire)
+    └── Internal                never leaves the operations and the jobs
+        ├── LeaseLost             the work is another server's by now
+        ├── ModelChanged          the tenant uses another model by now
+        └── ReembeddingEnded      it was cancelled, or has been cut over
 
 The class docstring is the default message. Messages reach clients, so none of them ever holds content, a key or a DSN.
 The mapping onto gRPC codes and ``ErrorInfo`` reasons lives in ``interceptors/translate.py``.
@@ -61,6 +68,15 @@ class InvalidInput(MemoryLayerError):
     def of(cls, field: str, description: str) -> InvalidInput:
         """The common case of one field."""
         return cls([FieldViolation(field, description)])
+
+
+class InvalidFilter(InvalidInput):
+    """The filter cannot be read."""
+
+    @classmethod
+    def at(cls, position: int, expected: str) -> InvalidFilter:
+        """What was expected at a character, counted from 1. The words are ours: what was sent is never repeated."""
+        return cls([FieldViolation("filter", f"character {position}: {expected}")])
 
 
 class MalformedRequest(MemoryLayerError):
@@ -135,6 +151,16 @@ class EmbeddingUnavailable(Unavailable):
     """The embedding model cannot answer; try again."""
 
 
+class ProviderDown(EmbeddingUnavailable):
+    """The embedding model cannot be reached; try again."""
+
+    # Unlike a plain EmbeddingUnavailable this blames no text, so a batch is not tried again caller by caller.
+
+
+class ModelNotHeld(EmbeddingUnavailable):
+    """This server does not hold the embedding model that the tenant's memory uses now: restart it with that model."""
+
+
 class NotServing(Unavailable):
     """This server is starting or shutting down; try again."""
 
@@ -145,3 +171,19 @@ class Draining(NotServing):
 
 class StartupError(MemoryLayerError):
     """The service cannot start."""
+
+
+class Internal(MemoryLayerError):
+    """Tells one part of the service something that no caller is told."""
+
+
+class LeaseLost(Internal):
+    """Another server has the lease by now, or could have."""
+
+
+class ModelChanged(Internal):
+    """The tenant uses another model by now."""
+
+
+class ReembeddingEnded(Internal):
+    """The re-embedding is not to go on."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 
-from memory_grpc.domain import ImportanceWeights, ScoreWeights
+from memory_grpc.domain.policy import ImportanceWeights, ScoreWeights
 
 RECENCY_SECONDS = 24 * 3600.0
 DECAY_DAYS = 7.0

@@ -11,28 +11,24 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from memory_grpc.errors import StartupError
-from memory_grpc.interceptors.admit import Admit
 from memory_grpc.interceptors.authenticate import Authenticate
 from memory_grpc.interceptors.authorize import authorize, check_request
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.chain import Chain
+from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
 from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.observe import observe
 from memory_grpc.interceptors.rate_limit import RateLimit
 from memory_grpc.interceptors.shed import Shed
 from memory_grpc.interceptors.translate import translate
-from memory_grpc.operations.registry import Slot
-from memory_grpc.services.admin_service import AdminService
-from memory_grpc.services.memory_service import MemoryService
+from memory_grpc.operations.models.registry import Slot
+from memory_grpc.rpcs import SERVICES
+from memory_grpc.services import add_services
 from memory_grpc.settings import Settings
-from memory_grpc.tls import server_credentials
-from memory_layer.v1 import admin_service_pb2, admin_service_pb2_grpc, memory_service_pb2, memory_service_pb2_grpc
+from memory_grpc.tls_server import server_credentials
 
-SERVICES = (
-    memory_service_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name,
-    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
-)
+_NAMES = tuple(str(service.full_name) for service in SERVICES)
 # How long those who watch health have to hear that it ends, before the first call is refused.
 _NOTICE_SECONDS = 0.1
 # How long answers that were given have to be sent.
@@ -68,7 +64,7 @@ class Server:
         self._started_at = time.monotonic()
         self.gate = Gate()
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing in the stubs
-        door = Admit(
+        door = ConcurrencyLimiter(
             # What the database can do at once is not too much.
             floor=settings.database_pool_max_size,
             ceiling=settings.max_calls_in_flight,
@@ -98,12 +94,9 @@ class Server:
             Shed(self.gate, door),
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
-        memory_service_pb2_grpc.add_MemoryServiceServicer_to_server(MemoryService(slot), self._server)
-        admin_service_pb2_grpc.add_AdminServiceServicer_to_server(
-            AdminService(slot, settings, lambda: time.monotonic() - self._started_at), self._server
-        )
+        add_services(self._server, slot, settings, lambda: time.monotonic() - self._started_at)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        reflection.enable_server_reflection((*_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
     async def start(self) -> int:
         """Listens, NOT_SERVING; returns the port. Raises StartupError when the port is taken or a certificate unfit."""
@@ -147,4 +140,4 @@ class Server:
         await self._server.wait_for_termination()
 
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
-        await asyncio.gather(*(self._health.set(name, status) for name in ("", *SERVICES)))
+        await asyncio.gather(*(self._health.set(name, status) for name in ("", *_NAMES)))

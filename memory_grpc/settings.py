@@ -11,10 +11,12 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Names = Annotated[list[str], NoDecode]
+_WEIGHTS = {"importance": ("recency", "role", "explicit"), "score": ("similarity", "importance", "decay")}
 DataLoss = Literal["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
 
 
@@ -66,6 +68,11 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".data"), description="Where the embedded Postgres keeps its data.")
     database_pool_min_size: int = Field(2, ge=0, description="Connections kept open.")
     database_pool_max_size: int = Field(10, ge=1, description="Connections opened at most.")
+    database_background_pool_size: int = Field(
+        8,
+        ge=2,
+        description="Connections opened at most for background work and administration, beside those for calls.",
+    )
     database_pool_max_waiting: int = Field(
         256, ge=1, description="Calls that may wait for a connection; the next is refused with UNAVAILABLE at once."
     )
@@ -150,6 +157,13 @@ class Settings(BaseSettings):
     openai_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one of its answers.")
     openai_max_retries: int = Field(3, ge=0, le=10, description="Tries after the first, with jittered backoff.")
 
+    # Users
+    user_id_metadata_key: str = Field(
+        "user_id",
+        max_length=128,
+        description="Key of metadata that user_id is taken from where a message has none of its own; empty for none.",
+    )
+
     # Importance and score (the deployment's defaults; a tenant's policy goes before them)
     importance_recency_weight: float = Field(0.4, ge=0, le=1, description="Weight of recency in importance.")
     importance_role_weight: float = Field(0.2, ge=0, le=1, description="Weight of the role in importance.")
@@ -226,6 +240,15 @@ class Settings(BaseSettings):
     def _unset(cls, value: object) -> object:
         """An empty path means none: it would be the working directory."""
         return None if isinstance(value, str) and not value.strip() else value
+
+    @model_validator(mode="after")
+    def _weigh_something(self) -> Settings:
+        """Weights that are all 0 tell no message from another."""
+        for section, names in _WEIGHTS.items():
+            if not any(getattr(self, f"{section}_{name}_weight") for name in names):
+                variables = ", ".join(f"MEMORY_{section}_{name}_WEIGHT".upper() for name in names)
+                raise PydanticCustomError("weights", f"{variables} must not all be 0")
+        return self
 
     @property
     def conninfo(self) -> str | None:

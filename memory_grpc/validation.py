@@ -1,38 +1,45 @@
 """Checks requests against the limits that the contract writes beside its fields (``limits.proto``).
 
-The checks of a message type are worked out from its descriptor once. Every broken field is reported, with its path as
+The checks of a message type are worked out from its descriptor once, for all requests of the contract when this module
+is imported: a limit that nothing would enforce stops the start. Broken fields are reported with their paths, as
 ``messages[3].role``. What holds for every field, whatever its limits: no NUL character in text (Postgres stores none),
 finite numbers, timestamps of the years 1970 to 9999.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from memory_grpc.errors import FieldViolation, InvalidInput
+from memory_grpc import limit_rules
+from memory_grpc.errors import FieldViolation, InvalidInput, StartupError
+from memory_grpc.limit_rules import NUMBERS, OBJECT, TIMESTAMP, FieldKind
+from memory_grpc.object_faults import object_faults
+from memory_grpc.rpcs import METHODS
 from memory_layer.v1.limits_pb2 import Limits, limits
 
+# Looking for more would be work for the one who sends garbage.
+MOST_VIOLATIONS = 20
+_DOTS = (".", "..")
 _LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
-_NUMBERS = {FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_INT32}
 
-# Says what is wrong with a value, once for each fault.
-Check = Callable[[Any], Iterator[str]]
+# The path within a value (empty for all of it) and what is wrong there, once for each fault.
+Faults = Iterator[tuple[str, str]]
+Check = Callable[[Any], Faults]
 
 
 def validate(message: Message) -> None:
-    """Raises InvalidInput with every violation of a request; returns when there is none."""
-    found = list(_violations(message, ""))
+    """Raises InvalidInput with the first 20 violations of a request; returns when there is none."""
+    found = list(islice(_violations(message, ""), MOST_VIOLATIONS))
     if found:
         raise InvalidInput(found)
 
@@ -56,28 +63,69 @@ def _item_violations(value: Any, path: str, check: Check | None) -> Iterator[Fie
     if check is None:
         yield from _violations(value, f"{path}.")
     else:
-        yield from (FieldViolation(path, fault) for fault in check(value))
+        yield from (FieldViolation(path + within, fault) for within, fault in check(value))
 
 
 @cache
 def _fields(descriptor: Descriptor) -> list[tuple[FieldDescriptor, Limits, Check | None]]:
-    """Each field with its limits and its check; messages of our own have none and are walked into."""
+    """Each field with its limits and its check; messages but objects and timestamps have none and are walked into.
+
+    Raises StartupError for a limit that nothing enforces.
+    """
+    for field in descriptor.fields:
+        for fault in _limit_faults(field):
+            raise StartupError(f"The contract cannot be held to: {field.full_name} {fault}.")
     return [(f, f.GetOptions().Extensions[limits], _check(f)) for f in descriptor.fields]
+
+
+def prepare(descriptor: Descriptor) -> None:
+    """Works out the checks of a request and of every message within it. Raises StartupError as ``_fields``."""
+    known: set[str] = set()
+    waiting = [descriptor]
+    while waiting:
+        one = waiting.pop()
+        if one.full_name not in known:
+            known.add(one.full_name)
+            waiting += [field.message_type for field, _, check in _fields(one) if check is None and field.message_type]
+
+
+def _kind(field: FieldDescriptor) -> FieldKind:
+    return FieldKind(
+        type=FieldDescriptorProto.Type.Name(field.type).removeprefix("TYPE_").lower(),  # type: ignore[arg-type]
+        type_name=field.message_type.full_name if field.message_type is not None else "",
+        is_repeated=field.is_repeated,
+        is_map=field.message_type is not None and field.message_type.GetOptions().map_entry,
+        has_presence=field.has_presence,
+    )
+
+
+def _limit_faults(field: FieldDescriptor) -> Iterator[str]:
+    rules = field.GetOptions().Extensions[limits]
+    kind = _kind(field)
+    yield from limit_rules.faults(kind, rules, frozenset(option.name for option, _ in rules.ListFields()))
+    if kind.type_name == OBJECT and not (rules.max_depth and rules.max_json_bytes):
+        yield "needs max_depth and max_json_bytes: an object is checked as far as they reach"
 
 
 def _check(field: FieldDescriptor) -> Check | None:
     rules = field.GetOptions().Extensions[limits]
+    kind = _kind(field)
+    if kind.type_name == TIMESTAMP:
+        return lambda value: _of_all(_timestamp_faults(value))
+    if kind.type_name == OBJECT:
+        return lambda value: object_faults(value, max_depth=rules.max_depth, max_json_bytes=rules.max_json_bytes)
     if field.message_type is not None:
-        if field.message_type.full_name == Timestamp.DESCRIPTOR.full_name:
-            return _timestamp_faults
-        if field.message_type.full_name == Struct.DESCRIPTOR.full_name:
-            return lambda value: _object_faults(value, rules)
         return None
-    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-        return lambda value: _text_faults(value, rules)
-    if field.cpp_type in _NUMBERS:
-        return lambda value: _number_faults(value, rules)
+    if kind.type == "string":
+        return lambda value: _of_all(_text_faults(value, rules))
+    if kind.type in NUMBERS:
+        return lambda value: _of_all(_number_faults(value, rules))
     return lambda value: iter(())
+
+
+def _of_all(faults: Iterator[str]) -> Faults:
+    """Faults of a value as a whole."""
+    return (("", fault) for fault in faults)
 
 
 def _count_faults(count: int, rules: Limits) -> Iterator[str]:
@@ -94,6 +142,8 @@ def _text_faults(value: str, rules: Limits) -> Iterator[str]:
         yield f"must be one of {', '.join(rules.one_of)}"
     elif rules.uuid and not _is_uuid(value):
         yield "must be a UUID"
+    elif rules.path_segment and value in _DOTS:
+        yield "must not be . or .., which clients and proxies take out of paths"
     elif len(value) < rules.min_length:
         yield f"must have at least {rules.min_length} characters"
     elif rules.max_length and len(value) > rules.max_length:
@@ -116,50 +166,12 @@ def _timestamp_faults(value: Timestamp) -> Iterator[str]:
         yield "must lie between the years 1970 and 9999"
 
 
-def _object_faults(value: Struct, rules: Limits) -> Iterator[str]:
-    depth = _depth(value)
-    if rules.max_depth and depth > rules.max_depth:
-        yield f"must be nested at most {rules.max_depth} deep"
-        return
-    faults = set(_value_faults(value))
-    yield from sorted(faults)
-    if not faults and rules.max_json_bytes:
-        text = json.dumps(MessageToDict(value), ensure_ascii=False, separators=(",", ":"))
-        if len(text.encode()) > rules.max_json_bytes:
-            yield f"must have at most {rules.max_json_bytes} bytes as JSON"
-
-
-def _depth(value: Struct) -> int:
-    """How deep an object is nested, level by level: recursion would end at the stack's limit."""
-    depth, level = 0, [Value(struct_value=value)]
-    while level:
-        level = [inner for outer in level for inner in _inner(outer)]
-        depth += 1
-    return depth - 1
-
-
-def _inner(value: Value) -> list[Value]:
-    if value.HasField("struct_value"):
-        return list(value.struct_value.fields.values()) or [Value(null_value=0)]  # type: ignore[arg-type]
-    if value.HasField("list_value"):
-        return list(value.list_value.values)
-    return []
-
-
-def _value_faults(value: Struct) -> Iterator[str]:
-    """Faults of the leaves of an object that is known not to be too deep."""
-    level = [Value(struct_value=value)]
-    while level:
-        for leaf in level:
-            if leaf.HasField("number_value") and not math.isfinite(leaf.number_value):
-                yield "must hold finite numbers only"
-            if "\x00" in leaf.string_value or any("\x00" in key for key in leaf.struct_value.fields):
-                yield "must not hold NUL characters"
-        level = [inner for outer in level for inner in _inner(outer)]
-
-
 def _is_uuid(value: str) -> bool:
     try:
         return str(UUID(value)) == value.lower()
     except ValueError:
         return False
+
+
+for _method in METHODS.values():
+    prepare(_method.input_type)

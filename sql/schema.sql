@@ -32,80 +32,81 @@ create table messages (
     embedding_status text collate "C" not null check (embedding_status in ('pending', 'completed', 'failed')),
     created_at timestamptz not null,
     updated_at timestamptz not null,
+    -- The end user whose memory it belongs to.
+    user_id text collate "C",
+    -- When retention took it out of search; null while it is live.
+    archived_at timestamptz,
+    pinned boolean not null default false,
+    expires_at timestamptz,
+    revision integer not null default 1,
     primary key (tenant_id, id)
 );
 
 -- GetMessage knows the id alone.
 create index messages_by_id on messages (id);
 
--- Retention by age; the turns of a conversation in order; retention by importance.
-create index messages_by_age on messages (tenant_id, created_at);
+-- Listings, oldest or newest first: of what is live, and of the archive.
+create index messages_live_by_age on messages (tenant_id, created_at, id) where archived_at is null;
+
+create index messages_archived_by_age on messages (tenant_id, created_at, id) where archived_at is not null;
 
 create index messages_by_conversation on messages (tenant_id, conversation_id, created_at, id);
 
-create index messages_by_importance on messages (tenant_id, importance);
+create index messages_by_user on messages (tenant_id, user_id, created_at, id) where user_id is not null;
 
--- The vectors, one a window of the content (chunk 0 is the first), narrow and apart from the text. What the ranking
--- reads besides the vector is repeated here, because it never changes and lets one index answer the whole scan.
+create index messages_live_by_importance on messages (tenant_id, importance, id) where archived_at is null;
+
+-- Who speaks in a tenant: the distinct names, found by skipping from one to the next.
+create index messages_live_by_speaker on messages (tenant_id, name, role) where archived_at is null;
+
+create index messages_by_archival on messages (tenant_id, archived_at) where archived_at is not null;
+
+-- What a search cannot find yet.
+create index messages_not_embedded on messages (tenant_id, created_at) where embedding_status <> 'completed';
+
+-- Metadata under the name of its tenant, so that one index serves all of them and none searches through another's.
+-- Written so that Postgres inlines it: a call for each message would take three times as long.
+create function tenant_metadata(tenant_id text, metadata jsonb) returns jsonb
+language sql immutable parallel safe
+return jsonb_set('{}', array[coalesce(tenant_id, '')], metadata);
+
+create index messages_by_metadata on messages using gin (tenant_metadata(tenant_id, metadata) jsonb_path_ops)
+with (fastupdate = off);
+
+-- What stands for an identifier in 8 bytes: the first of its SHA-256, so that nobody finds another with the same.
+create function text_key(identifier text) returns bigint
+language sql immutable strict parallel safe
+return ('x' || encode(substr(sha256(convert_to(identifier, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint;
+
+-- The vectors, one a window of the content (chunk 0 is the first), narrow and apart from the text. What the ranking and most
+-- filters read besides the vector is repeated here, so that one index answers the whole scan: in columns of fixed width,
+-- because Postgres fills the pages of an index only with entries of one size.
 create table message_embeddings (
     tenant_id text collate "C" not null,
     message_id uuid not null,
-    chunk integer not null check (chunk >= 0),
-    model_id smallint not null references embedding_models (id),
     created_at timestamptz not null,
     importance double precision not null,
-    conversation_id text collate "C" not null,
-    role text collate "C" not null,
+    conversation_key bigint not null,
+    -- 0 where the message is nobody's.
+    user_key bigint not null,
+    -- 'infinity' where it does not expire.
+    expires_at timestamptz not null,
+    chunk integer not null check (chunk >= 0),
+    model_id smallint not null references embedding_models (id),
+    archived boolean not null,
+    -- The first letter of the role.
+    role "char" not null,
     embedding halfvec not null,
-    -- Seconds since 1970: the decay of a row becomes one subtraction and one exponential.
-    created_epoch double precision not null
-    generated always as (date_part('epoch', created_at at time zone 'UTC')) stored,
     primary key (tenant_id, message_id, chunk, model_id),
     foreign key (tenant_id, message_id) references messages (tenant_id, id) on delete cascade
 )
 -- Index-only scans need the visibility map: vacuum after inserts long before a fifth of the table is new.
 with (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_scale_factor = 0.02);
 
--- The exact scan of a tenant: everything the score needs, without a visit to the table.
-create index message_embeddings_scan on message_embeddings (tenant_id, model_id, created_at, message_id)
-include (chunk, importance, created_epoch, conversation_id, role, embedding);
-
--- What retention took out of search. GetMessage still reads it.
-create table archived_messages (
-    tenant_id text collate "C" not null,
-    id uuid not null,
-    conversation_id text collate "C" not null,
-    role text collate "C" not null,
-    name text collate "C",
-    content text not null,
-    metadata jsonb not null,
-    importance double precision not null,
-    embedding_status text collate "C" not null,
-    created_at timestamptz not null,
-    updated_at timestamptz not null,
-    archived_at timestamptz not null,
-    primary key (tenant_id, id)
-);
-
-create index archived_messages_by_id on archived_messages (id);
-
-create index archived_messages_by_archival on archived_messages (tenant_id, archived_at);
-
-create table archived_embeddings (
-    tenant_id text collate "C" not null,
-    message_id uuid not null,
-    chunk integer not null,
-    model_id smallint not null references embedding_models (id),
-    created_at timestamptz not null,
-    importance double precision not null,
-    conversation_id text collate "C" not null,
-    role text collate "C" not null,
-    embedding halfvec not null,
-    created_epoch double precision not null
-    generated always as (date_part('epoch', created_at at time zone 'UTC')) stored,
-    primary key (tenant_id, message_id, chunk, model_id),
-    foreign key (tenant_id, message_id) references archived_messages (tenant_id, id) on delete cascade
-);
+-- The exact scan of a tenant: everything that the score and most filters need, without a visit to the table. Live and
+-- archived messages are two ranges of it.
+create index message_embeddings_scan on message_embeddings (tenant_id, model_id, archived, created_at, message_id)
+include (chunk, importance, conversation_key, user_key, expires_at, role, embedding);
 
 -- The request ids of recent ingests, with a digest of the body, so that a retry stores nothing twice.
 create table idempotency_keys (
@@ -114,10 +115,14 @@ create table idempotency_keys (
     body_digest bytea not null,
     message_id uuid not null,
     created_at timestamptz not null default now(),
+    -- Lasts as long as its message, not just for MEMORY_IDEMPOTENCY_HOURS.
+    kept boolean not null default false,
     primary key (tenant_id, request_id)
 );
 
 create index idempotency_keys_by_age on idempotency_keys (created_at);
+
+create index idempotency_keys_by_message on idempotency_keys (tenant_id, message_id) where kept;
 
 -- Messages that wait for their embedding. A queue over all tenants, small, and never distributed.
 create table embedding_jobs (
@@ -171,9 +176,6 @@ create table retention_runs (
     deleted bigint not null default 0
 );
 
--- Who speaks in a tenant: the distinct names, found by skipping from one to the next.
-create index messages_by_speaker on messages (tenant_id, name, role);
-
 -- The words of every message as a text-search configuration makes them, the speaker's name among them, narrow and apart
 -- from the text. `config` names the configuration: words of two never mix, as vectors of two models never do. Most
 -- messages are one row, part 0; the words of a long one go on in further rows, because an index entry ends at 2,704
@@ -191,15 +193,17 @@ create table message_lexemes (
     length integer not null check (length >= 0),
     -- External: never compressed, in the index neither, where unpacking would cost more than the space.
     lexemes tsvector storage external not null,
+    archived boolean not null default false,
     primary key (tenant_id, message_id, config, part),
     foreign key (tenant_id, message_id) references messages (tenant_id, id) on delete cascade
 )
 -- Index-only scans need the visibility map: vacuum after inserts long before a fifth of the table is new.
 with (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_scale_factor = 0.02);
 
--- The exact scan of a tenant, in the order of its conversations, so that the turn before is the entry before.
-create index message_lexemes_scan on message_lexemes (tenant_id, config, conversation_id, created_at, message_id)
-include (name, parts, length, lexemes) where part = 0;
+-- The words of a tenant in the order of its conversations, so that the turn before is the entry before.
+create index message_lexemes_scan
+on message_lexemes (tenant_id, config, archived, conversation_id, created_at, message_id, part)
+include (name, parts, length, lexemes);
 
 -- Keys that were made by CreateApiKey. The key itself is never here: a SHA-256 digest is, and a prefix to find it by.
 create table api_keys (
@@ -259,16 +263,15 @@ $$;
 -- counts them. `for update` takes the right to update. Rows that go with their message go by a foreign key's cascade,
 -- which works with the owner's rights.
 grant select, insert, update, delete on messages, embedding_jobs, tenant_policies to memory_layer_tenant;
-grant select, insert, delete on message_embeddings to memory_layer_tenant;
-grant select, insert, update, delete on archived_messages to memory_layer_tenant;
-grant select, insert on message_lexemes, archived_embeddings, idempotency_keys to memory_layer_tenant;
+grant select, insert, update, delete on message_embeddings to memory_layer_tenant;
+grant select, insert, update on message_lexemes to memory_layer_tenant;
+grant select, insert, delete on idempotency_keys to memory_layer_tenant;
 grant select on embedding_models to memory_layer_tenant;
 -- A sweep renews its lease in the transaction that archives.
 grant select, update on leases to memory_layer_tenant;
 
 -- The worker finds work, and reads everything so that it can make a backup; it changes nothing that was said.
-grant select on messages, message_embeddings, message_lexemes, archived_messages, archived_embeddings, tenant_policies
-to memory_layer_worker;
+grant select on messages, message_embeddings, message_lexemes, tenant_policies to memory_layer_worker;
 grant select, insert on embedding_models to memory_layer_worker;
 grant select, delete on idempotency_keys to memory_layer_worker;
 grant select, update on embedding_jobs to memory_layer_worker;
@@ -293,16 +296,6 @@ alter table message_lexemes enable row level security, force row level security;
 create policy one_tenant on message_lexemes to memory_layer_tenant
 using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
 create policy every_tenant on message_lexemes to memory_layer_worker using (true);
-
-alter table archived_messages enable row level security, force row level security;
-create policy one_tenant on archived_messages to memory_layer_tenant
-using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
-create policy every_tenant on archived_messages to memory_layer_worker using (true);
-
-alter table archived_embeddings enable row level security, force row level security;
-create policy one_tenant on archived_embeddings to memory_layer_tenant
-using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
-create policy every_tenant on archived_embeddings to memory_layer_worker using (true);
 
 alter table idempotency_keys enable row level security, force row level security;
 create policy one_tenant on idempotency_keys to memory_layer_tenant
@@ -378,7 +371,6 @@ create table reembedding_backlog (
 );
 
 -- As migration 0004 explains. Which model a tenant uses is the worker's to say.
-grant delete on archived_embeddings to memory_layer_tenant;
 grant update on embedding_models to memory_layer_worker;
 
 grant select on tenant_models to memory_layer_tenant;
@@ -441,7 +433,7 @@ create policy every_tenant on tenant_words to memory_layer_worker using (true);
 -- sees every tenant and keeps to one by itself, as strictly as the policy does: the tenant is the transaction's setting,
 -- never an argument. It stands as a literal in the statement, for the planner to find the tenant's partial index.
 create function tenant_matches(config text, query text, as_of timestamptz)
-returns table (message_id uuid, conversation_id text, created_at timestamptz, length integer, lexemes tsvector)
+returns table (message_id uuid, conversation_id text, created_at timestamptz, length integer, lexemes tsvector, archived boolean)
 language plpgsql stable security definer rows 1000
 as $$
 begin
@@ -449,21 +441,38 @@ begin
         return;
     end if;
     return query execute format(
-        'select message_id, conversation_id, created_at, length, lexemes from message_lexemes '
+        'select message_id, conversation_id, created_at, length, lexemes, archived from message_lexemes '
         'where tenant_id = %L and config = %L and lexemes @@ %L::tsquery and coalesce(created_at <= $1, true)',
         nullif(current_setting('memory.tenant_id', true), ''), config, query
     ) using as_of;
 end
 $$;
 
-revoke all on function tenant_matches from public;
-grant execute on function tenant_matches to memory_layer_tenant;
+-- The messages of the transaction's tenant whose metadata contains an object, `most` of them at most. Postgres does not
+-- trust `@>` either.
+create function tenant_metadata_matches(wanted jsonb, most integer)
+returns setof uuid
+language sql stable security definer rows 1000
+begin atomic
+    select id
+    from messages
+    where tenant_metadata(tenant_id, metadata)
+            @> tenant_metadata(nullif(current_setting('memory.tenant_id', true), ''), wanted)
+        and tenant_id = nullif(current_setting('memory.tenant_id', true), '')
+    limit most;
+end;
+
+revoke all on function text_key, tenant_metadata, tenant_metadata_matches, tenant_matches from public;
+grant execute on function text_key, tenant_metadata to memory_layer_tenant, memory_layer_worker;
+grant execute on function tenant_metadata_matches, tenant_matches to memory_layer_tenant;
 
 do $$
 begin
+    execute format('alter function tenant_metadata_matches set search_path = pg_catalog, %I, pg_temp', current_schema());
     execute format('alter function tenant_matches set search_path = pg_catalog, %I, pg_temp', current_schema());
     -- A function is given only to one who may make functions there.
     execute format('grant create on schema %I to memory_layer_worker', current_schema());
+    alter function tenant_metadata_matches owner to memory_layer_worker;
     alter function tenant_matches owner to memory_layer_worker;
     execute format('revoke create on schema %I from memory_layer_worker', current_schema());
 end

@@ -18,7 +18,8 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from memory_layer.v1 import access_pb2, admin_service_pb2, limits_pb2, memory_service_pb2
+from memory_grpc.rpcs import METHODS
+from memory_layer.v1 import access_pb2, errors_pb2, limits_pb2, rpc_pb2
 
 Body = dict[str, Any]
 VARIABLE = re.compile(r"\{([a-z_]+)\}")
@@ -49,7 +50,14 @@ class Rpc:
 
     @property
     def access(self) -> access_pb2.Access:
-        return self.method.GetOptions().Extensions[access_pb2.access]
+        return self.method.GetOptions().Extensions[rpc_pb2.rpc].access
+
+    def may_say(self, reason: str) -> bool:
+        """Whether the contract says that a call can fail for this reason."""
+        number = errors_pb2.ErrorReason.Value(f"ERROR_REASON_{reason}")
+        value = errors_pb2.ErrorReason.DESCRIPTOR.values_by_number[number]
+        declared = self.method.GetOptions().Extensions[rpc_pb2.rpc].reasons
+        return value.GetOptions().Extensions[errors_pb2.any_call] or number in declared
 
     @property
     def bindings(self) -> list[tuple[str, str, str]]:
@@ -70,12 +78,7 @@ class Rpc:
         return own is not None and not own.GetOptions().Extensions[limits_pb2.limits].required
 
 
-RPCS = [
-    Rpc(method)
-    for file in (memory_service_pb2, admin_service_pb2)
-    for service in file.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-]
+RPCS = [Rpc(method) for method in METHODS.values()]
 
 
 def fields(descriptor: Descriptor) -> Iterator[str]:

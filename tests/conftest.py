@@ -27,8 +27,8 @@ from memory_grpc.observability.logging import configure
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
 from memory_grpc.store.migrations import migrate
-from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
-from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
+from tests.cli import Cli
+from tests.stubs import Stubs
 
 TEMPLATE = "memory_template"
 _numbers = itertools.count()
@@ -137,15 +137,12 @@ def settings_for_tests(**changes: Any) -> Settings:
 
 
 @dataclass
-class RunningServer:
+class RunningServer(Stubs):
     """A server that serves, and clients of it."""
 
     application: Application
     settings: Settings
     dsn: str
-    channel: grpc.aio.Channel
-    memory: Any
-    admin: Any
 
     @property
     def grpc_address(self) -> str:
@@ -172,9 +169,7 @@ def start_server(dsn: str) -> StartServer:
             running(settings, dsn) as application,
             grpc.aio.insecure_channel(f"127.0.0.1:{application.grpc_port}") as channel,
         ):
-            yield RunningServer(
-                application, settings, dsn, channel, MemoryServiceStub(channel), AdminServiceStub(channel)
-            )
+            yield RunningServer(channel, application, settings, dsn)
 
     return start
 
@@ -223,3 +218,9 @@ async def server(start_server: StartServer) -> AsyncIterator[RunningServer]:
     """A server with the test defaults."""
     async with start_server() as started:
         yield started
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command line, in a folder of the test's own."""
+    return Cli(tmp_path)

@@ -110,9 +110,9 @@ async def rates(bench: Bench, bare: Bare, form: Form) -> None:
 
 
 async def _drained(channel: Any, dsn: str, requests: Requests) -> float:
-    """Stores with ``async``, waits until all is embedded; the seconds until all was acknowledged."""
+    """Stores with ``embed_later``, waits until all is embedded; the seconds until all was acknowledged."""
     begun = time.perf_counter()
-    await clients.unary(channel, of_tenant(requests, requests[0].tenant_id, **{"async": True}))
+    await clients.unary(channel, of_tenant(requests, requests[0].tenant_id, embed_later=True))
     acknowledged = time.perf_counter() - begun
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as beside:
         waiting = "select exists (select from embedding_jobs)"

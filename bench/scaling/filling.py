@@ -10,8 +10,10 @@ from uuid import uuid4
 from tqdm import tqdm
 
 from memory_grpc.embedding import create_provider
-from memory_grpc.operations.build_graphs import BuildGraphs
-from memory_grpc.operations.graphs import Graphs
+from memory_grpc.jobs.graphs import LEASE, LEASE_SECONDS, BuildGraphs
+from memory_grpc.jobs.lease import Lease
+from memory_grpc.jobs.words import IndexWords
+from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.settings import Settings
 from memory_grpc.store import embeddings, lexical, messages, models
 from memory_grpc.store.database import EVERY_TENANT, Database
@@ -43,7 +45,7 @@ async def fill(database: Database, wanted: dict[str, int], days: int) -> None:
     async with database.transaction(tenant=EVERY_TENANT) as tx:
         # The default model's number, though the vectors are made up: the server serves no other.
         identity = create_provider(Settings(_env_file=None)).identity
-        await models.know(tx, **asdict(identity), first=True)
+        await models.register(tx, **asdict(identity), first=True)
         active = next(model for model in await models.all_(tx) if model.active)
     if (active.name, active.revision) != (identity.name, identity.revision):
         sys.exit("The database was filled for another model: name another --dir.")
@@ -55,7 +57,7 @@ async def fill(database: Database, wanted: dict[str, int], days: int) -> None:
                 continue
             async with database.transaction(tenant=tenant) as tx:  # one: what was cut off is begun anew
                 for made, vectors in synthetic.messages(tenant, count, seed, days):
-                    stored = await messages.insert_many(tx, tenant, made, stamp_now=[False] * len(made))
+                    stored = await messages.insert_many(tx, tenant, made)
                     await lexical.insert_many(tx, tenant, CONFIG, stored)
                     windows = {m.id: v[None, :] for m, v in zip(stored, vectors, strict=True)}
                     await embeddings.insert_many(tx, tenant, MODEL, windows)
@@ -68,7 +70,9 @@ async def fill(database: Database, wanted: dict[str, int], days: int) -> None:
 async def build(database: Database) -> None:
     """Builds the graphs and word indexes that are missing."""
     graphs = Graphs(database)
-    builder = BuildGraphs(database, graphs, uuid4(), threshold=THRESHOLD, memory_mb=4096, text_config=CONFIG)
+    lease = Lease(database, LEASE, uuid4(), LEASE_SECONDS)
+    words = IndexWords(database, CONFIG)
+    builder = BuildGraphs(database, lease, graphs, words, threshold=THRESHOLD, memory_mb=4096)
     while await builder():
         pass
     print("\n| graph of | seconds to build | bytes a message |\n|---|---|---|")

@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asking
 import numpy as np
 from pgvector import HalfVector
 
-from memory_grpc.domain import Ranked, ScoreWeights, SearchFilters
-from memory_grpc.ranking import HybridWeights, Participants, plan_query
-from memory_grpc.store import search
+from memory_grpc.ranking import Participants
 from memory_grpc.store.database import Database, Transaction
-from memory_grpc.store.hybrid_pool import hybrid_pooled
+from memory_grpc.store.hybrid import Hybrid
+from memory_grpc.store.rank_request import Ranking
+from memory_grpc.store.search import Semantic
 from scaling.filling import CONFIG, MODEL, THRESHOLD
 from scaling.synthetic import NAMES, NOW, Question
 
 TOP_K = 10
 RANKINGS = ("semantic", "hybrid")
-FILTERS = SearchFilters(as_of=NOW)
 BARE = b"""
 select max(embedding <=> %(query)b::halfvec) from message_embeddings
 where tenant_id = %(tenant_id)s and model_id = %(model_id)s
@@ -77,18 +77,33 @@ class Truth:
         self._file.write_text(json.dumps(self._hits))
 
 
-Ranking = Callable[[Transaction], Awaitable[Any]]
+Ranked = Callable[[Transaction], Awaitable[Ranking | None]]
 
 
-def rankings(tenant: str, ranking: str, question: Question) -> tuple[Ranking, Ranking]:
-    """The exact statement, and that over a pool."""
-    weights, parts = ScoreWeights(), HybridWeights()
-    if ranking == "semantic":
-        some = (tenant, MODEL, question.vector, FILTERS, weights, TOP_K)
-        return lambda tx: search.semantic(tx, *some), lambda tx: search.pooled(tx, *some)
-    plan = plan_query(question.text, Participants(NAMES, ()), NOW, parts)
-    every = (tenant, MODEL, CONFIG, question.vector, plan, FILTERS, weights, parts, TOP_K)
-    return lambda tx: search.hybrid(tx, *every), lambda tx: hybrid_pooled(tx, *every)
+def rankings(tenant: str, ranking: str, question: Question) -> tuple[Ranked, Ranked]:
+    """The exact way, and that over a pool."""
+
+    async def ranker(tx: Transaction) -> Semantic | Hybrid:
+        config = CONFIG if ranking == "hybrid" else None
+        request = await asking.request(
+            tx,
+            tenant,
+            question.text,
+            question.vector,
+            NOW,
+            config=config,
+            participants=Participants(NAMES, ()),
+            top_k=TOP_K,
+        )
+        return Hybrid(tx, request, request.hybrid) if request.hybrid else Semantic(tx, request)
+
+    async def whole(tx: Transaction) -> Ranking | None:
+        return await (await ranker(tx)).whole()
+
+    async def pooled(tx: Transaction) -> Ranking | None:
+        return await (await ranker(tx)).of_graph()
+
+    return whole, pooled
 
 
 async def measure(
@@ -106,7 +121,7 @@ async def measure(
     for number, question in enumerate(questions):
         exact, pool = rankings(tenant, ranking, question)
         key = f"{tenant}/{messages}/{ranking}/{question.text}"
-        async with database.transaction(tenant=tenant) as tx:
+        async with database.transaction(tenant=tenant, plan="each") as tx:
             if messages >= THRESHOLD:
                 found = await _timed(tx, pool, measured.pool)
             if number < timed_exact:
@@ -126,11 +141,11 @@ async def warm(database: Database, tenant: str, messages: int, ranking: str, que
     """Asks questions that are not measured: in production what a search reads is in memory."""
     for question in questions:
         exact, pool = rankings(tenant, ranking, question)
-        async with database.transaction(tenant=tenant) as tx:
+        async with database.transaction(tenant=tenant, plan="each") as tx:
             await (pool if messages >= THRESHOLD else exact)(tx)
 
 
-async def _timed(tx: Transaction, call: Ranking, times: list[float]) -> Any:
+async def _timed(tx: Transaction, call: Callable[[Transaction], Awaitable[Any]], times: list[float]) -> Any:
     started = time.perf_counter()
     result = await call(tx)
     times.append((time.perf_counter() - started) * 1000)
@@ -142,9 +157,8 @@ async def _bare(tx: Transaction, tenant: str, vector: Any) -> None:
     await (await tx._connection.execute(BARE, params)).fetchone()
 
 
-def _ids(ranked: list[Ranked] | tuple[list[Ranked], int]) -> set[str]:
-    hits = ranked[0] if isinstance(ranked, tuple) else ranked
-    return {str(hit.message_id) for hit in hits}
+def _ids(ranking: Ranking) -> set[str]:
+    return {str(hit.message_id) for hit in ranking.hits}
 
 
 def quantile(times: Sequence[float], share: float) -> float:

@@ -4,7 +4,8 @@ Vectors are points about 2,000 topics in 48 dimensions of falling variance, turn
 to what a model gives than random ones. Three turns of five are about the topic of their conversation. Words follow
 Zipf's law, with stop words between them, whatever the vector: what is similar and what shares words are then two
 things, which is the harder case for a pool. Twenty turns make a conversation of two speakers. Importance is the
-documented formula's, with an override on every tenth message.
+documented formula's, with an override on every tenth message. A user has a conversation in a hundred, or a message in a
+thousand of a large tenant; metadata holds a source, a channel, a tag of two hundred messages and a number.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_grpc.domain import StoredMessage
+from memory_grpc.domain.messages import NewMessage, PreparedMessage
+from memory_grpc.ids import Uuid7
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DIMENSIONS = 384
 NAMES = ("Ann", "Bob", "Carla", "Dieter")
+SOURCES = ("web", "app", "mail")
 TURNS = 20
 WORDS = 20_000
 TOPICS = 2_000
@@ -48,10 +50,12 @@ class Question:
     vector: Array
 
 
-def messages(tenant: str, count: int, seed: int, days: int) -> Iterator[tuple[list[StoredMessage], Array]]:
+def messages(tenant: str, count: int, seed: int, days: int) -> Iterator[tuple[list[PreparedMessage], Array]]:
     """A tenant's messages, oldest first and evenly over so many days, and their vectors [messages, DIMENSIONS], in
     batches."""
-    rng = np.random.default_rng(seed)
+    rng, more = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    ids = Uuid7(lambda: int(NOW.timestamp() * 1000), more.bytes)
+    users = max(100, count // 1000)
     step = timedelta(days=days) / count
     for start in range(0, count, BATCH):
         size = min(BATCH, count - start)
@@ -59,20 +63,28 @@ def messages(tenant: str, count: int, seed: int, days: int) -> Iterator[tuple[li
         own = rng.integers(0, TOPICS, conversations[-1] + 1 - conversations[0])[conversations - conversations[0]]
         topics = np.where(rng.random(size) < 0.6, own, rng.integers(0, TOPICS, size))
         role = rng.choice([0.5, 0.7, 0.9], size, p=[0.45, 0.5, 0.05])
+        tags, ratings = more.integers(0, max(1, count // 200), size), more.integers(0, 1000, size)
         importances = 0.4 + 0.2 * role + 0.4 * np.where(rng.random(size) < 0.1, rng.random(size), 0)
         made = [
-            StoredMessage(
-                id=UUID(bytes=rng.bytes(16)),
-                tenant_id=tenant,
-                conversation_id=f"conversation-{conversation}",
-                role="user",
-                name=NAMES[2 * (conversation % 2) + (start + i) % 2],
-                content=content,
-                metadata={},
+            PreparedMessage(
+                id=ids(),
+                message=NewMessage(
+                    tenant_id=tenant,
+                    conversation_id=f"conversation-{conversation}",
+                    user_id=f"user-{conversation * 7919 % users}",
+                    role="user" if (start + i) % 2 == 0 else "assistant",
+                    name=NAMES[2 * (conversation % 2) + (start + i) % 2],
+                    content=content,
+                    metadata={
+                        "source": SOURCES[conversation % len(SOURCES)],
+                        "channel": f"channel-{conversation % 50}",
+                        "tag": f"tag-{tags[i]}",
+                        "rating": int(ratings[i]),
+                    },
+                    created_at=NOW - step * (count - start - i),
+                ),
                 importance=float(importances[i]),
                 embedding_status="completed",
-                created_at=NOW - step * (count - start - i),
-                updated_at=NOW,
             )
             for i, (conversation, content) in enumerate(zip(conversations.tolist(), _contents(rng, size), strict=True))
         ]

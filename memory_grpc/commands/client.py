@@ -15,7 +15,10 @@ from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import CommandError
 from memory_grpc.tls import channel_credentials
 from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
+from memory_layer.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
+from memory_layer.v1.policy_service_pb2_grpc import PolicyServiceStub
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", -1),
@@ -63,6 +66,9 @@ class Client:
     def __init__(self, channel: grpc.Channel, target: Target) -> None:
         self._memory = MemoryServiceStub(channel)
         self._admin = AdminServiceStub(channel)
+        self._policy = PolicyServiceStub(channel)
+        self._key = KeyServiceStub(channel)
+        self._embedding = EmbeddingServiceStub(channel)
         self._target = target
 
     def memory(self, method: str, request: Any) -> Any:
@@ -72,6 +78,18 @@ class Client:
     def admin(self, method: str, request: Any) -> Any:
         """A call of AdminService."""
         return self._call(getattr(self._admin, method), request)
+
+    def policy(self, method: str, request: Any) -> Any:
+        """A call of PolicyService."""
+        return self._call(getattr(self._policy, method), request)
+
+    def key(self, method: str, request: Any) -> Any:
+        """A call of KeyService."""
+        return self._call(getattr(self._key, method), request)
+
+    def embedding(self, method: str, request: Any) -> Any:
+        """A call of EmbeddingService."""
+        return self._call(getattr(self._embedding, method), request)
 
     def _call(self, method: Any, request: Any) -> Any:
         return method(request, metadata=metadata(self._target), timeout=self._target.timeout_seconds)

@@ -52,7 +52,10 @@ def sentence(error: ValidationError) -> str:
 
     faults = []
     for fault in error.errors():
-        name = str(fault["loc"][0]) if fault["loc"] else ""
+        if not fault["loc"]:  # of several at once; the words name them, and no value
+            faults.append(fault["msg"])
+            continue
+        name = str(fault["loc"][0])
         secret = "Secret" in str(getattr(Settings.model_fields.get(name), "annotation", "Secret"))
         value = "" if secret else f" (it is {str(fault['input'])[:40]!r})"
         faults.append(f"MEMORY_{name.upper()}: {_lower_first(fault['msg'])}{value}")

@@ -12,6 +12,7 @@ from memory_grpc.commands.client import client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK, CommandError
 from memory_layer.v1 import api_key_pb2 as pb
+from memory_layer.v1 import key_service_pb2
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,13 +33,13 @@ class NewKey:
 
 def create(new: NewKey, target: Target, *, as_json: bool) -> int:
     """Makes a key and prints it."""
-    request = pb.CreateApiKeyRequest(
+    request = key_service_pb2.CreateApiKeyRequest(
         label=new.label, role=new.role, tenant_ids=new.tenants, all_tenants=not new.tenants
     )
     if new.expires_at is not None:
         request.expires_at.FromDatetime(new.expires_at)
     with client(target) as service:
-        made = service.admin("CreateApiKey", request)
+        made = service.key("CreateApiKey", request)
     if as_json:
         output.write_json(output.as_dict(made))
         return OK
@@ -64,7 +65,7 @@ def list_(target: Target, *, as_json: bool) -> int:
     token = ""
     with client(target) as service:
         while True:
-            page = service.admin("ListApiKeys", pb.ListApiKeysRequest(page_size=_PAGE, page_token=token))
+            page = service.key("ListApiKeys", key_service_pb2.ListApiKeysRequest(page_size=_PAGE, page_token=token))
             found += page.api_keys
             token = page.next_page_token
             if not token:
@@ -83,7 +84,7 @@ def revoke(key_id: str, target: Target, *, as_json: bool) -> int:
     if key_id.startswith(MARK):
         raise CommandError("Give the key's id, as `memory-grpc key list` shows it, and not the key itself.")
     with client(target) as service:
-        key = service.admin("RevokeApiKey", pb.RevokeApiKeyRequest(key_id=key_id))
+        key = service.key("RevokeApiKey", key_service_pb2.RevokeApiKeyRequest(key_id=key_id))
     if as_json:
         output.write_json(output.as_dict(key))
     else:

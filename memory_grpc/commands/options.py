@@ -91,6 +91,7 @@ GiveUpAfter = Annotated[
 # search
 QueryText = Annotated[str, typer.Argument(help="The question, in plain words.")]
 SearchedTenant = Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="Whose memory to search.")]
+User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Only this end user's messages.")]
 Conversation = Annotated[str | None, typer.Option(metavar="ID", help="Only this conversation.")]
 TopK = Annotated[int | None, typer.Option("--top-k", "-k", help="Hits at most. [default: 5]")]
 ImportanceMin = Annotated[float | None, typer.Option(help="Only messages at least this important (0 to 1).")]
@@ -110,7 +111,17 @@ CreatedBefore = Annotated[
 ]
 Metadata = Annotated[
     list[str] | None,
-    typer.Option(parser=pair, metavar="KEY=VALUE", help="Only messages with this in their metadata; may repeat."),
+    typer.Option(
+        parser=pair,
+        metavar="KEY=VALUE",
+        help="Only messages with this in their metadata; repeated: every key, one of its values.",
+    ),
+]
+Filter = Annotated[
+    str | None,
+    typer.Option(
+        "--filter", metavar="EXPRESSION", help="Only messages that pass this, as `role = user OR pinned = true`."
+    ),
 ]
 IncludeArchived = Annotated[bool, typer.Option("--include-archived", help="Rank archived messages too.")]
 SearchRanking = Annotated[Ranking | None, typer.Option(help="How to rank. [default: as the tenant's policy says]")]

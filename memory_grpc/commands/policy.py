@@ -9,7 +9,7 @@ from memory_grpc.commands import output
 from memory_grpc.commands.client import client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK
-from memory_layer.v1 import admin_service_pb2 as pb
+from memory_layer.v1 import policy_service_pb2 as pb
 
 _SECTIONS = ("retention", "importance_weights", "score_weights", "hybrid_weights")
 
@@ -17,7 +17,7 @@ _SECTIONS = ("retention", "importance_weights", "score_weights", "hybrid_weights
 def show(tenant_id: str, target: Target, *, as_json: bool) -> int:
     """Prints the policy that holds for a tenant."""
     with client(target) as service:
-        policy = service.admin("GetTenantPolicy", pb.GetTenantPolicyRequest(tenant_id=tenant_id))
+        policy = service.policy("GetTenantPolicy", pb.GetTenantPolicyRequest(tenant_id=tenant_id))
     _print(policy, as_json=as_json)
     return OK
 
@@ -30,12 +30,12 @@ def change(tenant_id: str, values: Mapping[str, float | str], target: Target, *,
     with client(target) as service:
         request = pb.SetTenantPolicyRequest(tenant_id=tenant_id)
         if not reset:
-            policy = service.admin("GetTenantPolicy", pb.GetTenantPolicyRequest(tenant_id=tenant_id))
+            policy = service.policy("GetTenantPolicy", pb.GetTenantPolicyRequest(tenant_id=tenant_id))
             for name in policy.overrides:
                 _set(request, name, _get(policy, name))
         for name, value in values.items():
             _set(request, name, value)
-        _print(service.admin("SetTenantPolicy", request), as_json=as_json)
+        _print(service.policy("SetTenantPolicy", request), as_json=as_json)
     return OK
 
 

@@ -15,7 +15,8 @@ from memory_grpc.commands import output
 from memory_grpc.commands.client import Client, client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import INTERRUPTED, OK, CommandError, complain
-from memory_layer.v1 import admin_service_pb2 as pb
+from memory_layer.v1 import embedding_service_pb2 as pb
+from memory_layer.v1 import reembedding_pb2
 
 MOST_QUERIES = 500
 _POLL_SECONDS = 0.3
@@ -51,7 +52,7 @@ def change(wanted: Wanted, target: Target, patience_seconds: float, *, as_json: 
     with client(target) as connection:
         service = _Patient(connection, patience_seconds)
         request = pb.StartReembeddingRequest(tenant_id=wanted.tenant_id, model=wanted.model, keep_old=wanted.keep_old)
-        work = service.admin("StartReembedding", request)
+        work = service.embedding("StartReembedding", request)
         if not as_json:
             print(f"{_whose(work)}: {_model(work.previous_model)} → {_model(work.model)}", flush=True)
         try:
@@ -69,7 +70,7 @@ def change(wanted: Wanted, target: Target, patience_seconds: float, *, as_json: 
             _say_embedded(work)
             _say_compared(comparison, wanted)
         if wanted.cut_over:
-            work = service.admin("CutOverReembedding", pb.CutOverReembeddingRequest(reembedding_id=work.id))
+            work = service.embedding("CutOverReembedding", pb.CutOverReembeddingRequest(reembedding_id=work.id))
     if as_json:
         shown: dict[str, Any] = {"reembedding": output.as_dict(work)}
         if comparison is not None:
@@ -84,11 +85,11 @@ def newest(action: str, target: Target, patience_seconds: float, *, as_json: boo
     """Shows, cuts over or cancels the newest re-embedding."""
     with client(target) as connection:
         service = _Patient(connection, patience_seconds)
-        work = service.admin("GetReembedding", pb.GetReembeddingRequest())
+        work = service.embedding("GetReembedding", pb.GetReembeddingRequest())
         if action == "cut over":
-            work = service.admin("CutOverReembedding", pb.CutOverReembeddingRequest(reembedding_id=work.id))
+            work = service.embedding("CutOverReembedding", pb.CutOverReembeddingRequest(reembedding_id=work.id))
         elif action == "cancel":
-            work = service.admin("CancelReembedding", pb.CancelReembeddingRequest(reembedding_id=work.id))
+            work = service.embedding("CancelReembedding", pb.CancelReembeddingRequest(reembedding_id=work.id))
     if as_json:
         output.write_json({"reembedding": output.as_dict(work)})
     else:
@@ -105,19 +106,19 @@ class _Patient:
         self._connection = connection
         self._patience = patience_seconds
 
-    def admin(self, method: str, request: Any) -> Any:
+    def embedding(self, method: str, request: Any) -> Any:
         """The answer. Raises grpc.RpcError, which ``client`` turns into a sentence."""
         ends_at = time.monotonic() + self._patience
         while True:
             try:
-                return self._connection.admin(method, request)
+                return self._connection.embedding(method, request)
             except grpc.RpcError as error:
                 if error.code() not in _TRY_AGAIN or time.monotonic() >= ends_at:
                     raise
             time.sleep(1.0)
 
 
-def _follow(service: _Patient, work: pb.Reembedding) -> pb.Reembedding:
+def _follow(service: _Patient, work: reembedding_pb2.Reembedding) -> reembedding_pb2.Reembedding:
     """Shows the progress on a terminal; returns when there is nothing more to embed."""
     columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = output.error_console()
@@ -126,7 +127,7 @@ def _follow(service: _Patient, work: pb.Reembedding) -> pb.Reembedding:
         told = ""
         while work.state == "running":
             time.sleep(_POLL_SECONDS)
-            work = service.admin("GetReembedding", pb.GetReembeddingRequest(reembedding_id=work.id))
+            work = service.embedding("GetReembedding", pb.GetReembeddingRequest(reembedding_id=work.id))
             bar.update(task, total=work.total or None, completed=work.embedded)
             if work.last_error != told:
                 told = work.last_error
@@ -134,22 +135,24 @@ def _follow(service: _Patient, work: pb.Reembedding) -> pb.Reembedding:
     return work
 
 
-def _compare(service: _Patient, wanted: Wanted, work: pb.Reembedding) -> pb.ReembeddingComparison | None:
+def _compare(
+    service: _Patient, wanted: Wanted, work: reembedding_pb2.Reembedding
+) -> reembedding_pb2.ReembeddingComparison | None:
     if not (wanted.sample or wanted.queries) or work.state != "ready":
         return None
     request = pb.CompareReembeddingRequest(
         reembedding_id=work.id, sample=wanted.sample or None, queries=wanted.queries, details=wanted.details
     )
-    found: pb.ReembeddingComparison = service.admin("CompareReembedding", request)
+    found: reembedding_pb2.ReembeddingComparison = service.embedding("CompareReembedding", request)
     return found
 
 
-def _say_embedded(work: pb.Reembedding) -> None:
+def _say_embedded(work: reembedding_pb2.Reembedding) -> None:
     refused = f", {work.refused:,} refused by the model (pending after the cut-over)" if work.refused else ""
     print(f"{work.embedded:,} of {work.total:,} messages have the new vectors{refused}.")
 
 
-def _say_compared(found: pb.ReembeddingComparison | None, wanted: Wanted) -> None:
+def _say_compared(found: reembedding_pb2.ReembeddingComparison | None, wanted: Wanted) -> None:
     if found is None:
         return
     if not found.compared:
@@ -164,7 +167,7 @@ def _say_compared(found: pb.ReembeddingComparison | None, wanted: Wanted) -> Non
         _show_details(found, wanted.queries)
 
 
-def _show_details(found: pb.ReembeddingComparison, queries: tuple[str, ...]) -> None:
+def _show_details(found: reembedding_pb2.ReembeddingComparison, queries: tuple[str, ...]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -179,7 +182,7 @@ def _show_details(found: pb.ReembeddingComparison, queries: tuple[str, ...]) -> 
     output.console().print(table)
 
 
-def _say_state(work: pb.Reembedding) -> None:
+def _say_state(work: reembedding_pb2.Reembedding) -> None:
     sentences = {
         "running": "The vectors are being made; searches read the old ones.",
         "ready": "Ready. Searches read the old vectors until `memory-grpc reembed --cut-over`.",
@@ -195,9 +198,9 @@ def _say_state(work: pb.Reembedding) -> None:
     sys.stdout.flush()
 
 
-def _whose(work: pb.Reembedding) -> str:
+def _whose(work: reembedding_pb2.Reembedding) -> str:
     return f"Re-embedding {work.id} of {work.tenant_id if work.HasField('tenant_id') else 'every tenant'}"
 
 
-def _model(model: pb.EmbeddingModel) -> str:
+def _model(model: reembedding_pb2.EmbeddingModel) -> str:
     return f"{model.name} ({model.precision}, {model.dimensions})"

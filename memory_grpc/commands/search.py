@@ -14,8 +14,8 @@ from memory_grpc.commands import output
 from memory_grpc.commands.client import Client, client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK
-from memory_layer.v1 import admin_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_service_pb2
 
 _CONTENT_CHARS = 160
 _TURN_CHARS = 100
@@ -27,11 +27,13 @@ class Query:
 
     text: str
     tenant_id: str
+    user_id: str | None = None
     conversation_id: str | None = None
     role: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     metadata_equals: tuple[str, ...] = ()
+    filter: str | None = None
     importance_min: float | None = None
     include_archived: bool = False
     candidate_limit: int | None = None
@@ -46,9 +48,11 @@ class Query:
         request = pb.SearchMemoriesRequest(
             tenant_id=self.tenant_id,
             query=self.text,
+            user_id=self.user_id,
             conversation_id=self.conversation_id,
             role=self.role,
             metadata_equals=self.metadata_equals,
+            filter=self.filter,
             importance_min=self.importance_min,
             include_archived=self.include_archived,
             candidate_limit=self.candidate_limit,
@@ -76,6 +80,8 @@ def search(query: Query, target: Target, *, as_json: bool) -> int:
         output.console().print(_table(query, found.items, policy))
     else:
         print(f"Nothing found in the memory of {query.tenant_id}.")
+    if found.pending:
+        print(f"{found.pending:,} more may match: they are stored and not yet embedded.")
     if found.HasField("explanation"):
         output.console().print(Text(_explanation(found.explanation)))
     return OK
@@ -84,7 +90,7 @@ def search(query: Query, target: Target, *, as_json: bool) -> int:
 def _policy(service: Client, tenant_id: str) -> Any | None:
     """The tenant's policy; None to a key that may search and no more."""
     try:
-        return service.admin("GetTenantPolicy", admin_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
+        return service.policy("GetTenantPolicy", policy_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
     except grpc.RpcError as error:
         if error.code() is grpc.StatusCode.PERMISSION_DENIED:
             return None

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from memory_grpc.commands.configuration import load_settings
+from memory_grpc.commands.extras import needed
 from memory_grpc.commands.failure import OK, CommandError
 from memory_grpc.settings import Settings
 
@@ -16,24 +17,27 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def up() -> int:
     """Postgres (embedded, unless MEMORY_DATABASE_URL is set), the server and Envoy, until a signal."""
-    settings = _configured()
-    from memory_grpc.local.up import up as run_everything
+    with needed("local"):
+        settings = _configured()
+        from memory_grpc.local.up import up as run_everything
 
-    return asyncio.run(run_everything(settings))
+        return asyncio.run(run_everything(settings))
 
 
 def serve() -> int:
     """The server alone, until a signal."""
-    settings = _configured()
-    return asyncio.run(_serve(settings, _conninfo(settings)))
+    with needed("server"):
+        settings = _configured()
+        return asyncio.run(_serve(settings, _conninfo(settings)))
 
 
 def migrate() -> int:
     """Brings the database up to date and says what was applied."""
-    settings = _configured()
-    from memory_grpc.store.migrations import migrate as apply
+    with needed("server"):
+        settings = _configured()
+        from memory_grpc.store.migrations import migrate as apply
 
-    applied = apply(_conninfo(settings))
+        applied = apply(_conninfo(settings))
     for name in applied:
         print(f"applied {name}")
     if not applied:
@@ -44,9 +48,10 @@ def migrate() -> int:
 def envoy_config(output: Path | None) -> int:
     """Writes Envoy's configuration for these settings."""
     settings = load_settings()
-    from memory_grpc.local.envoy_config import render
+    with needed("server"):
+        from memory_grpc.local.envoy_config import render
 
-    text = render(settings)
+        text = render(settings)
     if output is None:
         print(text, end="")
     else:

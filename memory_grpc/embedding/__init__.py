@@ -6,13 +6,12 @@ from memory_grpc.errors import StartupError
 from memory_grpc.settings import Settings
 
 from .batcher import Embedder
-from .provider import EmbeddingProvider, ModelIdentity, ProviderDown, Vectors, Window, checked
+from .provider import EmbeddingProvider, ModelIdentity, Vectors, Window, checked
 
 __all__ = [
     "Embedder",
     "EmbeddingProvider",
     "ModelIdentity",
-    "ProviderDown",
     "Vectors",
     "Window",
     "checked",

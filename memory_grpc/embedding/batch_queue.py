@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from memory_grpc.errors import Draining, QueueFull
 
 from . import stats
-from .calls import KINDS, Call, Item, Kind
+from .calls import KINDS, EmbeddingCall, Item, Kind
 from .provider import Vectors
 from .selection import candidates, similar
 
@@ -49,7 +49,7 @@ class BatchQueue:
         self._changed = threading.Condition(lock)
         # Apart, so that a thread that takes nothing but queries is not woken for every message.
         self._asked = threading.Condition(lock)
-        self._calls: dict[Kind, deque[Call]] = {"query": deque(), "ingest": deque()}
+        self._calls: dict[Kind, deque[EmbeddingCall]] = {"query": deque(), "ingest": deque()}
         self._waiting: dict[Kind, int] = {"query": 0, "ingest": 0}
         self._length = 0  # of all windows waiting
         self._in_flight = 0  # ingest batches in the model
@@ -57,7 +57,7 @@ class BatchQueue:
         self._rate = 100.0  # windows a second of one thread, for the hint in QueueFull
         self._closing = False
 
-    def submit(self, call: Call) -> None:
+    def submit(self, call: EmbeddingCall) -> None:
         """Queue a call's windows; QueueFull at once past the limit, Draining once closing.
 
         A call that finds no window of its kind waiting is accepted whatever its size: it could never be otherwise.
@@ -74,7 +74,7 @@ class BatchQueue:
                 self._asked.notify_all()
             self._changed.notify_all()
 
-    def drop(self, call: Call) -> None:
+    def drop(self, call: EmbeddingCall) -> None:
         """Forget a call: its waiting windows leave the queue, those in a batch are embedded for nothing."""
         with self._changed:
             self._drop(call)
@@ -105,9 +105,9 @@ class BatchQueue:
             self._rate += 0.2 * (len(items) / max(seconds, 1e-6) - self._rate)
             self._changed.notify_all()
 
-    def deliver(self, items: Sequence[Item], vectors: Vectors) -> list[Call]:
+    def deliver(self, items: Sequence[Item], vectors: Vectors) -> list[EmbeddingCall]:
         """Write the rows of ``vectors`` into the items' calls; the calls that are complete now."""
-        done: list[Call] = []
+        done: list[EmbeddingCall] = []
         with self._changed:
             for item, vector in zip(items, vectors, strict=True):
                 call = item.call
@@ -120,7 +120,7 @@ class BatchQueue:
                     done.append(call)
         return done
 
-    def fail(self, call: Call, error: Exception) -> bool:
+    def fail(self, call: EmbeddingCall, error: Exception) -> bool:
         """End a call with ``error``; False when it was over already."""
         with self._changed:
             if call.over:
@@ -129,7 +129,7 @@ class BatchQueue:
             call.error = error
             return True
 
-    def fail_all(self, kind: Kind, error: Callable[[], Exception]) -> list[Call]:
+    def fail_all(self, kind: Kind, error: Callable[[], Exception]) -> list[EmbeddingCall]:
         """End every call of a kind that has windows waiting, each with an error of its own; the calls that it ended."""
         with self._changed:
             waiting = list(self._calls[kind])
@@ -142,7 +142,7 @@ class BatchQueue:
             self._asked.notify_all()
             self._changed.notify_all()
 
-    def _drop(self, call: Call) -> None:
+    def _drop(self, call: EmbeddingCall) -> None:
         call.over = True
         if call.waiting:
             self._count(call.kind, -len(call.waiting), -sum(call.windows[i].length for i in call.waiting))

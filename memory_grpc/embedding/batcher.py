@@ -16,13 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import structlog
 
-from memory_grpc.errors import Draining, EmbeddingUnavailable
+from memory_grpc.errors import Draining, EmbeddingUnavailable, ProviderDown
 from memory_grpc.settings import Settings
 
 from . import stats
 from .batch_queue import BatchQueue
-from .calls import KINDS, Call, Item, Kind
-from .provider import EmbeddingProvider, ModelIdentity, ProviderDown, Vectors, Window, checked
+from .calls import KINDS, EmbeddingCall, Item, Kind
+from .provider import EmbeddingProvider, ModelIdentity, Vectors, Window, checked
 from .query_cache import QueryCache
 from .threads import Worker, Workers
 
@@ -142,7 +142,7 @@ class Embedder:
         if self._loop is None:
             raise RuntimeError("Embedder.start() has not been called")
         future: asyncio.Future[None] = self._loop.create_future()
-        call = Call(kind, windows, lambda: None if future.done() else future.set_result(None))
+        call = EmbeddingCall(kind, windows, lambda: None if future.done() else future.set_result(None))
         call.vectors = np.empty((len(windows), self.identity.dimensions), dtype=np.float32)
         for_queries, for_ingest = self._workers.serving()
         if not (for_queries if kind == "query" else for_ingest):
@@ -229,7 +229,7 @@ class Embedder:
             if self._queue.fail(call, fresh):
                 self._notify([call])
 
-    def _notify(self, calls: list[Call]) -> None:
+    def _notify(self, calls: list[EmbeddingCall]) -> None:
         """Wake callers, from an inference thread, with one wake-up of the loop; a loop that is gone needs none."""
         if not calls or self._loop is None:
             return
@@ -253,6 +253,6 @@ def _cut(provider: EmbeddingProvider, texts: Sequence[str]) -> list[list[Window]
     return [provider.windows(text) for text in texts]
 
 
-def _wake(calls: Sequence[Call]) -> None:
+def _wake(calls: Sequence[EmbeddingCall]) -> None:
     for call in calls:
         call.on_done()

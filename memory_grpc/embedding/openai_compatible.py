@@ -21,9 +21,9 @@ import numpy.typing as npt
 import structlog
 from pydantic import SecretStr
 
-from memory_grpc.errors import EmbeddingUnavailable, StartupError
+from memory_grpc.errors import EmbeddingUnavailable, ProviderDown, StartupError
 
-from .provider import ModelIdentity, ProviderDown, Vectors, Window, checked, normalised, spans
+from .provider import ModelIdentity, Vectors, Window, checked, normalised, spans
 from .resilience import Backoff, CircuitBreaker
 
 WINDOW_CHARACTERS = 24_000

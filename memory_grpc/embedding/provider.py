@@ -19,12 +19,6 @@ Vectors = npt.NDArray[np.float32]
 """float32, either ``[dimensions]`` or ``[n, dimensions]``, every row of length 1."""
 
 
-class ProviderDown(EmbeddingUnavailable):
-    """The embedding model cannot be reached; try again."""
-
-    # Unlike a plain EmbeddingUnavailable this blames no text, so a batch is not tried again caller by caller.
-
-
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
     """Which model made a vector. Vectors of different identities must never be compared with each other."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 
-from .calls import Call, Item
+from .calls import EmbeddingCall, Item
 
 PADDING_SHARE = 0.15
 """Share of a batch that may be padding; more, and two batches are cheaper than one."""
@@ -13,7 +13,7 @@ PADDING_FREE = 64
 """Padding that is always allowed, in the provider's unit: about what a batch of its own would cost."""
 
 
-def candidates(calls: Sequence[Call], batch_size: int) -> list[Item]:
+def candidates(calls: Sequence[EmbeddingCall], batch_size: int) -> list[Item]:
     """Windows that may join the next batch: the longest waiting ones of every call, an even share each.
 
     No more calls are looked at than could matter, since this runs under the queue's lock.

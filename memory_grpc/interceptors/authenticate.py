@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from memory_grpc import access
 from memory_grpc.access import ANONYMOUS, EVERYTHING, Grant
 from memory_grpc.errors import Unauthenticated
-from memory_grpc.interceptors.call import Call, is_open
+from memory_grpc.interceptors.call import Call
 
 HEADER = "x-api-key"
 _REFLECTION = "grpc.reflection."
@@ -46,7 +46,7 @@ class Authenticate:
     async def interceptor(self, call: Call) -> AsyncIterator[None]:
         """Raises Unauthenticated, or StoreUnavailable; notes on the call what its key grants."""
         call.grant = await self._grant_of(call)
-        if call.grant is None and not is_open(call):
+        if call.grant is None and not call.is_open:
             raise Unauthenticated
         if call.grant is not None:
             access.enter(call.grant)
@@ -55,14 +55,14 @@ class Authenticate:
     async def again(self, call: Call) -> None:
         """For streams, which outlive what was found out when they began. Raises as ``interceptor``."""
         call.grant = await self._grant_of(call)
-        if call.grant is None and not is_open(call):
+        if call.grant is None and not call.is_open:
             raise Unauthenticated
 
     async def _grant_of(self, call: Call) -> Grant | None:
         key = call.metadata.get(HEADER, "")
         if self._is_known(key):
             return EVERYTHING
-        if is_open(call) and not call.service.startswith(_REFLECTION):
+        if call.is_open and not call.service.startswith(_REFLECTION):
             # Probes and health say how the database is; they do not wait for it.
             return None
         if key.startswith(access.MARK):

@@ -1,4 +1,4 @@
-"""What a key may do, as the contract declares it beside each RPC (``access.proto``): its role, and its tenants.
+"""What a key may do, as the contract declares it beside each RPC (``rpc.proto``): its role, and its tenants.
 
 The role is asked before the request is read. The tenants are taken from the decoded message, whatever way they came
 (path, query, body, each message of a stream): it is what the operation will work with.
@@ -13,53 +13,31 @@ from functools import cache
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from memory_grpc.access import Grant
+from memory_grpc.access import Grant, Role
 from memory_grpc.errors import PermissionDenied, TenantNotAllowed, Unauthenticated
-from memory_grpc.interceptors.call import OPEN_SERVICES, UNKNOWN_METHOD, Call
-from memory_layer.v1 import admin_service_pb2, memory_service_pb2
-from memory_layer.v1.access_pb2 import (
-    REACH_ALL_TENANTS,
-    REACH_NAMED_TENANTS,
-    REACH_TENANTS_OF_KEY,
-    ROLE_UNSPECIFIED,
-    Access,
-    access,
-)
+from memory_grpc.interceptors.call import UNKNOWN_METHOD, Call
+from memory_grpc.rpc_facts import RpcFacts
 
 # Fields of requests that name tenants.
 TENANT_FIELDS = frozenset({"tenant_id", "tenant_ids"})
 _OWN = "memory_layer.v1."
 
-# Full method name -> what it needs. Every RPC is here; one that declares nothing is refused to everybody.
-RULES: dict[str, Access] = {
-    f"/{service.full_name}/{method.name}": method.GetOptions().Extensions[access]
-    for file in (memory_service_pb2.DESCRIPTOR, admin_service_pb2.DESCRIPTOR)
-    for service in file.services_by_name.values()
-    for method in service.methods
-}
-
 
 @asynccontextmanager
 async def authorize(call: Call) -> AsyncIterator[None]:
     """The interceptor. Raises PermissionDenied when no request of this RPC is allowed to the key."""
-    if call.service not in OPEN_SERVICES and call.method != UNKNOWN_METHOD:
-        rule = RULES.get(call.method, Access())
-        if not rule.open:
-            _check_key(rule, _grant(call))
+    if not call.is_standard and call.method != UNKNOWN_METHOD:
+        _check_key(call.facts, call)
     yield
 
 
 def check_request(call: Call, request: Message) -> None:
     """Raises TenantNotAllowed when a decoded, valid request names a tenant that the key does not reach, or none."""
-    if call.service in OPEN_SERVICES:
+    if call.is_standard:
         return
-    rule = RULES.get(call.method, Access())
-    if rule.open:
-        return
-    grant = _grant(call)
     # Asked again: a stream may have got another grant since it began.
-    _check_key(rule, grant)
-    if grant.tenants is None or rule.reach != REACH_NAMED_TENANTS:
+    grant = _check_key(call.facts, call)
+    if grant is None or grant.tenants is None or call.facts.reach != "named_tenants":
         return
     named = list(tenants(request))
     if not named or not all(map(grant.reaches, named)):
@@ -94,17 +72,16 @@ def _fields(descriptor: Descriptor) -> list[FieldDescriptor]:
     ]
 
 
-def _check_key(rule: Access, grant: Grant) -> None:
-    if rule.role == ROLE_UNSPECIFIED or grant.role < rule.role:
+def _check_key(facts: RpcFacts, call: Call) -> Grant | None:
+    """The call's grant, which has the role and the reach that the RPC needs; None where it needs none."""
+    if facts.is_open:
+        return None
+    if not facts.role:  # it declares nothing
         raise PermissionDenied
-    if rule.reach == REACH_ALL_TENANTS:
-        if grant.tenants is not None:
-            raise PermissionDenied
-    elif rule.reach not in (REACH_NAMED_TENANTS, REACH_TENANTS_OF_KEY):
-        raise PermissionDenied
-
-
-def _grant(call: Call) -> Grant:
     if call.grant is None:  # authenticate lets nobody come this far without one
         raise Unauthenticated
+    if call.grant.role < Role[facts.role.upper()]:
+        raise PermissionDenied
+    if facts.reach == "all_tenants" and call.grant.tenants is not None:
+        raise PermissionDenied
     return call.grant

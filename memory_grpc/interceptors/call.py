@@ -10,6 +10,8 @@ from typing import Any
 import grpc
 
 from memory_grpc.access import Grant
+from memory_grpc.rpc_facts import UNDECLARED, RpcFacts
+from memory_grpc.rpcs import FACTS
 
 
 @dataclass(slots=True)
@@ -39,19 +41,33 @@ class Call:
         """As ``GetMessage``."""
         return self.method.rpartition("/")[2]
 
+    @property
+    def facts(self) -> RpcFacts:
+        """What the contract says of the RPC; of one that it does not hold, nothing."""
+        return FACTS.get(self.method, UNDECLARED)
+
+    @property
+    def is_standard(self) -> bool:
+        """Of the health service or of reflection, which any gRPC server may have."""
+        return self.service in STANDARD_SERVICES
+
+    @property
+    def is_probe(self) -> bool:
+        """Not counted against any limit: it says how the server is, whatever the load."""
+        return self.is_standard or self.facts.kind == "probe"
+
+    @property
+    def is_open(self) -> bool:
+        """Needs no key; reflection asks for one itself."""
+        return self.is_standard or self.facts.is_open
+
 
 # What happens around a call: an async context manager, so that one form serves unary and streaming RPCs.
 Interceptor = Callable[[Call], AbstractAsyncContextManager[None]]
 
-# Probes and tools: these answer without a key and are not counted against any limit.
-OPEN_SERVICES = frozenset(
+# Their files are not ours to write options into. Probes and tools: they answer without a key, outside every limit.
+STANDARD_SERVICES = frozenset(
     {"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
 )
 # One name for all methods that do not exist: names of strangers' choosing must not become metrics.
 UNKNOWN_METHOD = "/unknown/Unknown"
-HEALTH_METHOD = "/memory_layer.v1.AdminService/GetHealth"
-
-
-def is_open(call: Call) -> bool:
-    """True for calls that need no key: probes, reflection (which asks for one itself) and the health endpoint."""
-    return call.service in OPEN_SERVICES or call.method == HEALTH_METHOD

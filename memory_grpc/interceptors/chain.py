@@ -4,17 +4,18 @@
 observe        first, so that every call is counted, timed and logged with the code that the client saw
 translate      everything below may raise; from here on outwards there are only gRPC statuses, never exception texts
 gate           a server that is starting or draining refuses calls before it does any work for them
-admit          before anything is spent on it, a call that would be late is refused; see ``admit.py``
+concurrency    before anything is spent on it, a call that would be late is refused; see ``concurrency.py``
 rate_limit     before the key is looked at: guessing keys is limited too
 deadline       starts the clock for everything that does real work, looking a key up included
 authenticate   before the request is read: bytes of strangers are not parsed
 authorize      the role, before the request is read too
 (decode)       bytes to message, then the limits of the contract; see ``decode.py``
 (permit)       the tenants that the decoded message names, and for each message of a stream whether its key still holds
+(encode)       message to bytes, the same in every process; see ``encode.py``
 =============  =====================================================================================================
 
-Probes and reflection pass the same chain: each interceptor says for itself what it asks of them. A call that ``admit``
-would refuse for certain is answered in front of it, with the same words; see ``shed.py``.
+Probes and reflection pass the same chain: each interceptor says for itself what it asks of them. A call that
+``concurrency`` would refuse for certain is answered in front of it, with the same words; see ``shed.py``.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from typing import Any, TypeAlias, cast
 
 import grpc
 
+from memory_grpc import headers
 from memory_grpc.errors import UnknownMethod
 from memory_grpc.interceptors import decode
 from memory_grpc.interceptors.authenticate import guard_reflection
 from memory_grpc.interceptors.call import UNKNOWN_METHOD, Call, Interceptor
+from memory_grpc.interceptors.encode import encode
 
 # Generic in the type stubs only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -99,13 +102,19 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
 
     def _wrap(self, handler: Any, method: str, metadata: dict[str, str]) -> Handler:
         read = decode.reader(handler.request_deserializer, self._max_request_bytes)
-        serialize = handler.response_serializer
 
         async def unary(raw: bytes, context: Any) -> Any:
             async with self._around(method, "unary", metadata, context) as call:
                 request = read(raw)
                 await self._permit(call, request)
-                return await handler.unary_unary(request, context)
+                given = headers.begin()
+                response = await handler.unary_unary(request, context)
+                if call.facts.http_status != 200:
+                    # Envoy's transcoder answers 200; a filter of ours makes it what this header says.
+                    given.append(("x-http-status", str(call.facts.http_status)))
+                if given:
+                    await context.send_initial_metadata(given)
+                return response
 
         async def server_stream(raw: bytes, context: Any) -> AsyncIterator[Any]:
             async with self._around(method, "server_stream", metadata, context) as call:
@@ -133,7 +142,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                     yield response
 
         if handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(bidi_stream, None, serialize)
+            return grpc.stream_stream_rpc_method_handler(bidi_stream, None, encode)
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(server_stream, None, serialize)
-        return grpc.unary_unary_rpc_method_handler(unary, None, serialize)
+            return grpc.unary_stream_rpc_method_handler(server_stream, None, encode)
+        return grpc.unary_unary_rpc_method_handler(unary, None, encode)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from memory_grpc.errors import NotServing
-from memory_grpc.interceptors.call import OPEN_SERVICES, Call
+from memory_grpc.interceptors.call import Call
 
 
 class Gate:
@@ -35,7 +35,7 @@ class Gate:
     @asynccontextmanager
     async def interceptor(self, call: Call) -> AsyncIterator[None]:
         """Raises NotServing while the gate is closed; probes and reflection always pass."""
-        if call.service in OPEN_SERVICES:
+        if call.is_standard:
             if call.kind == "unary":
                 yield
                 return

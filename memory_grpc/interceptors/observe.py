@@ -13,7 +13,7 @@ from uuid import uuid4
 import grpc
 import structlog
 
-from memory_grpc.interceptors.call import OPEN_SERVICES, Call, Interceptor
+from memory_grpc.interceptors.call import Call, Interceptor
 from memory_grpc.observability import metrics
 
 log = structlog.get_logger(__name__)
@@ -82,7 +82,7 @@ def observe(new_request_id: Callable[[], str] = new_request_id) -> Interceptor:
             finally:
                 seconds = time.perf_counter() - started
                 counts.handled(code, seconds)
-                write = log.debug if call.service in OPEN_SERVICES or call.was_shed else log.info
+                write = log.debug if call.is_standard or call.was_shed else log.info
                 write("call", method=call.method, code=code, milliseconds=round(seconds * 1000, 2))
 
     return interceptor

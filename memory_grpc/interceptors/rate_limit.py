@@ -14,7 +14,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
 from memory_grpc.errors import RateLimited, StartupError
-from memory_grpc.interceptors.call import Call, is_open
+from memory_grpc.interceptors.call import Call
 
 _EXPIRY_SECONDS = 5.0
 
@@ -38,7 +38,7 @@ class RateLimit:
     @asynccontextmanager
     async def interceptor(self, call: Call) -> AsyncIterator[None]:
         """Raises RateLimited, which says when the client may come back."""
-        if not is_open(call):
+        if not call.is_probe:
             client = self.client_ip(call.context.peer(), call.metadata.get("x-forwarded-for", ""))
             for limit in self._limits:
                 self._rest_from_expiry()

@@ -2,7 +2,7 @@
 
 Refusing is what an overloaded server does most. By the chain it costs half of what a message costs, and at four times
 the load the refused calls leave the accepted ones too little of the machine. The answer is the one that the chain
-gives; `admit.py` still refuses what comes between.
+gives; `concurrency.py` still refuses what comes between.
 """
 
 from __future__ import annotations
@@ -13,29 +13,34 @@ from typing import Any
 import grpc
 
 from memory_grpc.errors import Overloaded
-from memory_grpc.interceptors.admit import KINDS, Admit
+from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.observe import meter, request_id_of
 from memory_grpc.interceptors.translate import status_of
 from memory_grpc.observability import metrics
+from memory_grpc.rpcs import FACTS
+
+# What there are many calls of: full name -> kind. Calls of other kinds go the usual way.
+SHED = {name: facts.kind for name, facts in FACTS.items() if facts.kind in ("read", "write")}
 
 
 class Shed:
-    """For the calls that there are many of, reads and writes. Those of other kinds go the usual way."""
+    """Refuses reads and writes while their bound is full; only methods of the contract, by their full names, so that no
+    name of a stranger's choosing becomes a metric."""
 
-    def __init__(self, gate: Gate, door: Admit) -> None:
+    def __init__(self, gate: Gate, door: ConcurrencyLimiter) -> None:
         self._gate = gate
         self._door = door
         self._message = str(Overloaded())
-        self._counts = {kind: metrics.CALLS_SHED.labels(kind) for kind in KINDS.values()}
+        self._counts = {kind: metrics.CALLS_SHED.labels(kind) for kind in SHED.values()}
         self._code, self._trailers = status_of(Overloaded(), self._message)
 
     def __call__(self, method: str, metadata: Mapping[str, str]) -> Any:
         """The handler that refuses a call of this method, or None when the chain is to serve it."""
-        service, _, name = method.strip("/").partition("/")
-        kind = KINDS.get(name)
+        kind = SHED.get(method)
         if kind is None or not self._gate.is_open or not self._door.bounds[kind].is_full():
             return None
+        service, _, name = method.strip("/").partition("/")
         counts = meter("unary", service, name)
         request_id = request_id_of(metadata)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from math import ceil
 
@@ -14,11 +14,16 @@ from google.rpc import error_details_pb2, status_pb2
 
 from memory_grpc import errors
 from memory_grpc.interceptors.call import Call
+from memory_grpc.interceptors.encode import encode
 from memory_layer.v1.errors_pb2 import ErrorReason
 
 log = structlog.get_logger(__name__)
 
 DOMAIN = "memory_layer.v1"
+
+# As base64 these and the message are less than the 8 KiB that gRPC clients accept for sure.
+_MOST_VIOLATIONS = 20
+_MOST_BYTES = 4096
 
 Trailers = tuple[tuple[str, str | bytes], ...]
 
@@ -50,11 +55,12 @@ async def translate(call: Call) -> AsyncIterator[None]:
     """The interceptor: errors leave it as statuses with ``google.rpc`` details."""
     try:
         yield
-    except errors.MemoryLayerError as error:
-        await _abort(call, error, str(error))
     except grpc.aio.AbortError:
         raise
     except Exception as error:
+        if isinstance(error, errors.MemoryLayerError) and not isinstance(error, errors.Internal):
+            await _abort(call, error, str(error))
+            return
         # The text of a stranger's exception can hold a DSN or a row's content: the log gets where, not what.
         frames = [f"{f.filename.rpartition('/')[2]}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
         log.error("internal_error", error=type(error).__name__, at=frames[-8:])
@@ -79,7 +85,7 @@ def status_of(error: Exception, message: str) -> tuple[grpc.StatusCode, Trailers
     trailers: Trailers = ()
     if isinstance(error, errors.InvalidInput) and error.violations:
         bad = error_details_pb2.BadRequest()
-        for violation in error.violations:
+        for violation in _told(error.violations):
             bad.field_violations.add(field=violation.field, description=violation.description)
         status.details.append(_packed(bad))
     if isinstance(error, errors.BodyTooLarge):
@@ -91,12 +97,22 @@ def status_of(error: Exception, message: str) -> tuple[grpc.StatusCode, Trailers
         retry.retry_delay.seconds = seconds
         status.details.append(_packed(retry))
         trailers = (("retry-after", str(seconds)),)
-    return code, (*trailers, ("grpc-status-details-bin", status.SerializeToString()))
+    return code, (*trailers, ("grpc-status-details-bin", encode(status)))
+
+
+def _told(violations: Sequence[errors.FieldViolation]) -> Iterator[errors.FieldViolation]:
+    """The first few violations: trailers that are too large break the connection, and everybody's calls on it."""
+    room = _MOST_BYTES
+    for violation in violations[:_MOST_VIOLATIONS]:
+        room -= len(violation.field.encode()) + len(violation.description.encode())
+        if room < 0:
+            return
+        yield violation
 
 
 def _packed(
     message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest | error_details_pb2.RetryInfo,
 ) -> AnyMessage:
     packed = AnyMessage()
-    packed.Pack(message)
+    packed.Pack(message, deterministic=True)
     return packed

@@ -1,7 +1,7 @@
-"""The hybrid score of a tenant's messages (DESIGN.md §7), from what was read of each: arrays in, the best out.
+"""The hybrid score (docs/ranking.md): arrays of what was read of a tenant in, the best messages out.
 
-Pure: no database, no clock, no model. Sums of fractions are of numbers rounded to 2^-24, which add up to the same in
-any order, so that the SQL that ranks a pool of a large tenant comes to the same numbers.
+Pure: no database, no clock, no model. The same code ranks a whole tenant and a pool of a large one; they differ in
+where the numbers of the corpus come from.
 """
 
 from __future__ import annotations
@@ -19,35 +19,45 @@ from memory_grpc.ranking.weights import HybridWeights
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Ids = NDArray[np.uint64]
 
-_ROUNDING = float(2**24)
 _DECAY_MICROSECONDS = 7 * 86400 * 1e6
-# exp ends there: past 13 years a message's decay is 1e-304 instead of less, as in SQL.
+# Postgres' exp underflows below this: a message older than 13 years decays to 1e-304 here as it does in SQL.
 _LEAST_EXPONENT = -700.0
-# Scores that are chosen by may be off by a last bit or two from those that are told.
+# numpy's vectorised exp may be off by a last bit or two from the scores that are reported.
 _SLACK = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
+class Corpus:
+    """The numbers that BM25 takes from the whole tenant: how many messages it has, their average length in words with
+    the shares of the turns before, and in how many of them each of the query's words stands [words]."""
+
+    messages: int
+    average: float
+    frequencies: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
-    """What a search reads of a tenant.
+    """What a search reads.
 
-    Messages have numbers: first those whose words are known, conversation by conversation, in order; then the others.
-    ``ids`` [messages, 2] are the halves of each uuid's bytes, ``conversation`` [messages] counts up from 0, ``lengths``
-    [messages with words] are in words. The query's words stand in messages ``occurrences`` times: ``counted_message``,
-    ``counted_word`` and ``occurrences`` [counts], at least one for each message and each word that it holds.
+    Turns are messages with words. ``ids`` [turns, 2] are the halves of each uuid, ``conversation`` [turns] numbers
+    their conversations, ``previous`` [turns, 2] the turns one and two before each, -1 where there is none; ``lengths``
+    [turns] are in words, and ``counts`` [turns, words] says how often each of the query's words stands in each turn.
 
-    Windows are in any order: ``message``, ``similarity``, ``importance``, ``created`` (microseconds since 1970),
-    ``speaker`` and ``date`` (whether the query names them), ``passes`` (whether it may be found), each [windows].
+    Windows are the embedded parts of messages, in any order, each of a turn: ``turn``, ``similarity``, ``importance``,
+    ``created`` (microseconds since 1970), ``speaker`` and ``date`` (whether the query names them), ``passes`` (whether
+    it may be found), each [windows]. ``ids`` and ``conversation`` go on, after the turns, with the messages that have
+    windows and no words.
     """
 
-    ids: NDArray[np.uint64]
+    ids: Ids
     conversation: Integers
+    previous: Integers
     lengths: Integers
-    counted_message: Integers
-    counted_word: Integers
-    occurrences: Integers
-    message: Integers
+    counts: NDArray[np.uint8]
+    turn: Integers
     similarity: Floats
     importance: Floats
     created: Integers
@@ -74,18 +84,28 @@ class Fused(NamedTuple):
 
 
 def fuse(
-    memory: Memory, parts: HybridWeights, *, similarity: float, importance: float, decay: float, top_k: int
+    memory: Memory,
+    parts: HybridWeights,
+    *,
+    similarity: float,
+    importance: float,
+    decay: float,
+    top_k: int,
+    corpus: Corpus | None = None,
 ) -> tuple[list[Fused], int]:
-    """The best ``top_k`` messages, best first, ties by age and then by id; and how many messages were ranked.
+    """The best ``top_k`` messages, best first, and how many were ranked.
 
-    ``similarity`` weighs relevance, which is divided by the best relevance of what may be found.
+    Ties: the newer first, then the higher id. ``similarity`` weighs relevance, which is divided by the best relevance
+    of what passes. ``corpus`` None means that the memory is the whole tenant and is counted.
     """
     passing = np.flatnonzero(memory.passes)
     if not passing.size:
         return [], 0
-    lexical = _lexical(memory, parts)[memory.message]
+    lexical = np.zeros(len(memory.ids))
+    lexical[: len(memory.lengths)] = _lexical(memory, parts, corpus)
+    lexical = lexical[memory.turn]
     own = memory.similarity + parts.lexical * lexical
-    conversation = _best_of_each(memory.conversation[memory.message], own)
+    conversation = _best_of_each(memory.conversation[memory.turn], own)
     relevance = own + parts.conversation * conversation + parts.date * memory.date + parts.speaker * memory.speaker
     best = float(relevance[passing].max())
     shares = np.maximum(relevance, 0) / best if best > 0 else np.zeros_like(relevance)
@@ -94,10 +114,10 @@ def fuse(
     scores = lasting + decay * np.exp(exponents)
 
     def fused(window: int) -> Fused:
-        # exp of numpy may differ in its last bit from machine to machine: that one chooses, this one is told.
+        # numpy's exp may differ in its last bit from machine to machine: it chooses, math.exp is what is reported.
         faded = math.exp(float(exponents[window]))
         return Fused(
-            message_id=memory.ids[memory.message[window]].tobytes(),
+            message_id=memory.ids[memory.turn[window]].tobytes(),
             score=float(lasting[window]) + decay * faded,
             raw_relevance=float(relevance[window]),
             best_relevance=best,
@@ -110,20 +130,50 @@ def fuse(
             decay=faded,
         )
 
-    candidates = int(np.count_nonzero(np.bincount(memory.message[passing])))
+    candidates = int(np.count_nonzero(np.bincount(memory.turn[passing])))
     wanted, kept = min(top_k, candidates), top_k + 16
     while True:
         found: dict[bytes, Fused] = {}
-        chosen = _highest(passing, scores, kept)
-        for hit in sorted(
-            ((window, fused(window)) for window in chosen),
-            key=lambda hit: (-hit[1].score, -int(memory.created[hit[0]]), hit[1].message_id),
-        ):
+        chosen = [(fused(window), int(memory.created[window])) for window in _highest(passing, scores, kept)]
+        for hit, _ in sorted(chosen, key=lambda one: (one[0].score, one[1], one[0].message_id), reverse=True):
             # A message is as similar as its most similar window.
-            found.setdefault(hit[1].message_id, hit[1])
+            found.setdefault(hit.message_id, hit)
         if len(found) >= wanted:
             return list(found.values())[:wanted], candidates
         kept *= 4
+
+
+def bm25(counts: Floats, lengths: Floats, corpus: Corpus, parts: HybridWeights) -> Floats:
+    """BM25 [turns] of turns that hold the words ``counts`` [turns, words] times and are ``lengths`` [turns] long,
+    divided by the logarithm of the corpus, with which the weight of a rare word grows."""
+    norms = parts.k1 * (1 - parts.b + parts.b * lengths / (corpus.average or 1.0))
+    scores = np.zeros(len(lengths))
+    for word, frequency in enumerate(corpus.frequencies.tolist()):
+        holds = np.flatnonzero(counts[:, word])
+        if holds.size:
+            idf = math.log(1 + (corpus.messages - frequency + 0.5) / (frequency + 0.5))
+            occurrences = counts[holds, word]
+            scores[holds] += idf * occurrences * (parts.k1 + 1) / (occurrences + norms[holds])
+    return np.asarray(scores / math.log(corpus.messages + 1)) if corpus.messages else scores
+
+
+def counted(counts: NDArray[np.uint8], messages: int, average: float) -> Corpus:
+    """The corpus of a memory that is a whole tenant."""
+    return Corpus(messages, average, (counts > 0).sum(axis=0).astype(np.float64))
+
+
+def _lexical(memory: Memory, parts: HybridWeights, corpus: Corpus | None) -> Floats:
+    """BM25F of each turn: it has shares of the words, and of the length, of the two turns before it."""
+    counts = np.append(memory.counts, np.zeros((1, memory.counts.shape[1]), np.uint8), axis=0).astype(np.float64)
+    lengths = np.append(memory.lengths, 0).astype(np.float64)  # the last is what -1 stands for
+    all_counts, all_lengths = counts[:-1].copy(), lengths[:-1].copy()
+    for back, share in enumerate(parts.shares):
+        all_counts += share * counts[memory.previous[:, back]]
+        all_lengths += share * lengths[memory.previous[:, back]]
+    if corpus is None:
+        turns = len(memory.lengths)
+        corpus = counted(memory.counts, turns, float(all_lengths.sum()) / turns if turns else 0.0)
+    return bm25(all_counts, all_lengths, corpus, parts)
 
 
 def _highest(windows: Integers, scores: Floats, count: int) -> Sequence[int]:
@@ -140,36 +190,3 @@ def _best_of_each(group: Integers, values: Floats) -> Floats:
     best = np.full(int(group.max()) + 1, -np.inf)
     np.maximum.at(best, group, values)
     return np.asarray(best[group])
-
-
-def _lexical(memory: Memory, parts: HybridWeights) -> Floats:
-    """BM25F of each message [messages], divided by the logarithm of the corpus, which a rare word's weight grows with.
-
-    A turn has shares of the words of the two turns before it in its conversation, and of their length.
-    """
-    turns, scores = len(memory.lengths), np.zeros(len(memory.ids))
-    if not turns:
-        return scores
-    lengths = memory.lengths.astype(np.float64)
-    # Whether the turn so many places later is of the same conversation, and its share of this one's words.
-    follows = []
-    for back, share in enumerate(parts.shares, start=1):
-        same = memory.conversation[: max(0, turns - back)] == memory.conversation[back:turns]
-        lengths[back:] += share * memory.lengths[: len(same)] * same
-        follows.append((back, share, same))
-    # No division by the length where no message has a word; there is no word to be found then.
-    average = float(lengths.sum()) / turns or 1.0
-    norms = parts.k1 * (1 - parts.b + parts.b * lengths / average)
-    for word in np.unique(memory.counted_word):
-        of_word = memory.counted_word == word
-        counts = np.bincount(memory.counted_message[of_word], memory.occurrences[of_word], turns)
-        holds = np.flatnonzero(counts > 0)
-        occurrences = counts[holds]
-        idf = math.log(1 + (turns - len(holds) + 0.5) / (len(holds) + 0.5))
-        for back, share, same in follows:
-            reach = holds[: np.searchsorted(holds, len(same))]
-            counts[reach + back] += share * occurrences[: len(reach)] * same[reach]
-        touched = np.flatnonzero(counts > 0)
-        counts, norm = counts[touched], norms[touched]
-        scores[touched] += np.rint(idf * counts * (parts.k1 + 1) / (counts + norm) * _ROUNDING) / _ROUNDING
-    return np.asarray(scores / math.log(turns + 1))

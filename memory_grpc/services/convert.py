@@ -11,8 +11,9 @@ from google.protobuf.message import Message as ProtoMessage
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from memory_grpc.domain import Hit, Json, NewMessage, SearchFilters, SearchRequest, SearchResult, StoredMessage
-from memory_grpc.errors import FieldViolation, InvalidInput
+from memory_grpc.domain.messages import Json, NewMessage, StoredMessage
+from memory_grpc.domain.search import Hit, SearchFilters, SearchRequest, SearchResult
+from memory_grpc.services import convert_filter
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import message_pb2
 
@@ -72,7 +73,9 @@ def new_message(request: pb.IngestMessageRequest) -> NewMessage:
         name=optional(request, "name", None),
         created_at=moment(request, "created_at"),
         request_id=UUID(request.request_id) if request.HasField("request_id") else None,
-        embed_later=optional(request, "async", None),
+        embed_later=optional(request, "embed_later", None),
+        user_id=optional(request, "user_id", None),
+        keep_request_id=request.keep_request_id,
     )
 
 
@@ -90,6 +93,7 @@ def stored_message(message: StoredMessage) -> message_pb2.Message:
         embedding_status=message.embedding_status,
         created_at=timestamp(message.created_at),
         updated_at=timestamp(message.updated_at),
+        user_id=message.user_id,
     )
     if message.archived_at is not None:
         result.archived_at.CopyFrom(timestamp(message.archived_at))
@@ -97,24 +101,12 @@ def stored_message(message: StoredMessage) -> message_pb2.Message:
 
 
 def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
-    """A valid request as what to look for. Raises InvalidInput for a metadata_equals without ``=``."""
-    pairs = [entry.partition("=") for entry in request.metadata_equals]
-    faults = [
-        FieldViolation(f"metadata_equals[{i}]", "must be key=value") for i, pair in enumerate(pairs) if not pair[1]
-    ]
-    if faults:
-        raise InvalidInput(faults)
+    """A valid request as what to look for. Raises InvalidInput for a filter that cannot be read."""
     return SearchRequest(
         tenant_id=request.tenant_id,
         query=request.query,
         filters=SearchFilters(
-            conversation_id=optional(request, "conversation_id", None),
-            role=optional(request, "role", None),
-            importance_min=optional(request, "importance_min", None),
-            created_after=moment(request, "created_after"),
-            created_before=moment(request, "created_before"),
-            metadata=plain(request.metadata) if request.HasField("metadata") else None,
-            metadata_equals={key: value for key, _, value in pairs},
+            where=convert_filter.where(request),
             include_archived=request.include_archived,
             candidate_limit=optional(request, "candidate_limit", None),
             as_of=moment(request, "as_of"),
@@ -129,7 +121,9 @@ def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
 def search_response(result: SearchResult, *, explain: bool) -> pb.SearchMemoriesResponse:
     """What was found as the contract shows it."""
     response = pb.SearchMemoriesResponse(
-        total=len(result.hits), items=[_memory_hit(hit, explain=explain) for hit in result.hits]
+        total=len(result.hits),
+        items=[_memory_hit(hit, explain=explain) for hit in result.hits],
+        pending=result.pending,
     )
     if explain:
         response.explanation.CopyFrom(
@@ -159,6 +153,7 @@ def _memory_hit(hit: Hit, *, explain: bool) -> pb.MemoryHit:
         importance=ranked.importance,
         conversation_id=message.conversation_id,
         name=message.name,
+        user_id=message.user_id,
         archived_at=timestamp(message.archived_at) if message.archived_at else None,
     )
     if explain:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from memory_grpc.domain import ApiKey, NewApiKey
+from memory_grpc.domain.keys import ApiKey, NewApiKey
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.services.convert import moment, timestamp
-from memory_layer.v1 import api_key_pb2 as pb
+from memory_layer.v1 import api_key_pb2, key_service_pb2
 
 DEFAULT_PAGE_SIZE = 100
 
 
-def new_key(request: pb.CreateApiKeyRequest) -> NewApiKey:
+def new_key(request: key_service_pb2.CreateApiKeyRequest) -> NewApiKey:
     """What the request asks for. Raises InvalidInput where its fields contradict each other."""
     tenants = tuple(request.tenant_ids)
     violations = []
@@ -28,9 +28,9 @@ def new_key(request: pb.CreateApiKeyRequest) -> NewApiKey:
     )
 
 
-def api_key(key: ApiKey) -> pb.ApiKey:
+def api_key(key: ApiKey) -> api_key_pb2.ApiKey:
     """What is told of a key."""
-    return pb.ApiKey(
+    return api_key_pb2.ApiKey(
         id=str(key.id),
         prefix=key.prefix,
         label=key.label,

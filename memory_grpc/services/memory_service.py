@@ -8,21 +8,16 @@ from uuid import UUID
 
 import grpc
 
-from memory_grpc import access
-from memory_grpc.domain import NewMessage
+from memory_grpc import access, headers
+from memory_grpc.domain.messages import NewMessage
 from memory_grpc.errors import FieldViolation, InvalidInput
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.services import convert
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import memory_service_pb2_grpc as pb_grpc
 from memory_layer.v1 import message_pb2
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-# Envoy's transcoder answers 200; a filter of ours makes it what this header says.
-ACCEPTED = (("x-http-status", "202"),)
-# The message itself says nothing of the call: it is the same whoever asks for it, and how often.
-REPEATED = (("x-repeated", "true"),)
 
 
 class MemoryService(pb_grpc.MemoryServiceServicer):
@@ -37,7 +32,9 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
             (ingested,) = await self._slot.operations.ingest([convert.new_message(request)])
         except InvalidInput as error:
             raise _unindexed(error) from error
-        await context.send_initial_metadata(ACCEPTED + (REPEATED if ingested.repeated else ()))
+        if ingested.repeated:
+            # The message itself says nothing of the call: it is the same whoever asks for it, and how often.
+            headers.give("x-repeated", "true")
         return convert.stored_message(ingested.message)
 
     async def BatchIngestMessages(
@@ -46,7 +43,6 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         """Stores many messages, all or none."""
         _check_batch(request)
         stored = await self._slot.operations.ingest([convert.new_message(m) for m in request.messages])
-        await context.send_initial_metadata(ACCEPTED)
         return pb.BatchIngestMessagesResponse(
             messages=[convert.stored_message(one.message) for one in stored],
             repeated_indexes=[index for index, one in enumerate(stored) if one.repeated],

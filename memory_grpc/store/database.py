@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import Enum
-from functools import cache
-from typing import Any, Final, Generic, Literal, LiteralString, TypeVar
+from typing import Any, Final, Generic, Literal, LiteralString, NamedTuple, TypeVar
 
 import psycopg
-from pgvector import HalfVector
-from pgvector.psycopg.halfvec import (
-    HalfVectorBinaryDumper,
-    HalfVectorBinaryLoader,
-    HalfVectorDumper,
-    HalfVectorLoader,
-)
 from psycopg import sql
 from psycopg.rows import dict_row
-from psycopg.types import TypeInfo
 from psycopg_pool import AsyncConnectionPool
 
 from memory_grpc import deadline
 from memory_grpc.errors import StoreUnavailable
+from memory_grpc.store.connections import configure
 from memory_grpc.store.errors import translated
-from memory_grpc.store.queries import QUERIES
+from memory_grpc.store.queries import Parts, text
 
 Row = dict[str, Any]
-Parts = tuple[tuple[str, str], ...]
 Params = Mapping[str, Any]
 Plan = Literal["auto", "once", "each"]
-# The name of a query, its parameters, and what stands for ``{dimensions}`` in it.
-Statement = tuple[str, Params | None, int | None]
+
+
+class Statement(NamedTuple):
+    """A query by its name, its parameters, and its parts."""
+
+    query: str
+    params: Params | None = None
+    parts: Parts = ()
+
 
 # Statements that no call waits for (sweeps, embedding jobs) are bounded all the same.
 BACKGROUND_TIMEOUT_SECONDS = 300.0
@@ -70,7 +67,7 @@ Tenant = str | Literal[Scope.EVERY_TENANT]
 T = TypeVar("T")
 
 
-class Later(Generic[T]):
+class Deferred(Generic[T]):
     """What a statement will have given that was sent and not waited for."""
 
     def __init__(self, cursor: psycopg.AsyncCursor[Row], read: Callable[[list[Row]], T]) -> None:
@@ -90,7 +87,7 @@ class Transaction:
 
     async def execute(self, query: str, params: Params | None = None) -> int:
         """Runs a query; returns the number of rows it touched."""
-        return (await self._connection.execute(_text(query), params)).rowcount
+        return (await self._connection.execute(text(query), params)).rowcount
 
     async def one(
         self,
@@ -102,25 +99,27 @@ class Transaction:
     ) -> Row | None:
         """Runs a query; returns its first row, or None. ``binary`` has Postgres send values as it holds them, which
         suits long strings of bytes. ``parts`` stand for what is in braces in it: what differs from call to call and
-        cannot be a parameter."""
-        return await (await self._connection.execute(_text(query, parts), params, binary=binary)).fetchone()
+        cannot be a parameter, and is put together from fixed texts."""
+        return await (await self._connection.execute(text(query, parts), params, binary=binary)).fetchone()
 
-    async def all(self, query: str, params: Params | None = None, *, dimensions: int | None = None) -> list[Row]:
-        """Runs a query; returns all its rows. ``dimensions`` stands for ``{dimensions}`` in it, where no parameter can
-        stand: in a type."""
-        return await (await self._connection.execute(_text(query, _sized(dimensions)), params)).fetchall()
+    async def all(self, query: str, params: Params | None = None, *, parts: Parts = ()) -> list[Row]:
+        """Runs a query; returns all its rows."""
+        return await (await self._connection.execute(text(query, parts), params)).fetchall()
 
-    async def later(self, query: str, params: Params | None, read: Callable[[list[Row]], T]) -> Later[T]:
+    async def defer(
+        self, query: str, params: Params | None, read: Callable[[list[Row]], T], *, parts: Parts = ()
+    ) -> Deferred[T]:
         """Sends a query of a pipelined transaction; what ``read`` makes of its rows comes in the round trip of the next
         that is waited for, or of the commit. To be asked for once."""
-        return Later(await self._connection.execute(_text(query), params), read)
+        return Deferred(await self._connection.execute(text(query, parts), params), read)
 
     async def together(self, *statements: Statement) -> list[list[Row]]:
-        """Runs queries that need no rows of each other, in order and in one round trip; returns all their rows."""
+        """Runs queries that need no rows of each other, in order and in one round trip; returns all their rows, with
+        values sent as Postgres holds them."""
         async with self._connection.pipeline():
             sent = [
-                await self._connection.execute(_text(query, _sized(dimensions)), params)
-                for query, params, dimensions in statements
+                await self._connection.execute(text(query, parts), params, binary=True)
+                for query, params, parts in statements
             ]
             return [await cursor.fetchall() for cursor in sent]
 
@@ -148,7 +147,7 @@ class Database:
             # A server that was down for a while is tried again soon after it is back.
             reconnect_timeout=10.0,
             max_idle=300.0,
-            configure=_configure,
+            configure=configure,
             open=False,
             name="memory-grpc",
         )
@@ -192,7 +191,8 @@ class Database:
                     await connection.execute("commit")
             except BaseException:
                 if not connection.closed:
-                    await connection.rollback()
+                    with suppress(psycopg.Error):  # the pool throws the connection away; the cause is what counts
+                        await connection.rollback()
                 raise
             finally:
                 await self.pool.putconn(connection)
@@ -247,50 +247,3 @@ class Database:
         async with self.transaction(tenant=EVERY_TENANT) as tx:
             if await tx.one("database.ping") is None:
                 raise StoreUnavailable
-
-
-async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
-    """A new connection knows pgvector's types; a database without the extension is not migrated yet."""
-    await _register_halfvec(connection)
-    await connection.execute(QUERIES["database.configure"])
-    with suppress(psycopg.errors.InvalidParameterValue):
-        await connection.execute(QUERIES["database.watch_client"])
-
-
-@cache
-def _text(query: str, parts: Parts = ()) -> LiteralString:
-    """A query without comments and indentation: psycopg remembers how a text of up to 4,096 bytes is to be sent, and
-    reads a longer one anew each time."""
-    text: str = re.sub(r"--.*", "", QUERIES[query])
-    for name, part in parts:
-        text = text.replace(f"{{{name}}}", part)
-    return re.sub(r"\s*\n\s*", " ", text).strip()
-
-
-def _sized(dimensions: int | None) -> Parts:
-    return () if dimensions is None else (("dimensions", str(dimensions)),)
-
-
-async def _register_halfvec(connection: psycopg.AsyncConnection[Row]) -> None:
-    """What pgvector's register_vector_async does, for the one type that is used, and with the same classes each time.
-
-    That makes new classes for every connection, which psycopg remembers for good: 24 KB that a network that flaps, or a
-    database that restarts, cost with each connection.
-    """
-    info = await TypeInfo.fetch(connection, "halfvec")
-    if info is None:
-        raise psycopg.ProgrammingError("halfvec type not found in the database")
-    info.register(connection)
-    for dumper in _halfvec_dumpers(info.oid):
-        connection.adapters.register_dumper(HalfVector, dumper)
-    for loader in (HalfVectorLoader, HalfVectorBinaryLoader):
-        connection.adapters.register_loader(info.oid, loader)
-
-
-@cache
-def _halfvec_dumpers(oid: int) -> tuple[type[HalfVectorDumper], type[HalfVectorBinaryDumper]]:
-    """The dumpers of halfvec in a database where it has this oid."""
-    return (
-        type("HalfVectorDumper", (HalfVectorDumper,), {"oid": oid}),
-        type("HalfVectorBinaryDumper", (HalfVectorBinaryDumper,), {"oid": oid}),
-    )

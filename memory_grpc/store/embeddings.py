@@ -1,4 +1,4 @@
-"""message_embeddings and archived_embeddings."""
+"""message_embeddings."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ Vectors = NDArray[np.float32]
 
 
 async def insert_many(tx: Transaction, tenant_id: str, model_id: int, vectors: Mapping[UUID, Vectors]) -> None:
-    """Stores the vectors of live messages of one tenant: for each id a float32 array [windows, dimensions]."""
+    """Stores the vectors of messages of one tenant: for each id a float32 array [windows, dimensions].
+
+    For messages that were stored before this transaction call it under ``models.lock_tenant_shared``: what is archived
+    meanwhile would not be marked.
+    """
     await tx.execute("embeddings.insert_many", _windows(tenant_id, model_id, vectors))
-
-
-async def insert_anywhere(tx: Transaction, tenant_id: str, model_id: int, vectors: Mapping[UUID, Vectors]) -> None:
-    """The same for messages, live or archived; call it under ``models.hold_tenant``, or one may slip through."""
-    params = _windows(tenant_id, model_id, vectors)
-    await tx.execute("embeddings.insert_many", params)
-    await tx.execute("embeddings.insert_archived", params)
 
 
 async def others(tx: Transaction, tenant_id: str, model_id: int, after: UUID, limit: int) -> list[UUID]:

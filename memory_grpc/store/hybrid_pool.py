@@ -1,104 +1,245 @@
-"""The hybrid ranking over a pool of a large tenant's messages, found by its graph and its word index."""
+"""The hybrid ranking of a large tenant: over a pool of messages, not over all.
+
+::
+
+    sources ──▶ windows ──▶ with their words: the most promising ──▶ the turns around those ──▶ ranking.fusion
+
+The sources are the tenant's graph, its word index and what else a term of the score may lift; or, where a filter leaves
+few messages, those.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from memory_grpc.domain import Ranked, ScoreWeights, SearchFilters
-from memory_grpc.ranking import HybridWeights, QueryPlan
-from memory_grpc.store.database import Row, Transaction
-from memory_grpc.store.embeddings import Vectors
-from memory_grpc.store.pool_sources import PoolSize, Sources
-from memory_grpc.store.pool_words import Word, match_text
-from memory_grpc.store.search import hybrid_params, hybrid_ranked
-from memory_grpc.store.word_index import RARE
+import numpy as np
+from pgvector import HalfVector
+
+from memory_grpc.ranking.fusion import Corpus, Fused, Ids, Integers
+from memory_grpc.store import hybrid_columns as columns
+from memory_grpc.store.database import Row, Statement, Transaction
+from memory_grpc.store.graphs import EXTRA_DIMENSIONS
+from memory_grpc.store.hybrid_promise import Promise, Windows, highest, one_a_message, windows
+from memory_grpc.store.queries import Parts, part
+from memory_grpc.store.rank_request import HybridQuery, RankRequest, fused, newest_seconds
+from memory_grpc.store.word_index import match_text
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSize:
+    """How far each source of the pool is read. More of everything finds more and takes longer."""
+
+    graph: int = 490
+    """Windows from the graph, by similarity and importance."""
+    words: int = 1500
+    """Messages that are looked up by their words, by the frequencies of the last count."""
+    important: int = 20
+    """The most important messages."""
+    newest: int = 15_000
+    """Windows that are looked through for those that are good as well."""
+    dated: int = 20_000
+    """Windows in the dates that a query names; where there are more, they are looked for in the graph."""
+    spoken: int = 2000
+    """Messages of the speakers that a query names; where there are more, they are looked for in the graph."""
+    few: int = 600
+    """What is kept of the messages that a narrow filter leaves."""
+    kept: int = 100
+    """What is kept of each other source but the graph, by the score as far as it is known."""
+    pool: int = 160
+    """What is kept of all of them together, by the same with words and speakers."""
+    lifted: int = 20
+    """How many of the best are ranked with the turns around them, which lift them."""
+    mates: int = 24
+    """How many turns to each side."""
+    followed: int = 20
+    """How many of the best by words are ranked with the two turns after: those inherit a share of the words."""
+    tuples: int = 8000
+    """Points of the graph that are looked at for want of any that pass the filters."""
+
 
 DEFAULT = PoolSize()
 
-
-async def hybrid_pooled(
-    tx: Transaction,
-    tenant_id: str,
-    model_id: int,
-    config: str,
-    query: Vectors,
-    plan: QueryPlan,
-    filters: SearchFilters,
-    weights: ScoreWeights,
-    parts: HybridWeights,
-    top_k: int,
-    size: PoolSize = DEFAULT,
-) -> tuple[list[Ranked], int] | None:
-    """The best ``top_k`` messages by the hybrid score, best first, and how many were ranked: a pool, not all.
-
-    None when a pool will not do, and the exact statement is due: where the tenant's words were never counted, where
-    ``filters`` ask for a conversation, for archived messages or for the newest, and where fewer than ``top_k`` messages
-    of the pool pass them.
-    """
-    if filters.conversation_id is not None or filters.include_archived or filters.candidate_limit is not None:
-        return None
-    params = hybrid_params(tenant_id, model_id, config, query, plan, filters, weights, parts, top_k)
-    sources = Sources(params, query, plan, weights, parts, size, top_k)
-    counted, near, *extents = await tx.together(*sources.first())
-    messages = counted[0]["messages"]
-    if not messages or not near:
-        return None
-    params |= sources.limits() | _words(counted, messages, size)
-    params["per_relevance"] = sources.per_relevance(max(row["similarity"] for row in near))
-    (words, *matched), *others = await tx.together(*sources.others(params, near, extents[0][0] if extents else None))
-    found = _best_windows(chain(matched, near, *others))
-    params |= {
-        "frequencies": words["frequencies"] or [],
-        "found": _array(found),
-        "promises": _array(_promises(found.values(), params["per_relevance"], parts)),
-        "lexicals": _array(row.get("lexical", 0.0) for row in found.values()),
-    }
-    rows = await tx.all("hybrid_pool.rank", params)
-    return hybrid_ranked(rows, weights, parts) if len(rows) == top_k else None
+# Points of a graph that pgvector looks for at once; more are looked for afterwards.
+_WIDEST = 1000
+# How similar the best message may be expected to be, before it is known.
+_SIMILAR = 0.6
+# Where a smaller share of the first so many that the graph gives is of the dates or the speakers that a query names,
+# those have a source of their own.
+_ENOUGH, _SAMPLE = 0.15, 100
 
 
-def _words(counted: Sequence[Row], messages: int, size: PoolSize) -> dict[str, Any]:
-    """The parameters about the query's words: which are looked up, and how frequent the others are."""
-    words = [Word(row["quoted"], row["frequency"]) for row in counted if row["word"] is not None]
-    match, live = match_text(words, messages, size.words)
-    return {
-        "match": match,
-        "any_word": " | ".join(word.quoted for word in words),
-        "quoted": [word.quoted for word in words],
-        "frequencies": [None if i in live else word.frequency or RARE for i, word in enumerate(words)],
-        "messages": messages,
-        # No length, and no division by it, where no message has a word.
-        "average": counted[0]["average"] or None,
-    }
+class Pool:
+    """One query's pool. Each method gives the best messages, best first, and how many were ranked."""
 
+    def __init__(self, tx: Transaction, request: RankRequest, hybrid: HybridQuery, size: PoolSize = DEFAULT) -> None:
+        self._tx = tx
+        self._request = request
+        self._hybrid = hybrid
+        self._size = size
+        self._promise = Promise(hybrid, request.weights)
+        self._parts: Parts = columns.parts(request, hybrid)
+        live, archived = request.filter.by_archival
+        # A graph knows live messages, and the newest are read in the order of time, of which the archive has its own.
+        self._live = columns.parts(replace(request, filter=live), hybrid) if live else None
+        self._archived = columns.parts(replace(request, filter=archived), hybrid) if live and archived else None
+        match, self._looked_up = match_text(hybrid.words.words, hybrid.words.messages or 0, size.words)
+        self._params: dict[str, Any] = request.params | {
+            "match": match,
+            "speakers": bool(hybrid.plan.speaker_names or hybrid.plan.speaker_roles),
+            "sample": _SAMPLE,
+            "graph_limit": size.graph + request.top_k,
+            "important_limit": size.important + request.top_k,
+            "newest_limit": size.newest + request.top_k,
+            "newest_seconds": newest_seconds(request.weights),
+            "dated_limit": size.dated,
+            "spoken_limit": size.spoken,
+            "kept": size.kept + request.top_k,
+            "per_relevance": self._promise.per_relevance(_SIMILAR),
+        }
 
-def _best_windows(rows: Iterable[Row]) -> dict[str, Row]:
-    """By message what was found first of it, with the similarity of its best window."""
-    found: dict[str, Row] = {}
-    for row in rows:
-        known = found.setdefault(row["message_id"], row)
-        if row["similarity"] > known["similarity"]:
-            found[row["message_id"]] = {**known, "similarity": row["similarity"]}
-    return found
+    async def of_graph(self) -> tuple[list[Fused], int] | None:
+        """Of a tenant that has a graph; None when nothing of that passes the filters.
 
+        Archived messages are in no graph: where they are asked for too, they are scanned.
+        """
+        plan, size = self._hybrid.plan, self._size
+        width = min(self._params["graph_limit"], _WIDEST)
+        await self._tx.all("graphs.search_as_wide_as", {"width": width, "most_tuples": size.tuples})
+        asked = [self._graph()]
+        if plan.date_ranges or plan.speaker_names:
+            asked.append(Statement("hybrid.extents", self._params, self._parts))
+        graph, *extents = await self._rows(*asked)
+        near = windows(graph)
+        if not len(near):
+            return None
+        self._params["per_relevance"] = self._promise.per_relevance(float(near["similarity"].max()))
+        matched, *others = await self._rows(self._matched(), *self._others(near, extents[0] if extents else None))
+        return await self._ranked([near, *map(windows, others)], matched)
 
-def _promises(found: Collection[Row], per_relevance: float, parts: HybridWeights) -> list[float]:
-    """The score of each window as far as it is known: all but words, the speaker, and a lift by a turn that was not
-    found."""
-    lifts: dict[str, float] = {}
-    for row in found:
-        own = row["similarity"] + parts.lexical * row.get("lexical", 0.0)
-        lifts[row["conversation_id"]] = max(own, lifts.get(row["conversation_id"], own))
-    return [
-        per_relevance
-        * (row["similarity"] + parts.conversation * lifts[row["conversation_id"]] + parts.date * row["dated"])
-        + row["rest"]
-        for row in found
-    ]
+    async def of_span(self) -> tuple[list[Fused], int] | None:
+        """Of the times that the filters leave, all windows of which are looked at."""
+        scanned, matched = await self._rows(self._source("hybrid.scanned", self._size.few), self._matched())
+        return await self._ranked([windows(scanned)], matched)
 
+    async def of_few(self, most: int) -> tuple[list[Fused], int] | None:
+        """Of the messages that pass the filters; None when they are more than ``most``."""
+        kept = self._size.few + self._request.top_k
+        params = self._params | {"most": most, "kept": kept}
+        (few,) = await self._rows(Statement("hybrid.among", params, self._parts))
+        if few["passing"] > most:
+            return None
+        if few["passing"] <= kept:
+            # All of them are in the pool: of the words only their rarity is to be known.
+            words = self._hybrid.words
+            self._params["match"], self._looked_up = match_text(words.words, words.messages or 0, 0)
+            (matched,) = await self._rows(Statement("hybrid.rare", self._params, self._parts))
+        else:
+            (matched,) = await self._rows(self._matched())
+        return await self._ranked([windows(few)], matched)
 
-def _array(values: Iterable[str | float]) -> str:
-    """An array of ids or numbers as Postgres reads it: a list would be looked through for what is to be quoted."""
-    return "{" + ",".join(map(str, values)) + "}"
+    async def _rows(self, *statements: Statement) -> list[Row]:
+        """The one row that each statement gives."""
+        return [row for (row,) in await self._tx.together(*statements)]
+
+    async def _ranked(self, sources: Sequence[Windows], matched: Row) -> tuple[list[Fused], int]:
+        """Ranks the best of what was found, with the turns around them."""
+        hybrid, size, top_k = self._hybrid, self._size, self._request.top_k
+        promise, per_relevance = self._promise, self._params["per_relevance"]
+        looked_up = columns.turns(matched["turns"], hybrid)
+        corpus = promise.corpus(looked_up, self._looked_up)
+        by_words = windows(matched)
+        lexical = promise.lexical(by_words["id"], looked_up, corpus)
+        best = highest(promise.scores(by_words, lexical, per_relevance), size.kept + top_k)
+        found = one_a_message(np.concatenate([*sources, by_words[best]]))
+        if not len(found):
+            return [], 0
+        ids = {"ids": columns.uuids(found["id"])}
+        row = await self._tx.one("hybrid.known", self._params | ids, binary=True, parts=self._parts)
+        turns = columns.turns(row["turns"] if row else None, hybrid)
+        lexical = promise.lexical(found["id"], turns, corpus)
+        lexical = np.maximum(lexical, promise.lexical(found["id"], looked_up, corpus))  # words of further rows
+        place = columns.places(turns["id"], found["id"])
+        speaks = (
+            (place >= 0) & ((turns["flags"][place] & columns.ASKED) > 0) if len(turns) else np.zeros(len(place), bool)
+        )
+        promises = promise.scores(found, lexical, per_relevance, speaks)
+
+        followed, lifted = highest(lexical, size.followed), highest(promises, size.lifted + top_k)
+        before, after = np.zeros(len(found), np.int64), np.zeros(len(found), np.int64)
+        after[followed] = 2
+        before[lifted] = after[lifted] = size.mates
+        chosen = np.union1d(highest(promises, size.pool + top_k), followed)
+        return await self._fused(found["id"][chosen], before[chosen], after[chosen], corpus)
+
+    async def _fused(self, ids: Ids, before: Integers, after: Integers, corpus: Corpus) -> tuple[list[Fused], int]:
+        """Ranks some messages and so many turns before and after each."""
+        wanted = {"ids": columns.uuids(ids), "turns_before": before.tolist(), "turns_after": after.tolist()}
+        row = await self._tx.one("hybrid.stretches", self._params | wanted, binary=True, parts=self._parts)
+        assert row is not None, "an aggregate has a row"
+        read = columns.stretches(row, self._hybrid)
+        if not len(read.turns):
+            return [], 0
+        # Where each stretch has the message that it is around; the two turns before the first only hand their words on.
+        number = np.arange(len(read.turns))
+        middle = np.zeros(len(ids), np.int64)
+        is_middle = (read.turns["id"] == ids[read.stretch]).all(axis=1)
+        middle[read.stretch[is_middle]] = number[is_middle]
+        ranked = number >= (middle - before)[read.stretch]
+        # Stretches overlap: each turn once, where it is ranked if it is anywhere.
+        order = np.argsort(~ranked, kind="stable")
+        _, first, same = np.unique(read.turns["id"][order], axis=0, return_index=True, return_inverse=True)
+        turn_of = np.append(np.empty(len(order), np.int64), -1)
+        turn_of[order] = same.reshape(-1)
+        kept = order[first]
+        _, conversation = np.unique(read.conversation[read.stretch[kept]], return_inverse=True)
+        memory = columns.gathered(
+            row,
+            self._request,
+            self._hybrid,
+            read.turns[kept],
+            read.counts[kept],
+            conversation,
+            turn_of[read.previous[kept]],
+            ranked[kept],
+        )
+        return fused(memory, self._request, self._hybrid, corpus)
+
+    def _others(self, near: Windows, extents: Row | None) -> Iterator[Statement]:
+        """All sources but the graph and the words: every term of the score has one."""
+        plan = self._hybrid.plan
+        yield self._source("hybrid.important")
+        yield self._source("hybrid.newest", of=self._live)
+        if self._archived:
+            yield self._source("hybrid.scanned", of=self._archived)
+        first = near[:_SAMPLE]
+        if extents is not None and extents["dated"]:
+            created = first["created"].astype(np.int64) + columns.POSTGRES_EPOCH
+            if extents["dated"] <= self._size.dated:
+                yield self._source("hybrid.dated")
+            elif columns.dated(created, plan).mean() < _ENOUGH:
+                yield self._graph(only_dated=True)
+        if self._params["speakers"] and first["speaks"].mean() < _ENOUGH:
+            is_few = extents is not None and extents["spoken"] <= self._size.spoken
+            if plan.speaker_names and is_few:
+                yield self._source("hybrid.spoken")
+            if plan.speaker_roles or not is_few:
+                yield self._graph(only_spoken=True)
+
+    def _source(self, name: str, kept: int = 0, of: Parts | None = None) -> Statement:
+        params = self._params | ({"kept": kept + self._request.top_k} if kept else {})
+        return Statement("hybrid.source", params, (("source", part(name)), *(of or self._parts)))
+
+    def _matched(self) -> Statement:
+        return Statement("hybrid.matched", self._params, self._parts)
+
+    def _graph(self, *, only_dated: bool = False, only_spoken: bool = False) -> Statement:
+        """The statement that searches the graph for the best by similarity and importance."""
+        request, parts = self._request, self._hybrid.parts
+        unit = request.vector / max(float(np.linalg.norm(request.vector)), 1e-12)
+        worth = max(1e-3, self._promise.per_relevance(_SIMILAR) * (1 + parts.conversation))
+        direction = HalfVector(np.append(worth * unit, [request.weights.importance, 0.0]))
+        given = {"direction": direction, "only_dated": only_dated, "only_spoken": only_spoken}
+        dimensions = ("dimensions", str(len(unit) + EXTRA_DIMENSIONS))
+        return Statement("hybrid.graph", self._params | given, (dimensions, *(self._live or self._parts)))

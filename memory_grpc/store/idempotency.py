@@ -11,11 +11,12 @@ from memory_grpc.store.database import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A request id, the digest of its body, and the message it stored."""
+    """A request id, the digest of its body, the message it stored, and whether it lasts as long as that message."""
 
     request_id: UUID
     body_digest: bytes
     message_id: UUID
+    kept: bool = False
 
 
 async def known(tx: Transaction, tenant_id: str, request_ids: Iterable[UUID]) -> dict[UUID, Claim]:
@@ -33,6 +34,7 @@ async def claim_many(tx: Transaction, tenant_id: str, claims: Sequence[Claim]) -
             "request_ids": [c.request_id for c in claims],
             "body_digests": [c.body_digest for c in claims],
             "message_ids": [c.message_id for c in claims],
+            "kept": [c.kept for c in claims],
         },
     )
     return {row["request_id"] for row in rows}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from memory_grpc.store.database import Transaction
@@ -11,11 +12,12 @@ from memory_grpc.store.database import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A message to embed, and how many times that was tried, this time included."""
+    """A message to embed, since when it waits, and how many times it was tried, this time included."""
 
     tenant_id: str
     message_id: UUID
     attempts: int
+    enqueued_at: datetime
 
 
 async def enqueue_many(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID]) -> None:
@@ -41,6 +43,19 @@ async def lease(tx: Transaction, model_ids: Sequence[int], limit: int, seconds: 
     """Takes up to ``limit`` due jobs for ``seconds``, of tenants that use one of these models."""
     params = {"model_ids": list(model_ids), "limit": limit, "seconds": seconds}
     return [Job(**row) for row in await tx.all("jobs.lease", params)]
+
+
+async def hold(tx: Transaction, held: Collection[Job], seconds: float) -> set[Job]:
+    """Has jobs for ``seconds`` more, and keeps them until the transaction ends; those that are not another's by now."""
+    by_key = {(job.tenant_id, job.message_id): job for job in held}
+    params = {
+        "tenant_ids": [job.tenant_id for job in held],
+        "message_ids": [job.message_id for job in held],
+        "attempts": [job.attempts for job in held],
+        "enqueued_ats": [job.enqueued_at for job in held],
+        "seconds": seconds,
+    }
+    return {by_key[row["tenant_id"], row["message_id"]] for row in await tx.all("jobs.hold", params)}
 
 
 async def again(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID]) -> None:

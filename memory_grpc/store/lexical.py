@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from memory_grpc.domain import StoredMessage
-from memory_grpc.store.database import Later, Row, Transaction
+from memory_grpc.domain.messages import StoredMessage
+from memory_grpc.store.database import Deferred, Row, Transaction
 
 # A tenant of more speakers than this has names that no question is likely to mean.
 MOST_NAMES = 1000
@@ -28,9 +28,9 @@ async def insert_many(tx: Transaction, tenant_id: str, config: str, messages: Se
     )
 
 
-async def participants(tx: Transaction, tenant_id: str) -> Later[tuple[tuple[str, ...], tuple[str, ...], datetime]]:
+async def participants(tx: Transaction, tenant_id: str) -> Deferred[tuple[tuple[str, ...], tuple[str, ...], datetime]]:
     """The names of a tenant's speakers, the roles of messages without a name, and the database's time."""
-    return await tx.later("lexical.participants", {"tenant_id": tenant_id, "limit": MOST_NAMES}, _participants)
+    return await tx.defer("lexical.participants", {"tenant_id": tenant_id, "limit": MOST_NAMES}, _participants)
 
 
 def _participants(rows: list[Row]) -> tuple[tuple[str, ...], tuple[str, ...], datetime]:

@@ -1,45 +1,58 @@
-"""messages and archived_messages."""
+"""messages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from memory_grpc.domain import StoredMessage
-from memory_grpc.store.database import Later, Row, Transaction
+from memory_grpc.domain.messages import PreparedMessage, StoredMessage
+from memory_grpc.store.database import Deferred, Row, Transaction
+from memory_grpc.store.filters import Filter
 
 # Turns before and after a message, oldest first.
 Neighbours = tuple[list[StoredMessage], list[StoredMessage]]
 
 
-async def insert_many(
-    tx: Transaction, tenant_id: str, messages: Sequence[StoredMessage], *, stamp_now: Sequence[bool]
-) -> list[StoredMessage]:
-    """Stores messages of one tenant; returns them in order, with the times the database gave.
-
-    Where ``stamp_now`` is true, the database's clock gives created_at.
-    """
+async def insert_many(tx: Transaction, tenant_id: str, prepared: Sequence[PreparedMessage]) -> list[StoredMessage]:
+    """Stores messages of one tenant; returns them in order, with the times that the database gave."""
+    new = [one.message for one in prepared]
     rows = await tx.all(
         "messages.insert_many",
         {
             "tenant_id": tenant_id,
-            "ids": [m.id for m in messages],
-            "conversation_ids": [m.conversation_id for m in messages],
-            "roles": [m.role for m in messages],
-            "names": [m.name for m in messages],
-            "contents": [m.content for m in messages],
-            "metadatas": [Jsonb(m.metadata) for m in messages],
-            "importances": [m.importance for m in messages],
-            "embedding_statuses": [m.embedding_status for m in messages],
-            "created_ats": [None if now else m.created_at for m, now in zip(messages, stamp_now, strict=True)],
+            "ids": [one.id for one in prepared],
+            "conversation_ids": [m.conversation_id for m in new],
+            "user_ids": [m.user_id for m in new],
+            "roles": [m.role for m in new],
+            "names": [m.name for m in new],
+            "contents": [m.content for m in new],
+            "metadatas": [Jsonb(m.metadata) for m in new],
+            "importances": [one.importance for one in prepared],
+            "embedding_statuses": [one.embedding_status for one in prepared],
+            "created_ats": [m.created_at for m in new],
         },
     )
     times = {row["id"]: row for row in rows}
-    return [replace(m, created_at=times[m.id]["created_at"], updated_at=times[m.id]["updated_at"]) for m in messages]
+    return [
+        StoredMessage(
+            id=one.id,
+            tenant_id=tenant_id,
+            conversation_id=one.message.conversation_id,
+            role=one.message.role,
+            name=one.message.name,
+            content=one.message.content,
+            metadata=one.message.metadata,
+            importance=one.importance,
+            embedding_status=one.embedding_status,
+            created_at=times[one.id]["created_at"],
+            updated_at=times[one.id]["updated_at"],
+            user_id=one.message.user_id,
+        )
+        for one in prepared
+    ]
 
 
 async def get(tx: Transaction, message_id: UUID, tenant_ids: Sequence[str] | None) -> StoredMessage | None:
@@ -48,18 +61,26 @@ async def get(tx: Transaction, message_id: UUID, tenant_ids: Sequence[str] | Non
     return _stored(row) if row else None
 
 
-async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> Later[dict[UUID, StoredMessage]]:
+async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> Deferred[dict[UUID, StoredMessage]]:
     """Messages of one tenant, live or archived, by id; unknown ids are missing."""
-    return await tx.later("messages.get_many", {"tenant_id": tenant_id, "ids": list(ids)}, _by_id)
+    return await tx.defer("messages.get_many", {"tenant_id": tenant_id, "ids": list(ids)}, _by_id)
+
+
+async def found(
+    tx: Transaction, tenant_id: str, ids: Sequence[UUID], filter_: Filter
+) -> Deferred[dict[UUID, StoredMessage]]:
+    """The same of those that pass a filter."""
+    params = filter_.params | {"tenant_id": tenant_id, "ids": list(ids)}
+    return await tx.defer("search.found", params, _by_id, parts=filter_.parts)
 
 
 async def neighbours(
     tx: Transaction, tenant_id: str, ids: Sequence[UUID], turns: int, as_of: datetime | None
-) -> Later[dict[UUID, Neighbours]]:
+) -> Deferred[dict[UUID, Neighbours]]:
     """The ``turns`` live messages before and after each of these, live or archived, in its conversation, by its id;
     those without any are missing."""
     given = {"tenant_id": tenant_id, "ids": list(ids), "turns": turns, "as_of": as_of}
-    return await tx.later("messages.neighbours", given, _around)
+    return await tx.defer("messages.neighbours", given, _around)
 
 
 async def tenants(tx: Transaction) -> list[str]:

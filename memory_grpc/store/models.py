@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memory_grpc.store.database import Later, Row, Transaction
+from memory_grpc.store.database import Deferred, Row, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class TenantModel:
     next_model_id: int | None = None
 
 
-async def know(tx: Transaction, *, name: str, revision: str, precision: str, dimensions: int, first: bool) -> None:
+async def register(tx: Transaction, *, name: str, revision: str, precision: str, dimensions: int, first: bool) -> None:
     """Gives a model a number; ``first`` makes it the deployment's, unless the database has one."""
     params = {"name": name, "revision": revision, "precision": precision, "dimensions": dimensions}
     if first and await tx.one("models.active") is None:
         await tx.execute("models.activate_first", params)
-    await tx.execute("models.know", params)
+    await tx.execute("models.register", params)
 
 
 async def all_(tx: Transaction) -> list[StoredModel]:
@@ -52,31 +52,31 @@ async def of_tenant(tx: Transaction, tenant_id: str) -> TenantModel:
     return _tenant_model(await tx.one("models.of_tenant", {"tenant_id": tenant_id}))
 
 
-async def of_tenant_later(tx: Transaction, tenant_id: str) -> Later[TenantModel]:
+async def of_tenant_deferred(tx: Transaction, tenant_id: str) -> Deferred[TenantModel]:
     """The same, not waited for."""
-    return await tx.later("models.of_tenant", {"tenant_id": tenant_id}, lambda rows: _tenant_model(rows[0]))
+    return await tx.defer("models.of_tenant", {"tenant_id": tenant_id}, lambda rows: _tenant_model(rows[0]))
 
 
-async def hold(tx: Transaction, tenant_id: str) -> TenantModel:
+async def lock_shared(tx: Transaction, tenant_id: str) -> TenantModel:
     """The same as ``of_tenant``, and keeps it so until the transaction ends; for whoever stores vectors."""
-    await tx.execute("models.hold")
+    await tx.execute("models.lock_shared")
     return _tenant_model(await tx.one("models.to_write", {"tenant_id": tenant_id}))
 
 
-async def hold_alone(tx: Transaction, milliseconds: int) -> None:
+async def lock_exclusive(tx: Transaction, milliseconds: int) -> None:
     """Waits until nobody stores vectors, and lets nobody begin. Raises StoreUnavailable when that takes too long."""
     await tx.all("models.lock_timeout", {"milliseconds": milliseconds})
-    await tx.execute("models.hold_alone")
+    await tx.execute("models.lock_exclusive")
 
 
-async def hold_tenant(tx: Transaction, tenant_id: str) -> None:
+async def lock_tenant_shared(tx: Transaction, tenant_id: str) -> None:
     """Keeps a tenant's messages from being archived until the transaction ends."""
-    await tx.execute("models.hold_tenant", {"tenant_id": tenant_id})
+    await tx.execute("models.lock_tenant_shared", {"tenant_id": tenant_id})
 
 
-async def hold_tenant_alone(tx: Transaction, tenant_id: str) -> None:
+async def lock_tenant_exclusive(tx: Transaction, tenant_id: str) -> None:
     """Waits until nobody adds vectors to the tenant's messages; for archiving."""
-    await tx.execute("models.hold_tenant_alone", {"tenant_id": tenant_id})
+    await tx.execute("models.lock_tenant_exclusive", {"tenant_id": tenant_id})
 
 
 async def use(tx: Transaction, model_id: int, tenant_id: str | None) -> None:

@@ -9,26 +9,45 @@ from __future__ import annotations
 import re
 from typing import LiteralString
 
-from memory_grpc.resources import SQL
+from cachetools import LRUCache, cached
 
-_HEAD = re.compile(r"^-- (name|fragment): ([a-z_]+\.[a-z_]+)$", re.MULTILINE)
+from memory_grpc.sql_files import texts
+
+# What stands for the places in braces in a query.
+Parts = tuple[tuple[str, str], ...]
+
 _USE = re.compile(r"\{\{([a-z_.]+)\}\}")
+_COMMENT = re.compile(r"('(?:[^']|'')*')|--[^\n]*")
 
 
 def _load() -> dict[str, LiteralString]:
-    found: dict[str, dict[str, str]] = {"name": {}, "fragment": {}}
-    for path in sorted((SQL / "queries").glob("*.sql")):
-        parts = _HEAD.split(path.read_text(encoding="utf-8"))
-        for kind, name, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-            if name in found[kind]:
-                raise ValueError(f"two queries are named {name}")
-            found[kind][name] = text.strip()
-    fragments = {name: text.partition("\n")[2] for name, text in found["fragment"].items()}
+    fragments = {name: text.partition("\n")[2] for name, text in texts("fragment").items()}
 
     def filled(text: str) -> str:
         return _USE.sub(lambda use: filled(fragments[use[1]]), text)
 
-    return {name: filled(text) for name, text in found["name"].items()}
+    return {name: filled(text) for name, text in texts("name").items()}
 
 
 QUERIES = _load()
+
+
+# Filters make many texts of one query.
+@cached(LRUCache(maxsize=1000))
+def text(query: str, parts: Parts = ()) -> LiteralString:
+    """A query with its parts, without comments and indentation: psycopg remembers how a text of up to 4,096 bytes is to
+    be sent, and reads a longer one anew each time."""
+    whole = _bare(QUERIES[query])
+    for name, value in parts:
+        whole = whole.replace(f"{{{name}}}", value)
+    return whole
+
+
+def part(name: str) -> str:
+    """A query that is a part of others: its text without comments and semicolon."""
+    return _bare(QUERIES[name]).rstrip(";")
+
+
+def _bare(text: LiteralString) -> LiteralString:
+    # What stands in quotes is left as it is, two hyphens too.
+    return re.sub(r"\s*\n\s*", " ", _COMMENT.sub(lambda found: found[1] or "", text)).strip()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from memory_grpc.domain import RetentionCounts, RetentionLimits, RetentionRun
+from memory_grpc.domain.policy import RetentionLimits
+from memory_grpc.domain.retention import RetentionCounts, RetentionRun
 from memory_grpc.store.database import Params, Transaction
 
 

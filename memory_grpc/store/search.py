@@ -1,270 +1,134 @@
-"""The ranking statements."""
+"""The documented ranking: similarity, importance and decay, scored in SQL."""
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import Mapping
-from functools import partial
-from typing import Any
-from uuid import UUID
+from collections.abc import Sequence
 
 import numpy as np
 from pgvector import HalfVector
-from psycopg.types.json import Jsonb
-from psycopg.types.multirange import TimestamptzMultirange
-from psycopg.types.range import Range
 
-from memory_grpc.domain import Ranked, ScoreWeights, SearchFilters, Term
-from memory_grpc.ranking import HybridWeights, QueryPlan
-from memory_grpc.ranking.fusion import fuse
-from memory_grpc.store import hybrid_columns
-from memory_grpc.store.database import Row, Transaction
-from memory_grpc.store.embeddings import Vectors
+from memory_grpc.domain.search import Ranked, Term
+from memory_grpc.store.database import Row, Statement, Transaction
+from memory_grpc.store.filters import Filter
 from memory_grpc.store.graphs import EXTRA_DIMENSIONS
+from memory_grpc.store.rank_request import Ranking, RankRequest, newest_seconds
 
 # Windows kept beyond top_k: most messages have one window, so that this is nearly always enough.
 _SPARE_WINDOWS = 16
+# The same where only the message itself tells whether it passes.
+_UNFILTERED_WINDOWS = 512
 # So many of the newest windows, for each that is kept, are scored ahead: what is worse than their best is not sorted.
 _NEWEST_PER_WINDOW = 20
 
-# Windows that are ranked on the event loop.
-_MOST_AT_ONCE = 20_000
-
-_FILTERS = (
-    "created_after",
-    "created_before",
-    "importance_min",
-    "conversation_id",
-    "role",
-    "metadata",
-    "candidate_limit",
-)
-
-# Windows that a graph gives: enough for recall, and four for each hit; and at most.
+# Windows that a graph gives: enough for recall, and four for each hit; and at most. Of those that pass a filter fewer
+# are enough: they come from as wide a walk.
 _LEAST_POOL = 300
+_LEAST_PASSING = 100
 _MOST_POOL = 1000
-# The newest are looked at besides, as far as decay adds this much to the score.
+# Points of a graph that are looked at for want of any that pass: from there on it is quicker to look all up that do.
+_MOST_TUPLES = 5_000
+# The newest are looked at besides, as far as decay still counts.
 _MOST_NEWEST = 12_500
-_DECAY_COUNTS = 0.02
-_DECAY_SECONDS = 604_800
 
 
-async def semantic(
-    tx: Transaction,
-    tenant_id: str,
-    model_id: int,
-    query: Vectors,
-    filters: SearchFilters,
-    weights: ScoreWeights,
-    top_k: int,
-) -> list[Ranked]:
-    """The best ``top_k`` messages by the documented score, best first. ``query`` is a float32 array [dimensions]."""
-    params = filter_params(tenant_id, model_id, filters) | {
-        "query": HalfVector(query),
-        "top_k": top_k,
-        "similarity_weight": weights.similarity,
-        "importance_weight": weights.importance,
-        "decay_weight": weights.decay,
-    }
-    if filters.candidate_limit is not None:
-        return [_ranked(row, weights) for row in await tx.all("search.semantic_newest", params)]
-    # A message of many windows can fill the kept windows alone: then more are kept, until there are hits enough or no
-    # windows left.
-    filtered = _is_filtered(params)
-    scan_limit = top_k + _SPARE_WINDOWS
-    while True:
-        limits = {"scan_limit": scan_limit, "newest": _NEWEST_PER_WINDOW * scan_limit}
-        if filtered:
-            rows = await tx.all("search.semantic_filtered", params | limits)
-        else:
-            rows = await tx.all("search.semantic", params | limits)
-        if len(rows) >= top_k or not rows or rows[0]["windows"] < scan_limit:
-            return [_ranked(row, weights) for row in rows]
-        scan_limit *= 4
+class Semantic:
+    """One query's ranking by the documented score, in each of the ways that there are."""
 
+    def __init__(self, tx: Transaction, request: RankRequest) -> None:
+        self._tx = tx
+        self._request = request
 
-def can_pool(filters: SearchFilters, weights: ScoreWeights, top_k: int) -> bool:
-    """Whether a graph can serve a search: it knows neither archived messages nor the newest of some, and finds a
-    conversation's few messages only by looking at all of them."""
-    return (
-        not filters.include_archived
-        and filters.candidate_limit is None
-        and filters.conversation_id is None
-        and weights.similarity + weights.importance > 0
-        and _pool(top_k) <= _MOST_POOL
-    )
+    async def of_few(self, most: int) -> Ranking | None:
+        """Of the messages that pass, each looked up by itself; None when they are more than ``most``."""
+        params = self._request.params | {"most": most}
+        head, *rows = await self._tx.all("search.among", params, parts=self._request.filter.parts)
+        return Ranking(self._hits(rows), head["passing"], exact=True) if head["passing"] <= most else None
 
+    async def whole(self) -> Ranking | None:
+        """Of all that pass, by a scan; None when so few pass among the best that they are to be looked up."""
+        rows = await self._scanned(self._request.filter)
+        return None if rows is None else Ranking(self._hits(rows), await self._count(), exact=True)
 
-async def pooled(
-    tx: Transaction,
-    tenant_id: str,
-    model_id: int,
-    query: Vectors,
-    filters: SearchFilters,
-    weights: ScoreWeights,
-    top_k: int,
-    *,
-    is_counted: bool = False,
-) -> tuple[list[Ranked], int] | None:
-    """The best ``top_k`` messages of a tenant that has a graph, best first, and if ``is_counted`` how many were ranked.
+    async def of_span(self) -> Ranking | None:
+        """The same; the scan stops at the ends of the times that pass."""
+        return await self.whole()
 
-    None when the filters leave less than a pool: then the tenant is to be scanned, for no hit to be missed.
-    """
-    unit = query / max(float(np.linalg.norm(query)), 1e-12)
-    params = filter_params(tenant_id, model_id, filters) | {
-        "query": HalfVector(query),
-        "graph_query": HalfVector(np.append(weights.similarity * unit, [weights.importance, 0.0])),
-        "top_k": top_k,
-        "pool": _pool(top_k),
-        "newest": _MOST_NEWEST,
-        "newest_seconds": newest_seconds(weights),
-        "is_counted": is_counted,
-        "similarity_weight": weights.similarity,
-        "importance_weight": weights.importance,
-        "decay_weight": weights.decay,
-    }
-    rows = await tx.all("search.pooled", params, dimensions=len(query) + EXTRA_DIMENSIONS)
-    if len(rows) < top_k or rows[0]["windows"] < params["pool"]:
-        return None
-    return [_ranked(row, weights) for row in rows], int(rows[0]["candidates"] or 0)
+    async def of_graph(self) -> Ranking | None:
+        """Of a pool from the tenant's graph; None when a graph will not do, or too few of it pass.
 
-
-def newest_seconds(weights: ScoreWeights) -> float:
-    """How old a message is of which decay still adds to the score what counts."""
-    return _DECAY_SECONDS * max(0.0, math.log(max(weights.decay, 1e-9) / _DECAY_COUNTS))
-
-
-def _pool(top_k: int) -> int:
-    return max(_LEAST_POOL, 4 * top_k)
-
-
-async def hybrid(
-    tx: Transaction,
-    tenant_id: str,
-    model_id: int,
-    config: str,
-    query: Vectors,
-    plan: QueryPlan,
-    filters: SearchFilters,
-    weights: ScoreWeights,
-    parts: HybridWeights,
-    top_k: int,
-) -> tuple[list[Ranked], int]:
-    """The best ``top_k`` messages by the hybrid score, best first, and how many were ranked."""
-    params = hybrid_params(tenant_id, model_id, config, query, plan, filters, weights, parts, top_k)
-    memory = await hybrid_columns.read(tx, params, plan, filtered=_is_filtered(params))
-    rank = partial(
-        fuse,
-        memory,
-        parts,
-        similarity=weights.similarity,
-        importance=weights.importance,
-        decay=weights.decay,
-        top_k=top_k,
-    )
-    # A millisecond for ten thousand messages; a tenant of many more must not keep the event loop from other calls.
-    found, candidates = rank() if len(memory.message) <= _MOST_AT_ONCE else await asyncio.to_thread(rank)
-    rows = [hit._asdict() | {"message_id": UUID(bytes=hit.message_id), "candidates": candidates} for hit in found]
-    return hybrid_ranked(rows, weights, parts)
-
-
-def hybrid_params(
-    tenant_id: str,
-    model_id: int,
-    config: str,
-    query: Vectors,
-    plan: QueryPlan,
-    filters: SearchFilters,
-    weights: ScoreWeights,
-    parts: HybridWeights,
-    top_k: int,
-) -> dict[str, Any]:
-    """The parameters of the hybrid statements, but for the words of the query."""
-    return filter_params(tenant_id, model_id, filters) | {
-        "config": config,
-        "query": HalfVector(query),
-        "lexical_text": plan.lexical_text,
-        "speaker_names": list(plan.speaker_names),
-        "speaker_roles": list(plan.speaker_roles),
-        "date_ranges": TimestamptzMultirange([Range(start, end) for start, end in plan.date_ranges]),
-        "previous": parts.shares[0],
-        "previous2": parts.shares[1],
-        "k1": parts.k1,
-        "b": parts.b,
-        "lexical_weight": parts.lexical,
-        "conversation_weight": parts.conversation,
-        "date_weight": parts.date,
-        "speaker_weight": parts.speaker,
-        "similarity_weight": weights.similarity,
-        "importance_weight": weights.importance,
-        "decay_weight": weights.decay,
-        "top_k": top_k,
-    }
-
-
-def hybrid_ranked(rows: list[Row], weights: ScoreWeights, parts: HybridWeights) -> tuple[list[Ranked], int]:
-    """Rows of a hybrid statement, and how many messages were ranked."""
-    return [_hybrid_ranked(row, weights, parts) for row in rows], int(rows[0]["candidates"]) if rows else 0
-
-
-async def count(tx: Transaction, tenant_id: str, model_id: int, filters: SearchFilters) -> int:
-    """How many messages a search with these filters ranks."""
-    row = await tx.one("search.count", filter_params(tenant_id, model_id, filters))
-    candidates = int(row["candidates"]) if row else 0
-    return candidates if filters.candidate_limit is None else min(candidates, filters.candidate_limit)
-
-
-def filter_params(tenant_id: str, model_id: int, filters: SearchFilters) -> dict[str, Any]:
-    """The parameters of ``search.filters``."""
-    by_metadata = filters.metadata is not None or filters.metadata_equals
-    return {
-        "tenant_id": tenant_id,
-        "model_id": model_id,
-        "as_of": filters.as_of,
-        "created_after": filters.created_after,
-        "created_before": filters.created_before,
-        "importance_min": filters.importance_min,
-        "conversation_id": filters.conversation_id,
-        "role": filters.role,
-        "metadata": Jsonb(filters.metadata or {}) if by_metadata else None,
-        "metadata_keys": list(filters.metadata_equals),
-        "metadata_texts": list(filters.metadata_equals.values()),
-        "include_archived": filters.include_archived,
-        "candidate_limit": filters.candidate_limit,
-    }
-
-
-def _is_filtered(params: Mapping[str, Any]) -> bool:
-    """Whether parameters of ``search.filters`` leave out more than what came later, or take archived messages in."""
-    return bool(params["include_archived"]) or any(params[name] is not None for name in _FILTERS)
-
-
-def _ranked(row: Row, weights: ScoreWeights) -> Ranked:
-    message_id: UUID = row["message_id"]
-    similarity, importance, decay = row["similarity"], row["importance"], row["decay"]
-    terms = (
-        Term("similarity", weights.similarity, similarity),
-        Term("importance", weights.importance, importance),
-        Term("decay", weights.decay, decay),
-    )
-    return Ranked(message_id, row["score"], similarity, importance, decay, terms)
-
-
-def _hybrid_ranked(row: Row, weights: ScoreWeights, parts: HybridWeights) -> Ranked:
-    """The terms of relevance are divided by the best relevance of the search, as relevance is."""
-    importance, decay = row["importance"], row["decay"]
-    terms: tuple[Term, ...] = ()
-    if row["best_relevance"] > 0:
-        share = weights.similarity / row["best_relevance"]
-        terms = (
-            Term("similarity", share, row["similarity"]),
-            Term("lexical", share * parts.lexical, row["lexical"]),
-            Term("conversation", share * parts.conversation, row["conversation"]),
-            Term("date", share * parts.date, float(row["date"])),
-            Term("speaker", share * parts.speaker, float(row["speaker"])),
+        Archived messages are in no graph: where they are asked for too, they are scanned.
+        """
+        request, weights = self._request, self._request.weights
+        filter_ = request.filter
+        pool = max(_LEAST_PASSING if filter_.is_narrowing else _LEAST_POOL, 4 * request.top_k)
+        if pool > _MOST_POOL or weights.similarity + weights.importance <= 0:
+            return None
+        unit = request.vector / max(float(np.linalg.norm(request.vector)), 1e-12)
+        params = request.params | {
+            "graph_query": HalfVector(np.append(weights.similarity * unit, [weights.importance, 0.0])),
+            "pool": pool,
+            "newest": _MOST_NEWEST,
+            "newest_seconds": newest_seconds(weights),
+            "is_counted": request.is_counted,
+        }
+        dimensions = ("dimensions", str(len(unit) + EXTRA_DIMENSIONS))
+        live, archived = filter_.by_archival
+        if live is None:
+            return None
+        wide = {"width": _LEAST_POOL, "most_tuples": _MOST_TUPLES}
+        *_, rows = await self._tx.together(
+            Statement("graphs.search_as_wide_as", wide),
+            Statement("search.pooled", params, (dimensions, *live.parts)),
         )
-        if row["raw_relevance"] < 0:
-            terms = (*terms, Term("floor", share, -row["raw_relevance"]))
-    terms = (*terms, Term("importance", weights.importance, importance), Term("decay", weights.decay, decay))
-    return Ranked(row["message_id"], row["score"], row["similarity"], importance, decay, terms)
+        if len(rows) < request.top_k or rows[0]["windows"] < pool:
+            return None
+        candidates = int(rows[0]["candidates"] or 0)
+        if archived is not None:
+            more = await self._scanned(archived)
+            if more is None:
+                return None
+            rows = sorted(
+                rows + more, key=lambda row: (row["score"], row["created_at"], row["message_id"]), reverse=True
+            )
+        return Ranking(self._hits(rows[: request.top_k]), candidates, exact=False)
+
+    async def _scanned(self, filter_: Filter) -> list[Row] | None:
+        """The best messages of a scan; None when some of the kept windows do not pass, and too few do."""
+        request, late = self._request, filter_.needs_messages
+        # A message of many windows can fill the kept windows alone: then more are kept, until there are hits enough or
+        # no windows left.
+        kept = request.top_k + (_UNFILTERED_WINDOWS if late else _SPARE_WINDOWS)
+        while True:
+            newest = _NEWEST_PER_WINDOW * kept if filter_.by_archival[1] is None else 0
+            params = request.params | {"scan_limit": kept, "newest": newest}
+            rows = await self._tx.all("search.scan", params, parts=filter_.parts)
+            if len(rows) >= request.top_k or (rows[0]["windows"] < kept if rows else not late):
+                return rows
+            if late:
+                return None
+            kept *= 4
+
+    async def _count(self) -> int:
+        """How many messages pass, for those who ask: it is a second scan."""
+        if not self._request.is_counted:
+            return 0
+        row = await self._tx.one("search.count", self._request.params, parts=self._request.filter.parts)
+        return int(row["candidates"]) if row else 0
+
+    def _hits(self, rows: Sequence[Row]) -> tuple[Ranked, ...]:
+        weights = self._request.weights
+        return tuple(
+            Ranked(
+                row["message_id"],
+                row["score"],
+                row["similarity"],
+                row["importance"],
+                row["decay"],
+                (
+                    Term("similarity", weights.similarity, row["similarity"]),
+                    Term("importance", weights.importance, row["importance"]),
+                    Term("decay", weights.decay, row["decay"]),
+                ),
+            )
+            for row in rows
+        )

@@ -9,7 +9,7 @@ left join pg_index i on i.indexrelid = to_regclass(quote_ident(g.index_name))
 order by g.tenant_id, g.model_id;
 
 -- name: graphs.sizes
--- How many messages each tenant has, counted to `most` at most, so that asking costs no more than the answer is worth.
+-- How many live messages each tenant has, counted to `most` at most, so that asking costs no more than the answer is worth.
 -- Skips from tenant to tenant.
 with recursive tenants as (
     (select tenant_id from messages order by tenant_id limit 1)
@@ -22,13 +22,15 @@ select tenant_id, messages
 from tenants
 cross join lateral (
     select count(*) as messages
-    from (select from messages m where m.tenant_id = tenants.tenant_id limit %(most)s::bigint) as counted
+    from (
+        select from messages m where m.tenant_id = tenants.tenant_id and m.archived_at is null limit %(most)s::bigint
+    ) as counted
 ) as counts
 where tenant_id is not null and messages >= %(least)s::bigint;
 
 -- name: graphs.count
--- How many messages a tenant has.
-select count(*) as messages from messages where tenant_id = %(tenant_id)s;
+-- How many live messages a tenant has.
+select count(*) as messages from messages where tenant_id = %(tenant_id)s and archived_at is null;
 
 -- name: graphs.begin
 -- Notes that a graph is being built; a note of the same graph is written anew.
@@ -62,7 +64,7 @@ select indisvalid as valid from pg_index where indexrelid = to_regclass(quote_id
 select set_config('maintenance_work_mem', %(memory)s, false) as memory;
 
 -- name: graphs.create
--- Builds the graph of a tenant while it is read and written. Each window is a point of the unit sphere, its normalised
+-- Builds the graph of a tenant's live messages while it is read and written. Each window is a point of the unit sphere, its normalised
 -- vector with two dimensions more: importance i and sqrt(1 - i^2). All points have the same length, so that the nearest
 -- to (a·query, b, 0) are the best by a·cosine + b·importance, for any weights a and b.
 create index concurrently {index} on message_embeddings
@@ -70,8 +72,13 @@ using hnsw ((
     (l2_normalize(embedding) || array[importance, sqrt(greatest(0, 1 - importance * importance))]::halfvec)
     ::halfvec({dimensions})
 ) halfvec_cosine_ops)
-where tenant_id = {tenant} and model_id = {model};
+where tenant_id = {tenant} and model_id = {model} and not archived;
 
 -- name: graphs.drop
 -- Drops a graph while the tenant is read and written.
 drop index concurrently if exists {index};
+
+-- name: graphs.search_as_wide_as
+-- How many points the next searches of a graph look for at once, and how many they look at for want of any that pass.
+select set_config('hnsw.ef_search', %(width)s::integer::text, true),
+    set_config('hnsw.max_scan_tuples', %(most_tuples)s::integer::text, true);

@@ -1,159 +1,330 @@
--- name: lexical.insert_many
--- Stores the words of messages, given as arrays of equal length; words already stored stay. Call it in the transaction
--- that inserts the messages. Words longer than 255 bytes are left out: nobody asks for one.
-with given as materialized (
-    select message_id, conversation_id, created_at, name,
-        to_tsvector(%(config)s::text::regconfig, content)
-            || to_tsvector(%(config)s::text::regconfig, coalesce(name, '')) as lexemes
-    from unnest(
-        %(message_ids)s::uuid[], %(conversation_ids)s::text[], %(created_ats)s::timestamptz[], %(names)s::text[],
-        %(contents)s::text[]
-    ) as messages (message_id, conversation_id, created_at, name, content)
-), words as (
-    select message_id, lexeme, cardinality(positions) as occurrences, octet_length(lexeme) <= 255 as kept,
-        -- By the size of their entries in a tsvector: 900 bytes leave room in the index for the longest identifiers.
-        sum(12 + octet_length(lexeme) + 2 * cardinality(positions))
-            filter (where octet_length(lexeme) <= 255) over (partition by message_id order by lexeme) / 900 as part
-    from given, unnest(lexemes)
-), sizes as (
-    select message_id, sum(occurrences) as length, max(part) as last_part, bool_and(kept) as kept
-    from words
-    group by message_id
-), split as (
-    select given.*, part, coalesce(last_part, 0) + 1 as parts, coalesce(length, 0) as length,
-        last_part > 0 or not kept as shared
-    from given
-    left join sizes using (message_id)
-    cross join lateral generate_series(0, coalesce(last_part, 0)) as numbers (part)
-)
-insert into message_lexemes (
-    tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, lexemes
-)
-select %(tenant_id)s, message_id, %(config)s, part, conversation_id, created_at, name, parts, length,
-    case
-        when shared then ts_delete(lexemes, array(
-            select lexeme from words w where w.message_id = s.message_id and (w.part is distinct from s.part or not kept)
-        ))
-        else lexemes
-    end
-from split s
-on conflict do nothing;
-
--- name: lexical.participants
--- Who speaks in a tenant: every name once, and the roles of messages that have none; and the database's time.
-with recursive names as (
-    (select name from messages where tenant_id = %(tenant_id)s and name is not null order by name limit 1)
-    union all
-    select (
-        select m.name
-        from messages m
-        where m.tenant_id = %(tenant_id)s and m.name > names.name
-        order by m.name
-        limit 1
-    )
-    from names
-    where names.name is not null
-)
-select now() as now,
-    array(select name from names where name is not null limit %(limit)s::integer) as names,
-    array(
-        select role
-        from (values ('assistant'), ('system'), ('user')) as roles (role)
-        where exists (
-            select from messages m where m.tenant_id = %(tenant_id)s and m.name is null and m.role = roles.role
-        )
-    ) as roles;
-
 -- name: hybrid.words
--- The words of a query as a text-search configuration makes them, each quoted as a tsquery.
-select array(
-    select '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || ''''
-    from unnest(to_tsvector(%(config)s::text::regconfig, %(lexical_text)s::text))
-) as words;
+-- The words of a query as a text-search configuration makes them, 64 at most, the rarest first; a query without words gives
+-- one row. Where the tenant has a word index: how often each stands in its messages (null: in so few that they are counted
+-- when they are asked for), how many messages there are, and their average length with the shares of the turns before.
+-- Where it has none, long words pass for rare.
+select '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''' as quoted, w.frequency::integer as frequency,
+    s.messages::integer as messages,
+    (s.length + %(previous)s * s.length1 + %(previous2)s * s.length2)::double precision / nullif(s.messages, 0) as average
+from (values (true)) as always
+left join tenant_word_statistics s on s.tenant_id = %(tenant_id)s and s.config = %(config)s
+left join unnest(to_tsvector(%(config)s::text::regconfig, %(lexical_text)s::text)) as words on true
+left join tenant_words w on w.tenant_id = %(tenant_id)s and w.config = %(config)s and w.word = words.lexeme
+order by w.frequency nulls first, length(lexeme) desc, lexeme
+limit 64;
 
--- name: hybrid.columns
--- What the hybrid score over the live memory is made of; the columns are described at hybrid.gathered.
-with lexemes as (
-    {{hybrid.lexemes}}
+-- name: hybrid.all
+-- What the hybrid score of a whole tenant is made of; the columns are described at hybrid.columns. Two index-only scans.
+with {{search.wanted}}, lexemes as (
+    select conversation_id as stretch, conversation_id, created_at, message_id, part, name, length, lexemes
+    from message_lexemes
+    where tenant_id = %(tenant_id)s and config = %(config)s and {archived}
+        and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+        and (part = 0 or lexemes @@ %(any_word)s::tsquery)
 ), vectors as (
-    {{hybrid.vectors}}
+    select message_id, archived, created_at, conversation_key, user_key, role, importance, embedding
+    from message_embeddings
+    where {{search.scanned}}
 )
-{{hybrid.gathered}};
+{{hybrid.columns}};
 
--- name: hybrid.columns_with_archive
--- What the hybrid score over the live memory and the archive is made of; the columns are described at hybrid.gathered.
-with lexemes as (
-    {{hybrid.lexemes}}
-    union all
-    {{hybrid.archived_lexemes}}
-), vectors as (
-    {{hybrid.vectors}}
-    union all
-    {{hybrid.archived_vectors}}
-)
-{{hybrid.gathered}};
-
--- name: hybrid.rest
--- How often each of a query's words stands in the further rows of long messages; and in the first row, above the 31 that
--- hybrid.columns counts to.
-select message_id, word - 1 as word, occurrences - case when part = 0 then 31 else 0 end as occurrences
-from unnest(%(message_ids)s::uuid[]) as long_messages (message_id)
-cross join lateral (
-    select part, lexemes
-    from message_lexemes l
-    where l.tenant_id = %(tenant_id)s and l.message_id = long_messages.message_id and l.config = %(config)s
-    union all
-    select 0, lexemes
-    from (
-        {{hybrid.archived_lexemes}}
-            and id = long_messages.message_id
-    ) as archived
-    where %(include_archived)s::boolean
-    offset 0  -- looked up one by one, as in messages.get_many
-) as rest
-join unnest(%(words)s::tsquery[]) with ordinality as words (query, word) on lexemes @@ query
-cross join lateral (select ts_rank_cd('{1,1,1,1}', lexemes, query)::integer as occurrences) as counted
-where part > 0 or occurrences > 31;
-
--- name: hybrid.fellows
--- For messages whose words were never stored by this text-search configuration: the conversation of each, and another
--- message of it whose words were, if there is one.
-select id as message_id, conversation_id, (
-        select fellow
-        from (
-            select message_id as fellow, created_at
-            from message_lexemes l
-            where l.tenant_id = %(tenant_id)s and l.config = %(config)s and l.part = 0
-                and l.conversation_id = m.conversation_id
-            union all
-            select id, created_at
-            from archived_messages a
-            where a.tenant_id = %(tenant_id)s and a.conversation_id = m.conversation_id
-                and %(include_archived)s::boolean
-        ) as fellows
-        where created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+-- name: hybrid.stretches
+-- The same of stretches of conversations: around each of some messages so many turns before and after, and two more before
+-- the first, whose words it shares.
+with turns as materialized (
+    select place as stretch, turns.*
+    from unnest(%(ids)s::uuid[], %(turns_before)s::integer[], %(turns_after)s::integer[]) with ordinality
+        as wanted (id, before, after, place)
+    cross join lateral (
+        select conversation_id, created_at
+        from message_lexemes
+        where tenant_id = %(tenant_id)s and config = %(config)s and message_id = wanted.id and part = 0
         limit 1
-    ) as fellow
-from messages m
-where tenant_id = %(tenant_id)s and id = any (%(message_ids)s::uuid[]);
+    ) as given
+    cross join lateral (
+        (
+            select conversation_id, created_at, message_id, part, name, parts, length, lexemes
+            from message_lexemes
+            where tenant_id = %(tenant_id)s and config = %(config)s and {archived} and part = 0
+                and conversation_id = given.conversation_id
+                and (created_at, message_id) <= (given.created_at, wanted.id)
+            order by created_at desc, message_id desc
+            limit before + 3
+        )
+        union all
+        (
+            select conversation_id, created_at, message_id, part, name, parts, length, lexemes
+            from message_lexemes
+            where tenant_id = %(tenant_id)s and config = %(config)s and {archived} and part = 0
+                and conversation_id = given.conversation_id
+                and (created_at, message_id) > (given.created_at, wanted.id)
+                and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+            order by created_at, message_id
+            limit after
+        )
+    ) as turns
+), lexemes as (
+    select * from turns
+    union all
+    select stretch, turns.conversation_id, turns.created_at, turns.message_id, rest.part, turns.name, turns.parts,
+        turns.length, rest.lexemes
+    from turns
+    cross join lateral (
+        select part, lexemes
+        from message_lexemes
+        where tenant_id = %(tenant_id)s and config = %(config)s and message_id = turns.message_id and part > 0
+            and lexemes @@ %(any_word)s::tsquery
+        offset 0  -- looked up one by one, as in messages.get_many
+    ) as rest
+    where parts > 1
+), vectors as (
+    select windows.*
+    from (select distinct message_id as id from turns) as wanted
+    cross join lateral (
+        select message_id, archived, created_at, conversation_key, user_key, role, importance, embedding
+        from message_embeddings
+        where {{search.scope}} and message_id = wanted.id
+        offset 0
+    ) as windows
+)
+{{hybrid.columns}};
 
--- name: hybrid.speaker
--- A part of hybrid.columns, `{speaker}` there, where the query asks what somebody said.
-| case when name = any (%(speaker_names)s::text[]) then 1048576 when name is null then 2097152 else 0 end;
+-- name: hybrid.known
+-- The words of some messages, as turns of hybrid.columns.
+select string_agg({{hybrid.turn}}, '') as turns
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    select message_id, part, name, length, lexemes
+    from message_lexemes
+    where tenant_id = %(tenant_id)s and config = %(config)s and message_id = wanted.id and part = 0
+    offset 0
+) as lexemes;
 
--- name: hybrid.flags
--- A part of hybrid.columns, `{flags}` there, where there is a filter, or a role is asked for.
-, string_agg(
-    int2send((({{hybrid.passes}})::integer + 2 * (role = any (%(speaker_roles)s::text[]))::integer)::smallint), ''
-) as flags;
+-- name: hybrid.conversations
+-- A hash of the conversation of each of some messages, as hybrid.columns gives it.
+select m.id, hashtextextended(m.conversation_id, 0) as conversation
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    select id, conversation_id from messages where tenant_id = %(tenant_id)s and id = wanted.id limit 1
+) as m;
+
+-- name: hybrid.rare
+-- What the tenant's word index finds, as turns of hybrid.columns, and no windows of it.
+with lexemes as materialized (
+    select message_id, 0 as part, null::text as name, length, lexemes
+    from tenant_matches(%(config)s::text, %(match)s::text, %(as_of)s::timestamptz)
+    where {archived}
+)
+select string_agg({{hybrid.turn}}, '') as turns, null::bytea as windows from lexemes;
+
+-- name: hybrid.matched
+-- What the tenant's word index finds: as turns of hybrid.columns all messages that match, and as hybrid.near their windows
+-- that pass.
+with lexemes as materialized (
+    select message_id, 0 as part, null::text as name, length, lexemes
+    from tenant_matches(%(config)s::text, %(match)s::text, %(as_of)s::timestamptz)
+    where {archived}
+)
+select (select string_agg({{hybrid.turn}}, '') from lexemes) as turns,
+    (
+        select string_agg({{hybrid.near}}, '')
+        from (select distinct message_id as id from lexemes) as wanted
+        cross join lateral (
+            {{hybrid.looked_up}}
+            offset 0
+        ) as e
+        where {late}
+    ) as windows;
+
+-- name: hybrid.graph
+-- The windows that the tenant's graph gives for a direction, nearest first: of all, or of only the dates or the speakers
+-- that the query names. Whether a named speaker speaks is told of the first few.
+select string_agg({{hybrid.near}}, '' order by number) as windows
+from (
+    select e.*,
+        case when %(speakers)s and number <= %(sample)s then ({{hybrid.speaks}})::integer else 0 end::smallint as speaks
+    from (
+        select *, row_number() over () as number
+        from (
+            select message_id, conversation_key, created_at, role, importance,
+                1 - (embedding <=> %(query)b::halfvec) as similarity
+            from message_embeddings e
+            where {{search.scope}} and {inline} and {late}
+                and (not %(only_dated)s or %(date_ranges)s::tstzmultirange @> created_at)
+                and (not %(only_spoken)s or {{hybrid.speaks}})
+            order by (
+                (l2_normalize(embedding) || array[importance, sqrt(greatest(0, 1 - importance * importance))]::halfvec)
+                ::halfvec({dimensions})
+            ) <=> %(direction)b::halfvec
+            limit %(graph_limit)s
+        ) as nearest
+    ) as e
+) as e;
+
+-- name: hybrid.extents
+-- How many windows lie in the dates that a query names, and how many messages its speakers said, each counted to a limit.
+select (
+        select count(*)
+        from unnest(%(date_ranges)s::tstzmultirange) as ranges (range)
+        cross join lateral (
+            select
+            from message_embeddings
+            where tenant_id = %(tenant_id)s and model_id = %(model_id)s and {archived}
+                and created_at >= lower(range) and created_at < upper(range)
+            limit %(dated_limit)s + 1
+        ) as windows
+    ) as dated,
+    (
+        select count(*)
+        from (
+            select
+            from messages
+            where tenant_id = %(tenant_id)s and archived_at is null and name = any (%(speaker_names)s::text[])
+            limit %(spoken_limit)s + 1
+        ) as messages
+    ) as spoken;
+
+-- name: hybrid.source
+-- The best of one source of windows, as hybrid.near, by the score as far as it is known: all but words, the speaker, and the
+-- lift of a conversation that another turn gives.
+select string_agg({{hybrid.near}}, '') as windows
+from (
+    select *
+    from (
+        select * from ({source}) as e order by {{hybrid.promise}} desc, message_id desc offset 0
+    ) as e
+    where {late}
+    limit %(kept)s
+) as e;
+
+-- name: hybrid.among
+-- The same of the messages that pass a filter, if they are not more than `most`; and how many they are.
+with {{search.wanted}}
+select passing, (
+        select string_agg({{hybrid.near}}, '')
+        from (
+            select e.*
+            from wanted
+            cross join lateral (
+                {{hybrid.looked_up_by_id}}
+                offset 0
+            ) as e
+            where passing <= %(most)s
+            order by {{hybrid.promise}} desc, message_id desc
+            limit %(kept)s
+        ) as e
+    ) as windows
+from passing;
+
+-- name: hybrid.important
+-- A source of hybrid.source, `{source}` there: the most important messages: a graph may have no way to a few that are like no other.
+select e.*
+        from (
+            select id
+            from messages
+            where tenant_id = %(tenant_id)s and archived_at is null
+            order by importance desc, id desc
+            limit %(important_limit)s
+        ) as wanted
+        cross join lateral (
+            {{hybrid.looked_up}}
+            offset 0
+        ) as e;
+
+-- name: hybrid.newest
+-- A source of hybrid.source, `{source}` there: the newest windows, as far as their decay still counts.
+{{hybrid.windows}}
+            and created_at > coalesce(%(as_of)s::timestamptz, now()) - make_interval(secs => %(newest_seconds)s)
+        order by created_at desc, message_id desc
+        limit %(newest_limit)s;
+
+-- name: hybrid.dated
+-- A source of hybrid.source, `{source}` there: the windows of the dates that a query names.
+select e.*
+        from unnest(%(date_ranges)s::tstzmultirange) as ranges (range)
+        cross join lateral (
+            {{hybrid.windows}}
+                and created_at >= lower(range) and created_at < upper(range)
+            offset 0
+        ) as e;
+
+-- name: hybrid.spoken
+-- A source of hybrid.source, `{source}` there: the windows of the speakers whom a query names.
+select e.*
+        from messages as wanted
+        cross join lateral (
+            {{hybrid.looked_up}}
+            offset 0
+        ) as e
+        where wanted.tenant_id = %(tenant_id)s and wanted.archived_at is null
+            and wanted.name = any (%(speaker_names)s::text[]);
+
+-- name: hybrid.scanned
+-- A source of hybrid.source, `{source}` there: all windows that pass.
+{{hybrid.windows}};
+
+-- fragment: hybrid.windows
+-- Windows that pass what can be told of them without their messages.
+select message_id, conversation_key, created_at, importance,
+            1 - (embedding <=> %(query)b::halfvec) as similarity, 0::smallint as speaks
+        from message_embeddings e
+        where {{search.scope}} and {inline}
+
+-- fragment: hybrid.looked_up
+-- The same of one message.
+{{hybrid.windows}} and message_id = wanted.id
+
+-- fragment: hybrid.looked_up_by_id
+-- The windows of one message that passes.
+select message_id, conversation_key, created_at, importance,
+            1 - (embedding <=> %(query)b::halfvec) as similarity, 0::smallint as speaks
+        from message_embeddings e
+        where {{search.scope}} and message_id = wanted.id
+
+-- fragment: hybrid.speaks
+-- Whether a window `e` is of a speaker whom the query names, by name, or by role where it has no name.
+coalesce(
+                (
+                    select case when name is null then e.role = any (%(speaker_roles)s::"char"[])
+                            else name = any (%(speaker_names)s::text[]) end
+                    from message_lexemes l
+                    where l.tenant_id = %(tenant_id)s and l.message_id = e.message_id and l.config = %(config)s
+                        and l.part = 0
+                ),
+                e.role = any (%(speaker_roles)s::"char"[])
+            )
+
+-- fragment: hybrid.promise
+-- The score of a window as far as it is known.
+%(per_relevance)s::double precision * (
+            (1 + %(conversation_weight)s::double precision) * similarity
+            + %(date_weight)s * (%(date_ranges)s::tstzmultirange @> created_at)::integer
+        ) + %(importance_weight)s * importance + %(decay_weight)s * {{search.decay}}
+
+-- fragment: hybrid.near
+-- A record of a window as the sources give it: uuid; int8, the key of its conversation; int8 time, in microseconds since 2000;
+-- float8 importance; float8 similarity; int2, 1 where the speaker is known to be asked for.
+uuid_send(message_id) || int8send(conversation_key) || timestamptz_send(created_at)
+            || float8send(importance) || float8send(similarity) || int2send(speaks)
+
+-- fragment: hybrid.turn
+-- A record of a turn: uuid; int4, 1 for a speaker who is asked for, 2 where nobody says who spoke (neither where nobody is
+-- asked for), 8 for a further row of the turn before it; int4, its length in words; then 8 bytes for every 8 of the query's
+-- words, each byte how often the turn holds one, 127 where that is 127 or more.
+uuid_send(message_id) || int8send((case when part > 0 then 8 else {said} end)::bigint << 32 | length) {counts}
+
+-- name: hybrid.said
+-- A part of hybrid.turn, `{said}` there, where the query asks what somebody said.
+case when name = any (%(speaker_names)s::text[]) then 1 when name is null then 2 else 0 end;
 
 -- name: hybrid.counts
--- A part of hybrid.columns, `{counts}` and `{further}` there: how often a turn holds some of the query's words, 5 bits each;
--- most turns hold none, and most others repeat none of theirs.
-case
-    when lexemes @@ %(any_word)s::tsquery then case when length(lexemes) = length then {held} else {repeated} end
-    else 0
-end;
+-- A part of hybrid.turn, `{counts}` there, for 8 words: most turns hold none, and most others repeat none of theirs.
+|| int8send(
+    case
+        when lexemes @@ %(any_word)s::tsquery then case when length(lexemes) = length then {held} else {repeated} end
+        else 0
+    end
+);
 
 -- name: hybrid.held
 -- A part of hybrid.counts, for one word that a turn holds once or not at all.
@@ -163,107 +334,42 @@ end;
 -- The same for a word that it may hold oftener: the cover density of a single word is its number.
 (case
     when lexemes @@ {word}::tsquery
-        then least(31, ts_rank_cd(array[1, 1, 1, 1]::real[], lexemes, {word}::tsquery))::bigint << {shift}
+        then least(127, ts_rank_cd(array[1, 1, 1, 1]::real[], lexemes, {word}::tsquery))::bigint << {shift}
     else 0
 end);
 
--- fragment: hybrid.lexemes
--- The words of the live messages. message_lexemes_scan alone answers this, conversation by conversation.
-select conversation_id, created_at, message_id, name, parts, length, lexemes
-    from message_lexemes
-    where tenant_id = %(tenant_id)s
-        and config = %(config)s
-        and part = 0
-        and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+-- name: hybrid.flags
+-- A part of hybrid.columns, `{flags}` there, where there is a filter, or a role is asked for.
+|| int2send(((({passes}) is true)::integer + 2 * (role = any (%(speaker_roles)s::"char"[]))::integer)::smallint);
 
--- fragment: hybrid.archived_lexemes
--- The words of the archived messages, which are not stored but made when they are asked for.
-select conversation_id, created_at, id, name, 1,
-        (select coalesce(sum(cardinality(positions)), 0)::integer from unnest(lexemes)), lexemes
-    from archived_messages
-    cross join lateral (
-        select to_tsvector(%(config)s::text::regconfig, content)
-            || to_tsvector(%(config)s::text::regconfig, coalesce(name, '')) as lexemes
-    ) as words
-    where tenant_id = %(tenant_id)s
-        and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
-
--- fragment: hybrid.vectors
--- The windows of the live messages. message_embeddings_scan alone answers this. A conversation's best lies in it, so one
--- is enough if one is asked for.
-select message_id, chunk, created_at, created_epoch, conversation_id, role, importance, embedding
-    from message_embeddings
-    where tenant_id = %(tenant_id)s
-        and model_id = %(model_id)s
-        and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
-        and (%(conversation_id)s::text is null or conversation_id = %(conversation_id)s)
-
--- fragment: hybrid.archived_vectors
--- The windows of the archived messages.
-select message_id, chunk, created_at, created_epoch, conversation_id, role, importance, embedding
-    from archived_embeddings
-    where tenant_id = %(tenant_id)s
-        and model_id = %(model_id)s
-        and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
-        and (%(conversation_id)s::text is null or conversation_id = %(conversation_id)s)
-
--- fragment: hybrid.newest
--- The newest `candidate_limit` messages that pass the filters.
-select message_id
-                from (
-                    select message_id, created_at from message_embeddings where chunk = 0 and {{search.filters}}
-                    union all
-                    select message_id, created_at
-                    from archived_embeddings
-                    where %(include_archived)s and chunk = 0 and {{search.filters}}
-                ) as messages
-                order by created_at desc, message_id
-                limit %(candidate_limit)s
-
--- fragment: hybrid.passes
--- Whether a window may be found.
-(%(importance_min)s::double precision is null or importance >= %(importance_min)s)
-            and (%(role)s::text is null or role = %(role)s)
-            and (%(created_after)s::timestamptz is null or created_at >= %(created_after)s)
-            and (%(created_before)s::timestamptz is null or created_at < %(created_before)s)
-            and (%(metadata)s::jsonb is null or message_id in ({{search.metadata_matches}}))
-            and (%(candidate_limit)s::bigint is null or message_id in ({{hybrid.newest}}))
-
--- fragment: hybrid.gathered
--- One row of what was read of every message, as strings of records of numbers as Postgres sends them: ranking.fusion
--- makes scores of them. To take a row of every message through a join, a sort or a table in memory costs as much as its
--- distance; to put a record at the end of a string costs little.
+-- fragment: hybrid.columns
+-- One row of what was read, as strings of records of numbers as Postgres sends them: ranking.fusion makes scores of them. To
+-- take a row of every message through a join, a sort or a table in memory costs as much as its distance; to put a record at
+-- the end of a string costs little.
 --
--- sizes: int4, how many turns each conversation has. turns: a record a turn, conversation by conversation, in order:
--- uuid; int8, of which 20 bits are the length in words, then one for a speaker who is asked for, one where nobody says who
--- spoke (neither where nobody is asked for), one where the words of the message go on in further rows; above them how often
--- it holds each of the query's first 8 words, 5 bits a word, 31 where that is 31 or more; then an int8 for 12 more words each.
--- windows: a record a window, in any order: uuid; float8 importance; int8 time, in microseconds since 2000; float8
--- distance. flags, where there is a filter or a role is asked for: int2 a window, 1 where it may be found, and 2 where its
--- role is asked for.
+-- groups: a record of each stretch of turns, int8, a hash of its conversation, and int4, how many rows it has. turns: a
+-- record of each row (hybrid.turn), stretch by stretch, in order. windows: a record of each window, in any order: uuid;
+-- float8 importance; int8 time, in microseconds since 2000; float8 distance; where there is a filter or a role is asked for,
+-- int2, 1 where it may be found, and 2 where its role is asked for.
 --
 -- Word statistics, turns before and the best of a conversation stay the tenant's, so that a filter changes no message's
 -- relevance before it is divided by the best one that passes. as_of is the exception: what came later does not exist.
 select turns.*, windows.*, timestamptz_send(coalesce(%(as_of)s::timestamptz, now())) as as_of
 from (
-    select string_agg(int4send(size), '' order by conversation_id) as sizes,
-        string_agg(turns, '' order by conversation_id) as turns
+    select string_agg(int8send(conversation) || int4send(size), '' order by stretch) as groups,
+        string_agg(turns, '' order by stretch) as turns
     from (
-        select conversation_id, count(*)::integer as size,
-            string_agg(
-                uuid_send(message_id)
-                    || int8send(length::bigint | case when parts > 1 then 4194304 else 0 end {speaker} {counts}) {further},
-                '' order by created_at, message_id
-            ) as turns
+        select stretch, hashtextextended(any_value(conversation_id), 0) as conversation, count(*)::integer as size,
+            string_agg({{hybrid.turn}}, '' order by created_at, message_id, part) as turns
         from lexemes
-        group by conversation_id
-    ) as conversations
+        group by stretch
+    ) as stretches
 ) as turns
 cross join (
     select string_agg(
             uuid_send(message_id) || float8send(importance) || timestamptz_send(created_at)
-                || float8send(embedding <=> %(query)b::halfvec),
+                || float8send(embedding <=> %(query)b::halfvec) {flags},
             ''
-        ) as windows {flags}
-    from vectors
+        ) as windows
+    from vectors e
 ) as windows

@@ -42,7 +42,20 @@ where (tenant_id, message_id) in (
     limit %(limit)s
     for update skip locked
 )
-returning tenant_id, message_id, attempts;
+returning tenant_id, message_id, attempts, enqueued_at;
+
+-- name: jobs.hold
+-- Gives jobs that a worker has taken `seconds` more, and locks them until the transaction ends, so that what it does with
+-- them is done while they are its own. Not those that another has taken since, which counts an attempt more, nor those
+-- that were finished and queued again, at another time. The arrays run in step.
+update embedding_jobs j
+set run_at = now() + make_interval(secs => %(seconds)s)
+from unnest(
+    %(tenant_ids)s::text[], %(message_ids)s::uuid[], %(attempts)s::integer[], %(enqueued_ats)s::timestamptz[]
+) as held (tenant_id, message_id, attempts, enqueued_at)
+where j.tenant_id = held.tenant_id and j.message_id = held.message_id
+    and j.attempts = held.attempts and j.enqueued_at = held.enqueued_at
+returning j.tenant_id, j.message_id;
 
 -- name: jobs.postpone
 -- Puts jobs back, due again after `seconds`.

@@ -8,7 +8,7 @@ insert into embedding_models (name, revision, precision, dimensions, active)
 values (%(name)s, %(revision)s, %(precision)s, %(dimensions)s, true)
 on conflict do nothing;
 
--- name: models.know
+-- name: models.register
 -- Gives a model a number, unless it has one.
 insert into embedding_models (name, revision, precision, dimensions, active)
 select %(name)s, %(revision)s, %(precision)s, %(dimensions)s, false
@@ -34,7 +34,7 @@ left join tenant_models as own on own.tenant_id = %(tenant_id)s;
 
 -- name: models.to_write
 -- As models.of_tenant, and the model of an open re-embedding that takes the tenant in, if there is one. Run it after
--- models.hold, in a statement of its own, so that it sees what was committed before the lock was had.
+-- models.lock_shared, in a statement of its own, so that it sees what was committed before the lock was had.
 select coalesce(own.model_id, active.id) as model_id, own.model_id is not null as own,
     (
         select r.model_id
@@ -44,7 +44,7 @@ select coalesce(own.model_id, active.id) as model_id, own.model_id is not null a
 from (select id from embedding_models where active) as active
 left join tenant_models as own on own.tenant_id = %(tenant_id)s;
 
--- name: models.hold
+-- name: models.lock_shared
 -- Keeps every tenant's model as it is until the transaction ends. Whoever stores vectors holds it, many at once; a
 -- cut-over, and the start of a re-embedding, wait for them. 7206 is the number of this lock, chosen freely.
 select pg_advisory_xact_lock_shared(7206, 0);
@@ -53,18 +53,18 @@ select pg_advisory_xact_lock_shared(7206, 0);
 -- How long this transaction waits for a lock.
 select set_config('lock_timeout', %(milliseconds)s::text, true);
 
--- name: models.hold_alone
--- As models.hold, alone.
+-- name: models.lock_exclusive
+-- As models.lock_shared, alone.
 select pg_advisory_xact_lock(7206, 0);
 
--- name: models.hold_tenant
+-- name: models.lock_tenant_shared
 -- Keeps a tenant's messages where they are, live or archived, until the transaction ends: whoever adds vectors to
 -- messages stored before holds it. Archiving sees the vectors of its moment only, so one that came during it would be
 -- left behind. 7207 is the number of this lock.
 select pg_advisory_xact_lock_shared(7207, hashtext(%(tenant_id)s));
 
--- name: models.hold_tenant_alone
--- As models.hold_tenant, alone: for archiving.
+-- name: models.lock_tenant_exclusive
+-- As models.lock_tenant_shared, alone: for archiving.
 select pg_advisory_xact_lock(7207, hashtext(%(tenant_id)s));
 
 -- name: models.deactivate

@@ -1,72 +1,75 @@
+-- fragment: retention.to_archive
+-- Live messages that the policy takes out of search: older than max_age_days, or less important than the threshold.
+tenant_id = %(tenant_id)s
+        and archived_at is null and not pinned
+        and (created_at < %(now)s::timestamptz - make_interval(secs => %(max_age_days)s * 86400)
+            or importance < %(importance_threshold)s)
+
+-- fragment: retention.to_delete
+-- Messages that were archived more than delete_after_days ago.
+tenant_id = %(tenant_id)s
+        and archived_at < %(now)s::timestamptz - make_interval(secs => %(delete_after_days)s * 86400)
+
 -- name: retention.archive
--- Moves up to `batch_size` messages, with their embeddings, to the archive in one statement: older than max_age_days,
--- or less important than the threshold. Rows that another sweep holds are left to it.
+-- Archives up to `batch_size` messages: they are marked, and so are their vectors and words. Rows that another sweep holds
+-- are left to it.
 with victims as (
     select tenant_id, id
     from messages
-    where tenant_id = %(tenant_id)s
-        and (created_at < %(now)s::timestamptz - make_interval(secs => %(max_age_days)s * 86400)
-            or importance < %(importance_threshold)s)
+    where {{retention.to_archive}}
     limit %(batch_size)s
     for update skip locked
-), moved_embeddings as (
-    delete from message_embeddings e
-    using victims v
+), vectors as (
+    update message_embeddings e
+    set archived = true
+    from victims v
     where e.tenant_id = v.tenant_id and e.message_id = v.id
-    returning e.tenant_id, e.message_id, e.chunk, e.model_id, e.created_at, e.importance, e.conversation_id, e.role,
-        e.embedding
-), moved as (
+), words as (
+    update message_lexemes l
+    set archived = true
+    from victims v
+    where l.tenant_id = v.tenant_id and l.message_id = v.id
+), marked as (
+    update messages m
+    set archived_at = %(now)s
+    from victims v
+    where m.tenant_id = v.tenant_id and m.id = v.id
+    returning m.id
+)
+select count(*) as archived from marked;
+
+-- name: retention.delete
+-- Deletes up to `batch_size` messages from the archive, and the request ids that were kept for them; their vectors and words
+-- go with them.
+with victims as (
+    select tenant_id, id
+    from messages
+    where {{retention.to_delete}}
+    limit %(batch_size)s
+    for update skip locked
+), request_ids as (
+    delete from idempotency_keys k
+    using victims v
+    where k.tenant_id = v.tenant_id and k.message_id = v.id and k.kept
+), gone as (
     delete from messages m
     using victims v
     where m.tenant_id = v.tenant_id and m.id = v.id
-    returning m.tenant_id, m.id, m.conversation_id, m.role, m.name, m.content, m.metadata, m.importance,
-        m.embedding_status, m.created_at, m.updated_at
-), kept as (
-    insert into archived_messages (
-        tenant_id, id, conversation_id, role, name, content, metadata, importance, embedding_status, created_at,
-        updated_at, archived_at
-    )
-    select moved.*, %(now)s from moved
-    returning id
-), kept_embeddings as (
-    insert into archived_embeddings (
-        tenant_id, message_id, chunk, model_id, created_at, importance, conversation_id, role, embedding
-    )
-    select * from moved_embeddings
-)
-select count(*) as archived from kept;
-
--- name: retention.delete
--- Deletes up to `batch_size` messages that were archived more than delete_after_days ago; their embeddings go with them.
-with victims as (
-    select tenant_id, id
-    from archived_messages
-    where tenant_id = %(tenant_id)s
-        and archived_at < %(now)s::timestamptz - make_interval(secs => %(delete_after_days)s * 86400)
-    limit %(batch_size)s
-    for update skip locked
-), gone as (
-    delete from archived_messages a
-    using victims v
-    where a.tenant_id = v.tenant_id and a.id = v.id
-    returning a.id
+    returning m.id
 )
 select count(*) as deleted from gone;
 
 -- name: retention.count_archive
--- How many messages retention.archive would move, all batches together.
+-- How many messages retention.archive would archive, all batches together.
 select count(*) as archived
 from messages
-where tenant_id = %(tenant_id)s
-    and (created_at < %(now)s::timestamptz - make_interval(secs => %(max_age_days)s * 86400)
-        or importance < %(importance_threshold)s);
+where {{retention.to_archive}};
 
 -- name: retention.count_delete
 -- How many messages retention.delete would delete, all batches together.
 select count(*) as deleted
-from archived_messages
-where tenant_id = %(tenant_id)s
-    and archived_at < %(now)s::timestamptz - make_interval(secs => %(delete_after_days)s * 86400);
+from messages
+where {{retention.to_delete}};
 
 -- name: retention.begin_run
 -- Notes that a scheduled sweep begins.

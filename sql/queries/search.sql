@@ -1,38 +1,47 @@
 -- fragment: search.scope
--- The windows of a tenant. A bound that is null becomes an endless one, because the index can stop at that, where a
--- condition with `or` would be asked of every row.
-tenant_id = %(tenant_id)s
-            and model_id = %(model_id)s
+-- The windows of a tenant that a search may rank: of live messages, archived ones or both, said by as_of and not expired then.
+-- A bound that is null becomes an endless one, because the index can stop at that, where a condition with `or` would be
+-- asked of every row.
+{{search.unbounded}}
             and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
 
--- fragment: search.filters
--- Which windows a search ranks; a filter that is null lets everything pass.
-{{search.scope}}
-            and created_at >= coalesce(%(created_after)s::timestamptz, '-infinity')
-            and created_at < coalesce(%(created_before)s::timestamptz, 'infinity')
-            and (%(importance_min)s::double precision is null or importance >= %(importance_min)s)
-            and (%(conversation_id)s::text is null or conversation_id = %(conversation_id)s)
-            and (%(role)s::text is null or role = %(role)s)
-            and (%(metadata)s::jsonb is null or message_id in ({{search.metadata_matches}}))
+-- fragment: search.scanned
+-- The same, where all of them are read. Postgres is not to know how far the bound reaches: where a tenant is most of the
+-- table, it would take the table, by the primary key, for as quick as the index that holds all that is asked for. And in a
+-- plan for any values the index can stop at a sub-select, as it cannot at `coalesce`, which row-level security distrusts.
+{{search.unbounded}}
+            and created_at <= (select coalesce(%(as_of)s::timestamptz, 'infinity'))
 
--- fragment: search.newest
--- The same, of windows whose decay still counts.
-{{search.filters}}
-            and created_at > coalesce(%(as_of)s::timestamptz, now()) - make_interval(secs => %(newest_seconds)s)
+-- fragment: search.unbounded
+-- The same, whenever they were said.
+tenant_id = %(tenant_id)s
+            and model_id = %(model_id)s
+            and {archived}
+            and expires_at > (select coalesce(%(as_of)s::timestamptz, now()))
 
--- fragment: search.metadata_matches
--- The messages whose metadata holds an object, and under each of some keys a value that reads as a given text.
-select id
-                from (
-                    select id, metadata from messages where tenant_id = %(tenant_id)s
-                    union all
-                    select id, metadata from archived_messages
-                    where tenant_id = %(tenant_id)s and %(include_archived)s
-                ) as m
-                where m.metadata @> %(metadata)s::jsonb and not exists (
-                    select from unnest(%(metadata_keys)s::text[], %(metadata_texts)s::text[]) as wanted (key, value)
-                    where m.metadata ->> wanted.key is distinct from wanted.value
-                )
+-- fragment: search.messages
+-- The same of messages `m` that are embedded, and pass the filter.
+m.tenant_id = %(tenant_id)s
+            and {archived_messages}
+            and m.embedding_status = 'completed'
+            and m.created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+            and (m.expires_at is null or m.expires_at > coalesce(%(as_of)s::timestamptz, now()))
+            and {filter}
+
+-- fragment: search.wanted
+-- The ids of the messages that pass, one more than `most` at most, found by whatever index leads to them; and how many they
+-- are. Metadata is looked up first: what its index gives is not complete where that is more than `most`.
+matched as materialized (
+    select {metadata} as ids
+), wanted as materialized (
+    select m.id
+    from messages m
+    where {{search.messages}} {matching} and coalesce((select cardinality(ids) <= %(most)s from matched), true)
+    limit %(most)s::bigint + 1
+), passing as materialized (
+    select case when cardinality(ids) > %(most)s then %(most)s::bigint + 1 else (select count(*) from wanted) end as passing
+    from matched
+)
 
 -- fragment: search.similarity
 -- Cosine of the query and a window.
@@ -41,7 +50,7 @@ select id
 -- fragment: search.decay
 -- exp(-age in days / 7), of an age of 0 at least. Postgres refuses to underflow: past 13 years it is 1e-304 instead of
 -- less. The sub-select is worked out once, not once a row.
-exp(greatest(-700, least(0, created_epoch - (
+exp(greatest(-700, least(0, date_part('epoch', created_at) - (
             select date_part('epoch', coalesce(%(as_of)s::timestamptz, now()))
         )) / 604800))
 
@@ -50,89 +59,89 @@ exp(greatest(-700, least(0, created_epoch - (
 %(similarity_weight)s * {{search.similarity}} + %(importance_weight)s * importance
             + %(decay_weight)s * {{search.decay}}
 
--- fragment: search.messages
--- The best messages among the windows that were kept (`best`), each by its best window, with the parts of its score:
--- they are worked out again for these few, because carrying them through the sort of all costs more.
-select message_id, score, similarity, importance, decay, (select count(*) from best) as windows
-from (
-    select distinct on (message_id) best.message_id, best.created_at, score, similarity, importance, decay
-    from best
-    cross join lateral (
-        select {{search.similarity}} as similarity, importance, {{search.decay}} as decay
-        from message_embeddings w
-        where w.tenant_id = %(tenant_id)s and w.model_id = %(model_id)s
-            and w.message_id = best.message_id and w.chunk = best.chunk
-        union all
-        select {{search.similarity}}, importance, {{search.decay}}
-        from archived_embeddings w
-        where %(include_archived)s and w.tenant_id = %(tenant_id)s and w.model_id = %(model_id)s
-            and w.message_id = best.message_id and w.chunk = best.chunk
-    ) as parts
-    order by message_id, score desc, chunk
-) as messages_best
-order by score desc, created_at desc, message_id
-limit %(top_k)s
-
--- name: search.semantic
--- The documented score over the whole memory. An index-only scan of message_embeddings_scan scores every window; the best
--- `scan_limit` windows are kept and their messages' best windows returned, best first. `windows` says how many windows
--- were kept: fewer than scan_limit means that there are no more. The scan_limit-th best of the newest few is a floor that
--- the best of all do not go below. Most windows would stay below it were they new: they are neither scored nor sorted.
+-- name: search.scan
+-- The documented score over a tenant. An index-only scan of message_embeddings_scan scores every window; the best
+-- `scan_limit` windows are kept, those whose messages pass what only the message can tell are taken, and the best windows of
+-- their messages are returned, best first. `windows` says how many windows were kept: fewer than scan_limit means that there
+-- are no more. The scan_limit-th best of the newest few is a floor that the best of all do not go below. Most windows would
+-- stay below it were they new: they are neither scored nor sorted.
 with floor as materialized (
     select score
     from (
         select {{search.score}} as score
-        from message_embeddings
-        where {{search.scope}}
-        order by created_at desc, message_id desc
-        limit %(newest)s
+        from (
+            select *
+            from message_embeddings e
+            where {{search.scanned}}
+            order by created_at desc, message_id desc
+            limit %(newest)s
+        ) as e
+        where {inline}
     ) as newest
     order by score desc
     offset %(scan_limit)s - 1
     limit 1
 ), best as materialized (
-    select message_id, chunk, created_at, {{search.score}} as score, importance, created_epoch, embedding
-    from message_embeddings
-    where {{search.scope}}
+    select message_id, chunk, created_at, {{search.score}} as score, importance, embedding
+    from message_embeddings e
+    where {{search.scanned}} and {inline}
         and %(similarity_weight)s * {{search.similarity}} + %(importance_weight)s * importance + %(decay_weight)s
             >= coalesce((select score from floor), '-infinity')
-    order by score desc, created_at desc, message_id, chunk
+    order by score desc, created_at desc, message_id desc, chunk
     limit %(scan_limit)s
 )
-select message_id, score, {{search.similarity}} as similarity, importance, {{search.decay}} as decay,
+select message_id, created_at, score, {{search.similarity}} as similarity, importance, {{search.decay}} as decay,
     (select count(*) from best) as windows
-from (select distinct on (message_id) * from best order by message_id, score desc, chunk) as messages_best
-order by score desc, created_at desc, message_id
+from (
+    -- Sorted before they are checked: no more are than it takes.
+    select *
+    from (select distinct on (message_id) * from best order by message_id, score desc, chunk) as messages_best
+    order by score desc, created_at desc, message_id desc
+    offset 0
+) as e
+where {late}
 limit %(top_k)s;
 
--- name: search.semantic_filtered
--- The same over what passes the filters, archived messages too if asked for.
-with best as materialized (
-    select message_id, chunk, created_at, score
-    from (
-        select message_id, chunk, created_at, {{search.score}} as score
+-- name: search.among
+-- The documented score over the messages that pass a filter, if they are not more than `most`: each is looked up by itself.
+-- The first row says how many they are, and holds no message.
+with {{search.wanted}}, scored as materialized (
+    select e.*
+    from wanted
+    cross join lateral (
+        select message_id, created_at, {{search.similarity}} as similarity, importance, {{search.decay}} as decay
         from message_embeddings
-        where {{search.filters}}
-        union all
-        select message_id, chunk, created_at, {{search.score}} as score
-        from archived_embeddings
-        where %(include_archived)s
-            and {{search.filters}}
-    ) as candidates
-    order by score desc, created_at desc, message_id, chunk
-    limit %(scan_limit)s
+        where {{search.scope}} and message_id = wanted.id
+        offset 0
+    ) as e
+    where (select passing from passing) <= %(most)s
 )
-{{search.messages}};
+select null::uuid as message_id, null::timestamptz as created_at, null::double precision as score,
+    null::double precision as similarity, null::double precision as importance, null::double precision as decay, passing
+from passing
+union all
+(
+    select message_id, created_at, score, similarity, importance, decay, null
+    from (
+        select distinct on (message_id) *,
+            %(similarity_weight)s * similarity + %(importance_weight)s * importance + %(decay_weight)s * decay as score
+        from scored
+        order by message_id, similarity desc
+    ) as messages_best
+    order by score desc, created_at desc, message_id desc
+    limit %(top_k)s
+);
 
 -- name: search.pooled
 -- The documented score over a pool of a large tenant's windows that pass the filters: from its graph, the `pool` best by
 -- similarity and importance together; and the newest, which the graph cannot know, as far as their decay still counts and
 -- not more than `newest`: of those, what is as good as the best of the graph. `windows` says how many the graph gave: fewer
--- than `pool` means that the filters leave so few that a scan is due. `candidates` is counted where `is_counted` asks for it.
+-- than `pool` means that the filters leave so few that they are to be looked up. `candidates` is counted where `is_counted`
+-- asks for it.
 with graph as materialized (
     select message_id, created_at, {{search.similarity}} as similarity, importance, {{search.decay}} as decay
-    from message_embeddings
-    where {{search.filters}}
+    from message_embeddings e
+    where {{search.scope}} and {inline} and {late}
     order by (
         (l2_normalize(embedding) || array[importance, sqrt(greatest(0, 1 - importance * importance))]::halfvec)
         ::halfvec({dimensions})
@@ -147,20 +156,25 @@ with graph as materialized (
     ), '-infinity') as score
 ), newest_best as materialized (
     -- Most would stay below the floor were they new: their decay is not worked out.
-    select message_id, created_at, {{search.similarity}} as similarity, importance, {{search.decay}} as decay,
-        {{search.score}} as score
+    select *
     from (
-        select message_id, created_at, created_epoch, importance, embedding
-        from message_embeddings
-        where {{search.newest}}
-        order by created_at desc, message_id desc
-        limit %(newest)s
-    ) as newest
-    where %(similarity_weight)s * {{search.similarity}} + %(importance_weight)s * importance + %(decay_weight)s
-            >= (select score from floor)
-        and {{search.score}} >= (select score from floor)
+        select message_id, created_at, {{search.similarity}} as similarity, importance, {{search.decay}} as decay,
+            {{search.score}} as score
+        from (
+            select message_id, created_at, importance, embedding
+            from message_embeddings e
+            where {{search.scope}} and {inline} and {{search.newest}}
+            order by created_at desc, message_id desc
+            limit %(newest)s
+        ) as newest
+        where %(similarity_weight)s * {{search.similarity}} + %(importance_weight)s * importance + %(decay_weight)s
+                >= (select score from floor)
+            and {{search.score}} >= (select score from floor)
+        offset 0
+    ) as e
+    where {late}
 )
-select message_id, score, similarity, importance, decay, (select count(*) from graph) as windows,
+select message_id, created_at, score, similarity, importance, decay, (select count(*) from graph) as windows,
     case when %(is_counted)s then (
         select count(*)
         from (
@@ -168,8 +182,8 @@ select message_id, score, similarity, importance, decay, (select count(*) from g
             union
             (
                 select message_id
-                from message_embeddings
-                where {{search.newest}}
+                from message_embeddings e
+                where {{search.scope}} and {inline} and {{search.newest}}
                 order by created_at desc, message_id desc
                 limit %(newest)s
             )
@@ -180,37 +194,136 @@ from (
     from (select * from graph_best union all select * from newest_best) as windows
     order by message_id, score desc
 ) as messages_best
-order by score desc, created_at desc, message_id
+order by score desc, created_at desc, message_id desc
 limit %(top_k)s;
 
--- name: search.semantic_newest
--- The documented flow: as search.semantic, over the newest `candidate_limit` messages that pass the filters.
-with windows as (
-    select message_id, chunk, created_at, importance, created_epoch, embedding
-    from message_embeddings
-    where {{search.filters}}
-    union all
-    select message_id, chunk, created_at, importance, created_epoch, embedding
-    from archived_embeddings
-    where %(include_archived)s
-        and {{search.filters}}
-), newest as (
-    select message_id
-    from windows
-    where chunk = 0
-    order by created_at desc, message_id
-    limit %(candidate_limit)s
-), best as materialized (
-    select message_id, chunk, created_at, {{search.score}} as score from windows join newest using (message_id)
-)
-{{search.messages}};
+-- fragment: search.newest
+-- Windows whose decay still counts.
+created_at > coalesce(%(as_of)s::timestamptz, now()) - make_interval(secs => %(newest_seconds)s)
+
+-- name: search.oldest_candidate
+-- The `candidate_limit`-th newest message that passes; no row where there are fewer.
+select m.created_at, m.id
+from messages m
+where {{search.messages}}
+order by m.created_at desc, m.id desc
+offset %(candidate_limit)s::bigint - 1
+limit 1;
+
+-- name: search.selected
+-- How many messages the most selective terms of a filter leave, counted to `most`: mostly from an index alone.
+select count(*) as selected
+from (
+    select
+    from messages m
+    where m.tenant_id = %(tenant_id)s and {archived_messages} and {selective}
+    limit %(most)s::bigint + 1
+) as selected;
+
+-- name: search.sampled
+-- How many of the newest messages pass.
+select count(*) as sampled, count(*) filter (where {filter}) as passing
+from (
+    select *
+    from messages m
+    where m.tenant_id = %(tenant_id)s and {archived_messages}
+        and m.created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+    order by m.created_at desc, m.id desc
+    limit %(sample)s
+) as m;
+
+-- name: search.spanned
+-- How many messages lie between two times, counted to `most`.
+select count(*) as spanned
+from (
+    select
+    from messages m
+    where m.tenant_id = %(tenant_id)s and {archived_messages}
+        and m.created_at >= coalesce(%(span_start)s::timestamptz, '-infinity')
+        and m.created_at <= coalesce(least(%(span_end)s::timestamptz, %(as_of)s::timestamptz), 'infinity')
+    limit %(most)s::bigint + 1
+) as spanned;
+
+-- name: search.found
+-- The messages of some ids that still pass, in no order; each looked up by itself, as in messages.get_many. Vectors know
+-- conversations and users by keys, which two might share: here they are compared as they are.
+select found.*
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    select {{messages.columns}}
+    from messages m
+    where m.tenant_id = %(tenant_id)s and m.id = wanted.id and {filter}
+    limit 1
+) as found;
 
 -- name: search.count
 -- How many messages a search with these filters ranks.
-select count(*) as candidates
+select count(*) as candidates from messages m where {{search.messages}};
+
+-- name: search.pending
+-- How many messages pass the filters and have no embedding, counted to 10,000.
+select count(*)::integer as pending
 from (
-    select chunk from message_embeddings where {{search.filters}}
-    union all
-    select chunk from archived_embeddings where %(include_archived)s and {{search.filters}}
-) as windows
-where chunk = 0;
+    select
+    from messages m
+    where m.tenant_id = %(tenant_id)s
+        and {archived_messages}
+        and m.embedding_status <> 'completed'
+        and m.created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+        and (m.expires_at is null or m.expires_at > coalesce(%(as_of)s::timestamptz, now()))
+        and {filter}
+    limit 10000
+) as pending;
+
+-- name: search.live
+-- Parts of the statements above, `{archived}` and `{archived_messages}` there: which messages are looked at.
+archived = false;
+
+-- name: search.archived
+-- The archive alone.
+archived = true;
+
+-- name: search.live_and_archived
+-- All.
+archived in (false, true);
+
+-- name: search.live_and_archived_messages
+-- The same of messages `m`.
+true;
+
+-- name: search.live_messages
+-- The same of messages `m`.
+m.archived_at is null;
+
+-- name: search.archived_messages
+-- The archive alone.
+m.archived_at is not null;
+
+-- name: search.matching
+-- A part of search.wanted, `{matching}` there, where metadata is looked up.
+and m.id = any((select ids from matched)::uuid[]);
+
+-- name: search.metadata
+-- The same, `{metadata}` there.
+array(select tenant_metadata_matches(%(metadata)s::jsonb, %(most)s::integer + 1));
+
+-- name: search.no_metadata
+-- The same, where it is not.
+null::uuid[];
+
+-- name: search.late
+-- A part of the statements above, `{late}` there, where only the message of a window `e` tells whether it passes. By
+-- `offset` each is looked up by itself: as a join the planner would read all that pass for a few windows.
+exists (select from messages m where m.tenant_id = %(tenant_id)s and m.id = e.message_id and {filter} offset 0);
+
+-- name: search.all_late
+-- The same in hybrid.all, which looks up once what passes.
+e.message_id in (select id from wanted);
+
+-- name: search.bound
+-- A part of filters: not older than the oldest candidate. Of windows.
+(e.created_at, e.message_id) >= (%(oldest_at)s::timestamptz, %(oldest_id)s::uuid);
+
+-- name: search.bound_messages
+-- The same of messages `m`.
+(m.created_at, m.id) >= (%(oldest_at)s::timestamptz, %(oldest_id)s::uuid);

@@ -24,7 +24,7 @@ select %(tenant_id)s, %(config)s, count(*), coalesce(sum(length), 0), coalesce(s
 from (
     select length, lag(length, 1, 0) over conversation as length1, lag(length, 2, 0) over conversation as length2
     from message_lexemes
-    where tenant_id = %(tenant_id)s and config = %(config)s and part = 0
+    where tenant_id = %(tenant_id)s and config = %(config)s and part = 0 and not archived
     window conversation as (partition by conversation_id order by created_at, message_id)
 ) as turns
 on conflict (tenant_id, config) do update
@@ -41,7 +41,7 @@ with counted as (
     select tenant_id, config, lexeme, count(*)
     from message_lexemes
     cross join lateral unnest(lexemes) as words (lexeme, positions, weights)
-    where tenant_id = %(tenant_id)s and config = %(config)s
+    where tenant_id = %(tenant_id)s and config = %(config)s and not archived
     group by tenant_id, config, lexeme
     having count(*) > %(rare)s::integer
     returning frequency
@@ -68,7 +68,7 @@ where g.state = 'ready'
         else (
             select abs(count(*) - s.messages) > %(changed)s::double precision * s.messages
             from message_lexemes l
-            where l.tenant_id = g.tenant_id and l.config = %(config)s and l.part = 0
+            where l.tenant_id = g.tenant_id and l.config = %(config)s and l.part = 0 and not l.archived
         )
     end
 order by g.tenant_id;

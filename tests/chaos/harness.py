@@ -24,9 +24,8 @@ import psycopg
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from memory_layer.v1 import memory_service_pb2 as pb
-from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
-from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 from tests.conftest import free_port
+from tests.stubs import Stubs
 
 AsyncTest = Callable[..., Awaitable[None]]
 Test = Callable[..., None]
@@ -226,12 +225,9 @@ async def serving(
 
 
 @dataclass
-class Client:
+class Client(Stubs):
     """A channel of its own and the stubs over it."""
 
-    channel: grpc.aio.Channel
-    memory: Any
-    admin: Any
     health: Any
 
     async def is_serving(self) -> bool:
@@ -246,9 +242,7 @@ class Client:
 async def connected(address: str) -> AsyncIterator[Client]:
     """A client with a connection of its own."""
     async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
-        yield Client(
-            channel, MemoryServiceStub(channel), AdminServiceStub(channel), health_pb2_grpc.HealthStub(channel)
-        )
+        yield Client(channel, health_pb2_grpc.HealthStub(channel))
 
 
 def message(content: str, **fields: Any) -> pb.IngestMessageRequest:

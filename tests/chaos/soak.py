@@ -139,7 +139,7 @@ class Traffic:
     async def _call(self, client: Client, chance: random.Random, name: str) -> None:
         dice = chance.random()
         if dice < 0.4:
-            request = message(name, request_id=str(uuid4()), **{"async": chance.random() < 0.3})
+            request = message(name, request_id=str(uuid4()), embed_later=chance.random() < 0.3)
             stored = await client.memory.IngestMessage(request, timeout=CALL_SECONDS)
             self.acknowledged[name] = stored.id
         elif dice < 0.5:

@@ -16,15 +16,17 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from memory_grpc.rpcs import METHODS
 from memory_layer.v1 import admin_service_pb2 as admin
-from memory_layer.v1 import api_key_pb2 as keys
+from memory_layer.v1 import embedding_service_pb2 as embedding
+from memory_layer.v1 import index_service_pb2, policy_pb2, policy_service_pb2
+from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import connected, item, message, rounds, serving
 
 pytestmark = pytest.mark.timeout(7200)
 
-OURS = (pb.DESCRIPTOR.services_by_name["MemoryService"], admin.DESCRIPTOR.services_by_name["AdminService"])
-UNARY = [m for s in OURS for m in s.methods if not m.client_streaming and not m.server_streaming]
+UNARY = [m for m in METHODS.values() if not m.client_streaming and not m.server_streaming]
 # What bytes may be answered with. Anything else blames the service: INTERNAL, UNKNOWN and whatever is a 5xx over REST,
 # DEADLINE_EXCEEDED and UNIMPLEMENTED among them.
 ANSWERS = {
@@ -67,12 +69,14 @@ def _valid(name: str) -> list[Message]:
     for field in ("as_of", "created_after", "created_before"):
         getattr(search, field).FromJsonString("2026-01-02T03:04:05Z")
     search.metadata.update({"e": {"f": {"g": "h"}}})
-    policy = admin.SetTenantPolicyRequest(
+    policy = policy_service_pb2.SetTenantPolicyRequest(
         tenant_id="chaos-policy",
-        retention=admin.RetentionPolicy(max_age_days=3, importance_threshold=0.1, delete_after_days=4),
-        importance_weights=admin.ImportanceWeights(recency=0.1, role=0.2, explicit=0.3),
-        score_weights=admin.ScoreWeights(similarity=0.1, importance=0.2, decay=0.3),
-        hybrid_weights=admin.HybridWeights(lexical=1, conversation=2, date=3, speaker=4, previous=1, names_to_i=False),
+        retention=policy_pb2.RetentionPolicy(max_age_days=3, importance_threshold=0.1, delete_after_days=4),
+        importance_weights=policy_pb2.ImportanceWeights(recency=0.1, role=0.2, explicit=0.3),
+        score_weights=policy_pb2.ScoreWeights(similarity=0.1, importance=0.2, decay=0.3),
+        hybrid_weights=policy_pb2.HybridWeights(
+            lexical=1, conversation=2, date=3, speaker=4, previous=1, names_to_i=False
+        ),
         ranking="hybrid",
     )
     return {
@@ -81,19 +85,19 @@ def _valid(name: str) -> list[Message]:
         "GetMessage": [pb.GetMessageRequest(message_id=str(uuid4()), tenant_id="chaos")],
         "SearchMemories": [search, pb.SearchMemoriesRequest(tenant_id="chaos", query="Python")],
         "RunRetention": [admin.RunRetentionRequest(tenant_id="chaos", actions=["archive", "delete"], dry_run=True)],
-        "RetryFailedEmbeddings": [admin.RetryFailedEmbeddingsRequest(tenant_id="chaos")],
-        "ListGraphs": [admin.ListGraphsRequest(tenant_id="chaos"), admin.ListGraphsRequest()],
+        "RetryFailedEmbeddings": [embedding.RetryFailedEmbeddingsRequest(tenant_id="chaos")],
+        "ListGraphs": [index_service_pb2.ListGraphsRequest(tenant_id="chaos"), index_service_pb2.ListGraphsRequest()],
         "GetHealth": [admin.GetHealthRequest()],
-        "GetTenantPolicy": [admin.GetTenantPolicyRequest(tenant_id="chaos")],
+        "GetTenantPolicy": [policy_service_pb2.GetTenantPolicyRequest(tenant_id="chaos")],
         "SetTenantPolicy": [policy],
-        "StartReembedding": [admin.StartReembeddingRequest(tenant_id="chaos", model="current", keep_old=True)],
-        "GetReembedding": [admin.GetReembeddingRequest(), admin.GetReembeddingRequest(reembedding_id=1)],
+        "StartReembedding": [embedding.StartReembeddingRequest(tenant_id="chaos", model="current", keep_old=True)],
+        "GetReembedding": [embedding.GetReembeddingRequest(), embedding.GetReembeddingRequest(reembedding_id=1)],
         "CompareReembedding": [
-            admin.CompareReembeddingRequest(reembedding_id=1, sample=5),
-            admin.CompareReembeddingRequest(reembedding_id=1, queries=["one", "two"]),
+            embedding.CompareReembeddingRequest(reembedding_id=1, sample=5),
+            embedding.CompareReembeddingRequest(reembedding_id=1, queries=["one", "two"]),
         ],
-        "CutOverReembedding": [admin.CutOverReembeddingRequest(reembedding_id=1)],
-        "CancelReembedding": [admin.CancelReembeddingRequest(reembedding_id=1)],
+        "CutOverReembedding": [embedding.CutOverReembeddingRequest(reembedding_id=1)],
+        "CancelReembedding": [embedding.CancelReembeddingRequest(reembedding_id=1)],
         "CreateApiKey": [
             keys.CreateApiKeyRequest(label="Ann's", role="reader", tenant_ids=["chaos", "two"]),
             keys.CreateApiKeyRequest(label="all", role="admin", all_tenants=True),
@@ -253,8 +257,8 @@ def _poison() -> dict[str, tuple[str, bytes, set[str]]]:
         add(f"{number} in metadata", request, bad)
         search = pb.SearchMemoriesRequest(tenant_id="t", query="q", importance_min=float(number))
         add(f"{number} importance_min", search, bad, "SearchMemories")
-        policy = admin.SetTenantPolicyRequest(
-            tenant_id="t", retention=admin.RetentionPolicy(max_age_days=float(number))
+        policy = policy_service_pb2.SetTenantPolicyRequest(
+            tenant_id="t", retention=policy_pb2.RetentionPolicy(max_age_days=float(number))
         )
         add(f"{number} max_age_days", policy, bad, "SetTenantPolicy")
     for seconds in (-(2**63), -62135596801, -1, 253402300800, 2**63 - 1):

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from memory_grpc.embedding.hashing import HashingProvider
-from memory_grpc.embedding.provider import ProviderDown, Window
+from memory_grpc.embedding.provider import Window
+from memory_grpc.errors import ProviderDown
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import faults_of_store, fetch, item, message, until
 from tests.conftest import RunningServer, StartServer

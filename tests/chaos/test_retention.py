@@ -15,26 +15,26 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from memory_grpc.domain import RetentionCounts
-from memory_grpc.retention.sweep import Sweep
+from memory_grpc.domain.retention import RetentionCounts
+from memory_grpc.jobs.lease import Lease
+from memory_grpc.jobs.sweep import LEASE, LEASE_SECONDS, Sweep
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_pb2, policy_service_pb2
 from tests.chaos.harness import ServerProcess, connected, fetch, item, message, rounds, serving, until
 from tests.conftest import RunningServer, StartServer
+from tests.projections import ADRIFT
 
 pytestmark = pytest.mark.timeout(3600)
 
-KEEP_NOTHING = admin.SetTenantPolicyRequest(
-    tenant_id="chaos", retention=admin.RetentionPolicy(delete_after_days=0, max_age_days=30)
+KEEP_NOTHING = policy_service_pb2.SetTenantPolicyRequest(
+    tenant_id="chaos", retention=policy_pb2.RetentionPolicy(delete_after_days=0, max_age_days=30)
 )
-KEEP_ARCHIVED = admin.SetTenantPolicyRequest(tenant_id="chaos", retention=admin.RetentionPolicy(max_age_days=30))
-KEPT = "select count(*) from archived_messages"
-TWICE = "select count(*) from messages m join archived_messages a using (tenant_id, id)"
-ORPHANS = """
-select (select count(*) from message_embeddings e where not exists (select from messages m where m.id = e.message_id))
-    + (select count(*) from archived_embeddings e
-        where not exists (select from archived_messages m where m.id = e.message_id))
-"""
+KEEP_ARCHIVED = policy_service_pb2.SetTenantPolicyRequest(
+    tenant_id="chaos", retention=policy_pb2.RetentionPolicy(max_age_days=30)
+)
+LIVE = "select count(*) from messages where archived_at is null"
+KEPT = "select count(*) from messages where archived_at is not null"
 
 
 def _batch(round_: int, number: int) -> pb.BatchIngestMessagesRequest:
@@ -53,7 +53,7 @@ async def test_6_two_sweepers_and_live_ingest(start_server: StartServer, dsn: st
     count = rounds("SWEEP", 40)
     with item(6, "two sweepers, RunRetention and live ingest") as result:
         async with start_server(retention_batch_size=7) as one, start_server(retention_batch_size=7) as two:
-            await one.admin.SetTenantPolicy(KEEP_NOTHING)
+            await one.policy.SetTenantPolicy(KEEP_NOTHING)
             swept: list[RetentionCounts] = []
             accepted: list[str] = []
             stopping = asyncio.Event()
@@ -61,8 +61,8 @@ async def test_6_two_sweepers_and_live_ingest(start_server: StartServer, dsn: st
             async def sweeper(server: object) -> None:
                 sweep = Sweep(
                     server.database,
+                    Lease(server.database, LEASE, uuid4(), LEASE_SECONDS),
                     server.application.operations.retain,
-                    uuid4(),
                     schedule_seconds=0,
                     idempotency_hours=24,
                     batch_size=7,
@@ -93,16 +93,14 @@ async def test_6_two_sweepers_and_live_ingest(start_server: StartServer, dsn: st
                 stopping.set()
 
         result.tried = len(accepted)
-        ((live,),) = fetch(dsn, "select count(*) from messages")
-        ((kept,),) = fetch(dsn, "select count(*) from archived_messages")
+        ((live,),), ((kept,),) = fetch(dsn, LIVE), fetch(dsn, KEPT)
         archived, deleted = sum(c.archived for c in swept), sum(c.deleted for c in swept)
         result.note = f"{archived} archived, {deleted} deleted, {live} live"
         assert len(set(accepted)) == count * 20
         assert archived == len(accepted) - live, "each message is archived once"
         assert deleted == archived - kept, "each archived message is deleted once"
         assert live >= len(accepted) // 2, "none that should stay has gone"
-        assert fetch(dsn, TWICE) == [(0,)]
-        assert fetch(dsn, ORPHANS) == [(0,)]
+        assert fetch(dsn, ADRIFT) == [(0,)]
         result.held = len(accepted)
 
 
@@ -155,8 +153,8 @@ async def test_6_a_sweeper_gone_in_the_middle(
             writer = Writer(server)
             sweep = Sweep(
                 server.database,
+                Lease(server.database, LEASE, uuid4(), LEASE_SECONDS),
                 server.application.operations.retain,
-                uuid4(),
                 schedule_seconds=0,
                 idempotency_hours=24,
                 batch_size=1000,
@@ -164,7 +162,7 @@ async def test_6_a_sweeper_gone_in_the_middle(
             slowest = 0.0
             for _ in range(rounds("SWEEP_KILL", 1)):
                 result.tried += 1
-                await server.admin.SetTenantPolicy(KEEP_ARCHIVED)
+                await server.policy.SetTenantPolicy(KEEP_ARCHIVED)
                 # Of these the sweeper, which takes one at a time, must be in the middle when it is noticed.
                 await writer.ingest(100)
                 fetch(dsn, "delete from leases")
@@ -185,13 +183,12 @@ async def test_6_a_sweeper_gone_in_the_middle(
                     if number == signal.SIGSTOP:
                         await _woken_does_nothing(process, writer, dsn)
                 await asyncio.wait_for(sweep(), 30)
-                (live,), (kept,) = fetch(dsn, "select count(*) from messages")[0], fetch(dsn, KEPT)[0]
+                (live,), (kept,) = fetch(dsn, LIVE)[0], fetch(dsn, KEPT)[0]
                 assert live == writer.stay, "what should stay stays, what should go goes"
                 assert kept == writer.go, "archived + remaining = accepted"
-                assert fetch(dsn, TWICE) == [(0,)]
-                assert fetch(dsn, ORPHANS) == [(0,)]
+                assert fetch(dsn, ADRIFT) == [(0,)]
                 # And what was archived is deleted once.
-                await server.admin.SetTenantPolicy(KEEP_NOTHING)
+                await server.policy.SetTenantPolicy(KEEP_NOTHING)
                 deleted = await server.admin.RunRetention(
                     admin.RunRetentionRequest(tenant_id="chaos", actions=["delete"])
                 )

@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_service_pb2
 from tests.chaos.edge import edge
 from tests.chaos.harness import ServerProcess, connected, fetch, item, message, scrape, serving
 
@@ -46,7 +47,7 @@ async def _provoke(server: ServerProcess, dsn: str) -> list[str]:
         await call(search, pb.SearchMemoriesRequest(tenant_id="chaos", query=CONTENT, ranking=CANARY))
         await call(search, pb.SearchMemoriesRequest(tenant_id="chaos", query=CONTENT, metadata_equals=[CANARY]))
         await call(client.admin.RunRetention, admin.RunRetentionRequest(tenant_id=CANARY, actions=[CANARY]))
-        await call(client.admin.GetTenantPolicy, admin.GetTenantPolicyRequest(tenant_id=CANARY))
+        await call(client.policy.GetTenantPolicy, policy_service_pb2.GetTenantPolicyRequest(tenant_id=CANARY))
         raw = client.channel.unary_unary("/memory_layer.v1.MemoryService/IngestMessage")
         await call(raw, b"\xff" + CONTENT.encode())
         # Faults of the store that nobody foresaw: their texts hold the row.
@@ -114,7 +115,7 @@ async def test_15_canaries_through_envoy(dsn: str, tmp_path: Path) -> None:
             await call("POST", "/v1/messages", json=body | {"role": CANARY})
             for broken in ('", x}', '" "y": 1}', "", '\\x"}', '\\ud800"}', '\0"}', '", "top_k": "', '", "role": ['):
                 await call("POST", "/v1/messages", content=f'{{"content": "{CONTENT}{broken}', headers=AS_JSON)
-            for field in ("metadata", "importance_override", "created_at", "async"):
+            for field in ("metadata", "importance_override", "created_at", "embed_later"):
                 await call("POST", "/v1/messages", json=body | {field: CONTENT})
             for wrong in ([CONTENT], {CONTENT: CONTENT}):
                 await call("POST", "/v1/messages", json=body | {"content": wrong})

@@ -18,13 +18,13 @@ from grpc_status import rpc_status
 
 from memory_grpc import access
 from memory_grpc.access import EVERYTHING
-from memory_grpc.domain import NewApiKey
-from memory_grpc.operations.keyring import Keyring
-from memory_grpc.operations.keys import Keys
+from memory_grpc.domain.keys import NewApiKey
+from memory_grpc.operations.keys.api_keys import Keys
+from memory_grpc.operations.keys.keyring import Keyring
 from memory_grpc.store.database import Database
-from memory_layer.v1 import admin_service_pb2 as admin_pb
-from memory_layer.v1 import api_key_pb2 as keys_pb
+from memory_layer.v1 import key_service_pb2 as keys_pb
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_service_pb2
 from tests.chaos.harness import connected, fetch, reported, scrape, serving
 from tests.conftest import RunningRest, StartRest, StartServer
 from tests.integration.test_cli import Cli
@@ -44,7 +44,7 @@ async def made(server: Any, *tenants: str, role: str = "reader", by: str = ROOT,
     request = keys_pb.CreateApiKeyRequest(
         label="a test's", role=role, tenant_ids=tenants, all_tenants=not tenants, **fields
     )
-    return await server.admin.CreateApiKey(request, metadata=sent(by) if by else None)
+    return await server.key.CreateApiKey(request, metadata=sent(by) if by else None)
 
 
 async def search(server: Any, key: str, tenant: str = "acme") -> grpc.StatusCode:
@@ -96,17 +96,17 @@ async def test_10_a_key_is_made_used_listed_and_revoked(start_server: StartServe
 
         second = await made(server, role="admin")
         assert second.api_key.all_tenants
-        listed = await server.admin.ListApiKeys(keys_pb.ListApiKeysRequest(), metadata=sent(second.key))
+        listed = await server.key.ListApiKeys(keys_pb.ListApiKeysRequest(), metadata=sent(second.key))
         assert list(listed.api_keys) == [first.api_key, second.api_key]
         assert first.key not in str(listed)
 
         revoke = keys_pb.RevokeApiKeyRequest(key_id=first.api_key.id)
-        revoked = await server.admin.RevokeApiKey(revoke, metadata=sent(second.key))
+        revoked = await server.key.RevokeApiKey(revoke, metadata=sent(second.key))
         assert revoked.HasField("revoked_at")
         assert await search(server, first.key) is grpc.StatusCode.UNAUTHENTICATED, "at once where it was revoked"
-        assert await server.admin.RevokeApiKey(revoke, metadata=sent(ROOT)) == revoked, "again: the same"
+        assert await server.key.RevokeApiKey(revoke, metadata=sent(ROOT)) == revoked, "again: the same"
         unknown = await refused(
-            server.admin.RevokeApiKey(keys_pb.RevokeApiKeyRequest(key_id=str(uuid4())), metadata=sent(ROOT))
+            server.key.RevokeApiKey(keys_pb.RevokeApiKeyRequest(key_id=str(uuid4())), metadata=sent(ROOT))
         )
         assert unknown.code() is grpc.StatusCode.NOT_FOUND
         assert await search(server, ROOT) is grpc.StatusCode.OK
@@ -120,7 +120,7 @@ async def test_10_a_key_that_does_not_hold_gets_one_answer_whatever_the_reason(
 ) -> None:
     async with start_server(api_keys=ROOT) as server:
         revoked, expired, other = [await made(server, "acme") for _ in range(3)]
-        await server.admin.RevokeApiKey(keys_pb.RevokeApiKeyRequest(key_id=revoked.api_key.id), metadata=sent(ROOT))
+        await server.key.RevokeApiKey(keys_pb.RevokeApiKeyRequest(key_id=revoked.api_key.id), metadata=sent(ROOT))
         rows("update api_keys set expires_at = now() where id = %s", expired.api_key.id)
         wrong_secret = f"mk_{other.api_key.prefix}_{'A' * 43}"
         bad = [revoked.key, expired.key, access.new_key(), wrong_secret, "mk_", "unknown", other.key + "x", ""]
@@ -166,7 +166,7 @@ async def test_10_a_revocation_holds_on_every_server_within_the_promised_time(
             return int((await stream.read()).sequence)
 
         assert [await streamed() for _ in range(3)] == [0, 1, 2]
-        await one.admin.RevokeApiKey(keys_pb.RevokeApiKeyRequest(key_id=key.api_key.id), metadata=sent(ROOT))
+        await one.key.RevokeApiKey(keys_pb.RevokeApiKeyRequest(key_id=key.api_key.id), metadata=sent(ROOT))
         await ends(two, key.key, time.monotonic())
         with pytest.raises(grpc.aio.AioRpcError) as ended:
             await streamed()
@@ -259,7 +259,7 @@ async def test_10_without_keys_the_service_is_open_until_the_first_key_which_loc
         await ends(two, "", time.monotonic())
         assert await search(two, root.key) is grpc.StatusCode.OK
         # Revoking the last one opens nothing again.
-        await one.admin.RevokeApiKey(keys_pb.RevokeApiKeyRequest(key_id=root.api_key.id), metadata=sent(root.key))
+        await one.key.RevokeApiKey(keys_pb.RevokeApiKeyRequest(key_id=root.api_key.id), metadata=sent(root.key))
         await asyncio.sleep(PROMISED_SECONDS - 2)
         assert await search(two, "") is grpc.StatusCode.UNAUTHENTICATED
         assert await search(two, root.key) is grpc.StatusCode.UNAUTHENTICATED
@@ -283,10 +283,10 @@ async def test_10_no_key_makes_a_key_of_more_rights_than_its_own(start_server: S
                     await call
                 else:
                     assert (await refused(call)).code() is grpc.StatusCode.PERMISSION_DENIED
-        policy = admin_pb.GetTenantPolicyRequest(tenant_id="acme")
-        assert await server.admin.GetTenantPolicy(policy, metadata=sent(keys["admin", ("acme",)]))
-        other = admin_pb.GetTenantPolicyRequest(tenant_id="globex")
-        error = await refused(server.admin.GetTenantPolicy(other, metadata=sent(keys["admin", ("acme",)])))
+        policy = policy_service_pb2.GetTenantPolicyRequest(tenant_id="acme")
+        assert await server.policy.GetTenantPolicy(policy, metadata=sent(keys["admin", ("acme",)]))
+        other = policy_service_pb2.GetTenantPolicyRequest(tenant_id="globex")
+        error = await refused(server.policy.GetTenantPolicy(other, metadata=sent(keys["admin", ("acme",)])))
         assert (error.code(), "TENANT_NOT_ALLOWED" in details(error)) == (grpc.StatusCode.PERMISSION_DENIED, True)
 
 
@@ -299,7 +299,7 @@ async def test_10_a_key_is_stored_as_a_digest_and_appears_nowhere_else(dsn: str,
         await search(server, key.key)
         await search(server, key.key, "globex")
         await search(server, key.key + "x")
-        await server.admin.RevokeApiKey(keys_pb.RevokeApiKeyRequest(key_id=key.api_key.id), metadata=sent(ROOT))
+        await server.key.RevokeApiKey(keys_pb.RevokeApiKeyRequest(key_id=key.api_key.id), metadata=sent(ROOT))
         await search(server, key.key)
         pages = [await scrape(process, path) for path in ("/metrics", "/openapi.json")]
         log = process.text
@@ -324,7 +324,7 @@ async def test_10_pages_hold_every_key_once_in_order(start_server: StartServer) 
         wanted = [(await made(server, "acme")).api_key for _ in range(7)]
         found, token = [], None
         for size in (3, 3, 1):
-            page = await server.admin.ListApiKeys(
+            page = await server.key.ListApiKeys(
                 keys_pb.ListApiKeysRequest(page_size=size, page_token=token), metadata=sent(ROOT)
             )
             assert len(page.api_keys) == size
@@ -333,7 +333,7 @@ async def test_10_pages_hold_every_key_once_in_order(start_server: StartServer) 
         assert (found, token) == (wanted, "")
         for bad in ("x", "!!!", "AAAA", "MjAyNi0xMS0xNFQyMDozMDowMA", "é"):
             error = await refused(
-                server.admin.ListApiKeys(keys_pb.ListApiKeysRequest(page_token=bad), metadata=sent(ROOT))
+                server.key.ListApiKeys(keys_pb.ListApiKeysRequest(page_token=bad), metadata=sent(ROOT))
             )
             assert error.code() is grpc.StatusCode.INVALID_ARGUMENT, bad
 
@@ -353,7 +353,7 @@ async def test_10_a_key_reaches_some_tenants_or_all_never_by_accident(start_serv
             {"tenant_ids": [str(n) for n in range(101)]},
         ):
             request = keys_pb.CreateApiKeyRequest(label="l", role="reader", **fields)
-            error = await refused(server.admin.CreateApiKey(request, metadata=sent(ROOT)))
+            error = await refused(server.key.CreateApiKey(request, metadata=sent(ROOT)))
             assert error.code() is grpc.StatusCode.INVALID_ARGUMENT, fields
             assert "tenant_ids" in str(error.details())
 

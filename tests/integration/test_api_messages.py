@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
 
-from tests.conftest import RunningRest
+from tests.conftest import RunningRest, StartRest
 
 MESSAGE = {"tenant_id": "test", "conversation_id": "conv-1", "role": "user", "content": "Hello"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -50,6 +51,18 @@ async def test_a_message_without_metadata_shows_an_empty_object(rest: RunningRes
 
 
 @pytest.mark.asyncio
+async def test_metadata_is_the_same_text_whatever_the_order_it_came_in(rest: RunningRest) -> None:
+    names = [f"key {number}" for number in range(60)]
+    texts = set()
+    for ordered in (names, names[::-1], names[30:] + names[:30]):
+        metadata = {name: dict.fromkeys(ordered, 1) if name == "key 7" else name for name in ordered}
+        sent = await rest.http.post("/v1/messages", json=MESSAGE | {"metadata": metadata})
+        fetched = await rest.http.get(f"/v1/messages/{sent.json()['id']}")
+        texts |= {re.sub(r'.*"metadata":(.*),"importance_score".*', r"\1", one.text) for one in (sent, fetched)}
+    assert len(texts) == 1
+
+
+@pytest.mark.asyncio
 async def test_search_by_get_and_by_post(rest: RunningRest) -> None:
     created = (await rest.http.post("/v1/messages", json=MESSAGE | {"metadata": {"source": "web"}})).json()
     wanted = {"tenant_id": "test", "query": "Hello", "top_k": 5, "as_of": created["created_at"]}
@@ -58,7 +71,7 @@ async def test_search_by_get_and_by_post(rest: RunningRest) -> None:
     assert by_get.status_code == by_post.status_code == 200
     assert by_get.content == by_post.content
     body = by_get.json()
-    assert list(body) == ["total", "items"]
+    assert list(body) == ["total", "items", "pending"]
     assert body["total"] == 1
     (hit,) = body["items"]
     documented = [
@@ -89,7 +102,7 @@ async def test_search_by_get_and_by_post(rest: RunningRest) -> None:
 @pytest.mark.asyncio
 async def test_a_search_that_finds_nothing_prints_zero_and_an_empty_list(rest: RunningRest) -> None:
     response = await rest.http.get("/v1/memory/search", params={"tenant_id": "nobody", "query": "x"})
-    assert (response.status_code, response.text) == (200, '{"total":0,"items":[]}')
+    assert (response.status_code, response.text) == (200, '{"total":0,"items":[],"pending":0}')
 
 
 @pytest.mark.asyncio
@@ -157,6 +170,45 @@ async def test_tenant_policy(rest: RunningRest) -> None:
     assert (await rest.http.put(path, json={})).json() == default
     mixed = await rest.http.put(f"{path}?tenant_id=other", json={"tenant_id": "third"})
     assert mixed.status_code == 400
+
+
+@pytest.mark.asyncio
+async def test_a_tenant_whose_id_holds_slashes_has_a_policy_like_any_other(rest: RunningRest) -> None:
+    for tenant in ("acme/eu", "a\\b", "a%2Fb"):
+        stored = await rest.http.post("/v1/messages", json=MESSAGE | {"tenant_id": tenant})
+        assert stored.json()["tenant_id"] == tenant
+        path = f"/v1/admin/tenants/{quote(tenant, safe='')}/policy"
+        assert (await rest.http.put(path, json={"ranking": "hybrid"})).json()["overrides"] == ["ranking"]
+        assert (await rest.http.get(path)).json()["tenant_id"] == tenant
+        assert (await rest.http.get(path)).json()["ranking"] == "hybrid"
+    for tenant in (".", ".."):
+        refused = await rest.http.post("/v1/messages", json=MESSAGE | {"tenant_id": tenant})
+        assert refused.status_code == 400
+        said = "tenant_id: must not be . or .., which clients and proxies take out of paths"
+        assert refused.json()["message"] == said
+
+
+@pytest.mark.asyncio
+async def test_weights_that_would_all_be_zero_are_refused_and_leave_the_policy_as_it_was(start_rest: StartRest) -> None:
+    """The deployment's own zeros count: only one weight of the score, and one of importance, is left to the tenant."""
+    zeros = {"score_importance_weight": 0, "score_decay_weight": 0, "importance_role_weight": 0}
+    async with start_rest(**zeros, importance_explicit_weight=0) as rest:
+        path = "/v1/admin/tenants/acme/policy"
+        before = (await rest.http.put(path, json={"score_weights": {"similarity": 0.5}})).json()
+        for body, field in (
+            ({"score_weights": {"similarity": 0}}, "score_weights"),
+            ({"score_weights": {"similarity": 0, "importance": 0, "decay": 0}}, "score_weights"),
+            ({"importance_weights": {"recency": 0}, "ranking": "hybrid"}, "importance_weights"),
+        ):
+            refused = await rest.http.put(path, json=body)
+            assert refused.status_code == 400
+            assert refused.json()["message"].startswith(f"{field}: must not all be 0")
+            assert (await rest.http.get(path)).json() == before
+        kept = {"score_weights": {"similarity": 0, "decay": 0.1}, "importance_weights": {"recency": 0, "role": 1}}
+        assert (await rest.http.put(path, json=kept)).status_code == 200
+        # Without words, conversations, dates and speakers the hybrid ranking still has similarity.
+        hybrid = {"lexical": 0, "conversation": 0, "date": 0, "speaker": 0, "previous": 0}
+        assert (await rest.http.put(path, json={"hybrid_weights": hybrid})).status_code == 200
 
 
 @pytest.mark.asyncio
@@ -229,6 +281,36 @@ async def test_every_invalid_field_is_400_with_its_name(rest: RunningRest) -> No
         response = await rest.http.get("/v1/memory/search", params={"tenant_id": "t", "query": "q"} | params)
         assert response.status_code == 400, params
         assert response.json()["message"].startswith(f"{field}: "), response.text
+
+
+@pytest.mark.asyncio
+async def test_a_batch_of_nothing_but_invalid_messages_is_400_like_one_of_them(rest: RunningRest) -> None:
+    broken = MESSAGE | {"role": "robot", "content": " ", "metadata": {"a-key-of-some-length": [2**60] * 30}}
+    for count in (1, 7, 1000):
+        response = await rest.http.post("/v1/messages:batch", json={"messages": [broken] * count})
+        assert response.status_code == 400, response.text
+        violations = response.json()["details"][1]["field_violations"]
+        assert len(violations) == 20
+        assert violations[2]["field"] == "messages[0].metadata.a-key-of-some-length[0]"
+
+
+@pytest.mark.asyncio
+async def test_a_number_that_json_would_change_is_refused_with_its_place(rest: RunningRest) -> None:
+    said = "is a number beyond 2^53, which JSON numbers do not keep exactly: send it as text"
+    search = {"tenant_id": "test", "query": "Hello"}
+    for metadata, place in (
+        ({"user": 1546130668394913822}, "metadata.user"),
+        ({"ids": [1, 2, 3, 2**53 + 1]}, "metadata.ids[3]"),
+        ({"a": {"b": [{"c": -(2**63)}]}}, "metadata.a.b[0].c"),
+        ({"far": 1e300}, "metadata.far"),
+    ):
+        for path, body in (("/v1/messages", MESSAGE), ("/v1/memory/search", search)):
+            response = await rest.http.post(path, json=body | {"metadata": metadata})
+            assert response.status_code == 400
+            assert response.json()["message"] == f"{place}: {said}"
+    kept = {"user": "1546130668394913822", "most": 2**53 - 1, "least": 1 - 2**53, "part": 0.1}
+    stored = await rest.http.post("/v1/messages", json=MESSAGE | {"metadata": kept})
+    assert stored.json()["metadata"] == kept
 
 
 @pytest.mark.asyncio

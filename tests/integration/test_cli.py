@@ -4,98 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli import Cli, Rows, contents, line, write
 from tests.conftest import RunningServer, StartServer, free_port
-
-Rows = Callable[..., list[tuple[Any, ...]]]
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-@contextmanager
-def _sigint_as_at_a_terminal() -> Iterator[None]:
-    """Processes started inside are ended by SIGINT, however these tests themselves were started.
-
-    A shell without job control (a script, CI) starts ``pytest &`` with SIGINT ignored. That is inherited, and a program
-    is right to respect it, but here Ctrl-C is meant for the command.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.SIG_IGN:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-class Cli:
-    """Runs ``memory-grpc`` in a folder of the test's own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
-        if "PYTHONPATH" in os.environ:  # the package that is tested, where it is not the installed one
-            self.environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
-
-    async def start(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
-        with _sigint_as_at_a_terminal():
-            return await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "memory_grpc",
-                *arguments,
-                cwd=self.folder,
-                env=self.environment | environment,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-
-    async def __call__(self, *arguments: str, **environment: str) -> Done:
-        process = await self.start(*arguments, **environment)
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        done = Done(process.returncode, out.decode(), err.decode())
-        assert "Traceback" not in done.err
-        return done
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-def line(content: str, tenant: str = "acme", **fields: Any) -> str:
-    return json.dumps({"tenant_id": tenant, "conversation_id": "c", "role": "user", "content": content, **fields})
-
-
-def write(cli: Cli, *lines: str) -> str:
-    (cli.folder / "history.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return "history.jsonl"
-
-
-def contents(rows: Rows) -> list[str]:
-    return sorted(row[0] for row in rows("select content from messages"))
 
 
 @pytest.mark.asyncio

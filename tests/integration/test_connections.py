@@ -13,14 +13,14 @@ from pgvector import HalfVector
 from psycopg.adapt import AdaptersMap
 from psycopg.rows import dict_row
 
-from memory_grpc.store.database import _configure
+from memory_grpc.store.connections import configure
 
 
 @asynccontextmanager
 async def connection(dsn: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
     """A new one, as the pool makes them."""
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row) as made:
-        await _configure(made)
+        await configure(made)
         yield made
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
 import grpc
 import httpx
@@ -28,7 +29,8 @@ from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import admin_service_pb2_grpc as admin_grpc
 from memory_layer.v1 import memory_service_pb2 as memory
 from memory_layer.v1 import memory_service_pb2_grpc as memory_grpc_stubs
-from memory_layer.v1 import message_pb2
+from memory_layer.v1 import message_pb2, policy_pb2
+from memory_layer.v1 import policy_service_pb2_grpc as policy_grpc
 
 JSON = {"content-type": "application/json"}
 
@@ -44,7 +46,7 @@ def settings_for(**values: object) -> Settings:
     return Settings(_env_file=None, **{**ports, **values})
 
 
-class Stub(memory_grpc_stubs.MemoryServiceServicer, admin_grpc.AdminServiceServicer):
+class Stub(memory_grpc_stubs.MemoryServiceServicer, admin_grpc.AdminServiceServicer, policy_grpc.PolicyServiceServicer):
     """Answers with what it got; `content` and `query` say how to misbehave."""
 
     def __init__(self) -> None:
@@ -64,10 +66,10 @@ class Stub(memory_grpc_stubs.MemoryServiceServicer, admin_grpc.AdminServiceServi
         return memory.SearchMemoriesResponse(total=1, items=[hit])
 
     def GetTenantPolicy(self, request, context):
-        return admin.TenantPolicy(tenant_id=request.tenant_id)
+        return policy_pb2.TenantPolicy(tenant_id=request.tenant_id)
 
     def SetTenantPolicy(self, request, context):
-        return admin.TenantPolicy(tenant_id=request.tenant_id)
+        return policy_pb2.TenantPolicy(tenant_id=request.tenant_id)
 
     def GetHealth(self, request, context):
         """The metadata as JSON in `environment`, the seconds left in `latency_ms`."""
@@ -90,6 +92,7 @@ def serve(stub: Stub, port: int) -> grpc.Server:
     server = grpc.server(ThreadPoolExecutor(8), options=options)
     memory_grpc_stubs.add_MemoryServiceServicer_to_server(stub, server)
     admin_grpc.add_AdminServiceServicer_to_server(stub, server)
+    policy_grpc.add_PolicyServiceServicer_to_server(stub, server)
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
     reflection.enable_server_reflection(["memory_layer.v1.MemoryService", reflection.SERVICE_NAME], server)
     server.add_insecure_port(f"127.0.0.1:{port}")
@@ -254,7 +257,7 @@ def test_malformed_json(rest: httpx.Client, body: str | bytes):
     [
         "/v1/memory/search?tenant_id=a&querry=x",
         "/v1/memory/search?tenant_id=a&top_k=many",
-        "/v1/admin/tenants/a%2Fb/policy",
+        "/v1/admin/tenants/a%2Fb/policy?tenant_id=b",
         "/v1/admin/tenants/a/policy?tenant_id=b",
         "/v1/admin/tenants/a/policy?tenantId=b",
         "/v1/admin/tenants/a/policy?%74enant_id=b",
@@ -264,6 +267,55 @@ def test_malformed_json(rest: httpx.Client, body: str | bytes):
 )
 def test_unknown_contradicting_and_unreadable_parameters(rest: httpx.Client, path: str):
     assert_error(rest.get(path), 400, 3, "MALFORMED_REQUEST")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/messages/a%2Fb",
+        "/v1/messages/a%2fb?tenant_id=c",
+        "/v1/messages/a%5Cb",
+        "/v1/messages/a%5cb",
+        "/v1%2Fmessages/a",
+        "/v1/admin/api-keys/a%2Fb:revoke",
+        "/v1/admin/tenants%2Fa/policy",
+        "/v1/admin/tenants/a%2Fb",
+        "/v1/admin/tenants/a%2Fpolicy",
+        "/v1/admin/tenants/a/b%2Fc/policy",
+        "/v1/admin/tenants/a/policy%2F",
+        "/v1/admin/tenants/a/policy/..%2Fpolicy",
+        "/v1/admin/health%2F",
+        "/%2Fv1/admin/tenants/a/policy",
+        "/docs/..%2Fmetrics",
+        "/docs%5Cswagger-ui.css",
+        "/..%2F",
+    ],
+)
+def test_an_escaped_slash_is_a_letter_of_a_tenant_s_id_and_nothing_else(rest: httpx.Client, path: str):
+    for verb in ("GET", "PUT"):
+        message = assert_error(rest.request(verb, path, headers=JSON), 400, 3, "MALFORMED_REQUEST")
+        assert message == "The request cannot be read: A slash in the path is escaped."
+
+
+@pytest.mark.parametrize(
+    "tenant",
+    ["acme/eu", "a\\b", "/", "\\", "//", "a//b", "../x", "..\\..", "a%2Fb", "%2F", "a/b?c=d&e#f", "/policy", "é/東京"],
+)
+def test_a_tenant_s_policy_is_reached_whatever_its_id_holds(rest: httpx.Client, tenant: str):
+    path = f"/v1/admin/tenants/{quote(tenant, safe='')}/policy"
+    assert rest.get(path).json()["tenant_id"] == tenant
+    assert rest.put(path, json={"tenant_id": tenant}).json()["tenant_id"] == tenant
+    assert rest.put(path, json={}).json()["tenant_id"] == tenant
+    for verb in ("GET", "PUT"):
+        response = rest.request(verb, f"{path}?tenant_id=other", headers=JSON, content="{}" if verb == "PUT" else None)
+        assert_error(response, 400, 3, "MALFORMED_REQUEST")
+    assert_error(rest.put(path, json={"tenant_id": "other"}), 400, 3, "MALFORMED_REQUEST")
+
+
+def test_small_letters_escape_too_and_slashes_in_a_query_are_its_own(rest: httpx.Client):
+    assert rest.get("/v1/admin/tenants/a%2fb%5cc/policy").json()["tenant_id"] == "a/b\\c"
+    found = rest.get("/v1/memory/search", params={"tenant_id": "a/b", "query": "and/or \\"})
+    assert found.json()["items"][0]["content"] == "and/or \\"
 
 
 def test_a_body_that_contradicts_the_path(rest: httpx.Client):

@@ -10,7 +10,7 @@ from uuid import uuid4
 import grpc
 import pytest
 
-from memory_layer.v1 import access_pb2, api_key_pb2
+from memory_layer.v1 import access_pb2, key_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.access import RPCS, Caller, Place, Rpc
 from tests.chaos.harness import item
@@ -43,6 +43,12 @@ TWINS = {
     "leading zeros": ("7", "07"),
     "a longer one": ("x" * 63, "x" * 64),
     "beyond the BMP": ("\U0001f600", "\ufffd"),
+    "a slash": ("a/b", "a\\b"),
+    "an escaped slash": ("a/b", "a%2Fb"),
+    "two slashes": ("a/b", "a//b"),
+    "a slash after": ("acme", "acme/"),
+    "a way up": ("acme", "x/../acme"),
+    "three dots": ("acme", "..."),
 }
 
 
@@ -52,8 +58,8 @@ def places(caller: Caller, rpc: Rpc, values: dict[str, str]) -> list[Place]:
 
 async def key(server: Any, *tenants: str) -> str:
     """An admin key for some tenants."""
-    request = api_key_pb2.CreateApiKeyRequest(label="twin", role="admin", tenant_ids=tenants)
-    return str((await server.admin.CreateApiKey(request, metadata=[("x-api-key", ROOT)])).key)
+    request = key_service_pb2.CreateApiKeyRequest(label="twin", role="admin", tenant_ids=tenants)
+    return str((await server.key.CreateApiKey(request, metadata=[("x-api-key", ROOT)])).key)
 
 
 @pytest.mark.asyncio
@@ -126,7 +132,7 @@ async def test_13_blank_identifiers_and_those_with_nul_are_refused_everywhere(st
             grpc.aio.insecure_channel(f"127.0.0.1:{rest.server.settings.http_port}") as envoy,
         ):
             caller = Caller(rest.server.channel, envoy, rest.http)
-            for tenant in (" ", "\t", "\u00a0", "\u2003 ", "a\0b", "x" * 65, "\u00e9" * 65):
+            for tenant in (" ", "\t", "\u00a0", "\u2003 ", "a\0b", "x" * 65, "\u00e9" * 65, ".", ".."):
                 for rpc in RPCS:
                     if not rpc.names_tenants:
                         continue
@@ -135,6 +141,8 @@ async def test_13_blank_identifiers_and_those_with_nul_are_refused_everywhere(st
                         outcome = await place.send(ROOT)
                         assert outcome.code in ("INVALID_ARGUMENT", "NOT_FOUND"), f"{rpc.name} {place.name} {tenant!a}"
                         assert outcome.code == "INVALID_ARGUMENT" or "no such path" in outcome.text
+                        if set(tenant) == {"."} and outcome.code == "INVALID_ARGUMENT":
+                            assert "must not be . or .., which clients and proxies take out of paths" in outcome.text
                         result.held += 1
             assert result.tried >= 200
 

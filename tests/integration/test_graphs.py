@@ -6,30 +6,45 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import numpy as np
+import psycopg
 import pytest
 from pgvector import HalfVector
-from psycopg import sql
 
-from memory_grpc.domain import ScoreWeights, SearchFilters, StoredMessage
-from memory_grpc.operations.build_graphs import BuildGraphs, LeaseLost
-from memory_grpc.operations.graphs import Graphs
-from memory_grpc.store import embeddings, graphs, leases, messages, models, search
+from bench import asking
+from memory_grpc.domain.messages import NewMessage, PreparedMessage
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import SearchFilters
+from memory_grpc.errors import LeaseLost, StoreUnavailable
+from memory_grpc.filtering import parse
+from memory_grpc.jobs.graphs import LEASE, LEASE_SECONDS, BuildGraphs
+from memory_grpc.jobs.lease import Lease
+from memory_grpc.jobs.words import IndexWords
+from memory_grpc.operations.indexes.graphs import Graphs
+from memory_grpc.store import embeddings, graphs, messages, models, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database
-from memory_grpc.store.queries import QUERIES
-from memory_layer.v1 import admin_service_pb2 as admin
+from memory_grpc.store.rank import rank
+from memory_grpc.store.search import Semantic
+from memory_layer.v1 import index_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import StartServer
+from tests.plans import explained
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DIMENSIONS = 32
 AS_OF = SearchFilters(as_of=NOW)
+
+
+def only(text: str) -> SearchFilters:
+    """What passes a filter."""
+    return SearchFilters(where=parse(text), as_of=NOW)
 
 
 def vectors(count: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
@@ -48,26 +63,25 @@ async def store(
     role: str = "user",
 ) -> list[UUID]:
     """Stores messages with these vectors, ages in days and importances; returns their ids."""
-    drafts = [
-        StoredMessage(
+    prepared = [
+        PreparedMessage(
             id=uuid4(),
-            tenant_id=tenant,
-            conversation_id=f"c{i // 20}",
-            role=role,
-            name=None,
-            content="something",
-            metadata={},
+            message=NewMessage(
+                tenant_id=tenant,
+                conversation_id=f"c{i // 20}",
+                role=role,
+                content="something",
+                created_at=NOW - timedelta(days=float(age)),
+            ),
             importance=float(importance),
             embedding_status="completed",
-            created_at=NOW - timedelta(days=float(age)),
-            updated_at=NOW,
         )
         for i, (age, importance) in enumerate(zip(ages, importances, strict=True))
     ]
     async with database.transaction(tenant=EVERY_TENANT) as tx:
-        await models.know(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
+        await models.register(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
     async with database.transaction(tenant=tenant) as tx:
-        stored = await messages.insert_many(tx, tenant, drafts, stamp_now=[False] * len(drafts))
+        stored = await messages.insert_many(tx, tenant, prepared)
         await embeddings.insert_many(tx, tenant, 1, {m.id: v[None, :] for m, v in zip(stored, points, strict=True)})
     return [m.id for m in stored]
 
@@ -77,9 +91,13 @@ async def fill(database: Database, tenant: str, count: int, seed: int = 1) -> No
     await store(database, tenant, vectors(count, rng), rng.random(count) * 200, rng.random(count))
 
 
-def builder(database: Database, threshold: int = 500) -> tuple[BuildGraphs, Graphs]:
+def builder(
+    database: Database, threshold: int = 500, lease_seconds: float = LEASE_SECONDS
+) -> tuple[BuildGraphs, Graphs]:
     known = Graphs(database)
-    return BuildGraphs(database, known, uuid4(), threshold=threshold, memory_mb=64, text_config="english"), known
+    lease = Lease(database, LEASE, uuid4(), lease_seconds)
+    words = IndexWords(database, "english")
+    return BuildGraphs(database, lease, known, words, threshold=threshold, memory_mb=64), known
 
 
 async def both(
@@ -92,45 +110,33 @@ async def both(
 ) -> tuple[list[UUID] | None, list[UUID]]:
     """The hits over the pool, and those of the scan."""
     async with database.transaction(tenant=tenant) as tx:
-        arguments = (tx, tenant, 1, query, filters, weights or ScoreWeights(), top_k)
-        pooled, exact = await search.pooled(*arguments), await search.semantic(*arguments)
+        request = await asking.request(tx, tenant, "", query, NOW, only=filters, top_k=top_k)
+        ways = Semantic(tx, replace(request, weights=weights or ScoreWeights()))
+        pooled, exact = await ways.of_graph(), await ways.whole()
+    assert exact is not None
     if pooled is None:
-        return None, [hit.message_id for hit in exact]
-    scores = {hit.message_id: (hit.score, hit.terms) for hit in exact}
-    for hit in pooled[0]:
+        return None, [hit.message_id for hit in exact.hits]
+    scores = {hit.message_id: (hit.score, hit.terms) for hit in exact.hits}
+    for hit in pooled.hits:
         assert hit.message_id not in scores or scores[hit.message_id] == (hit.score, hit.terms)
-    return [hit.message_id for hit in pooled[0]], [hit.message_id for hit in exact]
+    return [hit.message_id for hit in pooled.hits], [hit.message_id for hit in exact.hits]
 
 
-async def explain(database: Database, query: str, params: dict[str, Any], *, generic: bool = False) -> str:
-    """The plan of a query, as a prepared statement's generic plan where that is asked for."""
-    text = sql.SQL(QUERIES[query]).format(dimensions=DIMENSIONS + 2) if query == "search.pooled" else QUERIES[query]
-    async with database.pool.connection() as connection:
-        if generic:
-            await connection.execute("set plan_cache_mode = force_generic_plan")
-        cursor = await connection.execute(
-            sql.SQL("explain ") + (text if isinstance(text, sql.Composed) else sql.SQL(text)), params, prepare=generic
-        )
-        plan = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
-        await connection.execute("reset plan_cache_mode")
-        return plan
-
-
-def parameters(tenant: str) -> dict[str, Any]:
+async def explain(database: Database, name: str, tenant: str, *, generic: bool = False) -> str:
+    """The plan of a ranking statement, the same for any values where that is asked for."""
     query = vectors(1, np.random.default_rng(3))[0]
-    return search.filter_params(tenant, 1, AS_OF) | {
-        "query": HalfVector(query),
-        "graph_query": HalfVector(np.append(0.6 * query, [0.3, 0.0])),
-        "similarity_weight": 0.6,
-        "importance_weight": 0.3,
-        "decay_weight": 0.1,
-        "top_k": 10,
-        "scan_limit": 26,
-        "newest": 520,
-        "pool": 200,
-        "newest_seconds": 1e6,
-        "is_counted": False,
-    }
+    async with database.transaction(tenant=tenant) as tx:
+        request = await asking.request(tx, tenant, "", query, NOW)
+        params = request.params | {
+            "graph_query": HalfVector(np.append(0.6 * query, [0.3, 0.0])),
+            "scan_limit": 26,
+            "newest": 520,
+            "pool": 200,
+            "newest_seconds": 1e6,
+            "is_counted": False,
+        }
+        parts = (("dimensions", str(DIMENSIONS + 2)), *request.filter.parts)
+        return await explained(tx, name, params, parts, generic=generic)
 
 
 @pytest.mark.asyncio
@@ -197,32 +203,52 @@ async def test_recall_holds_after_half_of_the_rows_are_gone(database: Database, 
 
 
 @pytest.mark.asyncio
-async def test_filters_that_leave_less_than_a_pool_are_scanned(database: Database) -> None:
+async def test_filters_that_leave_less_than_a_pool_are_not_asked_of_the_graph(database: Database) -> None:
     await fill(database, "large", 2000)
     rng = np.random.default_rng(4)
     few = await store(database, "large", vectors(7, rng), [10] * 7, [0.5] * 7, role="system")
     await builder(database)[0]()
-    pooled, exact = await both(database, "large", vectors(1, rng)[0], SearchFilters(as_of=NOW, role="system"))
+    pooled, exact = await both(database, "large", vectors(1, rng)[0], only('role = "system"'))
     assert pooled is None
     assert sorted(exact) == sorted(few)
-    many, exact = await both(database, "large", vectors(1, rng)[0], SearchFilters(as_of=NOW, role="user"))
+    many, exact = await both(database, "large", vectors(1, rng)[0], only('role = "user"'))
     assert many is not None
     assert not set(many) & set(few)
 
 
-def test_a_graph_serves_no_search_that_it_knows_nothing_of() -> None:
-    assert search.can_pool(SearchFilters(), ScoreWeights(), 250)
-    assert not search.can_pool(SearchFilters(), ScoreWeights(), 251)
-    assert not search.can_pool(SearchFilters(include_archived=True), ScoreWeights(), 5)
-    assert not search.can_pool(SearchFilters(candidate_limit=5), ScoreWeights(), 5)
-    assert not search.can_pool(SearchFilters(conversation_id="c"), ScoreWeights(), 5)
-    assert not search.can_pool(SearchFilters(), ScoreWeights(0, 0, 1), 5)
+@pytest.mark.asyncio
+async def test_a_graph_serves_no_search_that_it_knows_nothing_of(database: Database, rows: Rows) -> None:
+    """Nor one whose messages are found sooner without it. All the same there are as many hits as pass."""
+    await fill(database, "large", 4000)
+    rows("update messages set archived_at = now(), role = 'system' where get_byte(uuid_send(id), 3) < 64")
+    rows("update message_embeddings set archived = true, role = 's' where get_byte(uuid_send(message_id), 3) < 64")
+    ((archived,),) = rows("select count(*) from messages where archived_at is not null")
+    await builder(database)[0]()
+    query = vectors(1, np.random.default_rng(9))[0]
+
+    async def ranked(filters: SearchFilters, weights: ScoreWeights, top_k: int) -> tuple[int, bool]:
+        async with database.transaction(tenant="large", plan="each") as tx:
+            request = await asking.request(tx, "large", "", query, NOW, only=filters, top_k=top_k, has_graph=True)
+            ranking = await rank(tx, replace(request, weights=weights))
+        return len(ranking.hits), ranking.exact
+
+    usual = ScoreWeights()
+    assert await ranked(AS_OF, usual, 5) == (5, False)
+    assert await ranked(AS_OF, usual, 250) == (250, False)
+    assert await ranked(AS_OF, usual, 251) == (251, True)
+    assert await ranked(AS_OF, ScoreWeights(0, 0, 1), 5) == (5, True)
+    assert await ranked(replace(AS_OF, include_archived=True), usual, 5) == (5, False), "the archive is scanned besides"
+    assert await ranked(only("archived = true"), usual, 1000) == (min(archived, 1000), True)
+    assert await ranked(replace(AS_OF, candidate_limit=7), usual, 10) == (7, True)
+    assert await ranked(only('conversation_id = "c3"'), usual, 5) == (5, True)
+    assert await ranked(only('role = "system"'), usual, 5) == (0, True)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("generic", [False, True])
 async def test_the_scan_reads_the_covering_index_and_nothing_else(database: Database, generic: bool) -> None:
-    """Also right after a mass ingest, before anything was vacuumed or analysed."""
+    """Also right after a mass ingest, before anything is vacuumed or analysed; and where a tenant is most of the table,
+    which is hardly larger than the index then."""
     await fill(database, "large", 3000)
     for i in range(5):
         await fill(database, f"other-{i}", 200, seed=i + 3)
@@ -230,16 +256,19 @@ async def test_the_scan_reads_the_covering_index_and_nothing_else(database: Data
         if vacuumed:
             async with database.pool.connection() as connection:
                 await connection.execute("vacuum analyze")
-        plan = await explain(database, "search.semantic", parameters("large"), generic=generic)
-        assert "Index Only Scan using message_embeddings_scan on message_embeddings" in plan, plan
-        assert "Seq Scan" not in plan
+        plan = await explain(database, "search.scan", "large", generic=generic)
+        assert plan.count("Index Only Scan using message_embeddings_scan on message_embeddings") == 1, plan
+        assert plan.count("Index Only Scan Backward using message_embeddings_scan on message_embeddings") == 1, plan
+        assert plan.count("Scan") == plan.count("Index Only Scan") + plan.count("CTE Scan") + plan.count(
+            "Subquery Scan"
+        )
 
 
 @pytest.mark.asyncio
 async def test_the_pool_comes_from_the_graph(database: Database) -> None:
     await fill(database, "large", 3000)
     await builder(database)[0]()
-    plan = await explain(database, "search.pooled", parameters("large"))
+    plan = await explain(database, "search.pooled", "large")
     assert f"Index Scan using {graphs.index_name('large', 1)}" in plan
     assert "Index Only Scan Backward using message_embeddings_scan" in plan
 
@@ -309,23 +338,112 @@ async def test_a_build_whose_server_died_is_left_to_end(database: Database) -> N
     assert known.usable("large", 1)
 
 
+async def until_it_builds(rows: Rows) -> None:
+    """Until it waits for a transaction that writes."""
+    waiting = (
+        "select pid from pg_stat_activity where application_name like '%%maintenance' and wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(10):
+        while not rows(waiting):
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.asyncio
-async def test_a_lost_lease_ends_the_build(database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memory_grpc.operations.build_graphs.LEASE_SECONDS", 0.2)
+async def test_a_build_may_take_longer_than_its_lease(database: Database, rows: Rows) -> None:
     await fill(database, "large", 600)
-    build, known = builder(database)
+    build, known = builder(database, lease_seconds=2.0)
     async with database.pool.connection() as blocker:
         await blocker.execute("begin; lock table message_embeddings in row exclusive mode")
         building = asyncio.create_task(build())
-        await asyncio.sleep(0.5)  # it waits for the transaction that writes
-        async with database.transaction(tenant=EVERY_TENANT) as tx:
-            await leases.release(tx, "graphs", build._holder)
-            assert await leases.acquire(tx, "graphs", uuid4(), 60)
+        await until_it_builds(rows)
+        ((first,),) = rows("select expires_at from leases")
+        async with asyncio.timeout(10):
+            while not rows("select name from leases where expires_at > %s", first + timedelta(seconds=2.5)):
+                await asyncio.sleep(0.05)
+        assert not building.done()
+        assert await builder(database)[0]() is False, "another server leaves it alone"
+        await blocker.execute("rollback")
+        assert await asyncio.wait_for(building, 30) is True
+    await known.refresh()
+    assert known.usable("large", 1)
+
+
+@pytest.mark.asyncio
+async def test_a_lost_lease_ends_the_build(database: Database, rows: Rows) -> None:
+    await fill(database, "large", 600)
+    build, known = builder(database, lease_seconds=1.0)
+    async with database.pool.connection() as blocker:
+        await blocker.execute("begin; lock table message_embeddings in row exclusive mode")
+        building = asyncio.create_task(build())
+        await until_it_builds(rows)
+        rows("update leases set holder = %s, expires_at = now() + interval '1 hour'", uuid4())
         with pytest.raises(LeaseLost):
             await asyncio.wait_for(building, 10)
         await blocker.execute("rollback")
     await known.refresh()
     assert not known.usable("large", 1)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("step", ["build", "drop", "words"])
+async def test_a_tenant_that_fails_keeps_no_other_from_its_turn(
+    database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    for tenant in ("a", "b"):
+        await fill(database, tenant, 600)
+    build, known = builder(database)
+    module, name = {"build": (graphs, "create"), "drop": (graphs, "drop"), "words": (word_index, "build")}[step]
+    whole = getattr(module, name)
+    tried = 0
+
+    async def fails_for_a(first: Any, second: str, *arguments: Any) -> None:
+        nonlocal tried
+        if second in ("a", graphs.index_name("a", 1)) and not (step == "drop" and len(rows(GRAPHS)) < 2):
+            tried += 1
+            raise psycopg.errors.DiskFull("no room for what a said")
+        await whole(first, second, *arguments)
+
+    monkeypatch.setattr(module, name, fails_for_a)
+    while await build():
+        pass
+    if step == "drop":
+        assert rows(GRAPHS) == [("a",), ("b",)]
+        rows("delete from messages")
+        while await build():
+            pass
+        assert rows(GRAPHS) == [("a",)]
+    elif step == "build":
+        assert [(graph.tenant_id, graph.state) for graph in await known.all()] == [("a", "failed"), ("b", "ready")]
+        assert rows("select tenant_id from tenant_word_statistics") == [("b",)], "the words had their turn too"
+    else:
+        assert rows("select tenant_id from tenant_word_statistics") == [("b",)]
+    assert tried == 1, "it rests for a while"
+    assert rows("select name from leases") == []
+
+
+GRAPHS = "select tenant_id from tenant_graphs order by 1"
+
+
+@pytest.mark.asyncio
+async def test_what_fails_on_the_way_out_does_not_hide_why(
+    database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(database, "large", 600)
+    failed: list[str] = []
+
+    async def fails(*args: Any, **fields: Any) -> None:
+        failed.append("on the way out")
+        raise StoreUnavailable("on the way out")
+
+    async def cannot(*args: Any, **fields: Any) -> None:
+        monkeypatch.setattr(graphs, "set_state", fails)
+        monkeypatch.setattr("memory_grpc.store.leases.release", fails)
+        raise LeaseLost("the cause")
+
+    monkeypatch.setattr(graphs, "create", cannot)
+    with pytest.raises(LeaseLost, match="the cause"):
+        await builder(database)[0]()
+    assert len(failed) == 2
 
 
 @pytest.mark.asyncio
@@ -341,7 +459,7 @@ async def test_a_tenant_is_served_before_during_and_after(start_server: StartSer
         await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=requests))
         async with asyncio.timeout(30):
             while True:
-                listed = await server.admin.ListGraphs(admin.ListGraphsRequest(tenant_id="acme"))
+                listed = await server.index.ListGraphs(index_service_pb2.ListGraphsRequest(tenant_id="acme"))
                 if listed.graphs and listed.graphs[0].state == "ready":
                     break
                 await asyncio.sleep(0.1)
@@ -349,7 +467,7 @@ async def test_a_tenant_is_served_before_during_and_after(start_server: StartSer
         assert (graph.tenant_id, graph.messages) == ("acme", 600)
         assert graph.megabytes > 0
         assert graph.HasField("finished_at")
-        assert not (await server.admin.ListGraphs(admin.ListGraphsRequest(tenant_id="other"))).graphs
+        assert not (await server.index.ListGraphs(index_service_pb2.ListGraphsRequest(tenant_id="other"))).graphs
         question = pb.SearchMemoriesRequest(tenant_id="acme", query="number 33 of many", explain=True, top_k=5)
         found = await server.memory.SearchMemories(question)
         assert found.total == 5

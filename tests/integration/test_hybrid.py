@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import policy_pb2, policy_service_pb2
 from tests.conftest import RunningServer, StartServer
 from tests.integration.test_search import NOW, fill, message, query, random_messages
 
@@ -99,7 +100,9 @@ async def test_the_ranking_comes_from_the_request_then_the_policy_then_the_deplo
 
     async with start_server() as server:
         assert await ranking(server) == "semantic"
-        await server.admin.SetTenantPolicy(admin.SetTenantPolicyRequest(tenant_id="acme", ranking="hybrid"))
+        await server.policy.SetTenantPolicy(
+            policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme", ranking="hybrid")
+        )
         assert await ranking(server) == "hybrid"
         assert await ranking(server, ranking="semantic") == "semantic"
     async with start_server(search_ranking="hybrid") as server:
@@ -109,8 +112,8 @@ async def test_the_ranking_comes_from_the_request_then_the_policy_then_the_deplo
 @pytest.mark.asyncio
 async def test_parts_are_switched_off_by_policy(server: RunningServer) -> None:
     await fill(server, random_messages(50))
-    off = admin.HybridWeights(lexical=0, conversation=0, date=0, speaker=0, previous=0, names_to_i=False)
-    await server.admin.SetTenantPolicy(admin.SetTenantPolicyRequest(tenant_id="acme", hybrid_weights=off))
+    off = policy_pb2.HybridWeights(lexical=0, conversation=0, date=0, speaker=0, previous=0, names_to_i=False)
+    await server.policy.SetTenantPolicy(policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme", hybrid_weights=off))
     hybrid = (await server.memory.SearchMemories(query("python", ranking="hybrid", top_k=50, explain=True))).items
     for hit in hybrid:
         terms = {term.name: term.weight for term in hit.explanation.terms}

@@ -4,7 +4,7 @@ of its messages, whatever it knows of the tables."""
 from __future__ import annotations
 
 import itertools
-import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,12 +13,16 @@ import psycopg
 import pytest
 from pgvector.psycopg import register_vector
 
-from memory_grpc.domain import ScoreWeights, SearchFilters
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import SearchFilters
+from memory_grpc.filtering import parse
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
-from memory_grpc.store import search
+from memory_grpc.store.filters import compiled
 from memory_grpc.store.hybrid_columns import parts
-from memory_grpc.store.queries import QUERIES
+from memory_grpc.store.queries import QUERIES, part, text
+from memory_grpc.store.rank_request import ALL, HybridQuery, QueryWords, RankRequest, Word
 from tests.integration.test_search import NOW
+from tests.plans import numbered
 
 TENANT = "acme"
 MESSAGES = 5_000
@@ -45,9 +49,11 @@ with made as materialized (
     from made
 )
 insert into message_embeddings (
-    tenant_id, message_id, chunk, model_id, created_at, importance, conversation_id, role, embedding
+    tenant_id, message_id, created_at, importance, conversation_key, user_key, expires_at, chunk, model_id, archived,
+    role, embedding
 )
-select tenant_id, id, 0, 1, created_at, importance, conversation_id, role, array_fill(0.05, array[384])::halfvec
+select tenant_id, id, created_at, importance, text_key(conversation_id), 0, 'infinity', 0, 1, false, 'u',
+    array_fill(0.05, array[384])::halfvec
 from made
 """
 
@@ -59,14 +65,40 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(below)
 
 
-def params(**filters: Any) -> dict[str, Any]:
-    text = "Did Ann like bread and music and w17 in February 2026?"
-    plan = plan_query(text, Participants(("Ann", "Bob"), ()), NOW, HybridWeights())
-    vector = np.full(384, 0.05, dtype=np.float32)
-    words = {f"word_{i}": f"'{word}'" for i, word in enumerate(WORDS)} | {"any_word": " | ".join(WORDS)}
-    return words | search.hybrid_params(
-        TENANT, 1, CONFIG, vector, plan, SearchFilters(**filters), ScoreWeights(), HybridWeights(), 10
+def asked(filters: SearchFilters) -> RankRequest:
+    words = "Did Ann like bread and music and w17 in February 2026?"
+    hybrid = HybridQuery(
+        plan_query(words, Participants(("Ann", "Bob"), ()), NOW, HybridWeights()),
+        QueryWords(tuple(Word(f"'{word}'", None) for word in WORDS), None, None),
+        HybridWeights(),
+        CONFIG,
+        NOW,
     )
+    vector = np.full(384, 0.05, dtype=np.float32)
+    return RankRequest(TENANT, 1, vector, compiled(filters), ScoreWeights(), 10, hybrid=hybrid)
+
+
+def only(where: str) -> SearchFilters:
+    return SearchFilters(where=parse(where))
+
+
+NAMED = parse('name = "Ann"')
+
+
+def executed(connection: psycopg.Connection[Any], request: RankRequest, mode: str) -> dict[str, Any]:
+    """The plan of a search of a whole tenant, executed: made for its values, or for any."""
+    assert request.hybrid is not None
+    statement = text("hybrid.all", parts(request, request.hybrid, late=part("search.all_late")))
+    params = request.params | {"most": ALL}
+    names = dict.fromkeys(re.findall(r"%\((\w+)\)[bs]", statement))
+    connection.execute(f"set plan_cache_mode = {mode}".encode())
+    connection.execute(f"prepare searching as {numbered(statement)}".encode())
+    execute = f"explain (analyze, timing off, format json) execute searching ({', '.join(['%s'] * len(names))})"
+    row = psycopg.ClientCursor(connection).execute(execute.encode(), [params[name] for name in names]).fetchone()
+    connection.execute("deallocate searching")
+    assert row is not None
+    found: dict[str, Any] = row[0][0]["Plan"]
+    return found
 
 
 @pytest.mark.parametrize("knowledge", ["none", "analyzed"])
@@ -87,24 +119,22 @@ def test_both_tables_are_read_by_index_only_scans_and_nothing_is_a_loop_of_loops
         # As the server works: row-level security lets no operator but a leakproof one look at a row before it does.
         connection.execute("set role memory_layer_tenant")
         connection.execute("select set_config('memory.tenant_id', %s, false)", (TENANT,))
-        for mode, filters in itertools.product(
-            ("force_custom_plan", "force_generic_plan"), ({}, {"as_of": NOW}, {"role": "user", "candidate_limit": 100})
-        ):
-            statement = QUERIES["hybrid.columns"]
-            for place, part in parts(len(WORDS), asks_who=True, flagged="role" in filters):
-                statement = statement.replace(f"{{{place}}}", part)
-            explain = f"explain (analyze, timing off, format json) {statement}".encode()
-            connection.execute(f"set plan_cache_mode = {mode}")
-            row = connection.execute(explain, params(**filters), prepare=True).fetchone()
-            assert row is not None
-            plan = (json.loads(row[0]) if isinstance(row[0], str) else row[0])[0]["Plan"]
+        asking = [SearchFilters(), SearchFilters(as_of=NOW), only('role = "user"'), only('name = "Ann"')]
+        if knowledge == "analyzed":
+            asking.append(SearchFilters(include_archived=True))
+        for mode, filters in itertools.product(("force_custom_plan", "force_generic_plan"), asking):
+            plan = executed(connection, asked(filters), mode)
             scans = [node for node in nodes(plan) if node.get("Relation Name") and node["Actual Loops"]]
-            read = {(node["Index Name"], node["Node Type"]) for node in scans if node["Actual Rows"] >= MESSAGES}
-            assert read == {
-                ("message_lexemes_scan", "Index Only Scan"),
+            read = [(node["Index Name"], node["Node Type"]) for node in scans if node["Actual Rows"] >= MESSAGES / 2]
+            if filters.where == NAMED:
+                # What only messages tell is read of each once.
+                read = [(index, how) for index, how in read if not index.startswith("messages_")]
+                assert len(read) == len(scans) - 1
+            assert sorted(read) == [
                 ("message_embeddings_scan", "Index Only Scan"),
-            }, f"{mode} {filters}"
+                ("message_lexemes_scan", "Index Only Scan"),
+            ], f"{mode} {filters}"
             for node in nodes(plan):
                 if node["Node Type"] == "Nested Loop":
-                    outer, inner = node["Plans"]
+                    outer, inner = (n for n in node["Plans"] if n["Parent Relationship"] in ("Outer", "Inner"))
                     assert min(outer["Actual Rows"], inner["Actual Rows"]) <= 20, f"{mode} {filters}: {node}"

@@ -12,13 +12,18 @@ import numpy as np
 import psycopg
 import pytest
 
-from memory_grpc.domain import Ranked, ScoreWeights, SearchFilters, StoredMessage
-from memory_grpc.ranking import HybridWeights, Participants, plan_query
-from memory_grpc.store import embeddings, graphs, lexical, messages, models, search, word_index
-from memory_grpc.store.database import EVERY_TENANT, Database, _text
-from memory_grpc.store.hybrid_pool import DEFAULT, hybrid_pooled
-from memory_grpc.store.pool_sources import PoolSize
-from memory_grpc.store.queries import QUERIES
+from bench import asking
+from memory_grpc.domain.messages import NewMessage, PreparedMessage
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import Ranked, SearchFilters
+from memory_grpc.filtering import parse
+from memory_grpc.ranking import HybridWeights, Participants
+from memory_grpc.store import embeddings, graphs, lexical, messages, models, word_index
+from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
+from memory_grpc.store.hybrid import Hybrid
+from memory_grpc.store.hybrid_pool import DEFAULT, PoolSize
+from memory_grpc.store.rank import bounded, rank
+from memory_grpc.store.rank_request import RankRequest
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -27,7 +32,7 @@ DIMENSIONS = 32
 CONFIG = "english"
 NAMES = ("Anna", "Boris", "Clara", "Dmitri", "Emilia")
 VOCABULARY = 400
-EVERYTHING = PoolSize(*[1000] * 12)
+EVERYTHING = PoolSize(*[1000] * 13)
 SMALL = PoolSize(
     graph=50,
     words=300,
@@ -110,26 +115,27 @@ def questions(count: int, seed: int = 2) -> list[tuple[str, np.ndarray[Any, Any]
 async def store(database: Database, tenant: str, drafts: Sequence[Draft]) -> list[UUID]:
     """Stores messages; the ids follow from their place, so that ties fall the same way in every run."""
     new = [
-        StoredMessage(
+        PreparedMessage(
             id=UUID(int=int.from_bytes(f"{tenant:.4}{len(drafts):06}{i:06}".encode().rjust(16, b"0"))),
-            tenant_id=tenant,
-            conversation_id=draft.conversation,
-            role=draft.role,
-            name=draft.name,
-            content=draft.content,
-            metadata={"place": i},
+            message=NewMessage(
+                tenant_id=tenant,
+                conversation_id=draft.conversation,
+                role=draft.role,
+                name=draft.name,
+                content=draft.content,
+                metadata={"place": i},
+                created_at=NOW - timedelta(days=draft.age_days),
+            ),
             importance=draft.importance,
             embedding_status="completed",
-            created_at=NOW - timedelta(days=draft.age_days),
-            updated_at=NOW,
         )
         for i, draft in enumerate(drafts)
     ]
     vectors = {message.id: draft.vector[None, :] for message, draft in zip(new, drafts, strict=True)}
     async with database.transaction(tenant=EVERY_TENANT) as tx:
-        await models.know(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
+        await models.register(tx, name="m", revision="r", precision="fp32", dimensions=DIMENSIONS, first=True)
     async with database.transaction(tenant=tenant) as tx:
-        stored = await messages.insert_many(tx, tenant, new, stamp_now=[False] * len(new))
+        stored = await messages.insert_many(tx, tenant, new)
         await lexical.insert_many(tx, tenant, CONFIG, stored)
         await embeddings.insert_many(tx, tenant, 1, vectors)
     return [message.id for message in new]
@@ -140,6 +146,28 @@ async def index(database: Database, tenant: str) -> None:
     async with database.maintenance() as connection:
         await graphs.create(connection, tenant, 1, DIMENSIONS, 1000, 64)
     await word_index.build(database, tenant, CONFIG)
+
+
+Pooled = tuple[list[Ranked], int]
+
+
+async def request_of(
+    tx: Transaction, tenant: str, question: str, vector: np.ndarray[Any, Any], only: SearchFilters, **changes: Any
+) -> RankRequest:
+    parts = changes.pop("parts", None) or HybridWeights()
+    request = await asking.request(
+        tx,
+        tenant,
+        question,
+        vector,
+        only.as_of or NOW,
+        config=CONFIG,
+        participants=Participants(NAMES, ("user", "assistant")),
+        has_graph=True,
+        only=only,
+        parts=parts,
+    )
+    return replace(request, **changes)
 
 
 async def both(
@@ -153,13 +181,16 @@ async def both(
     top_k: int = 10,
     weights: ScoreWeights | None = None,
     parts: HybridWeights | None = None,
-) -> tuple[tuple[list[Ranked], int] | None, list[Ranked]]:
+) -> tuple[Pooled | None, list[Ranked]]:
     """The hits over the pool, and those over the whole tenant."""
-    parts = parts or HybridWeights()
-    plan = plan_query(question, Participants(NAMES, ("user", "assistant")), filters.as_of or NOW, parts)
-    async with database.transaction(tenant=tenant) as tx:
-        arguments = (tx, tenant, 1, CONFIG, vector, plan, filters, weights or ScoreWeights(), parts, top_k)
-        return await hybrid_pooled(*arguments, size=size), (await search.hybrid(*arguments))[0]
+    changes = {"top_k": top_k, "weights": weights or ScoreWeights(), "parts": parts}
+    async with database.transaction(tenant=tenant, plan="each") as tx:
+        request = await request_of(tx, tenant, question, vector, filters, **changes)
+        assert request.hybrid is not None
+        ways = Hybrid(tx, request, request.hybrid, size)
+        pooled, whole = await ways.of_graph(), await ways.whole()
+    assert whole is not None
+    return None if pooled is None else (list(pooled.hits), pooled.candidates), list(whole.hits)
 
 
 async def first(database: Database, question: str, vector: np.ndarray[Any, Any], **options: Any) -> UUID:
@@ -276,8 +307,16 @@ async def test_every_source_reads_its_own_index(database: Database, monkeypatch:
     execute = psycopg.AsyncConnection.execute
 
     async def explained(connection: psycopg.AsyncConnection[Any], query: Any, params: Any = None, **more: Any) -> Any:
-        name = next((name for name in QUERIES if _text(name, (("dimensions", "34"),)) == query), "")
-        if name.startswith("hybrid_pool.") and name not in plans:
+        # By what stands in no other statement.
+        marks = {
+            "hybrid.graph": "<=> %(direction)b",
+            "newest": "limit %(newest_limit)s",
+            "dated": "as ranges (range) cross join lateral ( select message_id",
+            "important": "limit %(important_limit)s",
+            "hybrid.stretches": "%(turns_before)s::integer[]",
+        }
+        name = next((name for name, mark in marks.items() if mark in str(query)), "")
+        if name and name not in plans:
             plans[name] = ""
             cursor = await execute(connection, b"explain " + query.encode(), params)
             plans[name] = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
@@ -285,17 +324,14 @@ async def test_every_source_reads_its_own_index(database: Database, monkeypatch:
 
     monkeypatch.setattr(psycopg.AsyncConnection, "execute", explained)
     question, vector = "What did Emilia say about word30 and word150 on 3 August 2025?", questions(1)[0][1]
-    parts = HybridWeights()
-    plan = plan_query(question, Participants(NAMES, ()), NOW, parts)
-    async with database.transaction(tenant="acme") as tx:
-        assert await hybrid_pooled(tx, "acme", 1, CONFIG, vector, plan, AS_OF, ScoreWeights(), parts, 10, size=SMALL)
+    await both(database, "acme", question, vector, size=SMALL)
     graph, scan = f"Index Scan using {graphs.index_name('acme', 1)}", "Index Only Scan{}using message_embeddings_scan"
-    assert graph in plans["hybrid_pool.graph"]
-    assert scan.format(" Backward ") in plans["hybrid_pool.newest"]
-    assert scan.format(" ") in plans["hybrid_pool.dated"]
-    assert "using messages_by_importance" in plans["hybrid_pool.important"]
-    assert "using message_lexemes_scan" in plans["hybrid_pool.rank"]
-    assert not [name for name, text in plans.items() if "Seq Scan" in text]
+    assert graph in plans["hybrid.graph"]
+    assert scan.format(" Backward ") in plans["newest"]
+    assert scan.format(" ") in plans["dated"]
+    assert "using messages_live_by_importance" in plans["important"]
+    assert "using message_lexemes_scan" in plans["hybrid.stretches"]
+    assert not [name for name, plan in plans.items() if "Seq Scan" in plan]
 
 
 @pytest.mark.asyncio
@@ -332,37 +368,60 @@ async def test_words_of_a_very_long_message_are_looked_up(database: Database) ->
 
 
 @pytest.mark.asyncio
-async def test_filters_are_kept_and_where_too_little_passes_the_whole_is_due(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "least"),
+    [
+        ('role = "assistant"', 8),
+        ("importance >= 0.9", 8),
+        ('created_at >= "2026-01-01T00:00:00Z" AND created_at < "2026-02-01T00:00:00Z"', 8),
+        ("NOT metadata.place < 700", 8),
+        ('conversation_id = "c3"', 10),
+        ("metadata.place = 77", 1),
+        ('created_at >= "2026-03-01T11:00:00Z"', 0),
+        ('name = "Clara" AND metadata.place > 1400', 10),
+        ('conversation_id = "c3" OR conversation_id = "c80"', 10),
+    ],
+)
+async def test_filters_are_kept_and_what_passes_is_found(database: Database, wanted: str, least: int) -> None:
     await store(database, "acme", talk(1500))
     await index(database, "acme")
-    question, vector = "What about word3 and word200?", talk(1)[0].vector
+    filters = SearchFilters(where=parse(wanted), as_of=NOW)
+    for question, vector in [("What about word3 and word200?", talk(1)[0].vector), *questions(8)]:
+        async with database.transaction(tenant="acme", plan="each") as tx:
+            request = await request_of(tx, "acme", question, vector, filters)
+            assert request.hybrid is not None
+            ranked = await rank(tx, request)
+            exact = await Hybrid(tx, request, request.hybrid).whole()
+        assert exact is not None
+        assert len(ranked.hits) == len(exact.hits)
+        common = {hit.message_id for hit in ranked.hits} & {hit.message_id for hit in exact.hits}
+        assert len(common) >= min(least, len(exact.hits))
+
+
+@pytest.mark.asyncio
+async def test_archived_messages_and_the_newest_are_found_in_a_large_tenant(database: Database, rows: Rows) -> None:
+    ids = await store(database, "acme", talk(1500))
+    for table, column in (("messages", "id"), ("message_embeddings", "message_id"), ("message_lexemes", "message_id")):
+        mark = "archived_at = now()" if table == "messages" else "archived = true"
+        rows(f"update {table} set {mark} where {column} = any (%s)", ids[:300])
+    await index(database, "acme")
     for filters in (
-        SearchFilters(as_of=NOW, role="assistant"),
-        SearchFilters(as_of=NOW, importance_min=0.9),
-        SearchFilters(as_of=NOW - timedelta(days=200)),
-        SearchFilters(as_of=NOW, created_after=NOW - timedelta(days=60), created_before=NOW - timedelta(days=30)),
-    ):
-        pooled, exact = await both(database, "acme", question, vector, filters=filters, size=SMALL)
-        assert pooled is not None
-        assert len(pooled[0]) == 10
-        exact_all = {
-            hit.message_id for hit in (await both(database, "acme", question, vector, filters=filters, top_k=1000))[1]
-        }
-        assert {hit.message_id for hit in pooled[0]} <= exact_all
-        assert len({hit.message_id for hit in pooled[0]} & {hit.message_id for hit in exact}) >= 8
-    for filters in (
-        SearchFilters(as_of=NOW, conversation_id="c3"),
         SearchFilters(as_of=NOW, include_archived=True),
+        SearchFilters(as_of=NOW, where=parse("archived = true")),
         SearchFilters(as_of=NOW, candidate_limit=50),
-        SearchFilters(as_of=NOW, metadata={"place": 77}),
-        SearchFilters(as_of=NOW, created_after=NOW - timedelta(minutes=10)),
     ):
-        pooled, _ = await both(database, "acme", question, vector, filters=filters, size=SMALL)
-        assert pooled is None
-    pooled, exact = await both(
-        database, "acme", question, vector, filters=SearchFilters(as_of=NOW, metadata={"place": 77}), top_k=1
-    )
-    assert pooled is None or pooled[0][0].message_id == exact[0].message_id
+        found = []
+        for question, vector in questions(10):
+            async with database.transaction(tenant="acme", plan="each") as tx:
+                request = await request_of(tx, "acme", question, vector, filters)
+                assert request.hybrid is not None
+                ranked = await rank(tx, request)
+                exact = await Hybrid(tx, replace(request, filter=await bounded(tx, request)), request.hybrid).whole()
+            assert exact is not None
+            common = {hit.message_id for hit in ranked.hits} & {hit.message_id for hit in exact.hits}
+            found.append(len(common) / 10)
+        # Of the archive alone, the whole counts words in the archive, and a pool in what is live.
+        assert np.mean(found) >= (0.85 if filters.where else 0.95), filters
 
 
 @pytest.mark.asyncio

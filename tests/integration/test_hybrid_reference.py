@@ -16,6 +16,7 @@ import pytest
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_pb2, policy_service_pb2
 from tests.conftest import RunningServer
 from tests.integration.test_search import NOW, fill, message, query
 
@@ -28,7 +29,7 @@ WORDS = """
     from (
         select id as message_id,
             to_tsvector('english', content) || to_tsvector('english', coalesce(name, '')) as lexemes
-        from {table}
+        from messages {only}
     ) as words, unnest(lexemes)
 """
 
@@ -50,18 +51,16 @@ class Turn:
 def turns_of(rows: Rows, asked: np.ndarray, *, archive: bool) -> list[Turn]:
     """What is stored, with the similarity of each message's best window."""
     turns: dict[Any, Turn] = {}
-    for messages, embeddings in (
-        ("messages", "message_embeddings"),
-        *([("archived_messages", "archived_embeddings")] if archive else []),
-    ):
-        for row in rows(f"select id, conversation_id, created_at, name, role, importance from {messages}"):
-            turns[row[0]] = Turn(str(row[0]), *row[1:])
-        for message_id, lexeme, occurrences in rows(WORDS.format(table=messages)):
-            turns[message_id].words[lexeme] += occurrences
-        for message_id, text in rows(f"select message_id, embedding::text from {embeddings}"):
-            vector = np.array([float(number) for number in text[1:-1].split(",")])
-            cosine = float(vector @ asked / np.linalg.norm(vector) / np.linalg.norm(asked))
-            turns[message_id].similarity = max(turns[message_id].similarity, cosine)
+    only = "" if archive else "where archived_at is null"
+    for row in rows(f"select id, conversation_id, created_at, name, role, importance from messages {only}"):
+        turns[row[0]] = Turn(str(row[0]), *row[1:])
+    for message_id, lexeme, occurrences in rows(WORDS.format(only=only)):
+        turns[message_id].words[lexeme] += occurrences
+    only = only.replace("archived_at is null", "not archived")
+    for message_id, text in rows(f"select message_id, embedding::text from message_embeddings {only}"):
+        vector = np.array([float(number) for number in text[1:-1].split(",")])
+        cosine = float(vector @ asked / np.linalg.norm(vector) / np.linalg.norm(asked))
+        turns[message_id].similarity = max(turns[message_id].similarity, cosine)
     return list(turns.values())
 
 
@@ -144,11 +143,13 @@ def _days_ago(moment: datetime) -> int:
 async def test_sql_and_the_recipe_agree_on_every_score(server: RunningServer, rows: Rows, archive: bool) -> None:
     await fill(server, random_turns(300, seed=3))
     if archive:
-        older = admin.RetentionPolicy(max_age_days=_days_ago(NOW) + 30, importance_threshold=0)
-        await server.admin.SetTenantPolicy(admin.SetTenantPolicyRequest(tenant_id="acme", retention=older))
+        older = policy_pb2.RetentionPolicy(max_age_days=_days_ago(NOW) + 30, importance_threshold=0)
+        await server.policy.SetTenantPolicy(
+            policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme", retention=older)
+        )
         await server.admin.RunRetention(admin.RunRetentionRequest(tenant_id="acme", actions=["archive"]))
-        assert 0 < rows("select count(*) from archived_messages")[0][0] < 300
-    live = rows("select name, role from messages")
+        assert 0 < rows("select count(*) from messages where archived_at is not null")[0][0] < 300
+    live = rows("select name, role from messages where archived_at is null")
     participants = Participants(
         tuple(sorted({name for name, _ in live if name})), tuple(sorted({role for name, role in live if not name}))
     )

@@ -13,7 +13,7 @@ import pytest
 
 from memory_grpc.embedding import Embedder
 from memory_grpc.errors import EmbeddingUnavailable
-from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import embedding_service_pb2 as embedding
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1.message_pb2 import Message
 from tests.conftest import RunningServer, StartServer
@@ -215,7 +215,7 @@ async def test_get_says_the_same_of_what_is_not_there_and_what_is_another_tenant
 async def test_an_asynchronous_message_is_acknowledged_pending_and_embedded_soon(
     server: RunningServer, rows: Rows
 ) -> None:
-    stored = await server.memory.IngestMessage(message(**{"async": True}))
+    stored = await server.memory.IngestMessage(message(embed_later=True))
     assert stored.embedding_status == "pending"
     await eventually(lambda: rows("select embedding_status from messages") == [("completed",)])
     found = await server.memory.SearchMemories(pb.SearchMemoriesRequest(tenant_id="acme", query="I love Python"))
@@ -230,7 +230,7 @@ async def test_two_servers_share_the_queue_and_every_accepted_message_has_a_stat
         for server in (one, two):
             for start in range(0, 1000, 250):
                 batch = [message(f"text {start + i}") for i in range(250)]
-                batch[0] = message("embedded at once", **{"async": False})
+                batch[0] = message("embedded at once", embed_later=False)
                 await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=batch))
         await eventually(lambda: rows("select count(*) from embedding_jobs") == [(0,)], 30)
     assert rows("select embedding_status, count(*) from messages group by 1") == [("completed", 2000)]
@@ -250,10 +250,10 @@ async def test_failed_messages_are_tried_again_when_an_operator_says_so(
             await server.memory.IngestMessage(message())
             await eventually(lambda: rows("select embedding_status from messages") == [("failed",)])
     async with start_server() as server:
-        request = admin.RetryFailedEmbeddingsRequest(tenant_id="acme")
-        assert (await server.admin.RetryFailedEmbeddings(request)).queued == 1
+        request = embedding.RetryFailedEmbeddingsRequest(tenant_id="acme")
+        assert (await server.embedding.RetryFailedEmbeddings(request)).queued == 1
         await eventually(lambda: rows("select embedding_status from messages") == [("completed",)])
-        assert (await server.admin.RetryFailedEmbeddings(request)).queued == 0
+        assert (await server.embedding.RetryFailedEmbeddings(request)).queued == 0
 
 
 @pytest.mark.asyncio

@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 import pytest
 
-from memory_grpc import app
 from memory_grpc.embedding import Embedder
 from memory_grpc.embedding.hashing import HashingProvider
 from memory_grpc.errors import EmbeddingUnavailable
+from memory_grpc.jobs import start
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import StartServer
 
@@ -110,7 +110,7 @@ async def test_a_stream_that_outruns_the_server_is_held_back(
 async def test_a_worker_is_woken_and_does_not_wait_for_its_next_look(
     start_server: StartServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_PENDING_POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(start, "_PENDING_POLL_SECONDS", 3600.0)
     async with start_server(async_embeddings=True) as one, start_server(embedding_workers=1):
         for n in range(3):
             await asyncio.sleep(0.2)
@@ -134,7 +134,7 @@ async def test_the_jobs_of_a_worker_that_died_come_back_when_its_lease_ends(
     with monkeypatch.context() as patch:
         patch.setattr(Embedder, "embed_messages", dies)
         async with start_server() as server:
-            await server.memory.IngestMessage(message("kept", **{"async": True}))
+            await server.memory.IngestMessage(message("kept", embed_later=True))
             await eventually(lambda: rows("select attempts from embedding_jobs") == [(1,)])
     leased = "select run_at > now() + interval '30 seconds', attempts from embedding_jobs"
     async with start_server():
@@ -163,7 +163,7 @@ async def test_pending_and_completed_and_failed_are_what_was_accepted_at_every_m
         nonlocal accepted
         for n in range(20):
             poison = " poison" if n % 7 == 3 else ""
-            await server.memory.IngestMessage(message(f"text {number} {n}{poison}", **{"async": n % 2 == 0}))
+            await server.memory.IngestMessage(message(f"text {number} {n}{poison}", embed_later=n % 2 == 0))
             accepted += 1
 
     async with start_server(embedding_max_attempts=2) as one, start_server(embedding_max_attempts=2) as two:

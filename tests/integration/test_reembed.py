@@ -18,10 +18,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from memory_grpc.embedding.hashing import HashingProvider
 from memory_grpc.errors import EmbeddingUnavailable, StartupError
-from memory_grpc.store import models as model_table
+from memory_grpc.store import models as model_store
 from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import embedding_service_pb2 as embedding
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import reembedding_pb2
 from tests.conftest import RunningServer, StartServer
+from tests.projections import ADRIFT
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 
@@ -31,9 +34,9 @@ WORDS = ["python", "rust", "bread", "train", "vienna", "garden", "music", "river
 WORDS += ["winter", "coffee", "paper", "window", "letter", "friend", "summer", "doctor"]
 QUERY = "python coffee in vienna"
 LACKING = """
-    select count(*) from {messages} m
+    select count(*) from messages m
     where embedding_status = 'completed' and not exists (
-        select from {embeddings} e
+        select from message_embeddings e
         where e.tenant_id = m.tenant_id and e.message_id = m.id and e.chunk = 0 and e.model_id = coalesce(
             (select model_id from tenant_models t where t.tenant_id = m.tenant_id),
             (select id from embedding_models where active)
@@ -56,18 +59,18 @@ async def fill(server: RunningServer, count: int, tenant: str = "acme", **fields
     return [message.id for message in stored.messages]
 
 
-async def reaches(server: RunningServer, *states: str) -> admin.Reembedding:
+async def reaches(server: RunningServer, *states: str) -> reembedding_pb2.Reembedding:
     async with asyncio.timeout(60):
-        while (work := await server.admin.GetReembedding(admin.GetReembeddingRequest())).state not in states:
+        while (work := await server.embedding.GetReembedding(embedding.GetReembeddingRequest())).state not in states:
             await asyncio.sleep(0.02)
     return work
 
 
-async def reembed(server: RunningServer, *, tenant: str | None = None, **fields: Any) -> admin.Reembedding:
+async def reembed(server: RunningServer, *, tenant: str | None = None, **fields: Any) -> reembedding_pb2.Reembedding:
     """The whole way, to the end of the removal of old vectors."""
-    started = await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id=tenant, **fields))
+    started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id=tenant, **fields))
     await reaches(server, "ready")
-    await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+    await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=started.id))
     return await reaches(server, "done")
 
 
@@ -105,14 +108,8 @@ async def search(server: RunningServer, tenant: str = "acme", **fields: Any) -> 
 
 
 def lacking(rows: Rows) -> int:
-    """Embedded messages without a vector of the model that is in use."""
-    return sum(
-        int(rows(LACKING.format(messages=messages, embeddings=embeddings))[0][0])
-        for messages, embeddings in (
-            ("messages", "message_embeddings"),
-            ("archived_messages", "archived_embeddings"),
-        )
-    )
+    """Embedded messages, live and archived, without a vector of the model that is in use."""
+    return int(rows(LACKING)[0][0])
 
 
 async def probed(server: RunningServer, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
@@ -147,20 +144,22 @@ async def test_a_cut_over_changes_every_vector_and_removes_the_old_ones(start_se
         references = {dimensions: similarities(dimensions, contents) for dimensions in (OLD, NEW)}
         assert model_of(await search(server), references) == OLD
 
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest())
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest())
         assert (started.previous_model.dimensions, started.model.dimensions) == (OLD, NEW)
         ready = await reaches(server, "ready")
         assert (ready.total, ready.embedded, ready.refused, ready.last_error) == (150, 150, 0, "")
         assert model_of(await search(server), references) == OLD
 
-        cut = await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+        cut = await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=started.id))
         assert cut.state in ("cut_over", "done")
         assert model_of(await search(server), references) == NEW
         assert (await search(server, ranking="hybrid", explain=True)).total == 10
         done = await reaches(server, "done")
         assert done.HasField("cut_over_at") and done.HasField("finished_at")
         assert rows("select distinct vector_dims(embedding) from message_embeddings") == [(NEW,)]
-        again = await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+        again = await server.embedding.CutOverReembedding(
+            embedding.CutOverReembeddingRequest(reembedding_id=started.id)
+        )
         assert again == done
         late = await server.memory.IngestMessage(
             pb.IngestMessageRequest(tenant_id="acme", conversation_id="c", role="user", content=QUERY)
@@ -177,12 +176,13 @@ async def test_archived_messages_long_ones_and_pending_ones_come_along(start_ser
             tenant_id="acme", conversation_id="c", role="user", content=" ".join(text(n) for n in range(300))
         )
         await server.memory.IngestMessage(long)
-        assert rows("select count(*) from archived_messages") == [(20,)]
+        assert rows("select count(*) from messages where archived_at is not null") == [(20,)]
         await reembed(server)
-        assert rows("select distinct vector_dims(embedding), count(*) from archived_embeddings group by 1") == [
+        assert rows("select vector_dims(embedding), count(*) from message_embeddings where archived group by 1") == [
             (NEW, 20)
         ]
-        assert rows("select count(*) > 3 from message_embeddings") == [(True,)]
+        assert rows("select count(*) > 3 from message_embeddings where not archived") == [(True,)]
+        assert rows(ADRIFT) == [(0,)]
         assert lacking(rows) == 0
         assert (await search(server, include_archived=True)).total == 10
 
@@ -287,7 +287,7 @@ async def test_pending_messages_get_the_vectors_of_the_model_that_holds_then(
 
         async def pending() -> None:
             request = pb.IngestMessageRequest(tenant_id="acme", conversation_id="c", role="user", content="later")
-            setattr(request, "async", True)
+            request.embed_later = True
             assert (await server.memory.IngestMessage(request)).embedding_status == "pending"
 
         async with repeated(pending):
@@ -315,11 +315,11 @@ async def test_it_gets_ready_though_the_backlog_is_never_empty(
             return encode(self, windows)
 
         monkeypatch.setattr(HashingProvider, "encode", arriving)
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest())
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest())
         await reaches(server, "ready")
         assert rows("select count(*) from reembedding_backlog") != [(0,)]
         monkeypatch.setattr(HashingProvider, "encode", encode)
-        await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+        await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=started.id))
         await reaches(server, "done")
         assert lacking(rows) == 0
 
@@ -331,7 +331,7 @@ async def test_writers_without_a_pause_do_not_keep_it_from_its_end(start_server:
 
         async def write(number: int) -> None:
             request = pb.IngestMessageRequest(tenant_id="acme", conversation_id="c", role="user", content=text(number))
-            setattr(request, "async", number % 2 == 0)
+            request.embed_later = number % 2 == 0
             await server.memory.IngestMessage(request)
 
         async def writing() -> None:
@@ -362,7 +362,8 @@ async def test_archiving_meanwhile_takes_the_new_vectors_along(start_server: Sta
             await reembed(server)
             await reembed(server, model="current", keep_old=True)
         assert lacking(rows) == 0
-        assert rows("select count(*) from messages") == [(0,)]
+        assert rows("select count(*) from messages where archived_at is null") == [(0,)]
+        assert rows(ADRIFT) == [(0,)]
 
 
 @pytest.mark.asyncio
@@ -372,10 +373,10 @@ async def test_kept_vectors_make_going_back_quick(start_server: StartServer, row
         await reembed(server, keep_old=True)
         assert rows("select count(*) from message_embeddings") == [(60,)]
         await fill(server, 2)
-        back = await server.admin.StartReembedding(admin.StartReembeddingRequest(model="current"))
+        back = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(model="current"))
         ready = await reaches(server, "ready")
         assert (ready.total, ready.embedded) == (32, 32)
-        await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=back.id))
+        await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=back.id))
         await reaches(server, "done")
         assert rows("select vector_dims(embedding), count(*) from message_embeddings group by 1") == [(OLD, 32)]
 
@@ -384,13 +385,15 @@ async def test_kept_vectors_make_going_back_quick(start_server: StartServer, row
 async def test_a_start_can_be_repeated_and_only_one_is_open(start_server: StartServer) -> None:
     async with start_server(**BOTH) as server:
         await fill(server, 3)
-        first = await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
-        again = await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
+        first = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme"))
+        again = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme"))
         assert again.id == first.id
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await server.admin.StartReembedding(admin.StartReembeddingRequest())
+            await server.embedding.StartReembedding(embedding.StartReembeddingRequest())
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-        many = [server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme")) for _ in range(5)]
+        many = [
+            server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme")) for _ in range(5)
+        ]
         assert {work.id for work in await asyncio.gather(*many)} == {first.id}
 
 
@@ -400,22 +403,24 @@ async def test_a_cancelled_one_changes_nothing_and_the_next_goes_on_from_it(
 ) -> None:
     async with start_server(**BOTH) as server:
         await fill(server, 50)
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest())
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest())
         await reaches(server, "ready")
         for _ in range(2):
-            work = await server.admin.CancelReembedding(admin.CancelReembeddingRequest(reembedding_id=started.id))
+            work = await server.embedding.CancelReembedding(
+                embedding.CancelReembeddingRequest(reembedding_id=started.id)
+            )
             assert work.state == "cancelled"
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+            await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=started.id))
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
         assert rows("select dimensions from embedding_models where active") == [(OLD,)]
         assert (await search(server)).total == 10
         await fill(server, 5)
         assert (await reembed(server)).total == 55
         assert lacking(rows) == 0
-        done = await server.admin.GetReembedding(admin.GetReembeddingRequest())
+        done = await server.embedding.GetReembedding(embedding.GetReembeddingRequest())
         with pytest.raises(grpc.aio.AioRpcError) as late:
-            await server.admin.CancelReembedding(admin.CancelReembeddingRequest(reembedding_id=done.id))
+            await server.embedding.CancelReembedding(embedding.CancelReembeddingRequest(reembedding_id=done.id))
         assert late.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
@@ -433,10 +438,10 @@ async def test_what_the_new_model_refuses_is_pending_after_the_cut_over(
     async with start_server(**BOTH) as server:
         ids = await fill(server, 20)
         monkeypatch.setattr(HashingProvider, "encode", picky)
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest())
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest())
         ready = await reaches(server, "ready")
         assert (ready.total, ready.embedded, ready.refused) == (20, 19, 1)
-        await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+        await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=started.id))
         assert rows("select id::text, embedding_status from messages where embedding_status <> 'completed'") == [
             (ids[7], "pending")
         ]
@@ -455,10 +460,10 @@ async def test_a_comparison_says_how_the_first_hits_change(start_server: StartSe
         ids = await fill(server, 120)
         contents = {id_: text(n) for n, id_ in enumerate(ids)}
         await fill(server, 10, "other")
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
-        request = admin.CompareReembeddingRequest(reembedding_id=started.id, sample=20, details=True)
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme"))
+        request = embedding.CompareReembeddingRequest(reembedding_id=started.id, sample=20, details=True)
         await reaches(server, "ready")
-        found = await server.admin.CompareReembedding(request)
+        found = await server.embedding.CompareReembedding(request)
         assert (found.asked, found.compared, len(found.details)) == (20, 20, 20)
         for change in found.details:
             assert change.tenant_id == "acme"
@@ -474,11 +479,11 @@ async def test_a_comparison_says_how_the_first_hits_change(start_server: StartSe
                 assert ranked == pytest.approx(others[:10], abs=1e-3)
         assert found.overlap == pytest.approx(sum(change.overlap for change in found.details) / 20)
         assert found.first_changed == pytest.approx(sum(change.first_changed for change in found.details) / 20)
-        repeat = await server.admin.CompareReembedding(request)
+        repeat = await server.embedding.CompareReembedding(request)
         assert [change.message_id for change in repeat.details] == [change.message_id for change in found.details]
 
-        own = await server.admin.CompareReembedding(
-            admin.CompareReembeddingRequest(reembedding_id=started.id, queries=[QUERY, "bread"])
+        own = await server.embedding.CompareReembedding(
+            embedding.CompareReembeddingRequest(reembedding_id=started.id, queries=[QUERY, "bread"])
         )
         assert (own.asked, own.compared, len(own.details)) == (2, 2, 0)
 
@@ -486,25 +491,25 @@ async def test_a_comparison_says_how_the_first_hits_change(start_server: StartSe
 @pytest.mark.asyncio
 async def test_calls_out_of_turn_are_refused_with_a_sentence(start_server: StartServer, server: RunningServer) -> None:
     calls: list[tuple[str, Any, grpc.StatusCode]] = [
-        ("GetReembedding", admin.GetReembeddingRequest(), grpc.StatusCode.NOT_FOUND),
-        ("GetReembedding", admin.GetReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
-        ("CutOverReembedding", admin.CutOverReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
-        ("CancelReembedding", admin.CancelReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
-        ("CompareReembedding", admin.CompareReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
-        ("CutOverReembedding", admin.CutOverReembeddingRequest(), grpc.StatusCode.INVALID_ARGUMENT),
-        ("StartReembedding", admin.StartReembeddingRequest(model="best"), grpc.StatusCode.INVALID_ARGUMENT),
+        ("GetReembedding", embedding.GetReembeddingRequest(), grpc.StatusCode.NOT_FOUND),
+        ("GetReembedding", embedding.GetReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
+        ("CutOverReembedding", embedding.CutOverReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
+        ("CancelReembedding", embedding.CancelReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
+        ("CompareReembedding", embedding.CompareReembeddingRequest(reembedding_id=9), grpc.StatusCode.NOT_FOUND),
+        ("CutOverReembedding", embedding.CutOverReembeddingRequest(), grpc.StatusCode.INVALID_ARGUMENT),
+        ("StartReembedding", embedding.StartReembeddingRequest(model="best"), grpc.StatusCode.INVALID_ARGUMENT),
         # This server holds one model.
-        ("StartReembedding", admin.StartReembeddingRequest(), grpc.StatusCode.FAILED_PRECONDITION),
+        ("StartReembedding", embedding.StartReembeddingRequest(), grpc.StatusCode.FAILED_PRECONDITION),
     ]
     for name, request, code in calls:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await getattr(server.admin, name)(request)
+            await getattr(server.embedding, name)(request)
         assert refused.value.code() is code, name
-    started = await server.admin.StartReembedding(admin.StartReembeddingRequest(model="current"))
+    started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(model="current"))
     await reaches(server, "ready")
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await server.admin.CompareReembedding(
-            admin.CompareReembeddingRequest(reembedding_id=started.id, queries=["whose?"])
+        await server.embedding.CompareReembedding(
+            embedding.CompareReembeddingRequest(reembedding_id=started.id, queries=["whose?"])
         )
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
@@ -513,12 +518,12 @@ async def test_calls_out_of_turn_are_refused_with_a_sentence(start_server: Start
 async def test_a_cut_over_before_every_vector_is_there_is_refused(start_server: StartServer, rows: Rows) -> None:
     async with start_server(**BOTH) as both:
         await fill(both, 3)
-        await both.admin.StartReembedding(admin.StartReembeddingRequest())
+        await both.embedding.StartReembedding(embedding.StartReembeddingRequest())
         await reaches(both, "ready")
     rows("update reembeddings set state = 'running'")
     async with start_server() as alone:  # it does not hold the new model, so that nobody works
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await alone.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=1))
+            await alone.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=1))
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
@@ -572,12 +577,12 @@ async def test_a_start_without_the_model_in_use_is_refused_with_both_names_and_t
 async def test_a_cut_over_waits_for_whoever_stores_vectors(start_server: StartServer) -> None:
     async with start_server(**BOTH) as server:
         await fill(server, 3)
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest())
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest())
         await reaches(server, "ready")
-        request = admin.CutOverReembeddingRequest(reembedding_id=started.id)
+        request = embedding.CutOverReembeddingRequest(reembedding_id=started.id)
         async with server.database.transaction(tenant="acme") as tx:
-            await model_table.hold(tx, "acme")
-            cutting = asyncio.ensure_future(server.admin.CutOverReembedding(request))
+            await model_store.lock_shared(tx, "acme")
+            cutting = asyncio.ensure_future(server.embedding.CutOverReembedding(request))
             await asyncio.sleep(0.3)
             assert not cutting.done()
             assert (await search(server)).total == 3, "searches wait for nobody"
@@ -598,10 +603,10 @@ async def test_the_new_model_s_graph_is_there_at_the_cut_over_and_the_old_one_go
     async with start_server(**BOTH, graph_threshold=100, graph_check_seconds=0.2) as server:
         await fill(server, 150)
         await graphs(1)
-        started = await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
+        started = await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme"))
         await reaches(server, "ready")
         await graphs(1, 2)
-        await server.admin.CutOverReembedding(admin.CutOverReembeddingRequest(reembedding_id=started.id))
+        await server.embedding.CutOverReembedding(embedding.CutOverReembeddingRequest(reembedding_id=started.id))
         await graphs(2)
         assert (await search(server)).total == 10
 
@@ -613,21 +618,21 @@ async def test_archiving_and_adding_vectors_wait_for_each_other(start_server: St
         old = Timestamp(seconds=int((datetime.now(UTC) - timedelta(days=400)).timestamp()))
         await fill(server, 5, created_at=old)
         async with server.database.transaction(tenant="acme") as tx:
-            await model_table.hold_tenant(tx, "acme")  # as whoever adds vectors
+            await model_store.lock_tenant_shared(tx, "acme")  # as whoever adds vectors
             archive = admin.RunRetentionRequest(tenant_id="acme", actions=["archive"])
             archiving = asyncio.ensure_future(server.admin.RunRetention(archive))
             await asyncio.sleep(0.3)
             assert not archiving.done()
         assert (await archiving).archived == 5
         async with server.database.transaction(tenant="acme") as tx:
-            await model_table.hold_tenant_alone(tx, "acme")  # as archiving
-            await server.admin.StartReembedding(admin.StartReembeddingRequest(tenant_id="acme"))
+            await model_store.lock_tenant_exclusive(tx, "acme")  # as archiving
+            await server.embedding.StartReembedding(embedding.StartReembeddingRequest(tenant_id="acme"))
             await asyncio.sleep(2.0)
-            assert (await server.admin.GetReembedding(admin.GetReembeddingRequest())).embedded == 0
+            assert (await server.embedding.GetReembedding(embedding.GetReembeddingRequest())).embedded == 0
         assert (await reaches(server, "ready")).embedded == 5
 
 
 def test_ids_of_messages_are_past_the_first_cursor() -> None:
-    from memory_grpc.store import reembed as table
+    from memory_grpc.store import reembedding
 
-    assert UUID(int=0) == table.FIRST
+    assert UUID(int=0) == reembedding.FIRST

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import embedding_service_pb2 as embedding
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import Client, ServerProcess, connected, serving, until
 
@@ -66,10 +66,10 @@ async def test_a_killed_server_leaves_its_work_to_the_next(dsn: str, tmp_path: P
     both = {"EMBEDDING_NEXT_DIMENSIONS": 96}
     async with serving(dsn, tmp_path, **both) as first, connected(first.address) as client:
         await fill(client, [f"word{n % 37} word{n % 91} number{n}" for n in range(4000)])
-        await client.admin.StartReembedding(admin.StartReembeddingRequest())
+        await client.embedding.StartReembedding(embedding.StartReembeddingRequest())
 
         async def halfway() -> bool:
-            work = await client.admin.GetReembedding(admin.GetReembeddingRequest())
+            work = await client.embedding.GetReembedding(embedding.GetReembeddingRequest())
             return bool(work.embedded)
 
         await until(halfway, 30, "a batch")
@@ -89,7 +89,7 @@ async def test_a_killed_server_leaves_its_work_to_the_next(dsn: str, tmp_path: P
         assert 0 <= shown["comparison"]["overlap"] <= 1
 
         async def over() -> bool:
-            work = await client.admin.GetReembedding(admin.GetReembeddingRequest())
+            work = await client.embedding.GetReembedding(embedding.GetReembeddingRequest())
             return bool(work.state == "done")
 
         await until(over, 30, "the removal of the old vectors")

@@ -25,10 +25,16 @@ from psycopg.types.json import Jsonb
 from psycopg.types.multirange import TimestamptzMultirange
 from psycopg.types.range import Range
 
+from memory_grpc.domain.policy import ScoreWeights
+from memory_grpc.domain.search import SearchFilters
+from memory_grpc.filtering import parse
+from memory_grpc.ranking import HybridWeights, QueryPlan
 from memory_grpc.resources import SQL
 from memory_grpc.store.database import EVERY_TENANT, Database
+from memory_grpc.store.filters import compiled
 from memory_grpc.store.hybrid_columns import parts
-from memory_grpc.store.queries import QUERIES
+from memory_grpc.store.queries import QUERIES, part, text
+from memory_grpc.store.rank_request import HybridQuery, QueryWords, RankRequest, Word
 from tests.chaos.harness import reported_each
 from tests.unit.test_queries import READ, TENANT_TABLES, code
 
@@ -42,8 +48,8 @@ REMAINS = re.compile(r"tenant_id\s*(?:[=<>]|\bin\b|\bany\b|\blike\b|\bbetween\b)
 # Walks from one tenant to the next: a condition on tenants, but none that keeps to one.
 WALKS = {"messages.tenants", "graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
-WORKERS_ONLY = {"idempotency.expire", "models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
-WORKERS_ONLY |= {"reembed.open", "reembed.newest", "reembed.get"}
+WORKERS_ONLY = {"models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
+WORKERS_ONLY |= {"reembedding.open", "reembedding.newest", "reembedding.get"}
 
 # A part of a statement (hybrid.flags) is tested in it.
 STATEMENT = re.compile(r"\s*(?:select|with|insert|update|delete)\b")
@@ -53,12 +59,23 @@ TOUCHING = sorted(
     if STATEMENT.match(code(text))
     and (READ.search(code(text)) or re.search(rf"\binto\s+({TENANT_TABLES})\b", code(text)))
 )
-# Begins with what tenant_matches gives, which takes the tenant from the transaction whatever the query says.
-SAFE_BY_ITSELF = {"hybrid_pool.matched"}
+# Begins with what tenant_matches or tenant_metadata_matches gives, which take the tenant from the transaction whatever
+# the query says.
+SAFE_BY_ITSELF = {"hybrid.matched", "hybrid.matched, filtered", "search.among, filtered", "hybrid.among, filtered"}
+# Where a filter stands in a statement, it is run with one that looks at messages and at their metadata, too.
+FILTERED = ", filtered"
+TOUCHING += [name + FILTERED for name in TOUCHING if re.search(r"\{(filter|inline|late|metadata)\}", QUERIES[name])]
+
+
+def query_of(name: str) -> str:
+    """The text of a query, filtered or not."""
+    return QUERIES[name.removesuffix(FILTERED)]
+
+
 READING = [
     name
     for name in TOUCHING
-    if READ.search(code(QUERIES[name])) and name not in WORKERS_ONLY and name not in SAFE_BY_ITSELF
+    if READ.search(code(query_of(name))) and name not in WORKERS_ONLY and name not in SAFE_BY_ITSELF
 ]
 
 
@@ -84,8 +101,12 @@ DEFAULTS: dict[str, Any] = {
     "body_digests": [b"digest"] * len(BOTH),
     "conversation_ids": ["c"] * len(BOTH),
     "created_ats": [NOW] * len(BOTH),
+    "enqueued_ats": [NOW] * len(BOTH),
     "roles": ["user"] * len(BOTH),
     "names": ["Eve"] * len(BOTH),
+    "user_ids": [None] * len(BOTH),
+    "turns_before": [5] * len(BOTH),
+    "turns_after": [5] * len(BOTH),
     "contents": ["a new word"] * len(BOTH),
     "metadatas": [Jsonb({})] * len(BOTH),
     "importances": [0.5] * len(BOTH),
@@ -102,16 +123,10 @@ DEFAULTS: dict[str, Any] = {
     "batch_size": 1000,
     "turns": 5,
     "as_of": None,
-    "created_after": None,
-    "created_before": None,
-    "importance_min": None,
-    "conversation_id": None,
-    "role": None,
     "metadata": None,
-    "metadata_keys": [],
-    "metadata_texts": [],
-    "include_archived": True,
-    "candidate_limit": 1000,
+    "candidate_limit": 1,
+    "span_start": None,
+    "span_end": None,
     "now": NOW,
     "max_age_days": 0.0,
     "importance_threshold": 0.0,
@@ -124,16 +139,12 @@ DEFAULTS: dict[str, Any] = {
     "decay_weight": 0.1,
     "lexical_text": "words said",
     "speaker_names": ["Ann"],
-    "speaker_roles": [],
+    "speaker_roles": ["u"],
     "date_ranges": TimestamptzMultirange([Range(NOW - timedelta(days=2), NOW)]),
     "previous": 0.5,
     "previous2": 0.25,
-    "k1": 0.9,
-    "b": 0.4,
-    "lexical_weight": 0.25,
     "conversation_weight": 0.4,
     "date_weight": 0.3,
-    "speaker_weight": 0.3,
     "search_ranking": "hybrid",
     "graph_query": HalfVector(np.ones(10, dtype=np.float32)),
     "pool": 1000,
@@ -153,10 +164,6 @@ DEFAULTS: dict[str, Any] = {
     "dated_limit": 1000,
     "spoken_limit": 1000,
     "kept": 1000,
-    "pool_limit": 1000,
-    "mates": 1000,
-    "most_tuples": 1000,
-    "graph_width": 1000,
     "direction": HalfVector(np.ones(10, dtype=np.float32)),
     "only_dated": False,
     "only_spoken": False,
@@ -164,17 +171,8 @@ DEFAULTS: dict[str, Any] = {
     "sample": 1000,
     "newest_seconds": 1e9,
     "per_relevance": 0.5,
-    "lifted": 1000,
-    "followed": 1000,
-    "found": BOTH,
-    "promises": [0.5] * len(BOTH),
-    "lexicals": [0.5] * len(BOTH),
-    "quoted": ["'said'"],
-    "frequencies": [None],
-    "average": 10.0,
     "match": "'said'",
     "any_word": "'said'",
-    "words": ["'said'"],
     "word_0": "'said'",
     "newest": 1000,
     "rare": 0,
@@ -185,16 +183,16 @@ FRESH_ROWS = {
 }
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
-    "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH},
+    "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH, "kept": [False, False]},
     # Of what another model made, or has yet to make.
     "embeddings.others": {"model_id": 2},
     "embeddings.remove_others": {"model_id": 2},
-    "reembed.missing": {"model_id": 2},
-    "reembed.missing_archived": {"model_id": 2},
-    "reembed.refused": {"max_attempts": 0},
-    "reembed.get": {"id": 1},
-    "hybrid_pool.rank": {"frequencies": [1]},
-    "hybrid_pool.spoken": {"speaker_names": ["Ann", "Bea"]},
+    "reembedding.missing": {"model_id": 2},
+    "reembedding.refused": {"max_attempts": 0},
+    "reembedding.get": {"id": 1},
+    "hybrid.spoken": {"speaker_names": ["Ann", "Bea"]},
+    "hybrid.important": {"important_limit": 3},
+    "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
 
@@ -202,19 +200,19 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
 def params(name: str, **changes: Any) -> dict[str, Any]:
     """The parameters that a query asks for."""
     wanted = set(re.findall(r"%\((\w+)\)[sb]", filled_in(name)))
-    policy = {p: None for p in wanted if name == "policies.set" and p not in DEFAULTS}
-    values = DEFAULTS | policy | OF_ONE_QUERY.get(name, {}) | changes
+    policy = {p: None for p in wanted if name == "policy.set" and p not in DEFAULTS}
+    values = DEFAULTS | policy | OF_ONE_QUERY.get(name.removesuffix(FILTERED), {}) | changes
+    values |= filtered.filter.params if name.endswith(FILTERED) else {}
     assert wanted <= values.keys(), f"this test has no value for {sorted(wanted - values.keys())}: give it one"
     return {p: values[p] for p in wanted}
 
 
 def filled_in(name: str, dimensions: int = 8) -> str:
-    """A query with its places filled: for a number of dimensions, a graph's points have two more than the embeddings;
-    and for what it counts of a word."""
-    text = QUERIES[name].replace("{dimensions}", str(dimensions + 2))
-    for place, part in parts(1, asks_who=True, flagged=True):
-        text = text.replace(f"{{{place}}}", part)
-    return text
+    """A query with its parts: for a number of dimensions, a graph's points have two more than the embeddings; of a
+    filter that everything passes; and for one word."""
+    of_filter = parts(filtered if name.endswith(FILTERED) else unfiltered, _hybrid)
+    own = (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)))
+    return text(name.removesuffix(FILTERED), (*own, *of_filter))
 
 
 def stripped(name: str) -> str:
@@ -224,6 +222,24 @@ def stripped(name: str) -> str:
     assert rest is None or name in WALKS, f"a condition on the tenant that this test does not strip: {rest}"
     return text
 
+
+_hybrid = HybridQuery(
+    QueryPlan("", "", ("Ann",), ("user",), ()),
+    QueryWords((Word("'said'", None),), None, None),
+    HybridWeights(),
+    "simple",
+    NOW,
+)
+
+
+def asked(where: str) -> RankRequest:
+    """A search of live and archived messages with a filter."""
+    filters = SearchFilters(where=parse(where) if where else None, include_archived=True)
+    return RankRequest(OURS, 1, np.ones(8, np.float32), compiled(filters), ScoreWeights(), 5)
+
+
+unfiltered = asked("")
+filtered = asked('metadata.kind = "said" AND metadata.tags:"x" AND NOT name = "Eve"')
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -253,30 +269,40 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         archived = id_ in ARCHIVED[tenant]
         status = ("completed", "completed", "failed", "pending")[number % 4]
         created_at = NOW - timedelta(hours=40 - number)
-        row = (tenant, id_, "c", "user", name, f"words said by {tenant}", Jsonb({}), 0.5, status, created_at, NOW)
-        table, more, value = (
-            ("archived_messages", ", archived_at", ", now() - interval '1 year'") if archived else ("messages", "", "")
+        archived_at = datetime.now(UTC) - timedelta(days=365) if archived else None
+        row = (
+            tenant,
+            id_,
+            "c",
+            "user",
+            name,
+            f"words said by {tenant}",
+            Jsonb({"kind": "said", "tags": ["x"]}),
+            0.5,
+            status,
+            created_at,
+            NOW,
+            archived_at,
         )
         connection.execute(
-            f"insert into {table} (tenant_id, id, {columns}{more}) "
-            f"values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s{value})".encode(),
+            f"insert into messages (tenant_id, id, {columns}, archived_at) "
+            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)".encode(),
             row,
         )
         connection.execute(
-            f"insert into {'archived' if archived else 'message'}_embeddings "
-            "values (%s, %s, 0, 1, %s, 0.5, 'c', 'user', %s)".encode(),
-            (tenant, id_, created_at, HalfVector(np.arange(8) + number + len(tenant))),
+            "insert into message_embeddings values (%s, %s, %s, 0.5, text_key('c'), 0, 'infinity', 0, 1, %s, 'u', %s)",
+            (tenant, id_, created_at, archived, HalfVector(np.arange(8) + number + len(tenant))),
+        )
+        connection.execute(
+            "insert into message_lexemes "
+            "select %s, %s, 'simple', part, 'c', %s, %s, 2, 8, to_tsvector('simple', 'words said'), %s "
+            "from generate_series(0, 1) as parts (part)",
+            (tenant, id_, created_at, name, archived),
         )
         if not archived:
             connection.execute(
-                "insert into message_lexemes "
-                "select %s, %s, 'simple', part, 'c', %s, %s, 2, 8, to_tsvector('simple', 'words said') "
-                "from generate_series(0, 1) as parts (part)",
-                (tenant, id_, created_at, name),
-            )
-            connection.execute(
-                "insert into embedding_jobs (tenant_id, message_id, run_at) values (%s, %s, now() - interval '1 day')",
-                (tenant, id_),
+                "insert into embedding_jobs values (%s, %s, 0, now() - interval '1 day', %s)",
+                (tenant, id_, NOW),
             )
         connection.execute("insert into reembedding_backlog (tenant_id, message_id) values (%s, %s)", (tenant, id_))
         connection.execute(
@@ -300,7 +326,12 @@ def as_tenant(connection: Connection, tenant: str | None) -> None:
 def theirs(connection: Connection) -> list[Any]:
     """Everything that the other tenant has."""
     return [
-        sorted(map(repr, connection.execute(f"select * from {table} where tenant_id = %s".encode(), (THEIRS,))))
+        sorted(
+            map(
+                repr,
+                connection.execute(f"select t::text as row from {table} t where tenant_id = %s".encode(), (THEIRS,)),
+            )
+        )
         for table in TABLES
     ]
 
@@ -335,7 +366,7 @@ def outcome(
 def test_every_table_of_tenants_is_filled_and_touched(connection: Connection) -> None:
     assert all(theirs(connection))
     assert len(TOUCHING) > 20
-    touched = " ".join(code(QUERIES[name]) for name in TOUCHING)
+    touched = " ".join(code(query_of(name)) for name in TOUCHING)
     assert all(re.search(rf"\b{table}\b", touched) for table in TABLES)
 
 
@@ -372,7 +403,7 @@ def test_under_another_tenant_s_name_a_query_reads_and_changes_nothing_foreign(
     answer, changed = outcome(connection, filled_in(name), values, role=True)
     assert not changed
     assert answer == outcome(connection, filled_in(name), values, role=True, alone=True)[0]
-    if re.search(r"\bselect %\(tenant_id\)s|values \(\s*%\(tenant_id\)s", code(QUERIES[name])):
+    if re.search(r"\bselect %\(tenant_id\)s|values \(\s*%\(tenant_id\)s", code(query_of(name))):
         assert answer == "InsufficientPrivilege"
 
 
@@ -397,6 +428,20 @@ def test_a_row_cannot_be_given_to_another_tenant(connection: Connection, table: 
     if "UPDATE" in privileges:
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
             connection.execute(f"update {table} set tenant_id = %s".encode(), (THEIRS,))
+
+
+def test_the_look_up_of_metadata_takes_its_tenant_from_the_transaction(connection: Connection) -> None:
+    """It works as the role that sees every tenant: nothing that it is given leads to another."""
+    look_up = "select tenant_metadata_matches(%s, 1000) as id"
+    for tenant, wanted in ((OURS, ids(OURS)), (THEIRS, ids(THEIRS)), ("nobody", []), ("", []), (None, [])):
+        connection.execute("savepoint start")
+        as_tenant(connection, tenant)
+        for metadata in ({"kind": "said"}, {"tags": ["x"], "kind": "said"}, {}):
+            rows = connection.execute(look_up, (Jsonb(metadata),)).fetchall()
+            assert sorted(row["id"] for row in rows) == sorted(wanted), tenant
+        for metadata in ({"kind": "other"}, {THEIRS: {"kind": "said"}}, {OURS: {"kind": "said"}}):
+            assert connection.execute(look_up, (Jsonb(metadata),)).fetchall() == []
+        connection.execute("rollback to savepoint start")
 
 
 # --- the pool
@@ -484,7 +529,7 @@ def test_the_roles_can_neither_log_in_nor_pass_a_policy_by_nor_change_the_schema
 
 
 def test_the_worker_changes_nothing_that_was_said(connection: Connection) -> None:
-    said = ["messages", "message_embeddings", "message_lexemes", "archived_messages", "archived_embeddings"]
+    said = ["messages", "message_embeddings", "message_lexemes"]
     connection.execute("set local role memory_layer_worker")
     for table in (*said, "tenant_policies"):
         assert connection.execute(f"select from {table}".encode()).rowcount > 1

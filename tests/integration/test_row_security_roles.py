@@ -22,11 +22,12 @@ from memory_grpc.local.cluster import binaries
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.store.migrations import load, migrate
 from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import embedding_service_pb2 as embedding
 from memory_layer.v1 import memory_service_pb2 as pb
-from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
-from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
+from memory_layer.v1 import policy_pb2, policy_service_pb2
 from tests.conftest import settings_for_tests
 from tests.integration.test_migrations import migration
+from tests.stubs import Stubs
 
 ROLES = "memory_layer_tenant, memory_layer_worker"
 _numbers = itertools.count()
@@ -149,7 +150,8 @@ def test_the_owner_is_bound_too_and_cascades_work_all_the_same(fresh: str, new_o
         "insert into embedding_models (name, revision, precision, dimensions, active) values ('m', 'r', 'p', 2, true);"
         "insert into messages select t, gen_random_uuid(), 'c', 'user', null, 'hi', '{}', 0.5, 'completed', now(), "
         "now() from (values ('a'), ('b')) as tenants (t);"
-        "insert into message_embeddings select tenant_id, id, 0, 1, now(), 0.5, 'c', 'user', '[1,2]' from messages;"
+        "insert into message_embeddings "
+        "select tenant_id, id, now(), 0.5, text_key('c'), 0, 'infinity', 0, 1, false, 'u', '[1,2]' from messages;"
         "insert into message_lexemes select tenant_id, id, 'simple', 0, 'c', now(), null, 1, 1, 'hi' from messages",
     )
     for table in ("messages", "message_embeddings", "message_lexemes"):
@@ -161,7 +163,8 @@ def test_the_owner_is_bound_too_and_cascades_work_all_the_same(fresh: str, new_o
         assert connection.execute("delete from messages").rowcount == 1
         with pytest.raises(psycopg.errors.ForeignKeyViolation), connection.transaction():
             connection.execute(
-                "insert into message_embeddings values ('a', gen_random_uuid(), 0, 1, now(), 0.5, 'c', 'user', '[1,2]')"
+                "insert into message_embeddings "
+                "values ('a', gen_random_uuid(), now(), 0.5, 0, 0, 'infinity', 0, 1, false, 'u', '[1,2]')"
             )
     for table in ("messages", "message_embeddings", "message_lexemes"):
         assert run(superuser, f"select tenant_id from {table}") == [("b",)]
@@ -225,12 +228,12 @@ async def test_the_service_works_as_a_user_without_rights(fresh: str, new_owner:
         grpc.aio.insecure_channel(f"127.0.0.1:{application.grpc_port}") as channel,
         asyncio.timeout(60),
     ):
-        memory, administration = MemoryServiceStub(channel), AdminServiceStub(channel)
+        stubs = Stubs(channel)
         for tenant in ("a", "b"):
-            await write_and_read(memory, tenant)
+            await write_and_read(stubs.memory, tenant)
         while threshold and {graph.state for graph in await application.operations.graphs.all("b")} != {"ready"}:
             await asyncio.sleep(0.05)
-        await administer(administration, memory)
+        await administer(stubs)
 
 
 def message(tenant: str, content: str, **more: Any) -> pb.IngestMessageRequest:
@@ -248,7 +251,7 @@ async def write_and_read(memory: Any, tenant: str) -> None:
     assert len((await memory.BatchIngestMessages(batch)).messages) == 3
     stream = iter([pb.StreamIngestRequest(message=message(tenant, f"streamed {n}")) for n in range(3)])
     assert len([acknowledged async for acknowledged in memory.StreamIngest(stream)]) == 3
-    later = await memory.IngestMessage(message(tenant, "milk later", **{"async": True}))
+    later = await memory.IngestMessage(message(tenant, "milk later", embed_later=True))
     assert later.embedding_status == "pending"
     while (await memory.GetMessage(pb.GetMessageRequest(message_id=later.id))).embedding_status != "completed":
         await asyncio.sleep(0.02)
@@ -265,23 +268,23 @@ async def write_and_read(memory: Any, tenant: str) -> None:
     assert hidden.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def administer(administration: Any, memory: Any) -> None:
+async def administer(stubs: Stubs) -> None:
     """Policies, retention of one tenant, the scheduled sweep of all, retries, health."""
-    everything = admin.RetentionPolicy(max_age_days=0, delete_after_days=0)
-    policy = admin.SetTenantPolicyRequest(tenant_id="a", retention=everything)
-    assert (await administration.SetTenantPolicy(policy)).retention.max_age_days == 0
-    retry = admin.RetryFailedEmbeddingsRequest(tenant_id="a")
-    assert (await administration.RetryFailedEmbeddings(retry)).queued == 0
+    everything = policy_pb2.RetentionPolicy(max_age_days=0, delete_after_days=0)
+    policy = policy_service_pb2.SetTenantPolicyRequest(tenant_id="a", retention=everything)
+    assert (await stubs.policy.SetTenantPolicy(policy)).retention.max_age_days == 0
+    retry = embedding.RetryFailedEmbeddingsRequest(tenant_id="a")
+    assert (await stubs.embedding.RetryFailedEmbeddings(retry)).queued == 0
     run_now = admin.RunRetentionRequest(tenant_id="a", actions=["archive", "delete"])
-    done = await administration.RunRetention(run_now)
+    done = await stubs.admin.RunRetention(run_now)
     # The scheduled sweep may have come first: then there is nothing left to do.
     assert done.archived in {0, 8}
-    while (await search(memory, "a")).total != 0:
-        await administration.RunRetention(run_now)
-    assert (await search(memory, "b")).total == 8
-    unset = admin.SetTenantPolicyRequest(tenant_id="a")
-    assert not (await administration.SetTenantPolicy(unset)).overrides
-    while (health := await administration.GetHealth(admin.GetHealthRequest())).retention.last_status != "ok":
+    while (await search(stubs.memory, "a")).total != 0:
+        await stubs.admin.RunRetention(run_now)
+    assert (await search(stubs.memory, "b")).total == 8
+    unset = policy_service_pb2.SetTenantPolicyRequest(tenant_id="a")
+    assert not (await stubs.policy.SetTenantPolicy(unset)).overrides
+    while (health := await stubs.admin.GetHealth(admin.GetHealthRequest())).retention.last_status != "ok":
         await asyncio.sleep(0.02)
     assert health.status == "ok"
 

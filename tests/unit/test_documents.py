@@ -16,7 +16,7 @@ import yaml
 from google.protobuf.json_format import ParseDict
 
 from memory_grpc.settings import Settings
-from memory_layer.v1 import admin_service_pb2, api_key_pb2, memory_service_pb2
+from memory_layer.v1 import admin_service_pb2, key_service_pb2, memory_service_pb2, policy_service_pb2
 from tests.conftest import StartServer
 
 ROOT = Path(__file__).parents[2]
@@ -41,9 +41,9 @@ BODIES: dict[str, Any] = {
     "/v1/messages": memory_service_pb2.IngestMessageRequest,
     "/v1/messages:batch": memory_service_pb2.BatchIngestMessagesRequest,
     "/v1/memory/search": memory_service_pb2.SearchMemoriesRequest,
-    "/v1/admin/api-keys": api_key_pb2.CreateApiKeyRequest,
+    "/v1/admin/api-keys": key_service_pb2.CreateApiKeyRequest,
     "/v1/admin/retention/run": admin_service_pb2.RunRetentionRequest,
-    "/v1/admin/tenants/acme/policy": admin_service_pb2.SetTenantPolicyRequest,
+    "/v1/admin/tenants/acme/policy": policy_service_pb2.SetTenantPolicyRequest,
     "MemoryService/SearchMemories": memory_service_pb2.SearchMemoriesRequest,
 }
 

@@ -21,11 +21,10 @@ def memory(similarities: list[float], **changes: Any) -> Memory:
     values: dict[str, Any] = {
         "ids": np.array([[0, number] for number in range(count)], ">u8").view(np.uint64),
         "conversation": np.arange(count),
+        "previous": np.full((count, 2), -1),
         "lengths": np.zeros(count, np.int64),
-        "counted_message": np.zeros(0, np.int64),
-        "counted_word": np.zeros(0, np.int64),
-        "occurrences": np.zeros(0, np.int64),
-        "message": np.arange(count),
+        "counts": np.zeros((count, 0), np.uint8),
+        "turn": np.arange(count),
         "similarity": np.array(similarities),
         "importance": np.full(count, 0.5),
         "created": np.zeros(count, np.int64),
@@ -49,22 +48,23 @@ def test_nothing_is_found_where_nothing_passes() -> None:
     assert best(memory([0.5, 0.4], passes=np.zeros(2, bool))) == ([], [], 0)
 
 
-def test_the_best_come_first_and_ties_are_broken_by_age_and_then_by_id() -> None:
-    of = memory([0.1, 0.2, 0.2, 0.2], created=np.array([0, 0, -1, 0]), as_of=DAY)
-    assert best(of)[0] == [1, 3, 2, 0]
+def test_the_best_come_first_and_ties_are_broken_by_time_and_then_by_id_the_highest_first() -> None:
+    # What is of the future decays like what is of now: the scores are the same, the times are not.
+    of = memory([0.1, 0.2, 0.2, 0.2], created=np.array([1, 1, 2, 1]))
+    assert best(of)[0] == [2, 3, 1, 0]
 
 
 def test_ties_at_the_edge_are_decided_by_the_id_however_few_are_asked_for() -> None:
     of = memory([0.5] * 1000)
-    assert best(of, top_k=3)[0] == [0, 1, 2]
-    assert best(of, top_k=999)[0] == list(range(999))
+    assert best(of, top_k=3)[0] == [999, 998, 997]
+    assert best(of, top_k=999)[0] == list(range(999, 0, -1))
 
 
 def test_a_message_of_many_windows_is_one_hit_and_hides_no_other() -> None:
     message = np.array([0] * 200 + [1, 2])
     similarity = np.concatenate([np.linspace(0.9, 0.99, 200), [0.2, 0.1]])
     windows = {name: np.zeros(202, bool) for name in ("speaker", "date")} | {"passes": np.ones(202, bool)}
-    of = memory([0, 0, 0], message=message, importance=np.full(202, 0.5), created=np.zeros(202, np.int64), **windows)
+    of = memory([0, 0, 0], turn=message, importance=np.full(202, 0.5), created=np.zeros(202, np.int64), **windows)
     numbers, found, candidates = best(memory_with(of, similarity=similarity), top_k=3)
     assert (numbers, candidates) == ([0, 1, 2], 3)
     assert found[0].similarity == pytest.approx(0.99)
@@ -97,10 +97,9 @@ def test_words_reach_two_turns_on_and_not_into_the_next_conversation() -> None:
     of = memory(
         [0.0] * 5,
         conversation=np.array([0, 0, 0, 0, 1]),
+        previous=np.array([[-1, -1], [0, -1], [1, 0], [2, 1], [-1, -1]]),
         lengths=np.array([4, 4, 4, 4, 4]),
-        counted_message=np.array([0, 3]),
-        counted_word=np.array([0, 1]),
-        occurrences=np.array([2, 1]),
+        counts=np.array([[2, 0], [0, 0], [0, 0], [0, 1], [0, 0]], np.uint8),
     )
     lexical = {number: hit.lexical for number, hit in zip(*best(of)[:2], strict=True)}
     lengths = [4, 6, 7, 7, 4]
@@ -115,15 +114,13 @@ def test_words_reach_two_turns_on_and_not_into_the_next_conversation() -> None:
 
 
 def test_without_saturation_a_word_counts_once_and_where_it_is_not_not_at_all() -> None:
-    of = memory([0.0, 0.0], lengths=np.array([3, 3]), counted_message=np.array([0]))
-    of = memory_with(of, counted_word=np.array([0]), occurrences=np.array([3]))
+    of = memory([0.0, 0.0], lengths=np.array([3, 3]), counts=np.array([[3], [0]], np.uint8))
     lexical = {number: hit.lexical for number, hit in zip(*best(of, parts=HybridWeights(k1=0))[:2], strict=True)}
     assert lexical == {0: pytest.approx(math.log(1 + 1.5 / 1.5) / math.log(3), abs=1e-7), 1: 0}
 
 
 def test_messages_whose_words_are_not_known_are_found_by_the_rest() -> None:
-    of = memory([0.1, 0.9], lengths=np.array([3]), counted_message=np.array([0]))
-    of = memory_with(of, counted_word=np.array([0]), occurrences=np.array([1]))
+    of = memory([0.1, 0.9], previous=np.full((1, 2), -1), lengths=np.array([3]), counts=np.array([[1]], np.uint8))
     numbers, found, _ = best(of)
     assert numbers == [1, 0]
     assert [hit.lexical > 0 for hit in found] == [False, True]

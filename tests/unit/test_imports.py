@@ -1,5 +1,6 @@
 """Imports flow one way, read from the source of every module: contract → server → interceptors → services →
-operations → {store, embedding}; retention → operations. What is pure stays pure; no module outgrows a reader."""
+operations → {store, embedding}; store → filtering; jobs → operations. What is pure stays pure; no module outgrows a
+reader."""
 
 from __future__ import annotations
 
@@ -16,24 +17,34 @@ MODULES = {
     ".".join(("memory_grpc", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
 }
+TOOLS = {str(path.relative_to(PACKAGE.parent)): path for path in sorted((PACKAGE.parent / "tools").rglob("*.py"))}
+# Beside the package in a checkout, and not installed with it.
+CHECKOUT = {"tools", "tests", "bench"}
 LONGEST_MODULE = 300
 
-# Part of the package -> the parts it may import, besides itself. Parts that are not named (commands, codegen, the local
+# Part of the package -> the parts it may import, besides itself. Parts that are not named (commands, the local
 # processes) stand at the top: they import what they like, and none of the parts below imports them.
 PURE = {"errors", "domain"}
 FLOW: dict[str, set[str]] = {
     "errors": set(),
-    "domain": {"ranking"},
+    "domain": {"ranking", "filtering"},
+    "ids": set(),
     "resources": set(),
+    "sql_files": {"resources"},
+    "filtering": {"errors", "sql_files"},
     "scoring": {"domain"},
     "ranking": set(),
     "settings": PURE,
     "deadline": PURE,
     "access": set(),
-    "background": PURE,
     "observability": {*PURE, "resources"},
-    "validation": {*PURE, "contract"},
-    "store": {*PURE, "deadline", "resources", "ranking", "scoring"},
+    "rpc_facts": set(),
+    "rpcs": {"rpc_facts", "contract"},
+    "headers": set(),
+    "limit_rules": set(),
+    "object_faults": set(),
+    "validation": {*PURE, "limit_rules", "object_faults", "rpcs", "contract"},
+    "store": {*PURE, "deadline", "sql_files", "resources", "ranking", "scoring", "filtering"},
     "embedding": {*PURE, "resources", "settings", "observability", "deadline"},
     "operations": {
         *PURE,
@@ -42,15 +53,29 @@ FLOW: dict[str, set[str]] = {
         "embedding",
         "ranking",
         "scoring",
+        "filtering",
         "deadline",
         "observability",
         "settings",
     },
-    "retention": {*PURE, "operations", "store", "observability", "deadline", "settings"},
+    "jobs": {*PURE, "operations", "store", "embedding", "observability", "deadline", "settings"},
     "tls": {*PURE, "settings"},
-    "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "contract", "tls"},
-    "services": {*PURE, "access", "operations", "settings", "contract", "version"},
-    "interceptors": {*PURE, "access", "services", "validation", "deadline", "observability", "settings", "contract"},
+    "tls_server": {*PURE, "settings", "tls"},
+    "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "rpcs", "tls_server"},
+    "services": {*PURE, "access", "filtering", "headers", "operations", "settings", "contract", "version"},
+    "interceptors": {
+        *PURE,
+        "access",
+        "headers",
+        "services",
+        "rpc_facts",
+        "rpcs",
+        "validation",
+        "deadline",
+        "observability",
+        "settings",
+        "contract",
+    },
 }
 # Part -> libraries that it never imports, itself or through what it imports.
 GRPC = {"grpc", "grpc_health", "grpc_reflection", "grpc_status"}
@@ -65,7 +90,7 @@ FORBIDDEN_DIRECTLY: dict[str, set[str]] = {
     "store": GRPC | PROTOBUF | MODEL,
     "embedding": GRPC | DRIVER | PROTOBUF,
     "operations": GRPC | DRIVER | PROTOBUF | MODEL,
-    "retention": GRPC | DRIVER | PROTOBUF | MODEL,
+    "jobs": GRPC | DRIVER | PROTOBUF | MODEL,
     "services": DRIVER | MODEL,
     "interceptors": DRIVER | MODEL,
     "server": DRIVER | MODEL,
@@ -78,7 +103,7 @@ FORBIDDEN_AT_ANY_DISTANCE: dict[str, set[str]] = {
     "store": GRPC | PROTOBUF | MODEL,
     "embedding": GRPC | DRIVER | PROTOBUF,
     "operations": GRPC | PROTOBUF,
-    "retention": GRPC | PROTOBUF,
+    "jobs": GRPC | PROTOBUF,
 }
 
 
@@ -183,16 +208,16 @@ def test_every_part_of_the_flow_exists() -> None:
         ("memory_grpc.store.x", "import psycopg\nfrom . import jobs\nfrom memory_grpc import deadline", False),
         ("memory_grpc.services.x", "import psycopg", True),
         ("memory_grpc.services.x", "from memory_grpc.store import jobs", True),
-        ("memory_grpc.services.x", "import grpc\nfrom memory_grpc.operations.get import Get", False),
+        ("memory_grpc.services.x", "import grpc\nfrom memory_grpc.operations.messages.get import Get", False),
         ("memory_grpc.operations.x", "import grpc", True),
         ("memory_grpc.operations.x", "from psycopg import sql", True),
         ("memory_grpc.operations.x", "from memory_grpc.services import convert", True),
         ("memory_grpc.operations.x", "from memory_grpc.commands import up", True),
-        ("memory_grpc.operations.x", "from memory_grpc.retention.sweep import Sweep", True),
+        ("memory_grpc.operations.x", "from memory_grpc.jobs.sweep import Sweep", True),
         ("memory_grpc.scoring", "from memory_grpc import errors", True),
         ("memory_grpc.scoring", "import math\nfrom memory_grpc.domain import ScoreWeights", False),
-        ("memory_grpc.retention.x", "from memory_grpc.operations.retain import Retain", False),
-        ("memory_grpc.retention.x", "from memory_grpc.server import Server", True),
+        ("memory_grpc.jobs.x", "from memory_grpc.operations.retention.retain import Retain", False),
+        ("memory_grpc.jobs.x", "from memory_grpc.server import Server", True),
         ("memory_grpc.embedding.x", "from memory_grpc.store import jobs", True),
         ("memory_grpc.cli", "import grpc, psycopg\nfrom memory_grpc.app import running", False),
     ],
@@ -202,7 +227,12 @@ def test_this_test_sees(module: str, source: str, wrong: bool) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
+def test_the_package_knows_nothing_of_what_stands_beside_it_in_a_checkout(module: str) -> None:
+    assert not {name.split(".")[0] for name in GRAPH[module]} & CHECKOUT
+
+
+@pytest.mark.parametrize("module", [*MODULES, *TOOLS])
 def test_a_module_is_short_and_says_what_it_is(module: str) -> None:
-    text = MODULES[module].read_text(encoding="utf-8")
+    text = (MODULES | TOOLS)[module].read_text(encoding="utf-8")
     assert len(text.splitlines()) <= LONGEST_MODULE
     assert not text.strip() or ast.get_docstring(ast.parse(text)), "a module begins with a docstring"

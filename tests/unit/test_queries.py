@@ -11,6 +11,8 @@ import pytest
 
 import memory_grpc
 from memory_grpc.resources import SQL
+from memory_grpc.sql_files import texts
+from memory_grpc.store import tenant_tables
 from memory_grpc.store.queries import QUERIES
 
 PACKAGE = Path(memory_grpc.__file__).parent
@@ -20,8 +22,8 @@ TREES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 NAME = re.compile(r"[a-z_]+\.[a-z_]+")
-HEAD = re.compile(r"^-- (name|fragment): ([a-z_]+\.[a-z_]+)$", re.MULTILINE)
-VERBS = {"execute", "one", "all"}
+HEAD = re.compile(r"^-- (name|fragment|expression): ([a-z_]+\.[a-z_]+)$", re.MULTILINE)
+VERBS = {"execute", "one", "all", "later", "part"}
 
 # Statements that are no queries of the service: the table of migrations, the bounds of a transaction, and the
 # embedded cluster's own database.
@@ -37,10 +39,7 @@ STATEMENT = re.compile(
 )
 
 # Tables whose rows belong to tenants.
-TENANT_TABLES = (
-    "messages|message_embeddings|message_lexemes|archived_messages|archived_embeddings|idempotency_keys|embedding_jobs"
-    "|tenant_policies|tenant_graphs|tenant_models|reembedding_backlog|tenant_words|tenant_word_statistics"
-)
+TENANT_TABLES = "|".join(table.name for table in tenant_tables.TENANT_TABLES)
 READ = re.compile(rf"\b(?:from|join|update|using)\s+(?:only\s+)?({TENANT_TABLES})\b", re.IGNORECASE)
 LED = re.compile(r"\b(?:tenant_id\s*=\s*(?:%\(tenant_id\)s|\w+\.tenant_id)|using\s*\(tenant_id\b)", re.IGNORECASE)
 # What crosses tenants on purpose: an id alone names a message; the sweep asks who there is; the queues and the
@@ -48,8 +47,14 @@ LED = re.compile(r"\b(?:tenant_id\s*=\s*(?:%\(tenant_id\)s|\w+\.tenant_id)|using
 CROSS_TENANT = {"messages.get", "messages.tenants", "jobs.lease", "jobs.depth", "idempotency.expire"}
 CROSS_TENANT |= {"graphs.all", "graphs.sizes", "word_index.due"}
 # Models are the deployment's, and a re-embedding may be of every tenant.
-CROSS_TENANT |= {"models.of_tenants", "models.forget_tenants", "reembed.open", "reembed.newest", "reembed.get"}
-CROSS_TENANT |= {"reembed.backlog", "reembed.refused", "reembed.clear"}
+CROSS_TENANT |= {
+    "models.of_tenants",
+    "models.forget_tenants",
+    "reembedding.open",
+    "reembedding.newest",
+    "reembedding.get",
+}
+CROSS_TENANT |= {"reembedding.backlog", "reembedding.refused", "reembedding.clear"}
 
 
 def strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -96,12 +101,13 @@ def test_there_are_queries() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_file_of_queries_holds_nothing_but_named_queries_and_fragments(path: Path) -> None:
+def test_a_file_of_queries_holds_nothing_but_queries_fragments_and_expressions(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert HEAD.match(text), "nothing stands before the first name"
-    for head in re.findall(r"^-- *(?:name|fragment)\b.*$", text, re.MULTILINE | re.IGNORECASE):
+    for head in re.findall(r"^-- *(?:name|fragment|expression)\b.*$", text, re.MULTILINE | re.IGNORECASE):
         assert HEAD.fullmatch(head), f"{head!r} would not be found by the loader"
     assert {name for kind, name in HEAD.findall(text) if kind == "name"} <= QUERIES.keys()
+    assert {name for kind, name in HEAD.findall(text) if kind == "expression"} <= texts("expression").keys()
 
 
 def test_every_fragment_is_described_and_used_and_filled_in() -> None:
@@ -116,9 +122,17 @@ def test_every_fragment_is_described_and_used_and_filled_in() -> None:
     assert not any("{{" in query or "}}" in query for query in QUERIES.values())
 
 
-@pytest.mark.parametrize("name", QUERIES)
-def test_a_query_says_what_it_does_in_a_sentence(name: str) -> None:
-    comment = re.match(r"((?:--.*\n)+)", QUERIES[name])
+@pytest.mark.parametrize("name", texts("expression"))
+def test_an_expression_is_a_part_of_a_condition_that_python_names(name: str) -> None:
+    expression = texts("expression")[name]
+    assert name in EVERY_STRING, "no Python names it"
+    assert not re.search(r";|\b(select|from|join|values)\b|\{\{", code(expression), re.IGNORECASE)
+    assert re.search(r"\{[a-z]+\}", code(expression)), "what differs from use to use stands in braces"
+
+
+@pytest.mark.parametrize(("name", "text"), [*QUERIES.items(), *texts("expression").items()])
+def test_it_says_what_it_does_in_a_sentence(name: str, text: str) -> None:
+    comment = re.match(r"((?:--.*\n)+)", text)
     assert comment, "a sentence stands between the name and the statement"
     words = " ".join(line.removeprefix("--").strip() for line in comment[1].splitlines())
     assert re.match(r"[A-Z].*\w", words)

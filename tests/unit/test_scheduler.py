@@ -9,27 +9,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from memory_grpc import background
-from memory_grpc.background import Loop
+from memory_grpc.jobs import loop as module
+from memory_grpc.jobs.loop import STOP_SECONDS, Loop, at_work
+from tests.unit.clock import Clock, settle
 
 SECONDS = 30.0
-
-
-class Clock:
-    """The event loop's clock; nothing happens between two moments."""
-
-    def __init__(self) -> None:
-        self.now = 5000.0
-
-    async def pass_(self, seconds: float) -> None:
-        self.now += seconds
-        await settle()
-
-
-async def settle() -> None:
-    """Lets every task that can run do so."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 class Work:
@@ -56,13 +40,6 @@ class Work:
 
 
 @pytest_asyncio.fixture
-async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock.now)
-    return clock
-
-
-@pytest_asyncio.fixture
 async def make(clock: Clock) -> AsyncIterator[Callable[[Callable[[], Awaitable[object]]], Loop]]:
     """Makes loops, and stops them at the end."""
     loops: list[Loop] = []
@@ -76,7 +53,44 @@ async def make(clock: Clock) -> AsyncIterator[Callable[[Callable[[], Awaitable[o
         await started.stop()
 
 
+class Stubborn:
+    """Work that goes on when it is cancelled, until it is told that it is done."""
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+
+    async def __call__(self) -> None:
+        while not self.done.is_set():
+            try:
+                await self.done.wait()
+            except asyncio.CancelledError:
+                continue
+
+
+@pytest_asyncio.fixture
+async def stubborn() -> AsyncIterator[Stubborn]:
+    work = Stubborn()
+    yield work
+    work.done.set()
+    await settle()
+
+
 Make = Callable[[Callable[[], Awaitable[object]]], Loop]
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """What the loops log."""
+    events: list[tuple[str, dict[str, Any]]] = []
+
+    class Recorder:
+        def warning(self, event: str, **fields: Any) -> None:
+            events.append((event, fields))
+
+        error = warning
+
+    monkeypatch.setattr(module, "log", Recorder())
+    return events
 
 
 @pytest.mark.asyncio
@@ -145,15 +159,8 @@ async def test_waking_during_work_is_not_forgotten(make: Make) -> None:
 
 @pytest.mark.asyncio
 async def test_the_loop_outlives_exceptions_and_logs_their_class_alone(
-    make: Make, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    make: Make, clock: Clock, logged: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    logged: list[tuple[str, dict[str, Any]]] = []
-
-    class Recorder:
-        def warning(self, event: str, **fields: Any) -> None:
-            logged.append((event, fields))
-
-    monkeypatch.setattr(background, "log", Recorder())
     work = Work()
     work.answers = [ValueError("postgresql://u:hunter2@db"), ConnectionError("hunter2")]
     make(work).start()
@@ -181,6 +188,80 @@ async def test_stopping_cancels_work_where_it_is_and_waits_for_its_end(make: Mak
     loop.wake()
     await settle()
     assert work.calls == 1
+
+
+@pytest.mark.asyncio
+async def test_a_cancellation_that_nobody_asked_the_loop_for_does_not_end_it(
+    make: Make, clock: Clock, logged: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """As when the future that work waits for is cancelled by whoever should have answered it."""
+    work = Work()
+    work.answers = [asyncio.CancelledError()]
+    make(work).start()
+    await settle()
+    await clock.pass_(SECONDS + 0.1)
+    assert work.calls == 2
+    assert logged == [("background_error", {"loop": "test", "error": "CancelledError"})]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("makes_of_it", [None, 1, ConnectionError("the cleanup failed")])
+async def test_stopping_ends_a_loop_whose_work_makes_something_else_of_the_cancellation(
+    make: Make, logged: list[tuple[str, dict[str, Any]]], makes_of_it: object
+) -> None:
+    calls = 0
+
+    async def work() -> object:
+        nonlocal calls
+        calls += 1
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if isinstance(makes_of_it, Exception):
+                raise makes_of_it from None
+        return makes_of_it
+
+    loop = make(work)
+    loop.start()
+    await settle()
+    await asyncio.wait_for(loop.stop(), 5)
+    assert calls == 1
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "test"]
+
+
+@pytest.mark.asyncio
+async def test_stopping_waits_no_longer_than_its_bound_for_work_that_goes_on(
+    make: Make, clock: Clock, stubborn: Stubborn, logged: list[tuple[str, dict[str, Any]]]
+) -> None:
+    loop = make(stubborn)
+    loop.start()
+    await settle()
+    stopping = asyncio.create_task(loop.stop())
+    await settle()
+    await clock.pass_(STOP_SECONDS - 0.1)
+    assert not stopping.done()
+    await clock.pass_(0.2)
+    assert stopping.done()
+    assert logged == [("loop_not_stopped", {"loop": "test"})]
+    stubborn.done.set()
+    await settle()
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "test"], "it goes no further than its call"
+
+
+@pytest.mark.asyncio
+async def test_loops_are_stopped_at_once_and_not_one_after_the_other(
+    clock: Clock, stubborn: Stubborn, logged: list[tuple[str, dict[str, Any]]]
+) -> None:
+    async def run() -> None:
+        async with at_work([Loop(name, stubborn, SECONDS) for name in ("one", "two", "three")]):
+            await settle()
+
+    running = asyncio.create_task(run())
+    await settle()
+    await settle()
+    await clock.pass_(STOP_SECONDS + 0.1)
+    assert running.done()
+    assert [fields["loop"] for _, fields in logged] == ["one", "two", "three"]
 
 
 @pytest.mark.asyncio

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_grpc import scoring
-from memory_grpc.domain import ImportanceWeights, ScoreWeights
+from memory_grpc.domain.policy import ImportanceWeights, ScoreWeights
 
 DAY = 86400.0
 ages = st.floats(min_value=-1e10, max_value=1e10)

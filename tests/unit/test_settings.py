@@ -12,10 +12,14 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from memory_grpc.commands.configuration import load_settings
+from memory_grpc.commands.failure import CommandError
 from memory_grpc.settings import Settings, unknown_variables
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 WIDTH = 116
+# What sounds secret and is an address, or the name of a key of metadata.
+NO_SECRETS = {"openai_base_url", "user_id_metadata_key"}
 
 # The guide's configuration section and DESIGN §5, by hand.
 DOCUMENTED: list[tuple[str, str, object]] = [
@@ -140,7 +144,7 @@ def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_whatever_sounds_secret_is_kept_as_one() -> None:
     for name, field in Settings.model_fields.items():
-        if re.search(r"(_url$|_keys?$|password|token|secret)", name) and name != "openai_base_url":
+        if re.search(r"(_url$|_keys?$|password|token|secret)", name) and name not in NO_SECRETS:
             assert "SecretStr" in str(field.annotation), name
 
 
@@ -286,3 +290,16 @@ def test_the_example_uncommented_is_the_defaults(tmp_path: Path) -> None:
 def test_the_example_names_every_documented_variable() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     assert not [variable for variable, _, _ in DOCUMENTED if f"# MEMORY_{variable}=" not in text]
+
+
+@pytest.mark.parametrize("section", ["score", "importance"])
+def test_weights_that_are_all_zero_are_refused_in_a_sentence(section: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"MEMORY_{name.upper()}" for name in Settings.model_fields if re.fullmatch(f"{section}_.*_weight", name)]
+    assert len(names) == 3
+    for name in names[:2]:
+        monkeypatch.setenv(name, "0")
+    Settings()
+    monkeypatch.setenv(names[2], "0")
+    with pytest.raises(CommandError) as wrong:
+        load_settings()
+    assert str(wrong.value) == f"The configuration is wrong: {', '.join(names)} must not all be 0."

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives import serialization
 
-from memory_grpc import tls
+from memory_grpc import tls, tls_server
 from memory_grpc.errors import StartupError
 from memory_grpc.local.envoy_config import render
 from memory_grpc.settings import Settings
@@ -99,7 +99,7 @@ def test_server_files_that_do_not_fit(name: str, authority: Authority, files: Fi
     make, sentence = WRONG[name]
     settings = Settings(**make(authority, files, tmp_path))
     with pytest.raises(StartupError, match=f"^{sentence}") as caught:
-        tls.server_credentials(settings)
+        tls_server.server_credentials(settings)
     said = str(caught.value)
     assert "\n" not in said
     assert "hunter2" not in said
@@ -122,15 +122,15 @@ def test_client_files_that_do_not_fit(authority: Authority, files: Files, tmp_pa
 
 
 def test_without_files_the_port_speaks_plaintext() -> None:
-    assert tls.server_credentials(Settings()) is None
-    assert tls.server_credentials(Settings(tls_cert_file="", tls_key_file=" ", tls_client_ca_file="")) is None
+    assert tls_server.server_credentials(Settings()) is None
+    assert tls_server.server_credentials(Settings(tls_cert_file="", tls_key_file=" ", tls_client_ca_file="")) is None
 
 
 def test_files_are_read_again_when_they_change_and_kept_when_the_new_ones_do_not_fit(
     authority: Authority, files: Files
 ) -> None:
     pair = tls.KeyPair(files.cert, files.key, ("MEMORY_TLS_CERT_FILE", "MEMORY_TLS_KEY_FILE"))
-    served = tls._ServerFiles(pair, authority.file)
+    served = tls_server._ServerFiles(pair, authority.file)
     served.load()
     assert served.changed() is None
     garbage(files.cert)

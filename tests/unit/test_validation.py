@@ -21,9 +21,9 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from memory_grpc.errors import InvalidInput
+from memory_grpc.rpcs import METHODS
 from memory_grpc.validation import validate
-from memory_layer.v1 import admin_service_pb2, memory_service_pb2
-from memory_layer.v1.admin_service_pb2 import RunRetentionRequest, SetTenantPolicyRequest
+from memory_layer.v1.admin_service_pb2 import RunRetentionRequest
 from memory_layer.v1.limits_pb2 import Limits, limits
 from memory_layer.v1.memory_service_pb2 import (
     BatchIngestMessagesRequest,
@@ -31,13 +31,9 @@ from memory_layer.v1.memory_service_pb2 import (
     IngestMessageRequest,
     SearchMemoriesRequest,
 )
+from memory_layer.v1.policy_service_pb2 import SetTenantPolicyRequest
 
-REQUESTS: list[Descriptor] = [
-    method.input_type
-    for file in (memory_service_pb2.DESCRIPTOR, admin_service_pb2.DESCRIPTOR)
-    for service in file.services_by_name.values()
-    for method in service.methods
-]
+REQUESTS: list[Descriptor] = [method.input_type for method in METHODS.values()]
 BATCH = 4  # items of a valid repeated message; the last one is the one that is broken
 LAST_SECOND = 253402300799
 DEEP = 30  # deeper than any limit, and read by protobuf (100 messages, three a level) all the same
@@ -179,6 +175,11 @@ def texts(rules: Limits) -> Values:
         for wrong in ("nonsense", plain, f"{{{good}}}", f"urn:uuid:{good}", good[:-1], f"{good}0", f"{good[:-1]}g"):
             yield f"not a uuid: {wrong}", wrong, "must be a UUID"
         yield "uuid with NUL", f"{good}\x00", "must be a UUID"
+    if rules.path_segment:
+        for dots in (".", ".."):
+            yield f"out of a path: {dots}", dots, "must not be . or .., which clients and proxies take out of paths"
+        for other in ("...", ". ", "a/..", "/", "\\", "%2E"):
+            yield f"in a path: {other}", other, None
     if not rules.one_of and not rules.uuid:
         yield "NUL within", "a\x00b", "must not hold NUL characters"
         yield "only NUL", "\x00" * max(1, rules.min_length), "must not hold NUL characters"
@@ -325,9 +326,16 @@ def test_every_field_that_can_be_wrong_has_a_case_that_is() -> None:
 def test_every_kind_of_limit_is_known_here() -> None:
     known = {
         *("required", "min_length", "max_length", "one_of", "uuid", "min", "max"),
-        *("min_items", "max_items", "max_json_bytes", "max_depth", "example"),
+        *("min_items", "max_items", "max_json_bytes", "max_depth", "example", "path_segment"),
     }
     assert {field.name for field in Limits.DESCRIPTOR.fields} == known
+
+
+def test_every_tenant_can_be_named_in_a_path() -> None:
+    """By whatever request it came in: where one took `..`, its policy could not be reached."""
+    named = [place for place in PLACES if place.field.name in ("tenant_id", "tenant_ids")]
+    assert len(named) >= 10
+    assert [place.path for place in named if not rules_of(place.field).path_segment] == []
 
 
 def test_every_text_has_a_longest_form() -> None:

@@ -6,7 +6,6 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from memory_layer.v1 import admin_service_pb2 as _admin_service_pb2
-from memory_layer.v1 import api_key_pb2 as _api_key_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -42,88 +41,11 @@ class AdminServiceStub:
     off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
     nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
     """
-    RetryFailedEmbeddings: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RetryFailedEmbeddingsRequest, _admin_service_pb2.RetryFailedEmbeddingsResponse]
-    """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
-
-    Idempotent. Nothing is marked failed: zero.
-    """
-    ListGraphs: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListGraphsRequest, _admin_service_pb2.ListGraphsResponse]
-    """Lists the graphs of large tenants: those that have outgrown MEMORY_GRAPH_THRESHOLD messages are not scanned by a
-    search but looked up in a graph of their own.
-
-    Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
-    none at all: an empty list. A key that does not reach every tenant must name one.
-    """
     GetHealth: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]
     """Says whether the service works. Needs no key.
 
     Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
     standard gRPC health service for probes.
-    """
-    GetTenantPolicy: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetTenantPolicyRequest, _admin_service_pb2.TenantPolicy]
-    """Returns the policy that holds for a tenant: its own values, and the deployment's where it has none.
-
-    Never NOT_FOUND: a tenant without a policy of its own has the deployment's.
-    """
-    SetTenantPolicy: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.SetTenantPolicyRequest, _admin_service_pb2.TenantPolicy]
-    """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
-
-    Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
-    An empty body removes the tenant's policy. Other servers follow within 10 seconds.
-    """
-    CreateApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.CreateApiKeyRequest, _api_key_pb2.CreateApiKeyResponse]
-    """Makes a key and returns it, this once.
-
-    Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key every call needs one, on all its servers within
-    5 seconds: the first key of a deployment without MEMORY_API_KEYS must be an admin key for all tenants, so that nobody
-    is locked out. Not idempotent: a retry makes another key; revoke the one that was not received.
-    """
-    ListApiKeys: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.ListApiKeysRequest, _api_key_pb2.ListApiKeysResponse]
-    """Lists the keys that were made, without the keys themselves.
-
-    Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
-    """
-    RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.RevokeApiKeyRequest, _api_key_pb2.ApiKey]
-    """Revokes a key for good.
-
-    Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
-    the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
-    """
-    StartReembedding: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.StartReembeddingRequest, _admin_service_pb2.Reembedding]
-    """Starts to embed a tenant, or all, with another model, beside the vectors that searches go on reading.
-
-    The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are
-    made in the background by a server that holds the new model; messages that arrive meanwhile are embedded with both.
-    Nothing changes for searches before CutOverReembedding. Idempotent: while one with the same tenant and model is
-    running or ready, that one is returned. FAILED_PRECONDITION when another one is open, since there is one at a time,
-    and when the server knows no next model. A tenant without messages is ready at once.
-    """
-    GetReembedding: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetReembeddingRequest, _admin_service_pb2.Reembedding]
-    """Returns a re-embedding and how far it is: the newest one, unless an id is given.
-
-    NOT_FOUND when there has been none, or none of that id.
-    """
-    CompareReembedding: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.CompareReembeddingRequest, _admin_service_pb2.ReembeddingComparison]
-    """Says how the first ten hits of some queries would change, before anything does.
-
-    The queries are the caller's, or some messages of users that are stored, the same ones each time; each is ranked by
-    its tenant's policy over the vectors of either model, as of one moment. Changes nothing and keeps nothing. A call
-    that runs out of time returns what it has compared: `compared` is then less than `asked`. FAILED_PRECONDITION unless
-    the re-embedding is `ready`, or done with its old vectors kept.
-    """
-    CutOverReembedding: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.CutOverReembeddingRequest, _admin_service_pb2.Reembedding]
-    """Lets searches read the new vectors, in one transaction for the tenant, or for all.
-
-    Every server follows at once: a search reads one model's vectors only, the old before and the new after. Ingest waits
-    for a moment. Afterwards the old vectors are removed in the background, unless they are to be kept. Idempotent.
-    FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed,
-    when messages arrive faster than they are embedded.
-    """
-    CancelReembedding: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.CancelReembeddingRequest, _admin_service_pb2.Reembedding]
-    """Ends a re-embedding before its cut-over. Searches never noticed it.
-
-    The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody uses.
-    Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
     """
 
 @_typing.type_check_only
@@ -139,88 +61,11 @@ class AdminServiceAsyncStub(AdminServiceStub):
     off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
     nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
     """
-    RetryFailedEmbeddings: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RetryFailedEmbeddingsRequest, _admin_service_pb2.RetryFailedEmbeddingsResponse]  # type: ignore[assignment]
-    """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
-
-    Idempotent. Nothing is marked failed: zero.
-    """
-    ListGraphs: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListGraphsRequest, _admin_service_pb2.ListGraphsResponse]  # type: ignore[assignment]
-    """Lists the graphs of large tenants: those that have outgrown MEMORY_GRAPH_THRESHOLD messages are not scanned by a
-    search but looked up in a graph of their own.
-
-    Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
-    none at all: an empty list. A key that does not reach every tenant must name one.
-    """
     GetHealth: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]  # type: ignore[assignment]
     """Says whether the service works. Needs no key.
 
     Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
     standard gRPC health service for probes.
-    """
-    GetTenantPolicy: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetTenantPolicyRequest, _admin_service_pb2.TenantPolicy]  # type: ignore[assignment]
-    """Returns the policy that holds for a tenant: its own values, and the deployment's where it has none.
-
-    Never NOT_FOUND: a tenant without a policy of its own has the deployment's.
-    """
-    SetTenantPolicy: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.SetTenantPolicyRequest, _admin_service_pb2.TenantPolicy]  # type: ignore[assignment]
-    """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
-
-    Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
-    An empty body removes the tenant's policy. Other servers follow within 10 seconds.
-    """
-    CreateApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.CreateApiKeyRequest, _api_key_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Makes a key and returns it, this once.
-
-    Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key every call needs one, on all its servers within
-    5 seconds: the first key of a deployment without MEMORY_API_KEYS must be an admin key for all tenants, so that nobody
-    is locked out. Not idempotent: a retry makes another key; revoke the one that was not received.
-    """
-    ListApiKeys: _aio.UnaryUnaryMultiCallable[_api_key_pb2.ListApiKeysRequest, _api_key_pb2.ListApiKeysResponse]  # type: ignore[assignment]
-    """Lists the keys that were made, without the keys themselves.
-
-    Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
-    """
-    RevokeApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.RevokeApiKeyRequest, _api_key_pb2.ApiKey]  # type: ignore[assignment]
-    """Revokes a key for good.
-
-    Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
-    the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
-    """
-    StartReembedding: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.StartReembeddingRequest, _admin_service_pb2.Reembedding]  # type: ignore[assignment]
-    """Starts to embed a tenant, or all, with another model, beside the vectors that searches go on reading.
-
-    The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are
-    made in the background by a server that holds the new model; messages that arrive meanwhile are embedded with both.
-    Nothing changes for searches before CutOverReembedding. Idempotent: while one with the same tenant and model is
-    running or ready, that one is returned. FAILED_PRECONDITION when another one is open, since there is one at a time,
-    and when the server knows no next model. A tenant without messages is ready at once.
-    """
-    GetReembedding: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetReembeddingRequest, _admin_service_pb2.Reembedding]  # type: ignore[assignment]
-    """Returns a re-embedding and how far it is: the newest one, unless an id is given.
-
-    NOT_FOUND when there has been none, or none of that id.
-    """
-    CompareReembedding: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.CompareReembeddingRequest, _admin_service_pb2.ReembeddingComparison]  # type: ignore[assignment]
-    """Says how the first ten hits of some queries would change, before anything does.
-
-    The queries are the caller's, or some messages of users that are stored, the same ones each time; each is ranked by
-    its tenant's policy over the vectors of either model, as of one moment. Changes nothing and keeps nothing. A call
-    that runs out of time returns what it has compared: `compared` is then less than `asked`. FAILED_PRECONDITION unless
-    the re-embedding is `ready`, or done with its old vectors kept.
-    """
-    CutOverReembedding: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.CutOverReembeddingRequest, _admin_service_pb2.Reembedding]  # type: ignore[assignment]
-    """Lets searches read the new vectors, in one transaction for the tenant, or for all.
-
-    Every server follows at once: a search reads one model's vectors only, the old before and the new after. Ingest waits
-    for a moment. Afterwards the old vectors are removed in the background, unless they are to be kept. Idempotent.
-    FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed,
-    when messages arrive faster than they are embedded.
-    """
-    CancelReembedding: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.CancelReembeddingRequest, _admin_service_pb2.Reembedding]  # type: ignore[assignment]
-    """Ends a re-embedding before its cut-over. Searches never noticed it.
-
-    The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody uses.
-    Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -241,30 +86,6 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def RetryFailedEmbeddings(
-        self,
-        request: _admin_service_pb2.RetryFailedEmbeddingsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.RetryFailedEmbeddingsResponse, _abc.Awaitable[_admin_service_pb2.RetryFailedEmbeddingsResponse]]:
-        """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
-
-        Idempotent. Nothing is marked failed: zero.
-        """
-
-    @_abc_1.abstractmethod
-    def ListGraphs(
-        self,
-        request: _admin_service_pb2.ListGraphsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.ListGraphsResponse, _abc.Awaitable[_admin_service_pb2.ListGraphsResponse]]:
-        """Lists the graphs of large tenants: those that have outgrown MEMORY_GRAPH_THRESHOLD messages are not scanned by a
-        search but looked up in a graph of their own.
-
-        Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
-        none at all: an empty list. A key that does not reach every tenant must name one.
-        """
-
-    @_abc_1.abstractmethod
     def GetHealth(
         self,
         request: _admin_service_pb2.GetHealthRequest,
@@ -274,131 +95,6 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
         standard gRPC health service for probes.
-        """
-
-    @_abc_1.abstractmethod
-    def GetTenantPolicy(
-        self,
-        request: _admin_service_pb2.GetTenantPolicyRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.TenantPolicy, _abc.Awaitable[_admin_service_pb2.TenantPolicy]]:
-        """Returns the policy that holds for a tenant: its own values, and the deployment's where it has none.
-
-        Never NOT_FOUND: a tenant without a policy of its own has the deployment's.
-        """
-
-    @_abc_1.abstractmethod
-    def SetTenantPolicy(
-        self,
-        request: _admin_service_pb2.SetTenantPolicyRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.TenantPolicy, _abc.Awaitable[_admin_service_pb2.TenantPolicy]]:
-        """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
-
-        Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
-        An empty body removes the tenant's policy. Other servers follow within 10 seconds.
-        """
-
-    @_abc_1.abstractmethod
-    def CreateApiKey(
-        self,
-        request: _api_key_pb2.CreateApiKeyRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_api_key_pb2.CreateApiKeyResponse, _abc.Awaitable[_api_key_pb2.CreateApiKeyResponse]]:
-        """Makes a key and returns it, this once.
-
-        Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key every call needs one, on all its servers within
-        5 seconds: the first key of a deployment without MEMORY_API_KEYS must be an admin key for all tenants, so that nobody
-        is locked out. Not idempotent: a retry makes another key; revoke the one that was not received.
-        """
-
-    @_abc_1.abstractmethod
-    def ListApiKeys(
-        self,
-        request: _api_key_pb2.ListApiKeysRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_api_key_pb2.ListApiKeysResponse, _abc.Awaitable[_api_key_pb2.ListApiKeysResponse]]:
-        """Lists the keys that were made, without the keys themselves.
-
-        Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
-        """
-
-    @_abc_1.abstractmethod
-    def RevokeApiKey(
-        self,
-        request: _api_key_pb2.RevokeApiKeyRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_api_key_pb2.ApiKey, _abc.Awaitable[_api_key_pb2.ApiKey]]:
-        """Revokes a key for good.
-
-        Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
-        the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
-        """
-
-    @_abc_1.abstractmethod
-    def StartReembedding(
-        self,
-        request: _admin_service_pb2.StartReembeddingRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.Reembedding, _abc.Awaitable[_admin_service_pb2.Reembedding]]:
-        """Starts to embed a tenant, or all, with another model, beside the vectors that searches go on reading.
-
-        The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are
-        made in the background by a server that holds the new model; messages that arrive meanwhile are embedded with both.
-        Nothing changes for searches before CutOverReembedding. Idempotent: while one with the same tenant and model is
-        running or ready, that one is returned. FAILED_PRECONDITION when another one is open, since there is one at a time,
-        and when the server knows no next model. A tenant without messages is ready at once.
-        """
-
-    @_abc_1.abstractmethod
-    def GetReembedding(
-        self,
-        request: _admin_service_pb2.GetReembeddingRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.Reembedding, _abc.Awaitable[_admin_service_pb2.Reembedding]]:
-        """Returns a re-embedding and how far it is: the newest one, unless an id is given.
-
-        NOT_FOUND when there has been none, or none of that id.
-        """
-
-    @_abc_1.abstractmethod
-    def CompareReembedding(
-        self,
-        request: _admin_service_pb2.CompareReembeddingRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.ReembeddingComparison, _abc.Awaitable[_admin_service_pb2.ReembeddingComparison]]:
-        """Says how the first ten hits of some queries would change, before anything does.
-
-        The queries are the caller's, or some messages of users that are stored, the same ones each time; each is ranked by
-        its tenant's policy over the vectors of either model, as of one moment. Changes nothing and keeps nothing. A call
-        that runs out of time returns what it has compared: `compared` is then less than `asked`. FAILED_PRECONDITION unless
-        the re-embedding is `ready`, or done with its old vectors kept.
-        """
-
-    @_abc_1.abstractmethod
-    def CutOverReembedding(
-        self,
-        request: _admin_service_pb2.CutOverReembeddingRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.Reembedding, _abc.Awaitable[_admin_service_pb2.Reembedding]]:
-        """Lets searches read the new vectors, in one transaction for the tenant, or for all.
-
-        Every server follows at once: a search reads one model's vectors only, the old before and the new after. Ingest waits
-        for a moment. Afterwards the old vectors are removed in the background, unless they are to be kept. Idempotent.
-        FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed,
-        when messages arrive faster than they are embedded.
-        """
-
-    @_abc_1.abstractmethod
-    def CancelReembedding(
-        self,
-        request: _admin_service_pb2.CancelReembeddingRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_admin_service_pb2.Reembedding, _abc.Awaitable[_admin_service_pb2.Reembedding]]:
-        """Ends a re-embedding before its cut-over. Searches never noticed it.
-
-        The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody uses.
-        Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

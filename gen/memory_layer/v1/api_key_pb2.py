@@ -26,13 +26,14 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memory_layer.v1 import limits_pb2 as memory__layer_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmemory_layer/v1/api_key.proto\x12\x0fmemory_layer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemory_layer/v1/limits.proto\"\xf1\x03\n\x06\x41piKey\x12\x38\n\x02id\x18\x01 \x01(\tB,\x9a\xb8\x18(b&\"1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b\"\x12$\n\x06prefix\x18\x02 \x01(\tB\x14\x9a\xb8\x18\x10\x62\x0e\"9f86d081884c\"\x12\"\n\x05label\x18\x03 \x01(\tB\x13\x9a\xb8\x18\x0f\x62\r\"support bot\"\x12\x33\n\x04role\x18\x04 \x01(\tB%\x9a\xb8\x18!\"\x06reader\"\x06writer\"\x05\x61\x64minb\x08\"writer\"\x12\"\n\ntenant_ids\x18\x05 \x03(\tB\x0e\x9a\xb8\x18\nb\x08[\"acme\"]\x12 \n\x0b\x61ll_tenants\x18\x06 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12L\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:30:00Z\"\x12L\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2027-11-14T20:30:00Z\"\x12L\n\nrevoked_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-12-14T20:30:00Z\"\"\x91\x02\n\x13\x43reateApiKeyRequest\x12)\n\x05label\x18\x01 \x01(\tB\x1a\x9a\xb8\x18\x16\x08\x01\x10\x01\x18\x80\x01\x62\r\"support bot\"\x12\x35\n\x04role\x18\x02 \x01(\tB\'\x9a\xb8\x18#\x08\x01\"\x06reader\"\x06writer\"\x05\x61\x64minb\x08\"writer\"\x12(\n\ntenant_ids\x18\x03 \x03(\tB\x14\x9a\xb8\x18\x10\x10\x01\x18@Hdb\x08[\"acme\"]\x12 \n\x0b\x61ll_tenants\x18\x04 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12L\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2036-11-14T20:30:00Z\"\"r\n\x14\x43reateApiKeyResponse\x12\x30\n\x03key\x18\x01 \x01(\tB#\x9a\xb8\x18\x1f\x62\x1d\"mk_9f86d081884c_your-secret\"\x12(\n\x07\x61pi_key\x18\x02 \x01(\x0b\x32\x17.memory_layer.v1.ApiKey\"\xae\x01\n\x12ListApiKeysRequest\x12\x33\n\tpage_size\x18\x01 \x01(\x05\x42\x1b\x9a\xb8\x18\x17\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x00@\x8f@b\x03\x31\x30\x30H\x00\x88\x01\x01\x12\x46\n\npage_token\x18\x02 \x01(\tB-\x9a\xb8\x18)\x18\x80\x02\x62$\"MjAyNi0xMS0xNFQyMDozMDowMCswMDowMA\"H\x01\x88\x01\x01\x42\x0c\n\n_page_sizeB\r\n\x0b_page_token\"c\n\x13ListApiKeysResponse\x12)\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x17.memory_layer.v1.ApiKey\x12!\n\x0fnext_page_token\x18\x02 \x01(\tB\x08\x9a\xb8\x18\x04\x62\x02\"\"\"W\n\x13RevokeApiKeyRequest\x12@\n\x06key_id\x18\x01 \x01(\tB0\x9a\xb8\x18,\x08\x01(\x01\x62&\"1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b\"b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmemory_layer/v1/api_key.proto\x12\x0fmemory_layer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemory_layer/v1/limits.proto\"\xf1\x03\n\x06\x41piKey\x12\x38\n\x02id\x18\x01 \x01(\tB,\x9a\xb8\x18(b&\"1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b\"\x12$\n\x06prefix\x18\x02 \x01(\tB\x14\x9a\xb8\x18\x10\x62\x0e\"9f86d081884c\"\x12\"\n\x05label\x18\x03 \x01(\tB\x13\x9a\xb8\x18\x0f\x62\r\"support bot\"\x12\x33\n\x04role\x18\x04 \x01(\tB%\x9a\xb8\x18!\"\x06reader\"\x06writer\"\x05\x61\x64minb\x08\"writer\"\x12\"\n\ntenant_ids\x18\x05 \x03(\tB\x0e\x9a\xb8\x18\nb\x08[\"acme\"]\x12 \n\x0b\x61ll_tenants\x18\x06 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12L\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:30:00Z\"\x12L\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2027-11-14T20:30:00Z\"\x12L\n\nrevoked_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-12-14T20:30:00Z\"Be\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memory_layer.v1.api_key_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016memorylayer.v1P\001Z\035memory_layer/v1;memorylayerv1\252\002\016MemoryLayer.V1\312\002\016MemoryLayer\\V1\352\002\017MemoryLayer::V1'
   _globals['_APIKEY'].fields_by_name['id']._loaded_options = None
   _globals['_APIKEY'].fields_by_name['id']._serialized_options = b'\232\270\030(b&\"1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b\"'
   _globals['_APIKEY'].fields_by_name['prefix']._loaded_options = None
@@ -51,36 +52,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APIKEY'].fields_by_name['expires_at']._serialized_options = b'\232\270\030\030b\026\"2027-11-14T20:30:00Z\"'
   _globals['_APIKEY'].fields_by_name['revoked_at']._loaded_options = None
   _globals['_APIKEY'].fields_by_name['revoked_at']._serialized_options = b'\232\270\030\030b\026\"2026-12-14T20:30:00Z\"'
-  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['label']._loaded_options = None
-  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['label']._serialized_options = b'\232\270\030\026\010\001\020\001\030\200\001b\r\"support bot\"'
-  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['role']._loaded_options = None
-  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['role']._serialized_options = b'\232\270\030#\010\001\"\006reader\"\006writer\"\005adminb\010\"writer\"'
-  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['tenant_ids']._loaded_options = None
-  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['tenant_ids']._serialized_options = b'\232\270\030\020\020\001\030@Hdb\010[\"acme\"]'
-  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['all_tenants']._loaded_options = None
-  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['all_tenants']._serialized_options = b'\232\270\030\007b\005false'
-  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['expires_at']._loaded_options = None
-  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['expires_at']._serialized_options = b'\232\270\030\030b\026\"2036-11-14T20:30:00Z\"'
-  _globals['_CREATEAPIKEYRESPONSE'].fields_by_name['key']._loaded_options = None
-  _globals['_CREATEAPIKEYRESPONSE'].fields_by_name['key']._serialized_options = b'\232\270\030\037b\035\"mk_9f86d081884c_your-secret\"'
-  _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_size']._serialized_options = b'\232\270\030\0271\000\000\000\000\000\000\360?9\000\000\000\000\000@\217@b\003100'
-  _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_token']._serialized_options = b'\232\270\030)\030\200\002b$\"MjAyNi0xMS0xNFQyMDozMDowMCswMDowMA\"'
-  _globals['_LISTAPIKEYSRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
-  _globals['_LISTAPIKEYSRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\232\270\030\004b\002\"\"'
-  _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['key_id']._loaded_options = None
-  _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['key_id']._serialized_options = b'\232\270\030,\010\001(\001b&\"1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b\"'
   _globals['_APIKEY']._serialized_start=114
   _globals['_APIKEY']._serialized_end=611
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=614
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=887
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=889
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=1003
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1006
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1180
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1182
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1281
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1283
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1370
 # @@protoc_insertion_point(module_scope)

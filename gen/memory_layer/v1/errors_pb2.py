@@ -22,15 +22,43 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmemory_layer/v1/errors.proto\x12\x0fmemory_layer.v1*\x80\x05\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x12\"\n\x1e\x45RROR_REASON_MALFORMED_REQUEST\x10\x02\x12 \n\x1c\x45RROR_REASON_INVALID_API_KEY\x10\x03\x12 \n\x1c\x45RROR_REASON_KEY_NOT_ALLOWED\x10\x04\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x05\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x06\x12\x1d\n\x19\x45RROR_REASON_RATE_LIMITED\x10\x07\x12\x1b\n\x17\x45RROR_REASON_QUEUE_FULL\x10\x08\x12\"\n\x1e\x45RROR_REASON_REQUEST_TOO_LARGE\x10\t\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\n\x12%\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10\x0b\x12&\n\"ERROR_REASON_EMBEDDING_UNAVAILABLE\x10\x0c\x12\x1c\n\x18\x45RROR_REASON_NOT_SERVING\x10\r\x12\x1f\n\x1b\x45RROR_REASON_UNKNOWN_METHOD\x10\x0e\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0f\x12#\n\x1f\x45RROR_REASON_TENANT_NOT_ALLOWED\x10\x10\x12\x1c\n\x18\x45RROR_REASON_WRONG_STATE\x10\x12\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x14\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmemory_layer/v1/errors.proto\x12\x0fmemory_layer.v1\x1a google/protobuf/descriptor.proto*\xce\x05\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12$\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x01\x1a\x04\xa8\xb8\x18\x01\x12(\n\x1e\x45RROR_REASON_MALFORMED_REQUEST\x10\x02\x1a\x04\xa8\xb8\x18\x01\x12&\n\x1c\x45RROR_REASON_INVALID_API_KEY\x10\x03\x1a\x04\xa8\xb8\x18\x01\x12&\n\x1c\x45RROR_REASON_KEY_NOT_ALLOWED\x10\x04\x1a\x04\xa8\xb8\x18\x01\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x05\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x06\x12#\n\x19\x45RROR_REASON_RATE_LIMITED\x10\x07\x1a\x04\xa8\xb8\x18\x01\x12\x1b\n\x17\x45RROR_REASON_QUEUE_FULL\x10\x08\x12(\n\x1e\x45RROR_REASON_REQUEST_TOO_LARGE\x10\t\x1a\x04\xa8\xb8\x18\x01\x12(\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\n\x1a\x04\xa8\xb8\x18\x01\x12+\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10\x0b\x1a\x04\xa8\xb8\x18\x01\x12&\n\"ERROR_REASON_EMBEDDING_UNAVAILABLE\x10\x0c\x12\"\n\x18\x45RROR_REASON_NOT_SERVING\x10\r\x1a\x04\xa8\xb8\x18\x01\x12%\n\x1b\x45RROR_REASON_UNKNOWN_METHOD\x10\x0e\x1a\x04\xa8\xb8\x18\x01\x12\x1f\n\x15\x45RROR_REASON_INTERNAL\x10\x0f\x1a\x04\xa8\xb8\x18\x01\x12)\n\x1f\x45RROR_REASON_TENANT_NOT_ALLOWED\x10\x10\x1a\x04\xa8\xb8\x18\x01\x12\x1c\n\x18\x45RROR_REASON_WRONG_STATE\x10\x12\x12!\n\x17\x45RROR_REASON_OVERLOADED\x10\x14\x1a\x04\xa8\xb8\x18\x01:5\n\x08\x61ny_call\x12!.google.protobuf.EnumValueOptions\x18\x85\x87\x03 \x01(\x08\x42\x65\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memory_layer.v1.errors_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_ERRORREASON']._serialized_start=50
-  _globals['_ERRORREASON']._serialized_end=690
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016memorylayer.v1P\001Z\035memory_layer/v1;memorylayerv1\252\002\016MemoryLayer.V1\312\002\016MemoryLayer\\V1\352\002\017MemoryLayer::V1'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INVALID_FIELD"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INVALID_FIELD"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MALFORMED_REQUEST"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MALFORMED_REQUEST"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INVALID_API_KEY"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INVALID_API_KEY"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_KEY_NOT_ALLOWED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_KEY_NOT_ALLOWED"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_RATE_LIMITED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_RATE_LIMITED"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_REQUEST_TOO_LARGE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_REQUEST_TOO_LARGE"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DEADLINE_EXCEEDED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DEADLINE_EXCEEDED"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DATABASE_UNAVAILABLE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DATABASE_UNAVAILABLE"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_NOT_SERVING"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_NOT_SERVING"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_UNKNOWN_METHOD"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_UNKNOWN_METHOD"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INTERNAL"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INTERNAL"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TENANT_NOT_ALLOWED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TENANT_NOT_ALLOWED"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_OVERLOADED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_OVERLOADED"]._serialized_options = b'\250\270\030\001'
+  _globals['_ERRORREASON']._serialized_start=84
+  _globals['_ERRORREASON']._serialized_end=802
 # @@protoc_insertion_point(module_scope)

@@ -15,7 +15,9 @@ names below without their prefix `ERROR_REASON_`. Over REST the error body is th
 """
 
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -36,7 +38,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT, 400. One or more fields break the contract; `google.rpc.BadRequest` lists them all.
+    """INVALID_ARGUMENT, 400. One or more fields break the contract; `google.rpc.BadRequest` lists the first 20 at most.
     {"reason": "INVALID_FIELD", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 2
@@ -112,12 +114,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """The reasons, one for each way a call can fail. New reasons may be added."""
+    """The reasons, one for each way a call can fail. New reasons may be added. Those without `any_call` are given only by the
+    RPCs that name them, in their option `(rpc)`.
+    """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT, 400. One or more fields break the contract; `google.rpc.BadRequest` lists them all.
+"""INVALID_ARGUMENT, 400. One or more fields break the contract; `google.rpc.BadRequest` lists the first 20 at most.
 {"reason": "INVALID_FIELD", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 2
@@ -192,3 +196,7 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
 {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
+
+ANY_CALL_FIELD_NUMBER: _builtins.int
+any_call: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _builtins.bool]
+"""Any call can fail with this reason, whatever its RPC."""

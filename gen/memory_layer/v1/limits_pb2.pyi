@@ -4,11 +4,12 @@ isort:skip_file
 Limits of request fields, written beside the fields they limit.
 
 The server validates every request against these options, and the OpenAPI document prints them, so that a limit
-stands in one place only. Broken limits are answered with INVALID_ARGUMENT (400) and one `google.rpc.BadRequest`
-field violation for each field.
+stands in one place only. Broken limits are answered with INVALID_ARGUMENT (400) and a `google.rpc.BadRequest` with the
+first 20 fields that break one. An option on a field of a kind that it is not checked on is refused, not ignored.
 
 These hold for every field, whatever its options: text holds no NUL character, numbers are finite (no NaN, no
-infinity), timestamps lie between the years 1970 and 9999, and the same holds inside `metadata`.
+infinity), timestamps lie between the years 1970 and 9999, and the same holds inside `metadata`, whose whole numbers
+are also smaller than 2^53: larger ones may be another number than was sent.
 """
 
 from collections import abc as _abc
@@ -46,8 +47,9 @@ class Limits(_message.Message):
     MAX_JSON_BYTES_FIELD_NUMBER: _builtins.int
     MAX_DEPTH_FIELD_NUMBER: _builtins.int
     EXAMPLE_FIELD_NUMBER: _builtins.int
+    PATH_SEGMENT_FIELD_NUMBER: _builtins.int
     required: _builtins.bool
-    """The field must be set; text must hold more than blanks."""
+    """The field must be set; text must hold more than blanks. For text, and for fields that know whether they are set."""
     min_length: _builtins.int
     """Shortest text, in Unicode code points."""
     max_length: _builtins.int
@@ -55,7 +57,7 @@ class Limits(_message.Message):
     uuid: _builtins.bool
     """The text is a UUID in its canonical 36-character form, in either case."""
     min: _builtins.float
-    """Smallest number, inclusive."""
+    """Smallest number, inclusive; for every type of number."""
     max: _builtins.float
     """Largest number, inclusive."""
     min_items: _builtins.int
@@ -63,11 +65,13 @@ class Limits(_message.Message):
     max_items: _builtins.int
     """Most items of a repeated field."""
     max_json_bytes: _builtins.int
-    """Largest object, in bytes of its compact JSON."""
+    """Largest object, in bytes of its compact JSON. Objects need this and `max_depth`."""
     max_depth: _builtins.int
     """Deepest nesting of an object, the object itself counted as one."""
     example: _builtins.str
     """A value for the documentation, as JSON."""
+    path_segment: _builtins.bool
+    """The text names something in a path: it is not `.` or `..`, which clients and proxies take out of paths."""
     @_builtins.property
     def one_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The only texts that are accepted."""
@@ -87,10 +91,11 @@ class Limits(_message.Message):
         max_json_bytes: _builtins.int = ...,
         max_depth: _builtins.int = ...,
         example: _builtins.str = ...,
+        path_segment: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "max", b"max", "min", b"min"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "example", b"example", "max", b"max", "max_depth", b"max_depth", "max_items", b"max_items", "max_json_bytes", b"max_json_bytes", "max_length", b"max_length", "min", b"min", "min_items", b"min_items", "min_length", b"min_length", "one_of", b"one_of", "required", b"required", "uuid", b"uuid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "example", b"example", "max", b"max", "max_depth", b"max_depth", "max_items", b"max_items", "max_json_bytes", b"max_json_bytes", "max_length", b"max_length", "min", b"min", "min_items", b"min_items", "min_length", b"min_length", "one_of", b"one_of", "path_segment", b"path_segment", "required", b"required", "uuid", b"uuid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
     _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015

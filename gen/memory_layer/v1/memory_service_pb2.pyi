@@ -36,7 +36,9 @@ class IngestMessageRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    ASYNC_FIELD_NUMBER: _builtins.int
+    EMBED_LATER_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    KEEP_REQUEST_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Which product or customer the message belongs to."""
     conversation_id: _builtins.str
@@ -53,9 +55,23 @@ class IngestMessageRequest(_message.Message):
     """The caller's own id of this request: a UUID, as AIP-155 has it. The same id with the same body, sent again within
     24 hours (MEMORY_IDEMPOTENCY_HOURS), stores nothing and returns the stored message. Unique within the tenant.
     """
+    embed_later: _builtins.bool
+    """Store and answer at once, with `embedding_status` `pending`, and embed afterwards. MEMORY_ASYNC_EMBEDDINGS when not
+    set.
+    """
+    user_id: _builtins.str
+    """The end user whose memory this belongs to, compared byte for byte. When not set it is taken from `metadata`, where
+    that holds a text under MEMORY_USER_ID_METADATA_KEY.
+    """
+    keep_request_id: _builtins.bool
+    """Remember `request_id` as long as the message is kept, instead of 24 hours: for imports, which are run again weeks
+    later.
+    """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
-        """Any fields of the caller's own; returned as they are. Numbers are doubles, as in JSON."""
+        """Any fields of the caller's own; returned as they are. Numbers are doubles, as in JSON: whole numbers from 2^53 on are
+        refused, as doubles do not keep them apart. Send longer ids as text.
+        """
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -73,27 +89,34 @@ class IngestMessageRequest(_message.Message):
         name: _builtins.str | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str | None = ...,
+        embed_later: _builtins.bool | None = ...,
+        user_id: _builtins.str | None = ...,
+        keep_request_id: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_async", b"_async", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "async", b"async", "created_at", b"created_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "_user_id", b"_user_id", "created_at", b"created_at", "embed_later", b"embed_later", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_async", b"_async", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "async", b"async", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "_user_id", b"_user_id", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embed_later", b"embed_later", "importance_override", b"importance_override", "keep_request_id", b"keep_request_id", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__async: _TypeAlias = _typing.Literal["async"]  # noqa: Y015
-    _WhichOneofArgType__async: _TypeAlias = _typing.Literal["_async", b"_async"]  # noqa: Y015
+    _WhichOneofReturnType__embed_later: _TypeAlias = _typing.Literal["embed_later"]  # noqa: Y015
+    _WhichOneofArgType__embed_later: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later"]  # noqa: Y015
     _WhichOneofReturnType__importance_override: _TypeAlias = _typing.Literal["importance_override"]  # noqa: Y015
     _WhichOneofArgType__importance_override: _TypeAlias = _typing.Literal["_importance_override", b"_importance_override"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
+    _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
+    _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__async) -> _WhichOneofReturnType__async | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__embed_later) -> _WhichOneofReturnType__embed_later | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__importance_override) -> _WhichOneofReturnType__importance_override | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__user_id) -> _WhichOneofReturnType__user_id | None: ...
 
 Global___IngestMessageRequest: _TypeAlias = IngestMessageRequest  # noqa: Y015
 
@@ -263,6 +286,8 @@ class SearchMemoriesRequest(_message.Message):
     RANKING_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Whose memory to search."""
     query: _builtins.str
@@ -287,6 +312,12 @@ class SearchMemoriesRequest(_message.Message):
     """Adds to every hit the terms that make its score, and to the response how it was ranked."""
     neighbours: _builtins.int
     """Adds to every hit this many turns before and after it in its conversation."""
+    user_id: _builtins.str
+    """Only messages of this end user."""
+    filter: _builtins.str
+    """Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md. The parameters above hold
+    besides.
+    """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The moment to search from: ages are counted up to it, and later messages are left out. The same request with the
@@ -304,12 +335,14 @@ class SearchMemoriesRequest(_message.Message):
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """Only messages whose metadata holds all of this: the same keys with the same values, objects within objects
-        likewise. For POST and gRPC; see `metadata_equals` for GET.
+        likewise. Numbers as in `metadata` of IngestMessage. For POST and gRPC; see `metadata_equals` for GET.
         """
 
     @_builtins.property
     def metadata_equals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The same for GET, as `key=value`, repeated for several keys: the value of that key, written as text, is the same."""
+        """The same for GET, as `key=value`: the value of that key, written as text, is the same. Repeated for several keys, each
+        of which must hold, and for several values of one key, one of which must.
+        """
 
     def __init__(
         self,
@@ -330,15 +363,19 @@ class SearchMemoriesRequest(_message.Message):
         ranking: _builtins.str | None = ...,
         explain: _builtins.bool = ...,
         neighbours: _builtins.int | None = ...,
+        user_id: _builtins.str | None = ...,
+        filter: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_importance_min", b"_importance_min", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "importance_min", b"importance_min", "metadata", b"metadata", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "top_k", b"top_k"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "metadata", b"metadata", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_importance_min", b"_importance_min", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "explain", b"explain", "importance_min", b"importance_min", "include_archived", b"include_archived", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "explain", b"explain", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__candidate_limit: _TypeAlias = _typing.Literal["candidate_limit"]  # noqa: Y015
     _WhichOneofArgType__candidate_limit: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit"]  # noqa: Y015
     _WhichOneofReturnType__conversation_id: _TypeAlias = _typing.Literal["conversation_id"]  # noqa: Y015
     _WhichOneofArgType__conversation_id: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015
+    _WhichOneofReturnType__filter: _TypeAlias = _typing.Literal["filter"]  # noqa: Y015
+    _WhichOneofArgType__filter: _TypeAlias = _typing.Literal["_filter", b"_filter"]  # noqa: Y015
     _WhichOneofReturnType__importance_min: _TypeAlias = _typing.Literal["importance_min"]  # noqa: Y015
     _WhichOneofArgType__importance_min: _TypeAlias = _typing.Literal["_importance_min", b"_importance_min"]  # noqa: Y015
     _WhichOneofReturnType__neighbours: _TypeAlias = _typing.Literal["neighbours"]  # noqa: Y015
@@ -349,10 +386,14 @@ class SearchMemoriesRequest(_message.Message):
     _WhichOneofArgType__role: _TypeAlias = _typing.Literal["_role", b"_role"]  # noqa: Y015
     _WhichOneofReturnType__top_k: _TypeAlias = _typing.Literal["top_k"]  # noqa: Y015
     _WhichOneofArgType__top_k: _TypeAlias = _typing.Literal["_top_k", b"_top_k"]  # noqa: Y015
+    _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
+    _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__candidate_limit) -> _WhichOneofReturnType__candidate_limit | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation_id) -> _WhichOneofReturnType__conversation_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__filter) -> _WhichOneofReturnType__filter | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__importance_min) -> _WhichOneofReturnType__importance_min | None: ...
     @_typing.overload
@@ -363,6 +404,8 @@ class SearchMemoriesRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__role) -> _WhichOneofReturnType__role | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__top_k) -> _WhichOneofReturnType__top_k | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__user_id) -> _WhichOneofReturnType__user_id | None: ...
 
 Global___SearchMemoriesRequest: _TypeAlias = SearchMemoriesRequest  # noqa: Y015
 
@@ -375,8 +418,11 @@ class SearchMemoriesResponse(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     """How many hits are in `items`."""
+    pending: _builtins.int
+    """How many messages pass the filters but cannot be found yet, because they have no embedding; counted up to 10,000."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemoryHit]:
         """The hits."""
@@ -391,10 +437,11 @@ class SearchMemoriesResponse(_message.Message):
         total: _builtins.int = ...,
         items: _abc.Iterable[Global___MemoryHit] | None = ...,
         explanation: Global___SearchExplanation | None = ...,
+        pending: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "items", b"items", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "items", b"items", "pending", b"pending", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -524,6 +571,7 @@ class MemoryHit(_message.Message):
     EXPLANATION_FIELD_NUMBER: _builtins.int
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
     ARCHIVED_AT_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """The id of the message."""
     score: _builtins.float
@@ -542,6 +590,8 @@ class MemoryHit(_message.Message):
     """Its conversation."""
     name: _builtins.str
     """Who spoke, where the caller said so."""
+    user_id: _builtins.str
+    """The end user whose memory it belongs to; not set when it is nobody's."""
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """Its metadata; an empty object when there is none."""
@@ -579,14 +629,20 @@ class MemoryHit(_message.Message):
         explanation: Global___HitExplanation | None = ...,
         neighbours: Global___Neighbours | None = ...,
         archived_at: _timestamp_pb2.Timestamp | None = ...,
+        user_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "archived_at", b"archived_at", "created_at", b"created_at", "explanation", b"explanation", "metadata", b"metadata", "name", b"name", "neighbours", b"neighbours"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "created_at", b"created_at", "explanation", b"explanation", "metadata", b"metadata", "name", b"name", "neighbours", b"neighbours", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "decay", b"decay", "explanation", b"explanation", "importance", b"importance", "message_id", b"message_id", "metadata", b"metadata", "name", b"name", "neighbours", b"neighbours", "role", b"role", "score", b"score", "similarity", b"similarity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "decay", b"decay", "explanation", b"explanation", "importance", b"importance", "message_id", b"message_id", "metadata", b"metadata", "name", b"name", "neighbours", b"neighbours", "role", b"role", "score", b"score", "similarity", b"similarity", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
+    _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__user_id) -> _WhichOneofReturnType__user_id | None: ...
 
 Global___MemoryHit: _TypeAlias = MemoryHit  # noqa: Y015
 

@@ -89,9 +89,9 @@ class MemoryServiceServicer:
     def BatchIngestMessages(self, request, context):
         """Stores up to 1,000 messages in one transaction.
 
-        All or nothing: one invalid message refuses the whole batch, and every broken field is named by its index. Results
-        stand in the order of the request. Counts as one call against the rate limit. Retrying with the same request ids
-        stores only what is not stored yet.
+        All or nothing: one invalid message refuses the whole batch, and the first broken fields are named by the index of
+        their message. Results stand in the order of the request. Counts as one call against the rate limit. Retrying with
+        the same request ids stores only what is not stored yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

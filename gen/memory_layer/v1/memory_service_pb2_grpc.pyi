@@ -50,9 +50,9 @@ class MemoryServiceStub:
     BatchIngestMessages: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.BatchIngestMessagesRequest, _memory_service_pb2.BatchIngestMessagesResponse]
     """Stores up to 1,000 messages in one transaction.
 
-    All or nothing: one invalid message refuses the whole batch, and every broken field is named by its index. Results
-    stand in the order of the request. Counts as one call against the rate limit. Retrying with the same request ids
-    stores only what is not stored yet.
+    All or nothing: one invalid message refuses the whole batch, and the first broken fields are named by the index of
+    their message. Results stand in the order of the request. Counts as one call against the rate limit. Retrying with
+    the same request ids stores only what is not stored yet.
     """
     StreamIngest: _grpc.StreamStreamMultiCallable[_memory_service_pb2.StreamIngestRequest, _memory_service_pb2.StreamIngestResponse]
     """Stores messages as they come, and acknowledges each once it is committed. For imports; gRPC only.
@@ -101,9 +101,9 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     BatchIngestMessages: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.BatchIngestMessagesRequest, _memory_service_pb2.BatchIngestMessagesResponse]  # type: ignore[assignment]
     """Stores up to 1,000 messages in one transaction.
 
-    All or nothing: one invalid message refuses the whole batch, and every broken field is named by its index. Results
-    stand in the order of the request. Counts as one call against the rate limit. Retrying with the same request ids
-    stores only what is not stored yet.
+    All or nothing: one invalid message refuses the whole batch, and the first broken fields are named by the index of
+    their message. Results stand in the order of the request. Counts as one call against the rate limit. Retrying with
+    the same request ids stores only what is not stored yet.
     """
     StreamIngest: _aio.StreamStreamMultiCallable[_memory_service_pb2.StreamIngestRequest, _memory_service_pb2.StreamIngestResponse]  # type: ignore[assignment]
     """Stores messages as they come, and acknowledges each once it is committed. For imports; gRPC only.
@@ -161,9 +161,9 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_memory_service_pb2.BatchIngestMessagesResponse, _abc.Awaitable[_memory_service_pb2.BatchIngestMessagesResponse]]:
         """Stores up to 1,000 messages in one transaction.
 
-        All or nothing: one invalid message refuses the whole batch, and every broken field is named by its index. Results
-        stand in the order of the request. Counts as one call against the rate limit. Retrying with the same request ids
-        stores only what is not stored yet.
+        All or nothing: one invalid message refuses the whole batch, and the first broken fields are named by the index of
+        their message. Results stand in the order of the request. Counts as one call against the rate limit. Retrying with
+        the same request ids stores only what is not stored yet.
         """
 
     @_abc_1.abstractmethod

@@ -27,13 +27,14 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memory_layer.v1 import limits_pb2 as memory__layer_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmemory_layer/v1/message.proto\x12\x0fmemory_layer.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemory_layer/v1/limits.proto\"\xbb\x05\n\x07Message\x12\x38\n\x02id\x18\x01 \x01(\tB,\x9a\xb8\x18(b&\"550e8400-e29b-41d4-a716-446655440000\"\x12\x1f\n\ttenant_id\x18\x02 \x01(\tB\x0c\x9a\xb8\x18\x08\x62\x06\"acme\"\x12)\n\x0f\x63onversation_id\x18\x03 \x01(\tB\x10\x9a\xb8\x18\x0c\x62\n\"conv-123\"\x12\x33\n\x04role\x18\x04 \x01(\tB%\x9a\xb8\x18!\"\x04user\"\tassistant\"\x06systemb\x06\"user\"\x12#\n\x04name\x18\x05 \x01(\tB\x10\x9a\xb8\x18\x0c\x62\n\"Caroline\"H\x00\x88\x01\x01\x12G\n\x07\x63ontent\x18\x06 \x01(\tB6\x9a\xb8\x18\x32\x62\x30\"I love Python programming and machine learning\"\x12\x42\n\x08metadata\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructB\x17\x9a\xb8\x18\x13\x62\x11{\"source\": \"web\"}\x12$\n\x10importance_score\x18\x08 \x01(\x01\x42\n\x9a\xb8\x18\x06\x62\x04\x30.54\x12G\n\x10\x65mbedding_status\x18\t \x01(\tB-\x9a\xb8\x18)\"\x07pending\"\tcompleted\"\x06\x66\x61iledb\x0b\"completed\"\x12L\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:30:00Z\"\x12L\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:30:00Z\"\x12/\n\x0b\x61rchived_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05_nameb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmemory_layer/v1/message.proto\x12\x0fmemory_layer.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemory_layer/v1/limits.proto\"\xef\x05\n\x07Message\x12\x38\n\x02id\x18\x01 \x01(\tB,\x9a\xb8\x18(b&\"550e8400-e29b-41d4-a716-446655440000\"\x12\x1f\n\ttenant_id\x18\x02 \x01(\tB\x0c\x9a\xb8\x18\x08\x62\x06\"acme\"\x12)\n\x0f\x63onversation_id\x18\x03 \x01(\tB\x10\x9a\xb8\x18\x0c\x62\n\"conv-123\"\x12\x33\n\x04role\x18\x04 \x01(\tB%\x9a\xb8\x18!\"\x04user\"\tassistant\"\x06systemb\x06\"user\"\x12#\n\x04name\x18\x05 \x01(\tB\x10\x9a\xb8\x18\x0c\x62\n\"Caroline\"H\x00\x88\x01\x01\x12G\n\x07\x63ontent\x18\x06 \x01(\tB6\x9a\xb8\x18\x32\x62\x30\"I love Python programming and machine learning\"\x12\x42\n\x08metadata\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructB\x17\x9a\xb8\x18\x13\x62\x11{\"source\": \"web\"}\x12$\n\x10importance_score\x18\x08 \x01(\x01\x42\n\x9a\xb8\x18\x06\x62\x04\x30.54\x12G\n\x10\x65mbedding_status\x18\t \x01(\tB-\x9a\xb8\x18)\"\x07pending\"\tcompleted\"\x06\x66\x61iledb\x0b\"completed\"\x12L\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:30:00Z\"\x12L\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:30:00Z\"\x12/\n\x0b\x61rchived_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x07user_id\x18\r \x01(\tB\x10\x9a\xb8\x18\x0c\x62\n\"user-456\"H\x01\x88\x01\x01\x42\x07\n\x05_nameB\n\n\x08_user_idBe\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memory_layer.v1.message_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016memorylayer.v1P\001Z\035memory_layer/v1;memorylayerv1\252\002\016MemoryLayer.V1\312\002\016MemoryLayer\\V1\352\002\017MemoryLayer::V1'
   _globals['_MESSAGE'].fields_by_name['id']._loaded_options = None
   _globals['_MESSAGE'].fields_by_name['id']._serialized_options = b'\232\270\030(b&\"550e8400-e29b-41d4-a716-446655440000\"'
   _globals['_MESSAGE'].fields_by_name['tenant_id']._loaded_options = None
@@ -56,6 +57,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESSAGE'].fields_by_name['created_at']._serialized_options = b'\232\270\030\030b\026\"2026-11-14T20:30:00Z\"'
   _globals['_MESSAGE'].fields_by_name['updated_at']._loaded_options = None
   _globals['_MESSAGE'].fields_by_name['updated_at']._serialized_options = b'\232\270\030\030b\026\"2026-11-14T20:30:00Z\"'
+  _globals['_MESSAGE'].fields_by_name['user_id']._loaded_options = None
+  _globals['_MESSAGE'].fields_by_name['user_id']._serialized_options = b'\232\270\030\014b\n\"user-456\"'
   _globals['_MESSAGE']._serialized_start=144
-  _globals['_MESSAGE']._serialized_end=843
+  _globals['_MESSAGE']._serialized_end=895
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,9 @@
 ::
 
     file → dataset (questions with evidence) ─┐
-       └→ loading (turns that are not there) ─┼→ run: per variant, SetTenantPolicy and SearchMemories
-          variants (rankings, parts off) ─────┘     └→ metrics → report (table, JSON lines)
+       └→ loading (turns that are not there) ─┴→ run: SearchMemories, by each ranking
+          └→ waiting (for embeddings)               └→ metrics → report (table, JSON lines)
 
-Turns come from the parser of ``import``, so that what is evaluated is what an import stores.
+Turns come from the parser of ``import``, so that what is evaluated is what an import stores. Experiments with weights
+are for maintainers, in tools/evaluation.
 """

@@ -14,6 +14,7 @@ from memory_grpc.commands import client
 from memory_grpc.commands.configuration import Target
 from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
+from memory_layer.v1.policy_service_pb2_grpc import PolicyServiceStub
 
 _PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.25, 10.0
@@ -41,6 +42,10 @@ class Caller:
     async def admin(self, method: str, request: Any) -> Any:
         """A call of AdminService."""
         return await self._call(getattr(AdminServiceStub(self.channel), method), request)
+
+    async def policy(self, method: str, request: Any) -> Any:
+        """A call of PolicyService."""
+        return await self._call(getattr(PolicyServiceStub(self.channel), method), request)
 
     async def _call(self, method: Any, request: Any) -> Any:
         backoff, failing_since = _FIRST_BACKOFF_SECONDS, time.monotonic()

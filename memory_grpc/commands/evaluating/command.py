@@ -14,8 +14,7 @@ from memory_grpc.commands.evaluating.caller import Caller
 from memory_grpc.commands.evaluating.dataset import Dataset, read
 from memory_grpc.commands.evaluating.loading import load
 from memory_grpc.commands.evaluating.report import Report, summary, table
-from memory_grpc.commands.evaluating.run import ask_all
-from memory_grpc.commands.evaluating.variants import Variant, variants
+from memory_grpc.commands.evaluating.run import Ask, Variant, ask_all, warn
 from memory_grpc.commands.failure import INTERRUPTED, OK, complain
 from memory_layer.v1 import admin_service_pb2
 
@@ -24,21 +23,21 @@ from memory_layer.v1 import admin_service_pb2
 class Evaluation:
     """What to evaluate. ``limit`` asks only the first so many questions; ``json_lines`` gets one line an answer.
 
-    ``ablation`` adds `cosine alone` and hybrid with one part off at a time; ``without_names`` takes the participants'
-    names out of the questions, and adds `cosine alone` to compare with.
+    ``without_names`` takes the participants' names out of the questions. ``patience_seconds`` is how long a service
+    that is down is waited for, and embeddings while none is made.
     """
 
     file: Path
-    rankings: Sequence[str] = ("semantic", "hybrid")
-    ablation: bool = False
+    variants: Sequence[Variant]
     without_names: bool = False
     json_lines: Path | None = None
     limit: int | None = None
     tenant_prefix: str = ""
     in_flight: int = 4
+    patience_seconds: float = 120.0
 
 
-def evaluate(evaluation: Evaluation, target: Target, *, as_json: bool = False) -> int:
+def evaluate(evaluation: Evaluation, target: Target, *, ask: Ask = ask_all, as_json: bool = False) -> int:
     """Imports what is missing, asks, and prints the figures; returns the exit code."""
     dataset = read(
         evaluation.file,
@@ -46,12 +45,11 @@ def evaluate(evaluation: Evaluation, target: Target, *, as_json: bool = False) -
         without_names=evaluation.without_names,
         limit=evaluation.limit,
     )
-    asked = variants(evaluation.rankings, ablation=evaluation.ablation, cosine=evaluation.without_names)
-    report = Report(len(asked) * len(dataset.questions), evaluation.json_lines)
+    report = Report(len(evaluation.variants) * len(dataset.questions), evaluation.json_lines)
     try:
-        asyncio.run(_run(evaluation, dataset, asked, target, report))
+        asyncio.run(_run(evaluation, dataset, ask, target, report))
     except KeyboardInterrupt:
-        complain("Interrupted. The tenants have the policies they had; what is imported stays.")
+        complain("Interrupted. What is imported stays.")
         return INTERRUPTED
     rows = summary(report.answers)
     if as_json:
@@ -65,15 +63,16 @@ def evaluate(evaluation: Evaluation, target: Target, *, as_json: bool = False) -
     return OK
 
 
-async def _run(
-    evaluation: Evaluation, dataset: Dataset, asked: Sequence[Variant], target: Target, report: Report
-) -> None:
+async def _run(evaluation: Evaluation, dataset: Dataset, ask: Ask, target: Target, report: Report) -> None:
     async with client.connected_aio(target) as channel:
         # Somebody who forgot the server hears of it at once.
         await Caller(channel, target, complain, patience_seconds=0).admin(
             "GetHealth", admin_service_pb2.GetHealthRequest()
         )
-        await load(dataset.memories, Caller(channel, target, complain), target, evaluation.file.name)
+        patience = evaluation.patience_seconds
+        memories = list(dataset.memories.values())
+        await load(memories, Caller(channel, target, complain, patience), target, evaluation.file.name, patience)
+        await warn(dataset, Caller(channel, target, complain, patience))
         with report:
-            caller = Caller(channel, target, report.note)
-            await ask_all(dataset, asked, caller, evaluation.in_flight, report.add)
+            caller = Caller(channel, target, report.note, patience)
+            await ask(dataset, evaluation.variants, caller, evaluation.in_flight, report.add)

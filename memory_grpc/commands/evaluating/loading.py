@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from memory_grpc.commands import pending
 from memory_grpc.commands.configuration import Target
+from memory_grpc.commands.evaluating import waiting
 from memory_grpc.commands.evaluating.caller import Caller
 from memory_grpc.commands.evaluating.dataset import Memory
 from memory_grpc.commands.failure import CommandError, complain
@@ -45,12 +47,30 @@ class Stored:
     foreign: int = 0
 
 
-async def stored(memory: Memory, caller: Caller) -> Stored:
-    """What a tenant has of its conversations: a search without a threshold finds everything."""
-    found = Stored(Counter())
+async def stored(memories: Sequence[Memory], caller: Caller, patience_seconds: float) -> list[Stored]:
+    """What each tenant has of its conversations: a search without a threshold finds everything that has its embedding,
+    and is asked again until everything has. Raises CommandError as waiting does.
+    """
+    requests = [(memory, request) for memory in memories for request in _listing(memory)]
+    found = {memory.tenant_id: Stored(Counter()) for memory in memories}
+    answers = await waiting.answers([request for _, request in requests], caller, patience_seconds)
+    for (memory, _), answer in zip(requests, answers, strict=True):
+        has = found[memory.tenant_id]
+        for hit in answer.items:
+            dia_id = hit.metadata.fields["dia_id"].string_value
+            if dia_id in memory.turns:
+                has.turns[dia_id] += 1
+            else:
+                has.foreign += 1
+            has.archived += hit.HasField("archived_at")
+    return list(found.values())
+
+
+def _listing(memory: Memory) -> Iterator[pb.SearchMemoriesRequest]:
+    """Searches that find all of a tenant's conversations, each at most _MOST_HITS messages."""
     conversations = [None] if len(memory.turns) < _MOST_HITS else sorted(memory.conversations)
     for conversation in conversations:
-        request = pb.SearchMemoriesRequest(
+        yield pb.SearchMemoriesRequest(
             tenant_id=memory.tenant_id,
             query="anything",
             conversation_id=conversation,
@@ -58,21 +78,16 @@ async def stored(memory: Memory, caller: Caller) -> Stored:
             include_archived=True,
             ranking="semantic",
         )
-        for hit in (await caller.memory("SearchMemories", request)).items:
-            dia_id = hit.metadata.fields["dia_id"].string_value
-            if dia_id in memory.turns:
-                found.turns[dia_id] += 1
-            else:
-                found.foreign += 1
-            found.archived += hit.HasField("archived_at")
-    return found
 
 
-async def load(memories: dict[str, Memory], caller: Caller, target: Target, name: str) -> int:
-    """Imports the turns that are missing and warns of what would spoil the figures; returns how many were stored."""
+async def load(memories: Sequence[Memory], caller: Caller, target: Target, name: str, patience_seconds: float) -> int:
+    """Imports the turns that are missing, and waits until everything is embedded, what was there before included.
+
+    Warns of what would spoil the figures. Returns how many turns were stored. Raises CommandError when the service
+    refuses some, when a message cannot be embedded, and when one is not within the patience.
+    """
     missing: list[Record] = []
-    for memory in memories.values():
-        has = await stored(memory, caller)
+    for memory, has in zip(memories, await stored(memories, caller, patience_seconds), strict=True):
         missing += [record for dia_id, record in memory.turns.items() if dia_id not in has.turns]
         _warn(memory, has)
     if not missing:
@@ -80,10 +95,12 @@ async def load(memories: dict[str, Memory], caller: Caller, target: Target, name
     counts = Counts()
     with TemporaryDirectory(prefix="memory-grpc-eval-") as folder, Report(name, len(missing), counts) as report:
         file = ProgressFile(Path(folder) / "progress.json")
-        work = Import(_Missing(missing), None, file, target, Options(), report, counts)
+        options = Options(patience_seconds=patience_seconds)
+        work = Import(_Missing(missing), None, file, target, options, report, counts)
         await work.run()
     if work.stopped:
         raise CommandError("The service calls a turn of the file invalid: there is nothing to evaluate.")
+    await waiting.answers([pending.request(memory.tenant_id) for memory in memories], caller, patience_seconds)
     return counts.stored
 
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from memory_grpc.commands.evaluating.caller import Caller
 from memory_grpc.commands.evaluating.dataset import Dataset, Question
 from memory_grpc.commands.evaluating.metrics import DEPTH, Scores, score
-from memory_grpc.commands.evaluating.variants import Variant, own_policy, own_weights, with_weights
-from memory_grpc.commands.failure import CommandError, complain
-from memory_layer.v1 import admin_service_pb2
+from memory_grpc.commands.failure import complain
+from memory_layer.v1 import admin_service_pb2, policy_pb2, policy_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 
-# Within 10 seconds every server follows a change of policy: so the contract.
-_FOLLOWING_SECONDS = 15
+_WEIGHTS = ("score_weights.", "hybrid_weights.")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What is compared with others: a ranking, and what it is called in the figures."""
+
+    label: str
+    ranking: str
+
+    async def search(self, request: pb.SearchMemoriesRequest, caller: Caller) -> pb.SearchMemoriesResponse:
+        """The hits for a request that names the ranking."""
+        found: pb.SearchMemoriesResponse = await caller.memory("SearchMemories", request)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +40,21 @@ class Answer:
     scores: Scores
 
 
+Ask = Callable[[Dataset, Sequence[Variant], Caller, int, Callable[[Answer], None]], Awaitable[None]]
+
+
 async def ask_all(
     dataset: Dataset, variants: Sequence[Variant], caller: Caller, in_flight: int, answered: Callable[[Answer], None]
 ) -> None:
     """Asks every variant every question; ``answered`` is told of each answer, in whatever order they come."""
-    await _warn_of_retention(caller)
-    async with _policies(dataset, caller, restored=any(variant.weights for variant in variants)) as own:
-        changed = False
-        for variant in variants:
-            if variant.weights or changed:
-                for request in own:
-                    await caller.admin("SetTenantPolicy", with_weights(request, variant.weights))
-                changed = bool(variant.weights)
-            await _ask(dataset, variant, caller, in_flight, answered)
+    for variant in variants:
+        await ask(dataset, variant, caller, in_flight, answered)
 
 
-async def _ask(
+async def ask(
     dataset: Dataset, variant: Variant, caller: Caller, in_flight: int, answered: Callable[[Answer], None]
 ) -> None:
+    """Asks one variant every question, ``in_flight`` at once."""
     questions = iter(dataset.questions)
 
     async def work() -> None:
@@ -65,61 +71,33 @@ async def _ask(
 
 async def _answer(dataset: Dataset, variant: Variant, question: Question, caller: Caller) -> Answer:
     request = pb.SearchMemoriesRequest(
-        tenant_id=question.tenant_id,
-        query=question.text,
-        top_k=DEPTH,
-        ranking=variant.ranking,
-        explain=bool(variant.weights),
+        tenant_id=question.tenant_id, query=question.text, top_k=DEPTH, ranking=variant.ranking
     )
     request.as_of.FromDatetime(dataset.memories[question.tenant_id].as_of)
-    for _ in range(_FOLLOWING_SECONDS):
-        found = await caller.memory("SearchMemories", request)
-        if variant.is_shown_by(found.explanation):
-            break
-        await asyncio.sleep(1)
-    else:
-        raise CommandError(f"The server does not follow the policy of {question.tenant_id} ({variant.label}).")
+    found = await variant.search(request, caller)
     hits = tuple(hit.metadata.fields["dia_id"].string_value for hit in found.items)
     return Answer(variant, question, hits, score(hits, question.evidence))
 
 
-@asynccontextmanager
-async def _policies(
-    dataset: Dataset, caller: Caller, *, restored: bool
-) -> AsyncIterator[list[admin_service_pb2.SetTenantPolicyRequest]]:
-    """The tenants' own policies as requests; they hold again after the block, however it ends."""
-    own = []
-    for tenant_id in dataset.memories:
-        policy = await caller.admin("GetTenantPolicy", admin_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
-        own.append(own_policy(policy))
-        if weights := own_weights(policy):
-            complain(f"Warning: {tenant_id} has weights of its own: {', '.join(weights)}.")
-    try:
-        yield own
-    finally:
-        if restored:
-            with _undisturbed():
-                for request in own:
-                    await caller.admin("SetTenantPolicy", request)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Ctrl-C does nothing inside: a second one would leave tenants with the weights of an experiment."""
-    former = signal.getsignal(signal.SIGINT)
-    with contextlib.suppress(ValueError):  # no signals outside the main thread
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGINT, former)
-
-
-async def _warn_of_retention(caller: Caller) -> None:
+async def warn(dataset: Dataset, caller: Caller) -> None:
+    """Says what the figures will be those of: a server that archives the turns, tenants with weights of their own."""
     health = await caller.admin("GetHealth", admin_service_pb2.GetHealthRequest())
     if health.retention.schedule_seconds > 0:
         complain(
             f"Warning: the server sweeps every {health.retention.schedule_seconds:g} s, and archives conversations as "
             "old as these: their turns are then not found. Start it with MEMORY_RETENTION_SCHEDULE_SECONDS=0."
         )
+    for tenant_id in dataset.memories:
+        policy = await caller.policy("GetTenantPolicy", policy_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
+        if weights := own_weights(policy):
+            complain(f"Warning: {tenant_id} has weights of its own: {', '.join(weights)}.")
+
+
+def own_weights(policy: policy_pb2.TenantPolicy) -> list[str]:
+    """The weights of a search that are the tenant's own, as ``score_weights.decay=0``."""
+    return [f"{path}={_value(policy, path):g}" for path in policy.overrides if path.startswith(_WEIGHTS)]
+
+
+def _value(policy: policy_pb2.TenantPolicy, path: str) -> Any:
+    section, _, name = path.partition(".")
+    return getattr(getattr(policy, section), name)

@@ -10,8 +10,9 @@ from pathlib import Path
 from memory_grpc.commands import output
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import FAILED, INTERRUPTED, OK, CommandError, complain
+from memory_grpc.commands.importing import waiting
 from memory_grpc.commands.importing.detect import Format, open_source
-from memory_grpc.commands.importing.progress_file import ProgressFile
+from memory_grpc.commands.importing.progress_file import Progress, ProgressFile
 from memory_grpc.commands.importing.report import Report
 from memory_grpc.commands.importing.retention_hint import hint_at_retention
 from memory_grpc.commands.importing.run import Import, Options
@@ -47,7 +48,7 @@ def import_file(files: Files, target: Target, options: Options, *, as_json: bool
     except CommandError as error:
         kept = " What was acknowledged is written down: the same command goes on from there." if report.messages else ""
         raise CommandError(f"{error}{kept}", error.exit_code) from None
-    _sum_up(work, report, start.number if start else 0, as_json=as_json)
+    _sum_up(work, report, start, target, as_json=as_json)
     if not work.stopped:
         hint_at_retention(work.oldest, work.least_important, target)
         return OK
@@ -57,15 +58,17 @@ def import_file(files: Files, target: Target, options: Options, *, as_json: bool
     return FAILED
 
 
-def _sum_up(work: Import, report: Report, skipped: int, *, as_json: bool) -> None:
+def _sum_up(work: Import, report: Report, start: Progress | None, target: Target, *, as_json: bool) -> None:
+    seconds, rate = report.seconds, report.rate  # before what follows takes its time
     figures = {
         "stored": work.counts.stored,
         "repeated": work.counts.repeated,
-        "skipped": skipped,
+        "skipped": start.number if start else 0,
         "empty": work.empty,
         "invalid": work.counts.invalid,
-        "seconds": round(report.seconds, 2),
-        "messages_per_second": round(report.rate, 1),
+        "pending": waiting.count(work.pending, [start.tenant_id] if start else [], target),
+        "seconds": round(seconds, 2),
+        "messages_per_second": round(rate, 1),
     }
     if as_json:
         output.write_json(figures)
@@ -75,8 +78,9 @@ def _sum_up(work: Import, report: Report, skipped: int, *, as_json: bool) -> Non
         "skipped": "lines or turns done by an earlier run",
         "empty": "without text",
         "invalid": "not sent",
+        "pending": "without an embedding yet: search does not find them",
     }
     parts = [f"{figures['stored']:,} stored"]
     parts += [f"{figures[name]:,} {name} ({meaning})" for name, meaning in meanings.items() if figures[name]]
-    print(f"{', '.join(parts)}; {figures['seconds']:.1f} s, {figures['messages_per_second']:,.0f} messages/s.")
+    print(f"{', '.join(parts)}; {seconds:.1f} s, {rate:,.0f} messages/s.")
     sys.stdout.flush()

@@ -1,4 +1,8 @@
-"""An object of JSON as an IngestMessageRequest, with faults that name the field and never show its content."""
+"""An object of JSON as an IngestMessageRequest, with faults that name the field and never show its content.
+
+Every request asks to have its ``request_id`` kept as long as its message is: a file may be imported again long after
+the service forgets other ids.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,11 @@ _KINDS = {
     "metadata": "must be an object",
     "importance_override": "must be a number",
     "created_at": "must be an RFC 3339 time with an offset, like 2026-11-14T20:30:00Z",
+    "embed_later": "must be true or false",
+    "keep_request_id": "must be true or false",
 }
+# Former names, which files may still hold.
+_RENAMED = {"async": "embed_later"}
 _FIELDS = frozenset(field.name for field in IngestMessageRequest.DESCRIPTOR.fields)
 
 
@@ -37,7 +45,7 @@ def parse(line: bytes) -> tuple[IngestMessageRequest | None, tuple[Fault, ...]]:
 
 def request_of(value: dict[str, Any]) -> tuple[IngestMessageRequest | None, tuple[Fault, ...]]:
     """An object as a valid request, or what is wrong with it."""
-    faults = [Fault(name[:64], "is not a field of the ingest request") for name in value if name not in _FIELDS]
+    faults = [_no_field(name) for name in value if name not in _FIELDS]
     if faults:
         return None, tuple(faults)
     request = IngestMessageRequest()
@@ -49,7 +57,13 @@ def request_of(value: dict[str, Any]) -> tuple[IngestMessageRequest | None, tupl
         validate(request)
     except InvalidInput as error:
         return None, tuple(Fault(v.field, v.description) for v in error.violations)
+    request.keep_request_id = True
     return request, ()
+
+
+def _no_field(name: str) -> Fault:
+    now = _RENAMED.get(name)
+    return Fault(name[:64], f"is called {now} now" if now else "is not a field of the ingest request")
 
 
 def _faults_of_fields(value: dict[str, Any]) -> list[Fault]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID, uuid5
 
@@ -44,6 +45,13 @@ class Record:
     after: Mark
     request: IngestMessageRequest | None = None
     faults: tuple[Fault, ...] = ()
+
+    @property
+    def created_at(self) -> datetime | None:
+        """The message's time as the service keeps it, in microseconds; None where the service gives it one."""
+        if self.request is None or not self.request.HasField("created_at"):
+            return None
+        return self.request.created_at.ToDatetime(tzinfo=UTC)
 
 
 class Source(Protocol):

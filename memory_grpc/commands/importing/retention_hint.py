@@ -10,7 +10,7 @@ from typing import Any
 from memory_grpc.commands import client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import complain
-from memory_layer.v1 import admin_service_pb2
+from memory_layer.v1 import policy_service_pb2
 
 # A file may hold thousands of tenants; this many are looked at.
 _HINTED_TENANTS = 10
@@ -40,7 +40,9 @@ def hint_at_retention(oldest: Mapping[str, datetime], least_important: Mapping[s
     with client.client(target) as service:
         for tenant_id in tenants:
             try:
-                policy = service.admin("GetTenantPolicy", admin_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
+                policy = service.policy(
+                    "GetTenantPolicy", policy_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id)
+                )
             except Exception:  # a hint is not worth a failure
                 return
             found.append(doom(tenant_id, oldest.get(tenant_id), least_important.get(tenant_id), policy.retention, now))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ from memory_grpc.commands import client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import CommandError
 from memory_grpc.commands.importing.batches import Batch, Batcher, Ledger
+from memory_grpc.commands.importing.order import Order, Turn
 from memory_grpc.commands.importing.progress_file import Progress, ProgressFile
 from memory_grpc.commands.importing.records import Fault, Mark, Record, Source
 from memory_grpc.commands.importing.report import Report
@@ -41,8 +43,8 @@ class Import:
     """Brings a source into the service: ``run`` once.
 
     ``counts`` and ``empty`` (records without text) say what became of the records; ``stopped`` that an invalid one
-    ended the import; ``oldest`` and ``least_important`` hold the oldest time and the lowest importance of each tenant's
-    messages.
+    ended the import. Of each tenant's messages, ``oldest`` and ``least_important`` hold the oldest time and the lowest
+    importance, and ``pending`` how many were taken without an embedding.
     """
 
     def __init__(
@@ -65,14 +67,14 @@ class Import:
         self._start_mark = self._saved = start.mark if start else Mark()
         self._ledger = Ledger(self._start_mark)
         self._slots = asyncio.Semaphore(options.in_flight)
-        # Messages without a time get the server's when they are stored: a tenant's must be stored in their order.
-        self._in_order: dict[str, asyncio.Lock] = {}
+        self._order = Order()
         self._refused_numbers: set[int] = set()
         self.counts = counts
         self.empty = 0
         self.stopped = False
         self.oldest: dict[str, datetime] = {}
         self.least_important: dict[str, float] = {}
+        self.pending: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Returns when everything is acknowledged, or all before an invalid record is (``stopped``).
@@ -111,6 +113,7 @@ class Import:
             refused=self._refuse,
             note=self._report.note,
             least_important=self.least_important,
+            pending=self.pending,
         )
 
     async def _check_same_service(self, memory: Any, start: Progress) -> None:
@@ -151,19 +154,19 @@ class Import:
             self._ledger.sent(batch)
         for batch in batches:
             await self._slots.acquire()
-            group.create_task(self._deliver(batch, sender))
+            group.create_task(self._deliver(batch, self._order.take(batch), sender))
 
-    async def _deliver(self, batch: Batch, sender: Sender) -> None:
+    async def _deliver(self, batch: Batch, turn: Turn, sender: Sender) -> None:
         try:
-            if all(_created_at(record) for record in batch.records):
-                complete = await sender.send(batch.records)
-            else:
-                async with self._in_order.setdefault(batch.tenant_id, asyncio.Lock()):
-                    complete = await sender.send(batch.records)
+            comes = await self._order.come(turn)
+            complete = comes and await sender.send(batch.records)
+            self._order.end(turn, is_complete=complete)
         finally:
             self._slots.release()
+        if not comes:  # the next run sends it, after the rest of what it waited for
+            return
         span = batch.span
-        times = [time for record in batch.records if (time := _created_at(record))]
+        times = [time for record in batch.records if (time := record.created_at)]
         if times:
             self.oldest[batch.tenant_id] = min([*times, self.oldest.get(batch.tenant_id, times[0])])
         if complete:
@@ -188,10 +191,3 @@ class Import:
         if done.number > self._saved.number and stored is not None:
             self._file.save(Progress(done.number, done.digest, stored.tenant_id, stored.id))
             self._saved = done
-
-
-def _created_at(record: Record) -> datetime | None:
-    request = record.request
-    if request is None or not request.HasField("created_at"):
-        return None
-    return request.created_at.ToDatetime(tzinfo=UTC)

@@ -9,6 +9,7 @@ import asyncio
 import random
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,8 +44,8 @@ class Sender:
     """BatchIngestMessages with patience.
 
     ``patience_seconds`` is how long nothing but failures is borne, waits that the server asked for not counted.
-    ``refused`` is told of every message that the server calls invalid. ``least_important`` holds the lowest importance
-    that the server gave the messages of each tenant.
+    ``refused`` is told of every message that the server calls invalid. Of each tenant's messages, ``least_important``
+    holds the lowest importance that the server gave them, and ``pending`` how many it said have no embedding.
     """
 
     stub: Any
@@ -55,6 +56,7 @@ class Sender:
     refused: Callable[[Record, Sequence[Fault]], None]
     note: Callable[[str], None]
     least_important: dict[str, float] = field(default_factory=dict)
+    pending: Counter[str] = field(default_factory=Counter)
     last_stored: message_pb2.Message | None = None
     _not_before: float = 0.0
 
@@ -75,6 +77,8 @@ class Sender:
         for message in response.messages:
             least = self.least_important.get(message.tenant_id, message.importance_score)
             self.least_important[message.tenant_id] = min(least, message.importance_score)
+            if message.embedding_status in ("pending", "failed"):
+                self.pending[message.tenant_id] += 1
             self.last_stored = message
         return True
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from memory_grpc import resources
-from memory_grpc.codegen.__main__ import main
+from tools.codegen.__main__ import main
 
 
 def edit(checkout: Path, name: str, old: str, new: str) -> None:
@@ -41,7 +41,7 @@ def test_the_same_contract_breaks_nothing() -> None:
         ("message", "string id = 1 ", "string ident = 1 ", 'Field "1" on message "Message" changed name'),
         ("memory_service", "rpc GetMessage(", "rpc FetchMessage(", 'Previously present RPC "GetMessage" on service'),
         ("admin_service", "service AdminService", "service Admin", 'present service "AdminService" was deleted'),
-        ("errors", "ERROR_REASON_INTERNAL = 15;", "ERROR_REASON_INTERNAL = 99;", "ErrorReason"),
+        ("errors", "ERROR_REASON_INTERNAL = 15 ", "ERROR_REASON_INTERNAL = 99 ", "ErrorReason"),
     ],
 )
 def test_breaking_changes_are_found(

@@ -11,10 +11,10 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from memory_grpc import resources
-from memory_grpc.codegen.__main__ import main
-from memory_grpc.codegen.descriptors import read_contract
-from memory_grpc.codegen.generate import generated
-from memory_grpc.codegen.problem import CodegenError
+from tools.codegen.__main__ import main
+from tools.codegen.descriptors import read_contract
+from tools.codegen.generate import generated
+from tools.codegen.problem import CodegenError
 
 
 def test_gen_is_current(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +78,7 @@ def test_without_protos_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_plugins_are_found_when_the_environment_is_not_activated() -> None:
-    command = [sys.executable, "-m", "memory_grpc.codegen", "--check"]
+    command = [sys.executable, "-m", "tools.codegen", "--check"]
     environment = {**os.environ, "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -94,10 +94,49 @@ def test_the_descriptor_set_holds_what_envoy_and_readers_need() -> None:
 
 def test_only_files_with_services_have_grpc_stubs() -> None:
     stubs = {path.name for path in (resources.ROOT / "gen").rglob("*_grpc.py*") if path.suffix in (".py", ".pyi")}
-    services = ("memory_service", "admin_service")
+    services = {path.stem for path in (resources.ROOT / "proto").rglob("*_service.proto")}
     assert stubs == {f"{name}_pb2_grpc.{suffix}" for name in services for suffix in ("py", "pyi")}
 
 
 def test_a_descriptor_set_of_something_else_is_refused() -> None:
     with pytest.raises(CodegenError):
         read_contract(b"")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("      kind: CALL_KIND_READ\n", "", "MemoryService.GetMessage does not say what a call of it counts as"),
+        ("role: ROLE_READER, ", "", "MemoryService.GetMessage does not say which key it needs"),
+        (
+            "[ERROR_REASON_NOT_FOUND]",
+            "[ERROR_REASON_INTERNAL]",
+            "declares the reason INTERNAL, which any call can give",
+        ),
+        ("http_status: 202", "http_status: 302", "MemoryService.IngestMessage must have an http_status of success"),
+    ],
+)
+def test_an_rpc_that_does_not_declare_what_it_is_is_refused(
+    checkout: Path, old: str, new: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proto = checkout / "proto/memory_layer/v1/memory_service.proto"
+    assert old in proto.read_text()
+    proto.write_text(proto.read_text().replace(old, new, 1))
+    assert main(["--root", str(checkout)]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_path_variable_that_clients_would_take_out_of_the_path_is_refused(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proto = checkout / "proto/memory_layer/v1/policy_service.proto"
+    proto.write_text(proto.read_text().replace("    (limits).path_segment = true,\n", "", 1))
+    assert main(["--root", str(checkout)]) == 2
+    assert "GetTenantPolicyRequest.tenant_id stands in a path" in capsys.readouterr().err
+
+
+def test_a_reason_that_nobody_gives_is_refused(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    proto = checkout / "proto/memory_layer/v1/errors.proto"
+    proto.write_text(proto.read_text().replace("_INTERNAL = 15 [(any_call) = true];", "_INTERNAL = 15;"))
+    assert main(["--root", str(checkout)]) == 2
+    assert "no RPC declares the reason INTERNAL" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from memory_grpc.cli import app
 from memory_grpc.commands import output
 from memory_grpc.commands.configuration import load_settings, target
+from memory_grpc.commands.extras import needed
 from memory_grpc.commands.failure import CommandError, said_plainly
 from memory_grpc.commands.options import moment
 
@@ -103,6 +105,18 @@ def test_failures_are_sentences(error: Exception, said: str, capsys: pytest.Capt
         raise error
     assert ended.value.code == (3 if isinstance(error, CommandError) else 1)
     assert said in capsys.readouterr().err
+
+
+def test_a_library_that_is_missing_is_said_with_what_installs_it() -> None:
+    with pytest.raises(CommandError) as caught, needed("server"):
+        importlib.import_module("no_such_library.part")
+    assert "(no_such_library is missing): pip install 'memory-grpc[server]'." in str(caught.value)
+    assert caught.value.exit_code == 1
+
+
+def test_a_module_of_our_own_that_is_missing_is_a_fault_and_nothing_to_install() -> None:
+    with pytest.raises(ModuleNotFoundError), needed("server"):
+        importlib.import_module("memory_grpc.no_such_module")
 
 
 def test_text_is_shortened_to_one_harmless_line() -> None:

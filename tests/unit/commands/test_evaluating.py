@@ -1,11 +1,10 @@
-"""Metrics, evidence, names and policies of ``eval``, on small data made by hand."""
+"""Metrics, evidence, names and rankings of ``eval``, on small data made by hand."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import math
-from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,10 @@ from memory_grpc.commands.evaluating.dataset import Dataset, Memory, Question, p
 from memory_grpc.commands.evaluating.loading import load, stored
 from memory_grpc.commands.evaluating.metrics import mean, score
 from memory_grpc.commands.evaluating.report import as_line, summary, table
-from memory_grpc.commands.evaluating.run import Answer, ask_all
-from memory_grpc.commands.evaluating.variants import COSINE, own_policy, variants, with_weights
+from memory_grpc.commands.evaluating.run import Answer, Variant, ask_all, warn
 from memory_grpc.commands.failure import CommandError
 from memory_grpc.commands.importing.records import Mark
-from memory_layer.v1 import admin_service_pb2
+from memory_layer.v1 import admin_service_pb2, policy_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.unit.commands.test_sender import failure
 
@@ -179,73 +177,25 @@ def test_another_file_is_a_sentence(tmp_path: Path, text: str) -> None:
         read(tmp_path / "missing.json")
 
 
-def test_the_former_policy_is_the_overrides_alone() -> None:
-    policy = admin_service_pb2.TenantPolicy(
-        tenant_id="t", ranking="hybrid", overrides=["retention.max_age_days", "hybrid_weights.date", "ranking"]
-    )
-    policy.retention.max_age_days, policy.retention.delete_after_days = 5, 90
-    policy.hybrid_weights.date, policy.hybrid_weights.lexical = 0.1, 0.25
-    own = own_policy(policy)
-    expected = admin_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
-    expected.retention.max_age_days, expected.hybrid_weights.date = 5, 0.1
-    assert own == expected
-    changed = with_weights(own, {"hybrid_weights.date": 0.0, "score_weights.decay": 0.0})
-    assert (changed.hybrid_weights.date, changed.score_weights.HasField("decay")) == (0, True)
-    assert (changed.retention.max_age_days, own) == (5, expected)
-
-
-def test_an_ablation_switches_one_part_off_at_a_time() -> None:
-    found = variants(["hybrid"], ablation=True, cosine=False)
-    assert [variant.label for variant in found] == [
-        "hybrid",
-        "cosine alone",
-        *(
-            f"hybrid without {part}"
-            for part in ("lexical", "conversation", "date", "speaker", "previous", "names_to_i")
-        ),
-    ]
-    assert [dict(variant.weights) for variant in found[2:4]] == [
-        {"hybrid_weights.lexical": 0.0},
-        {"hybrid_weights.conversation": 0.0},
-    ]
-    assert variants(["semantic"], ablation=False, cosine=True)[1:] == [COSINE]
-
-
-def test_weights_are_recognised_in_an_explanation() -> None:
-    without_date = variants([], ablation=True, cosine=False)[3]
-    assert without_date.label == "hybrid without date"
-    used = pb.SearchExplanation(weights=[pb.ScoreWeight(name="relevance.date", weight=0.3)])
-    assert not without_date.is_shown_by(used)
-    used.weights[0].weight = 0
-    assert without_date.is_shown_by(used)
-
-
 class Service(Caller):
-    """A server in memory: one tenant with a policy, and searches that find D1:1 or, with weights changed, ``end``."""
+    """A server in memory whose searches find D1:1; nobody may change a policy."""
 
-    def __init__(self, end: str = "") -> None:
-        self.policies: list[admin_service_pb2.SetTenantPolicyRequest] = []
-        self.end = end
-        self.main: asyncio.Task[None] | None = None
+    def __init__(self) -> None:
+        self.own = policy_pb2.TenantPolicy(tenant_id="t")
 
     async def memory(self, method: str, request: Any) -> Any:
         assert method == "SearchMemories"
-        if self.end == "refused" and request.explain:
-            raise CommandError("refused")
-        if self.end == "interrupted" and request.explain and self.main is not None:
-            self.main.cancel()
-            await asyncio.sleep(60)
         hit = pb.MemoryHit()
         hit.metadata["dia_id"] = "D1:1"
         return pb.SearchMemoriesResponse(items=[hit])
 
     async def admin(self, method: str, request: Any) -> Any:
-        if method == "GetHealth":
-            return admin_service_pb2.GetHealthResponse()
-        if method == "GetTenantPolicy":
-            return admin_service_pb2.TenantPolicy(tenant_id=request.tenant_id, overrides=["ranking"], ranking="hybrid")
-        self.policies.append(request)
-        return None
+        assert method == "GetHealth"
+        return admin_service_pb2.GetHealthResponse()
+
+    async def policy(self, method: str, request: Any) -> Any:
+        assert method == "GetTenantPolicy"
+        return self.own
 
 
 DATASET = Dataset(
@@ -255,31 +205,10 @@ DATASET = Dataset(
 )
 
 
-@pytest.mark.parametrize(
-    ("end", "raised"), [("", None), ("refused", CommandError), ("interrupted", asyncio.CancelledError)]
-)
-def test_policies_are_put_back_however_it_ends(end: str, raised: type[BaseException] | None) -> None:
-    service, answers = Service(end), list[Answer]()
-
-    async def work() -> None:
-        service.main = asyncio.current_task()
-        await ask_all(DATASET, variants(["semantic"], ablation=True, cosine=False), service, 2, answers.append)
-
-    with pytest.raises(raised) if raised else nullcontext():
-        asyncio.run(work())
-    assert len(answers) == (2 if end else 8 * 2)
-    former = admin_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
-    assert len(service.policies) == (2 if end else 8)
-    assert former not in service.policies[:-1]
-    assert service.policies[-1] == former
-
-
-def test_plain_rankings_leave_policies_alone() -> None:
-    service, answers = Service(), list[Answer]()
-    asyncio.run(
-        ask_all(DATASET, variants(["semantic", "hybrid"], ablation=False, cosine=False), service, 2, answers.append)
-    )
-    assert service.policies == []
+def test_every_ranking_asks_every_question() -> None:
+    answers = list[Answer]()
+    rankings = [Variant(name, name) for name in ("semantic", "hybrid")]
+    asyncio.run(ask_all(DATASET, rankings, Service(), 2, answers.append))
     rows = summary(answers)
     assert [(row["ranking"], row["category"], row["questions"]) for row in rows[:3]] == [
         ("semantic", 1, 1),
@@ -289,6 +218,16 @@ def test_plain_rankings_leave_policies_alone() -> None:
     assert (rows[2]["recall_10"], rows[2]["reciprocal_rank"]) == (75.0, 100.0)
     assert table(rows, "title").row_count == len(rows)
     assert as_line(answers[0])["hits"] == ["D1:1"]
+
+
+def test_what_the_figures_will_be_those_of_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    service = Service()
+    service.own.overrides[:] = ["retention.max_age_days", "score_weights.decay", "hybrid_weights.names_to_i", "ranking"]
+    service.own.score_weights.decay = 0.25
+    asyncio.run(warn(DATASET, service))
+    assert capsys.readouterr().err == (
+        "Warning: t has weights of its own: score_weights.decay=0.25, hybrid_weights.names_to_i=0.\n"
+    )
 
 
 def test_what_is_stored_is_told_from_what_is_not(tmp_path: Path) -> None:
@@ -305,7 +244,7 @@ def test_what_is_stored_is_told_from_what_is_not(tmp_path: Path) -> None:
             response.items[1].archived_at.FromSeconds(1)
             return response
 
-    found = asyncio.run(stored(memory, Stocked()))
+    [found] = asyncio.run(stored([memory], Stocked(), 1.0))
     assert dict(found.turns) == {"D1:1": 2}
     assert (found.archived, found.foreign) == (1, 2)
 
@@ -325,13 +264,17 @@ def test_only_what_is_missing_is_sent_and_oddities_are_said(
             """Sends nothing."""
 
     monkeypatch.setattr("memory_grpc.commands.evaluating.loading.Import", Import)
-    memories = read(write(tmp_path, sample())).memories
-    asyncio.run(load(memories, Service(), Target("localhost:1", 1.0), "file"))  # Service has D1:1
+    [memory] = read(write(tmp_path, sample())).memories.values()
+
+    def loaded() -> int:
+        return asyncio.run(load([memory], Service(), Target("localhost:1", 1.0), "file", 1.0))
+
+    loaded()  # Service has D1:1
     assert sent == ["My boat sank."]
-    memories["s-1"].turns.pop("D2:1")
-    assert asyncio.run(load(memories, Service(), Target("localhost:1", 1.0), "file")) == 0
-    memories["s-1"].turns.clear()
-    asyncio.run(load(memories, Service(), Target("localhost:1", 1.0), "file"))
+    memory.turns.pop("D2:1")
+    assert loaded() == 0
+    memory.turns.clear()
+    loaded()
     assert capsys.readouterr().err == "Warning: s-1 holds 1 messages that are not in the file.\n"
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from memory_grpc.commands.importing.retention_hint import Doomed, doom, sentence
-from memory_layer.v1.admin_service_pb2 import RetentionPolicy
+from memory_layer.v1.policy_pb2 import RetentionPolicy
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LIMITS = RetentionPolicy(max_age_days=30, importance_threshold=0.35)

@@ -11,8 +11,8 @@ import pytest
 
 from memory_grpc.commands import policy, search
 from memory_grpc.commands.configuration import Target
-from memory_layer.v1 import admin_service_pb2 as admin_pb
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_pb2, policy_service_pb2
 from memory_layer.v1.message_pb2 import Message
 
 TARGET = Target("nowhere:1", 1.0)
@@ -29,7 +29,7 @@ class Service:
         self.asked[method] = request
         return self._answers[method]
 
-    admin = memory
+    admin = policy = memory
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, module: Any, **answers: Any) -> Service:
@@ -52,11 +52,13 @@ def test_every_option_is_asked_for() -> None:
     request = search.Query(
         text="q",
         tenant_id="t",
+        user_id="u",
         conversation_id="c",
         role="user",
         created_after=moment,
         created_before=moment,
         metadata_equals=("a=b", "c=d=e"),
+        filter="pinned = true",
         importance_min=0.0,
         include_archived=True,
         candidate_limit=9,
@@ -82,7 +84,7 @@ def test_a_hybrid_search_is_explained(monkeypatch: pytest.MonkeyPatch, capsys: p
     found.explanation.ranking, found.explanation.candidates, found.explanation.model = "hybrid", 4200, "m"
     found.explanation.weights.add(name="lexical", weight=0.25)
     found.explanation.as_of.FromJsonString("2026-01-01T00:00:00.123456Z")
-    tenant = admin_pb.TenantPolicy(ranking="hybrid")
+    tenant = policy_pb2.TenantPolicy(ranking="hybrid")
     serve(monkeypatch, search, SearchMemories=found, GetTenantPolicy=tenant)
     assert search.search(search.Query("q", "t", explain=True), TARGET, as_json=False) == 0
     said = capsys.readouterr().out
@@ -96,15 +98,17 @@ def test_a_hybrid_search_is_explained(monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_a_changed_policy_keeps_the_ranking_and_the_hybrid_weights(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = admin_pb.TenantPolicy(tenant_id="t", ranking="hybrid", overrides=["ranking", "hybrid_weights.date"])
+    before = policy_pb2.TenantPolicy(tenant_id="t", ranking="hybrid", overrides=["ranking", "hybrid_weights.date"])
     before.hybrid_weights.date, before.hybrid_weights.lexical = 2.0, 0.25
     service = serve(monkeypatch, policy, GetTenantPolicy=before, SetTenantPolicy=before)
     policy.change("t", {"hybrid_weights.speaker": 1.0}, TARGET, reset=False, as_json=False)
-    asked = admin_pb.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
+    asked = policy_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
     asked.hybrid_weights.date, asked.hybrid_weights.speaker = 2.0, 1.0
     assert service.asked["SetTenantPolicy"] == asked
     said = capsys.readouterr().out
     assert said.count("(the tenant's own)") == 2
     assert "hybrid (the tenant's own)" in said
     policy.change("t", {"ranking": "semantic"}, TARGET, reset=True, as_json=True)
-    assert service.asked["SetTenantPolicy"] == admin_pb.SetTenantPolicyRequest(tenant_id="t", ranking="semantic")
+    assert service.asked["SetTenantPolicy"] == policy_service_pb2.SetTenantPolicyRequest(
+        tenant_id="t", ranking="semantic"
+    )

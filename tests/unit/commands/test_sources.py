@@ -45,6 +45,8 @@ def test_a_line_becomes_a_request(tmp_path: Path) -> None:
         name="Ann",
         created_at="2023-05-08T13:56:00+02:00",
         request_id=own,
+        user_id="u-7",
+        embed_later=True,
     )
     [record] = read(write(tmp_path, text))
     assert record.faults == ()
@@ -52,7 +54,16 @@ def test_a_line_becomes_a_request(tmp_path: Path) -> None:
     assert record.request.content == "hé"
     assert record.request.created_at.ToDatetime(tzinfo=UTC) == datetime(2023, 5, 8, 11, 56, tzinfo=UTC)
     assert record.request.request_id == own
+    assert record.request.user_id == "u-7"
+    assert record.request.embed_later
     assert record.after.position == tmp_path.joinpath("file.jsonl").stat().st_size
+
+
+@pytest.mark.parametrize("fields", [{}, {"keep_request_id": True}, {"keep_request_id": False}])
+def test_request_ids_are_kept_as_long_as_their_messages(tmp_path: Path, fields: dict[str, Any]) -> None:
+    [record] = read(write(tmp_path, line(**fields)))
+    assert record.request is not None
+    assert record.request.keep_request_id
 
 
 @pytest.mark.parametrize(
@@ -62,11 +73,15 @@ def test_a_line_becomes_a_request(tmp_path: Path) -> None:
         ("[1]", "", "is not a JSON object"),
         ('{"importance_override": NaN}', "", "NaN"),
         (line(colour="red"), "colour", "is not a field"),
+        (line(**{"async": True}), "async", "is called embed_later now"),
         (line(content=7), "content", "must be text"),
         (line(metadata="SECRET"), "metadata", "must be an object"),
         (line(created_at="yesterday SECRET"), "created_at", "RFC 3339"),
         (line(created_at="2023-05-08T13:56:00"), "created_at", "RFC 3339"),
         (line(importance_override="SECRET"), "importance_override", "must be a number"),
+        (line(embed_later="SECRET"), "embed_later", "must be true or false"),
+        (line(keep_request_id="SECRET"), "keep_request_id", "must be true or false"),
+        (line(metadata={"user": 1546130668394913822}), "metadata.user", "send it as text"),
         (line(importance_override=2), "importance_override", "must be at most 1"),
         (line(role="SECRET"), "role", "must be one of"),
         (line("SECRET\0"), "content", "NUL"),
@@ -172,6 +187,7 @@ def test_locomo_turns_become_messages_in_order(tmp_path: Path) -> None:
         ("session_1", "D1:3", "Bob", "hello"),
         ("session_2", "D2:1", "Ann", "again"),
     ]
+    assert all(request.keep_request_id for request in requests)
     assert requests[0].role == "user"
     assert requests[0].tenant_id == "conv-1"
     assert requests[1].created_at.ToDatetime(tzinfo=UTC) == datetime(2023, 5, 1, 13, 56, 2, tzinfo=UTC)

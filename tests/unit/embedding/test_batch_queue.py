@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from memory_grpc.embedding.batch_queue import BatchQueue
-from memory_grpc.embedding.calls import Call, Item, Kind
+from memory_grpc.embedding.calls import EmbeddingCall, Item, Kind
 from memory_grpc.embedding.provider import Window
 from memory_grpc.errors import Draining, QueueFull
 
@@ -26,8 +26,8 @@ def queue(
     )
 
 
-def call(*lengths: int, kind: Kind = "ingest") -> Call:
-    return Call(kind, [Window(length, None) for length in lengths], lambda: None)
+def call(*lengths: int, kind: Kind = "ingest") -> EmbeddingCall:
+    return EmbeddingCall(kind, [Window(length, None) for length in lengths], lambda: None)
 
 
 def lengths(items: list[Item]) -> list[int]:

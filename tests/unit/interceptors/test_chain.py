@@ -17,14 +17,14 @@ from memory_grpc.errors import BodyTooLarge, InvalidInput, MalformedRequest, Mem
 from memory_grpc.interceptors import chain, decode
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.chain import Chain
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_layer.v1.admin_service_pb2 import GetHealthRequest
 from memory_layer.v1.memory_service_pb2 import GetMessageRequest, IngestMessageRequest
 from tests.unit.interceptors.fakes import HEALTH, METHOD, FakeContext
 
-ORDER = ["observe", "translate", "gate", "admit", "rate_limit", "deadline", "authenticate", "authorize"]
+ORDER = ["observe", "translate", "gate", "concurrency", "rate_limit", "deadline", "authenticate", "authorize"]
 GET = GetMessageRequest(message_id="550e8400-e29b-41d4-a716-446655440000").SerializeToString()
 KEY = (("x-api-key", "k"),)
 
@@ -77,7 +77,7 @@ async def test_the_server_s_chain_has_its_interceptors_in_order() -> None:
 def test_the_table_of_the_module_names_them_in_that_order() -> None:
     _, table, _ = re.split(r"^=+  =+$", chain.__doc__ or "", flags=re.MULTILINE)
     names = [line.split()[0] for line in table.strip().splitlines()]
-    assert names == [*ORDER, "(decode)", "(permit)"]
+    assert names == [*ORDER, "(decode)", "(permit)", "(encode)"]
 
 
 class Trace:

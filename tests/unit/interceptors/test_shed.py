@@ -8,12 +8,13 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
+from prometheus_client import generate_latest
 
-from memory_grpc.interceptors.admit import Admit
+from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.shed import Shed
 from memory_grpc.observability import metrics
-from memory_grpc.operations.registry import Slot
+from memory_grpc.operations.models.registry import Slot
 from memory_grpc.server import Server
 from memory_layer.v1.memory_service_pb2 import IngestMessageRequest
 from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE
@@ -21,11 +22,11 @@ from tests.unit.interceptors.test_chain import settings
 
 INGEST = "/memory_layer.v1.MemoryService/IngestMessage"
 STREAM = "/memory_layer.v1.MemoryService/StreamIngest"
-POLICY = "/memory_layer.v1.AdminService/GetTenantPolicy"
+POLICY = "/memory_layer.v1.PolicyService/GetTenantPolicy"
 
 
-def shed(*, is_open: bool = True) -> tuple[Shed, Admit]:
-    gate, door = Gate(), Admit(floor=1, ceiling=1, seconds=15.0)
+def shed(*, is_open: bool = True) -> tuple[Shed, ConcurrencyLimiter]:
+    gate, door = Gate(), ConcurrencyLimiter(floor=1, ceiling=1, seconds=15.0)
     gate.is_open = is_open
     return Shed(gate, door), door
 
@@ -45,6 +46,16 @@ def test_other_kinds_are_left_to_the_chain() -> None:
     for bound in door.bounds.values():
         assert bound.enter()
     assert [refusal(method, {}) for method in (STREAM, POLICY, HEALTH, PROBE, "/x/Y", "")] == [None] * 6
+
+
+def test_names_that_only_end_like_ours_are_left_to_the_chain() -> None:
+    refusal, door = shed()
+    for bound in door.bounds.values():
+        assert bound.enter()
+    assert refusal(METHOD, {}) is not None
+    strangers = ("/evil.v1.Evil/GetMessage", "/memory_layer.v1.Evil/SearchMemories", "/IngestMessage", "GetMessage")
+    strangers += (METHOD.strip("/"), f"{METHOD}/", f"/{METHOD}", f"{METHOD}\n")
+    assert [refusal(method, {}) for method in strangers] == [None] * len(strangers)
 
 
 def test_a_server_that_does_not_serve_says_so_instead() -> None:
@@ -111,3 +122,16 @@ async def test_a_call_that_is_refused_is_named_and_counted(full: Any) -> None:
     names = {dict((await answer(channel)).trailing_metadata())["x-request-id"] for _ in range(3)}
     assert len(names) == 3
     assert [counter._value.get() for counter in counters] == [count + 3 for count in before]
+
+
+@pytest.mark.asyncio
+async def test_no_name_of_a_stranger_s_becomes_a_metric(full: Any) -> None:
+    server, channel = full
+    assert server.chain._shortcut._door.bounds["read"].enter()
+    for method in ("/memory_layer.v1.Evil/SearchMemories", "/evil.v1.Evil/IngestMessage", "/Evil/Evil"):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary(method)(b"", timeout=10)
+        # The chain's answer, where nobody is there yet to say whether a key is needed; not the refusal in front of it.
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert b"grpc_server" in generate_latest()
+    assert b"Evil" not in generate_latest()

@@ -21,6 +21,7 @@ SECRET = "postgresql://memory:hunter2@db.internal/prod"
 # Written down once more, apart from the table: error -> code and reason on the wire.
 EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.InvalidInput: ("INVALID_ARGUMENT", "INVALID_FIELD"),
+    errors.InvalidFilter: ("INVALID_ARGUMENT", "INVALID_FIELD"),
     errors.MalformedRequest: ("INVALID_ARGUMENT", "MALFORMED_REQUEST"),
     errors.UnknownMethod: ("UNIMPLEMENTED", "UNKNOWN_METHOD"),
     errors.Unauthenticated: ("UNAUTHENTICATED", "INVALID_API_KEY"),
@@ -36,15 +37,19 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.DeadlineExceeded: ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
     errors.StoreUnavailable: ("UNAVAILABLE", "DATABASE_UNAVAILABLE"),
     errors.EmbeddingUnavailable: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
+    errors.ProviderDown: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
+    errors.ModelNotHeld: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
     errors.NotServing: ("UNAVAILABLE", "NOT_SERVING"),
     errors.Draining: ("UNAVAILABLE", "NOT_SERVING"),
 }
 # Only their subclasses are raised, or they end the process before anything is on the wire.
 ABSTRACT = {errors.MemoryLayerError, errors.Exhausted, errors.Unavailable, errors.StartupError}
+# Told by one part of the service to another. One that gets this far is a fault.
+INTERNAL = {cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.Internal)}
 
 
 def make(cls: type[errors.MemoryLayerError]) -> errors.MemoryLayerError:
-    return errors.InvalidInput.of("role", "must be one of user") if cls is errors.InvalidInput else cls()
+    return cls.of("role", "must be one of user") if issubclass(cls, errors.InvalidInput) else cls()
 
 
 async def translated(error: BaseException) -> tuple[FakeContext, status_pb2.Status]:
@@ -87,7 +92,7 @@ def test_every_concrete_error_has_its_place_in_the_table() -> None:
     concrete = {
         cls
         for _, cls in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(cls, errors.MemoryLayerError) and cls not in ABSTRACT
+        if issubclass(cls, errors.MemoryLayerError) and cls not in ABSTRACT | INTERNAL
     }
     assert concrete == set(EXPECTED)
     for cls in concrete:
@@ -108,7 +113,7 @@ async def test_an_error_becomes_its_status(cls: type[errors.MemoryLayerError], l
     assert log.events == []
 
 
-@pytest.mark.parametrize("cls", EXPECTED, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [*EXPECTED, *sorted(INTERNAL, key=repr)], ids=lambda cls: cls.__name__)
 def test_the_drawn_tree_names_the_error_and_the_class_its_message(cls: type[errors.MemoryLayerError]) -> None:
     assert re.search(rf"── {cls.__name__} ", errors.__doc__ or "")
     assert cls.__doc__
@@ -124,6 +129,20 @@ async def test_invalid_input_lists_every_violation() -> None:
         ("messages[3].role", "is wrong"),
         ("query", "is too"),
     ]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [(1, 20), (100, 20), (1000, 4), (10_000, 0)],
+    ids=["short", "usual", "long", "longer than all there is room for"],
+)
+async def test_violations_never_outgrow_the_trailers(length: int, told: int) -> None:
+    """Past what a peer accepts of them the connection breaks, which Envoy shares among its clients."""
+    violations = [errors.FieldViolation("x" * length, f"is wrong {number}") for number in range(1000)]
+    context, status = await translated(errors.InvalidInput(violations, "Wrong."))
+    assert sum(len(bad.field_violations) for bad in details(status, error_details_pb2.BadRequest)) == told
+    assert sum(len(str(key)) + len(value) * 4 / 3 for key, value in context.trailers.items()) < 8192
 
 
 @pytest.mark.asyncio
@@ -194,6 +213,18 @@ async def test_an_unlisted_error_of_the_service_is_internal_too(log: Recorder) -
     context, _ = await translated(Unlisted())
     assert context.aborted is not None
     assert context.aborted[0] is grpc.StatusCode.INTERNAL
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("cls", sorted(INTERNAL, key=repr), ids=lambda cls: cls.__name__)
+async def test_what_never_leaves_the_operations_is_a_fault_if_it_does(
+    cls: type[errors.MemoryLayerError], log: Recorder
+) -> None:
+    context, status = await translated(cls("said inside"))
+    assert context.aborted is not None
+    assert context.aborted[0] is grpc.StatusCode.INTERNAL
+    assert "said inside" not in repr((context.aborted, status))
+    assert [fields["error"] for _, fields in log.events] == [cls.__name__]
 
 
 @pytest.mark.asyncio

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from memory_grpc.domain import ImportanceWeights
+from memory_grpc.domain.policy import ImportanceWeights
 from memory_grpc.scoring import importance
 
 

@@ -1,0 +1,80 @@
+"""A search, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from memory_grpc.domain.messages import StoredMessage
+from memory_grpc.filtering import Node
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilters:
+    """Which messages a search ranks: those that pass ``where`` (None: all), live ones unless it says otherwise."""
+
+    where: Node | None = None
+    include_archived: bool = False
+    candidate_limit: int | None = None
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A term of a score: weight · value."""
+
+    name: str
+    weight: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A message that was ranked; the terms add up to the score."""
+
+    message_id: UUID
+    score: float
+    similarity: float
+    importance: float
+    decay: float
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A message that was found, why, and the turns before and after it where they were asked for."""
+
+    ranked: Ranked
+    message: StoredMessage
+    neighbours: tuple[list[StoredMessage], list[StoredMessage]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What to look for: ``ranking`` None leaves it to the policy; ``neighbours`` counts turns to each side; ``explain``
+    asks how it was ranked."""
+
+    tenant_id: str
+    query: str
+    filters: SearchFilters = field(default_factory=SearchFilters)
+    top_k: int = 5
+    ranking: str | None = None
+    neighbours: int = 0
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits, best first, and how they were ranked; ``candidates`` were ranked, if that was asked for. ``pending``
+    messages pass the filters and are not embedded, counted to 10,000."""
+
+    hits: tuple[Hit, ...]
+    ranking: str
+    exact: bool
+    candidates: int
+    weights: Mapping[str, float]
+    model: str
+    as_of: datetime
+    pending: int

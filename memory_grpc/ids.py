@@ -1,0 +1,44 @@
+"""Ids of messages: UUIDv7 (RFC 9562), in the order in which this process made them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+_COUNTER_BITS = 12 + 30
+_RANDOM_BITS = 32
+
+
+class Uuid7:
+    """Makes ids, each higher than the last one; not for several threads.
+
+    48 bits of the time in milliseconds, a counter of 42 that begins anew, at random in its lower half, with each
+    millisecond, and 32 random bits. A clock that goes back, or more ids than the counter has room for, hold the time
+    where it is or move it on by one.
+    """
+
+    def __init__(
+        self,
+        milliseconds: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._milliseconds = milliseconds
+        self._random_bytes = random_bytes
+        self._last = -1
+        self._counter = 0
+
+    def __call__(self) -> UUID:
+        """The next id."""
+        now = self._milliseconds()
+        bits = int.from_bytes(self._random_bytes(10), "big")
+        if now > self._last:
+            self._last, self._counter = now, (bits >> _RANDOM_BITS) & (2 ** (_COUNTER_BITS - 1) - 1)
+        else:
+            self._counter += 1
+            if self._counter >= 2**_COUNTER_BITS:
+                self._last, self._counter = self._last + 1, 0
+        high, low = divmod(self._counter, 2**30)
+        tail = bits & (2**_RANDOM_BITS - 1)
+        return UUID(int=self._last << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low << _RANDOM_BITS | tail)

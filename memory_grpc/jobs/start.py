@@ -1,0 +1,109 @@
+"""Which jobs a server has, and how often each looks for work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+from memory_grpc.jobs import graphs, reembed, sweep
+from memory_grpc.jobs.follow_model import FollowModel, Report
+from memory_grpc.jobs.graphs import BuildGraphs
+from memory_grpc.jobs.lease import Lease
+from memory_grpc.jobs.loop import Loop
+from memory_grpc.jobs.measure import Measure
+from memory_grpc.jobs.pending import EmbedPending
+from memory_grpc.jobs.reembed import Reembed
+from memory_grpc.jobs.sweep import Sweep
+from memory_grpc.jobs.words import IndexWords
+from memory_grpc.operations.indexes.graphs import REFRESH_SECONDS, Graphs
+from memory_grpc.operations.models.models import Models
+from memory_grpc.operations.retention.retain import Retain
+from memory_grpc.settings import Settings
+from memory_grpc.store.database import Database
+from memory_grpc.store.notifications import listen
+
+# How often a server asks whether a sweep is due, at most; and looks for pending messages without being woken.
+_SWEEP_POLL_SECONDS = 30.0
+_PENDING_POLL_SECONDS = 2.0
+# Two, so that one embeds while the other stores.
+_PENDING_WORKERS = 2
+# How soon a connection that hears of pending messages is made again.
+_LISTEN_SECONDS = 1.0
+_MEASURE_SECONDS = 5.0
+# How often a server asks whether there is something to re-embed.
+_REEMBED_POLL_SECONDS = 1.0
+# How often a server asks whether it still holds the deployment's model.
+_FOLLOW_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What jobs are made of."""
+
+    settings: Settings
+    conninfo: str
+    database: Database
+    heartbeats: Database
+    models: Models
+    graphs: Graphs
+    retain: Retain
+
+    def lease(self, name: str, seconds: float) -> Lease:
+        """A lease of this server's."""
+        return Lease(self.heartbeats, name, uuid4(), seconds)
+
+
+def loops(parts: Parts) -> list[Loop]:
+    """A loop for each job that the settings ask for, none of them started."""
+    settings, database = parts.settings, parts.database
+    found = [
+        *_pending(parts),
+        Loop("measure_pending", Measure(database), _MEASURE_SECONDS),
+        Loop(
+            "reembed",
+            Reembed(database, parts.lease(reembed.LEASE, reembed.LEASE_SECONDS), parts.models),
+            _REEMBED_POLL_SECONDS,
+        ),
+        Loop("graphs", parts.graphs.refresh, REFRESH_SECONDS),
+    ]
+    if settings.graph_threshold > 0:
+        build = BuildGraphs(
+            database,
+            parts.lease(graphs.LEASE, graphs.LEASE_SECONDS),
+            parts.graphs,
+            IndexWords(database, settings.search_text_config),
+            threshold=settings.graph_threshold,
+            memory_mb=settings.graph_build_memory_mb,
+        )
+        found.append(Loop("build_graphs", build, settings.graph_check_seconds))
+    if settings.retention_schedule_seconds > 0:
+        sweeper = Sweep(
+            database,
+            parts.lease(sweep.LEASE, sweep.LEASE_SECONDS),
+            parts.retain,
+            schedule_seconds=settings.retention_schedule_seconds,
+            idempotency_hours=settings.idempotency_hours,
+            batch_size=settings.retention_batch_size,
+        )
+        found.append(Loop("retention", sweeper, min(settings.retention_schedule_seconds, _SWEEP_POLL_SECONDS)))
+    return found
+
+
+def follow_model(database: Database, models: Models, report: Report) -> Loop:
+    """The loop for a server that serves: ``report`` tells those who probe it."""
+    return Loop("follow_model", FollowModel(database, models, report), _FOLLOW_SECONDS)
+
+
+def _pending(parts: Parts) -> list[Loop]:
+    """The workers of the queue, and what wakes them."""
+    embed = EmbedPending(parts.database, parts.heartbeats, parts.models, parts.settings.embedding_max_attempts)
+    workers = [Loop(f"embed_pending_{i}", embed, _PENDING_POLL_SECONDS) for i in range(_PENDING_WORKERS)]
+
+    def wake() -> None:
+        for worker in workers:
+            worker.wake()
+
+    async def hear() -> None:
+        await listen(parts.conninfo, wake)
+
+    return [*workers, Loop("listen", hear, _LISTEN_SECONDS)]

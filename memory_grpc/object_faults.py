@@ -1,0 +1,119 @@
+"""What is wrong with a JSON object (``google.protobuf.Struct``): one pass, which ends where a limit is passed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from google.protobuf.struct_pb2 import Struct
+
+# JSON numbers are doubles. From here on a double is the nearest of several whole numbers: 2^53 may have been 2^53 + 1.
+FIRST_INEXACT = 2.0**53
+INEXACT = "is a number beyond 2^53, which JSON numbers do not keep exactly: send it as text"
+NOT_FINITE = "must hold finite numbers only"
+NUL = "must not hold NUL characters"
+# A key that is shown in a path; any other may be what somebody said.
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+# Where a value is: the steps to it, the last one first. Kept as links, as hardly any is ever shown.
+Place: TypeAlias = "tuple[Place, str | int] | None"
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One walk over an object. Values wait on a stack: recursion would end at the interpreter's limit."""
+
+    max_depth: int
+    max_json_bytes: int
+    size: int = 0
+    whole: set[str] = field(default_factory=set)
+    """Faults of the object as a whole."""
+    inexact: list[Place] = field(default_factory=list)
+    waiting: list[tuple[Any, int, Place]] = field(default_factory=list)
+
+    def over(self, value: Struct) -> Iterator[tuple[str, str]]:
+        """The path within the object and what is wrong there."""
+        fault = self._enter_object(value, 1, None)
+        while self.waiting and fault is None:
+            fault = self._visit(*self.waiting.pop())
+        if fault is not None:
+            yield "", fault
+            return
+        yield from (("", found) for found in sorted(self.whole))
+        # The stack gave them from the last to the first.
+        yield from ((_path(place), INEXACT) for place in reversed(self.inexact))
+
+    def _visit(self, value: Any, depth: int, place: Place) -> str | None:
+        kind = value.WhichOneof("kind")
+        if kind == "struct_value":
+            return self._enter_object(value.struct_value, depth + 1, place)
+        if kind == "list_value":
+            items = value.list_value.values
+            if fault := self._enter(len(items), depth + 1):
+                return fault
+            self.waiting += [(item, depth + 1, (place, index)) for index, item in enumerate(items)]
+            return None
+        if kind == "string_value":
+            return self._text(value.string_value)
+        if kind == "number_value":
+            return self._number(value.number_value, place)
+        return self._grow(5 if kind == "bool_value" and not value.bool_value else 4)
+
+    def _enter_object(self, value: Any, depth: int, place: Place) -> str | None:
+        if fault := self._enter(len(value.fields), depth):
+            return fault
+        for key, inner in value.fields.items():
+            if fault := self._text(key) or self._grow(1):
+                return fault
+            self.waiting.append((inner, depth, (place, key)))
+        return None
+
+    def _enter(self, count: int, depth: int) -> str | None:
+        """Brackets and commas, before anything inside is looked at."""
+        if depth > self.max_depth:
+            return f"must be nested at most {self.max_depth} deep"
+        return self._grow(2 + max(0, count - 1))
+
+    def _text(self, value: str) -> str | None:
+        if "\x00" in value:
+            self.whole.add(NUL)
+        if len(value) > self.max_json_bytes:  # too long, however it is written
+            return self._grow(len(value))
+        return self._grow(len(json.dumps(value, ensure_ascii=False).encode()))
+
+    def _number(self, value: float, place: Place) -> str | None:
+        if not math.isfinite(value):
+            self.whole.add(NOT_FINITE)
+            return None
+        if abs(value) >= FIRST_INEXACT:
+            self.inexact.append(place)
+        return self._grow(len(repr(int(value) if value.is_integer() else value)))
+
+    def _grow(self, size: int) -> str | None:
+        self.size += size
+        return f"must have at most {self.max_json_bytes} bytes as JSON" if self.size > self.max_json_bytes else None
+
+
+def object_faults(value: Struct, *, max_depth: int, max_json_bytes: int) -> Iterator[tuple[str, str]]:
+    """The path within the object, as ``.ids[3]`` (empty for all of it), and what is wrong there.
+
+    ``max_depth`` counts the object itself as one; ``max_json_bytes`` are those of its compact JSON. Past either of them
+    nothing more is looked at, and nothing else is told.
+    """
+    return _Pass(max_depth, max_json_bytes).over(value)
+
+
+def _path(place: Place) -> str:
+    """``.user``, ``.ids[3]``; a key that is no plain name is ``*``, as errors do not repeat what was sent."""
+    steps: list[str] = []
+    while place is not None:
+        place, step = place
+        if isinstance(step, int):
+            steps.append(f"[{step}]")
+        else:
+            steps.append(f".{step if _PLAIN_KEY.fullmatch(step) else '*'}")
+    return "".join(reversed(steps))

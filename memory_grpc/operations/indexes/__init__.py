@@ -1,0 +1,1 @@
+"""Graphs and word indexes of large tenants."""

@@ -1,0 +1,93 @@
+"""Keys: makes, lists and revokes them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from memory_grpc import access
+from memory_grpc.access import Grant
+from memory_grpc.domain.keys import ApiKey, NewApiKey
+from memory_grpc.errors import InvalidInput, NotFound, Unauthenticated
+from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.store import keys as key_store
+from memory_grpc.store.database import EVERY_TENANT, Database
+
+log = structlog.get_logger(__name__)
+
+
+class Keys:
+    """Only an admin for all tenants comes this far, so that no key can make one with more rights than its own."""
+
+    def __init__(
+        self, database: Database, keyring: Keyring, new_id: Callable[[], UUID], new_key: Callable[[], str]
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._new_id = new_id
+        self._new_key = new_key
+
+    async def create(self, new: NewApiKey, maker: Grant) -> tuple[ApiKey, str]:
+        """The key that was made, and its text, which nobody can show again. Raises InvalidInput.
+
+        Raises Unauthenticated when somebody without a key would make another than the first: this server has not yet
+        heard of the first.
+        """
+        if maker.is_anonymous and (new.role != "admin" or new.tenant_ids is not None):
+            raise InvalidInput.of(
+                "role",
+                "the first key must be an admin key for all tenants (or MEMORY_API_KEYS be set): from then on every "
+                "call needs a key, and other keys cannot make any",
+            )
+        key = self._new_key()
+        prefix = access.prefix_of(key)
+        assert prefix is not None, "a new key has the form of one"
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
+            if maker.is_anonymous and await key_store.is_any(tx):
+                raise Unauthenticated
+            made = await key_store.insert(tx, self._new_id(), prefix, access.digest(key), new)
+        if made is None:
+            raise InvalidInput.of("expires_at", "must lie in the future")
+        self._keyring.forget()
+        log.info("api_key_created", key_id=str(made.id), prefix=made.prefix, by=str(maker.key_id or ""))
+        return made, key
+
+    async def page(self, size: int, token: str) -> tuple[list[ApiKey], str]:
+        """Up to ``size`` keys from the token's place on, and the token of the next page. Raises InvalidInput."""
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
+            found = await key_store.page(tx, _place(token), size + 1)
+        more = len(found) > size
+        return found[:size], _token(found[size - 1]) if more else ""
+
+    async def revoke(self, key_id: UUID, by: Grant) -> ApiKey:
+        """The revoked key. Raises NotFound."""
+        async with self._database.transaction(tenant=EVERY_TENANT) as tx:
+            revoked = await key_store.revoke(tx, key_id)
+        if revoked is None:
+            raise NotFound
+        self._keyring.forget()
+        log.info("api_key_revoked", key_id=str(revoked.id), prefix=revoked.prefix, by=str(by.key_id or ""))
+        return revoked
+
+
+def _token(last: ApiKey) -> str:
+    return base64.urlsafe_b64encode(f"{last.created_at.isoformat()} {last.id}".encode()).decode().rstrip("=")
+
+
+def _place(token: str) -> tuple[datetime, UUID] | None:
+    if not token:
+        return None
+    try:
+        text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode("ascii")
+        moment, _, key_id = text.partition(" ")
+        created_at, last = datetime.fromisoformat(moment), UUID(key_id)
+        if created_at.tzinfo is None:
+            raise ValueError
+    except (binascii.Error, ValueError):
+        raise InvalidInput.of("page_token", "must be the next_page_token of the page before") from None
+    return created_at, last

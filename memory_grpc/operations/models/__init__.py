@@ -1,0 +1,1 @@
+"""Embedding models, and the change from one to another."""

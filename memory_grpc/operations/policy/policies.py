@@ -1,0 +1,85 @@
+"""A tenant's policy: its own values over the deployment's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from memory_grpc.domain.policy import ImportanceWeights, Policy, RetentionLimits, ScoreWeights
+from memory_grpc.errors import FieldViolation, InvalidInput
+from memory_grpc.ranking.weights import HybridWeights
+from memory_grpc.settings import Settings
+from memory_grpc.store import policy as policy_store
+from memory_grpc.store.database import Database
+from memory_grpc.store.policy import COLUMNS, StoredPolicy
+
+# The contract promises that a change reaches every server within 10 seconds.
+CACHE_SECONDS = 5.0
+_CACHE_ENTRIES = 10_000
+
+_SECTIONS: dict[str, type] = {
+    "retention": RetentionLimits,
+    "importance_weights": ImportanceWeights,
+    "score_weights": ScoreWeights,
+    "hybrid_weights": HybridWeights,
+}
+
+
+class Policies:
+    """Reads and sets policies; remembers what it read for a few seconds, because every call needs one."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        # A value's setting has the name of its column.
+        self._defaults = {path: getattr(settings, column) for path, column in COLUMNS.items()}
+        self._cache: dict[str, tuple[float, Policy]] = {}
+
+    async def get(self, tenant_id: str, *, fresh: bool = False) -> Policy:
+        """The policy that holds for a tenant; ``fresh`` reads past the cache."""
+        cached = self._cache.get(tenant_id)
+        if cached is not None and not fresh and time.monotonic() - cached[0] < CACHE_SECONDS:
+            return cached[1]
+        read_at = time.monotonic()
+        async with self._database.transaction(tenant=tenant_id) as tx:
+            policy = self._merge(await policy_store.get(tx, tenant_id))
+        if len(self._cache) >= _CACHE_ENTRIES:
+            self._cache.clear()
+        self._cache[tenant_id] = (read_at, policy)
+        return policy
+
+    async def set(self, tenant_id: str, values: Mapping[str, float | str]) -> Policy:
+        """Replaces the tenant's own values, given by path; those left out fall back to the deployment's.
+
+        Raises InvalidInput when that leaves no weight of importance, or of the score, but zeros.
+        """
+        _check_weights(self._merge(StoredPolicy(values)))
+        async with self._database.transaction(tenant=tenant_id) as tx:
+            await policy_store.set_(tx, tenant_id, values)
+        return await self.get(tenant_id, fresh=True)
+
+    def _merge(self, own: StoredPolicy) -> Policy:
+        values = {**self._defaults, **own.values}
+        sections: dict[str, Any] = {}
+        for section, cls in _SECTIONS.items():
+            start = f"{section}."
+            sections[section] = cls(
+                **{path.removeprefix(start): value for path, value in values.items() if path.startswith(start)}
+            )
+        return Policy(
+            retention=sections["retention"],
+            importance=sections["importance_weights"],
+            score=sections["score_weights"],
+            hybrid=sections["hybrid_weights"],
+            ranking=values["ranking"],
+            overrides=tuple(own.values),
+            updated_at=own.updated_at,
+        )
+
+
+def _check_weights(policy: Policy) -> None:
+    """The hybrid weights may all be 0: similarity is left then."""
+    nothing = {"importance_weights": policy.importance.are_nothing, "score_weights": policy.score.are_nothing}
+    fault = "must not all be 0; where none is given, the deployment's counts"
+    if faults := [FieldViolation(section, fault) for section, is_nothing in nothing.items() if is_nothing]:
+        raise InvalidInput(faults)

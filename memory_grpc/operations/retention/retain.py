@@ -1,0 +1,61 @@
+"""Retain: archives and deletes one tenant's messages by its policy, in bounded batches."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime
+
+from memory_grpc.domain.policy import RetentionLimits
+from memory_grpc.domain.retention import RetentionCounts
+from memory_grpc.observability import metrics
+from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.store import clock, models, retention
+from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store.guard import Guard, no_guard
+
+Batch = Callable[[Transaction, str, RetentionLimits, datetime, int], Awaitable[int]]
+
+
+class Retain:
+    """Archiving comes before deleting; each batch is a transaction of its own."""
+
+    def __init__(self, database: Database, policies: Policies, batch_size: int) -> None:
+        self._database = database
+        self._policies = policies
+        self._batch_size = batch_size
+
+    async def __call__(
+        self, tenant_id: str, actions: Collection[str], *, dry_run: bool, guard: Guard = no_guard
+    ) -> RetentionCounts:
+        """Counts of what was done, or would be (``dry_run``), at the database's time of the call.
+
+        ``guard`` runs last in every transaction that changes something.
+        Raises StoreUnavailable and DeadlineExceeded; the batches before it stay done.
+        """
+        limits = (await self._policies.get(tenant_id, fresh=True)).retention
+        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+            now = await clock.now(tx)
+            if dry_run:
+                return RetentionCounts(
+                    archived=await retention.count_archive(tx, tenant_id, limits, now) if "archive" in actions else 0,
+                    deleted=await retention.count_delete(tx, tenant_id, limits, now) if "delete" in actions else 0,
+                )
+        counts = RetentionCounts()
+        if "archive" in actions:
+            counts += RetentionCounts(archived=await self._all(retention.archive, tenant_id, limits, now, guard))
+        if "delete" in actions:
+            counts += RetentionCounts(deleted=await self._all(retention.delete, tenant_id, limits, now, guard))
+        metrics.RETAINED.labels("archive").inc(counts.archived)
+        metrics.RETAINED.labels("delete").inc(counts.deleted)
+        return counts
+
+    async def _all(self, batch: Batch, tenant_id: str, limits: RetentionLimits, now: datetime, guard: Guard) -> int:
+        total = 0
+        while True:
+            async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+                await models.lock_tenant_exclusive(tx, tenant_id)
+                done = await batch(tx, tenant_id, limits, now, self._batch_size)
+                await guard(tx)
+            total += done
+            if done < self._batch_size:
+                return total

@@ -1,0 +1,1 @@
+"""Search: ranking, then fetching what was found."""

@@ -1,0 +1,105 @@
+"""Search: reads and embeds the query, ranks a tenant's memory, and fetches what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from memory_grpc.domain.policy import Policy
+from memory_grpc.domain.search import SearchRequest, SearchResult
+from memory_grpc.errors import ModelChanged
+from memory_grpc.observability import metrics
+from memory_grpc.operations.indexes.graphs import Graphs
+from memory_grpc.operations.models.models import Model, Models
+from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.search.fetch import Fetched
+from memory_grpc.ranking import Participants, plan_query
+from memory_grpc.store import filters, lexical, word_index
+from memory_grpc.store.database import Database, Plan
+from memory_grpc.store.rank import rank
+from memory_grpc.store.rank_request import HybridQuery, RankRequest
+
+
+class Search:
+    """What is ranked and fetched is read in one transaction, at one moment."""
+
+    def __init__(
+        self, database: Database, models: Models, policies: Policies, graphs: Graphs, *, text_config: str
+    ) -> None:
+        self._database = database
+        self._models = models
+        self._policies = policies
+        self._graphs = graphs
+        self._text_config = text_config
+
+    async def __call__(self, request: SearchRequest) -> SearchResult:
+        """The best ``top_k`` hits, best first; none when nothing passes the filters.
+
+        Raises EmbeddingUnavailable, QueueFull, StoreUnavailable, DeadlineExceeded.
+        """
+        while True:
+            model = await self._models.of(request.tenant_id)
+            try:
+                result = await self._with(request, model, in_use=True)
+            except ModelChanged:
+                continue
+            metrics.SEARCHES.labels(result.ranking, "yes" if result.exact else "no").inc()
+            return result
+
+    async def with_model(self, request: SearchRequest, model: Model) -> SearchResult:
+        """The same over the vectors of a model that need not be in use, to compare it with another."""
+        return await self._with(request, model, in_use=False)
+
+    async def _with(self, request: SearchRequest, model: Model, *, in_use: bool) -> SearchResult:
+        """Raises ModelChanged where the model is said to be in use and was not at the end of the ranking."""
+        policy = await self._policies.get(request.tenant_id)
+        ranking = request.ranking or policy.ranking
+        hybrid = await self._read(request, policy) if ranking == "hybrid" else None
+        vector = await model.embedder.embed_query(hybrid.plan.embedding_text if hybrid else request.query)
+        filter_ = filters.compiled(request.filters)
+        wanted = RankRequest(
+            tenant_id=request.tenant_id,
+            model_id=model.id,
+            vector=vector,
+            filter=filter_,
+            weights=policy.score,
+            top_k=request.top_k,
+            has_graph=self._graphs.usable(request.tenant_id, model.id),
+            is_counted=request.explain,
+            hybrid=hybrid,
+        )
+        # A plan for any tenant suits a scan of one; what is found by a tenant's own indexes, or by a filter's, needs
+        # its own.
+        is_narrow = filter_.is_narrowing or filter_.candidate_limit is not None
+        plan: Plan = "each" if wanted.has_graph or is_narrow else "auto"
+        async with self._database.transaction(tenant=request.tenant_id, plan=plan, pipelined=True) as tx:
+            ranked = await rank(tx, wanted)
+            fetched = await Fetched.ask(tx, request, wanted, ranked.hits)
+        if in_use:
+            self._models.check_read(request.tenant_id, model, await fetched.model.get())
+        return SearchResult(
+            hits=await fetched.hits(),
+            ranking=ranking,
+            exact=ranked.exact,
+            candidates=ranked.candidates if request.explain else 0,
+            weights=_weights(policy, hybrid),
+            model=model.embedder.identity.name,
+            as_of=request.filters.as_of or await fetched.now.get(),
+            pending=await fetched.pending.get(),
+        )
+
+    async def _read(self, request: SearchRequest, policy: Policy) -> HybridQuery:
+        """The query, read: which participants and dates it names decides what is embedded and matched."""
+        tenant_id, parts = request.tenant_id, policy.hybrid
+        async with self._database.transaction(tenant=tenant_id, pipelined=True) as tx:
+            participants = await lexical.participants(tx, tenant_id)
+            words = await word_index.query_words(tx, tenant_id, self._text_config, request.query, parts.shares)
+        names, roles, now = await participants.get()
+        as_of = request.filters.as_of or now
+        plan = plan_query(request.query, Participants(names, roles), as_of, parts)
+        return HybridQuery(plan, await words.get(), parts, self._text_config, as_of)
+
+
+def _weights(policy: Policy, hybrid: HybridQuery | None) -> Mapping[str, float]:
+    weights: dict[str, float] = asdict(policy.score)
+    return weights | {f"relevance.{name}": w for name, w in asdict(policy.hybrid).items()} if hybrid else weights

@@ -1,0 +1,52 @@
+"""What every connection to Postgres is set to and knows."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+import psycopg
+from pgvector import HalfVector
+from pgvector.psycopg.halfvec import (
+    HalfVectorBinaryDumper,
+    HalfVectorBinaryLoader,
+    HalfVectorDumper,
+    HalfVectorLoader,
+)
+from psycopg.types import TypeInfo
+
+from memory_grpc.store.queries import QUERIES
+
+
+async def configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    """A new connection knows pgvector's types; a database without the extension is not migrated yet."""
+    await _register_halfvec(connection)
+    await connection.execute(QUERIES["database.configure"])
+    with suppress(psycopg.errors.InvalidParameterValue):
+        await connection.execute(QUERIES["database.watch_client"])
+
+
+async def _register_halfvec(connection: psycopg.AsyncConnection[Any]) -> None:
+    """What pgvector's register_vector_async does, for the one type that is used, and with the same classes each time.
+
+    That makes new classes for every connection, which psycopg remembers for good: 24 KB that a network that flaps, or a
+    database that restarts, cost with each connection.
+    """
+    info = await TypeInfo.fetch(connection, "halfvec")
+    if info is None:
+        raise psycopg.ProgrammingError("halfvec type not found in the database")
+    info.register(connection)
+    for dumper in _halfvec_dumpers(info.oid):
+        connection.adapters.register_dumper(HalfVector, dumper)
+    for loader in (HalfVectorLoader, HalfVectorBinaryLoader):
+        connection.adapters.register_loader(info.oid, loader)
+
+
+@cache
+def _halfvec_dumpers(oid: int) -> tuple[type[HalfVectorDumper], type[HalfVectorBinaryDumper]]:
+    """The dumpers of halfvec in a database where it has this oid."""
+    return (
+        type("HalfVectorDumper", (HalfVectorDumper,), {"oid": oid}),
+        type("HalfVectorBinaryDumper", (HalfVectorBinaryDumper,), {"oid": oid}),
+    )

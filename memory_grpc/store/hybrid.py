@@ -1,0 +1,74 @@
+"""The hybrid ranking: one formula (ranking/fusion.py) over what is read of a tenant, all of it or a pool."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from memory_grpc.domain.search import Ranked, Term
+from memory_grpc.ranking.fusion import Fused
+from memory_grpc.store import hybrid_columns
+from memory_grpc.store.database import Transaction
+from memory_grpc.store.hybrid_pool import DEFAULT, Pool, PoolSize
+from memory_grpc.store.rank_request import HybridQuery, Ranking, RankRequest, fused
+
+# Windows that are ranked on the event loop: a millisecond for ten thousand.
+_MOST_AT_ONCE = 20_000
+
+
+class Hybrid:
+    """One query's ranking by the hybrid score, in each of the ways that there are."""
+
+    def __init__(self, tx: Transaction, request: RankRequest, hybrid: HybridQuery, size: PoolSize = DEFAULT) -> None:
+        self._tx = tx
+        self._request = request
+        self._hybrid = hybrid
+        self._pool = Pool(tx, request, hybrid, size)
+
+    async def of_few(self, most: int) -> Ranking | None:
+        """Of the messages that pass, the most promising; None when they are more than ``most``, and without word
+        counts."""
+        return self._ranking(await self._pool.of_few(most), exact=True) if self._hybrid.words.messages else None
+
+    async def of_span(self) -> Ranking | None:
+        """Of the times that pass, the most promising; None without word counts."""
+        return self._ranking(await self._pool.of_span(), exact=True) if self._hybrid.words.messages else None
+
+    async def of_graph(self) -> Ranking | None:
+        """Of a pool from every source; None when too few of it pass, and without word counts."""
+        found = await self._pool.of_graph() if self._hybrid.words.messages else None
+        return self._ranking(found, exact=False) if found and len(found[0]) == self._request.top_k else None
+
+    async def whole(self) -> Ranking | None:
+        """Of all messages."""
+        memory = await hybrid_columns.whole(self._tx, self._request, self._hybrid)
+        if len(memory.turn) <= _MOST_AT_ONCE:
+            return self._ranking(fused(memory, self._request, self._hybrid), exact=True)
+        # A tenant of many more must not keep the event loop from other calls.
+        return self._ranking(await asyncio.to_thread(fused, memory, self._request, self._hybrid), exact=True)
+
+    def _ranking(self, found: tuple[list[Fused], int] | None, *, exact: bool) -> Ranking | None:
+        return None if found is None else Ranking(self._hits(found[0]), found[1], exact)
+
+    def _hits(self, found: Sequence[Fused]) -> tuple[Ranked, ...]:
+        """The terms of relevance are divided by the best relevance of the search, as relevance is."""
+        weights, parts = self._request.weights, self._hybrid.parts
+        hits = []
+        for hit in found:
+            terms: list[Term] = []
+            if hit.best_relevance > 0:
+                share = weights.similarity / hit.best_relevance
+                terms += [
+                    Term("similarity", share, hit.similarity),
+                    Term("lexical", share * parts.lexical, hit.lexical),
+                    Term("conversation", share * parts.conversation, hit.conversation),
+                    Term("date", share * parts.date, float(hit.date)),
+                    Term("speaker", share * parts.speaker, float(hit.speaker)),
+                ]
+                if hit.raw_relevance < 0:
+                    terms.append(Term("floor", share, -hit.raw_relevance))
+            terms += [Term("importance", weights.importance, hit.importance), Term("decay", weights.decay, hit.decay)]
+            id_ = UUID(bytes=hit.message_id)
+            hits.append(Ranked(id_, hit.score, hit.similarity, hit.importance, hit.decay, tuple(terms)))
+        return tuple(hits)

@@ -1,0 +1,33 @@
+"""The one list of the tables that hold tenants' data: what row-level security covers, and what belongs to a message.
+
+Whoever goes through a tenant's data goes through this list; a test holds it against the database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TenantTable:
+    """A table with a ``tenant_id``. ``message_column`` holds the id of the message that a row belongs to, None where
+    rows are the tenant's as a whole; ``cascades`` says that the row goes with its message by itself."""
+
+    name: str
+    message_column: str | None = None
+    cascades: bool = False
+
+
+TENANT_TABLES = (
+    TenantTable("messages", "id"),
+    TenantTable("message_embeddings", "message_id", cascades=True),
+    TenantTable("message_lexemes", "message_id", cascades=True),
+    TenantTable("idempotency_keys", "message_id"),
+    TenantTable("embedding_jobs", "message_id"),
+    TenantTable("reembedding_backlog", "message_id"),
+    TenantTable("tenant_policies"),
+    TenantTable("tenant_graphs"),
+    TenantTable("tenant_models"),
+    TenantTable("tenant_words"),
+    TenantTable("tenant_word_statistics"),
+)

@@ -1,0 +1,1 @@
+"""What the tests of filters share: their meaning in plain Python, and filters and messages of every kind."""

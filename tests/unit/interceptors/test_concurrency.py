@@ -1,0 +1,152 @@
+"""The bound on calls inside: it refuses, it follows the load, and kinds of calls do not shut each other out."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from memory_grpc.errors import DeadlineExceeded, NotFound, Overloaded, StoreUnavailable
+from memory_grpc.interceptors.concurrency import Bound, ConcurrencyLimiter
+from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE, REFLECTION, fake_call
+
+INGEST = "/memory_layer.v1.MemoryService/IngestMessage"
+STREAM = "/memory_layer.v1.MemoryService/StreamIngest"
+POLICY = "/memory_layer.v1.PolicyService/GetTenantPolicy"
+
+
+def admit(ceiling: int = 2, floor: int = 1, seconds: float = 15.0) -> ConcurrencyLimiter:
+    return ConcurrencyLimiter(floor=floor, ceiling=ceiling, seconds=seconds)
+
+
+def rounds(bound: Bound, count: int, share: float) -> None:
+    """``count`` times as many calls as may be inside, all of which used that share of their time; more were refused."""
+    for _ in range(count):
+        calls = bound.limit
+        assert all(bound.enter() for _ in range(calls))
+        assert not bound.enter()
+        for _ in range(calls):
+            bound.leave(share)
+
+
+@pytest.mark.asyncio
+async def test_the_call_over_the_bound_is_refused_and_the_next_is_not() -> None:
+    door = admit(2)
+    async with door.interceptor(fake_call(INGEST)):
+        async with door.interceptor(fake_call(INGEST)):
+            refused = fake_call(INGEST)
+            with pytest.raises(Overloaded):
+                async with door.interceptor(refused):
+                    pytest.fail("inside")
+            assert refused.was_shed
+        async with door.interceptor(fake_call(INGEST)) as inside:
+            assert inside is None
+    assert door.bounds["write"].inside == 0
+
+
+@pytest.mark.asyncio
+async def test_kinds_have_places_of_their_own_and_probes_need_none() -> None:
+    door = admit(1)
+    async with AsyncExitStack() as stack:
+        for method, kind in ((INGEST, "unary"), (METHOD, "unary"), (STREAM, "bidi_stream"), (POLICY, "unary")):
+            await stack.enter_async_context(door.interceptor(fake_call(method, kind=kind)))
+        for method in (INGEST, METHOD, POLICY):
+            with pytest.raises(Overloaded):
+                await stack.enter_async_context(door.interceptor(fake_call(method)))
+        with pytest.raises(Overloaded):
+            await stack.enter_async_context(door.interceptor(fake_call(STREAM, kind="bidi_stream")))
+        for method in (HEALTH, PROBE, REFLECTION):
+            await stack.enter_async_context(door.interceptor(fake_call(method)))
+    assert {bound.inside for bound in door.bounds.values()} == {0}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("error", [NotFound, DeadlineExceeded, asyncio.CancelledError, RuntimeError])
+async def test_a_place_is_given_back_however_the_call_ends(error: type[BaseException]) -> None:
+    door = admit(1)
+    for _ in range(3):
+        with pytest.raises(error):
+            async with door.interceptor(fake_call(INGEST)):
+                raise error
+    assert door.bounds["write"].inside == 0
+
+
+@pytest.mark.asyncio
+async def test_calls_that_use_up_their_time_lower_the_bound() -> None:
+    door = admit(10)
+    for _ in range(10):
+        with pytest.raises(DeadlineExceeded):
+            async with door.interceptor(fake_call(INGEST, time_remaining=0.0)):
+                raise DeadlineExceeded
+    assert door.bounds["write"].limit == 8
+    assert door.bounds["read"].limit == 10
+
+
+@pytest.mark.asyncio
+async def test_calls_refused_for_their_input_and_streams_say_nothing_of_the_load() -> None:
+    door = admit(1, seconds=1e-9)
+    for _ in range(3):
+        with pytest.raises(NotFound):
+            async with door.interceptor(fake_call(METHOD)):
+                raise NotFound
+        async with door.interceptor(fake_call(STREAM, kind="bidi_stream")):
+            pass
+    assert door.bounds["read"].limit == 1
+
+
+def test_the_bound_falls_to_the_floor_and_rises_to_the_ceiling() -> None:
+    bound = Bound(10, 64)
+    rounds(bound, 1, 0.9)
+    assert bound.limit == 51
+    rounds(bound, 20, 0.9)
+    assert bound.limit == 10
+    rounds(bound, 3, 0.1)
+    assert bound.limit == 13
+    rounds(bound, 80, 0.1)
+    assert bound.limit == 64
+
+
+def test_a_bound_that_nobody_needs_does_not_rise() -> None:
+    bound = Bound(2, 8)
+    rounds(bound, 20, 0.9)
+    for _ in range(100):
+        assert bound.enter()
+        bound.leave(0.1)
+    assert bound.limit == 2
+
+
+def test_a_few_late_calls_do_not_lower_it() -> None:
+    bound = Bound(1, 20)
+    for number in range(40):
+        assert bound.enter()
+        bound.leave(0.9 if number % 20 < 2 else 0.1)
+    assert bound.limit == 20
+
+
+def test_a_floor_above_the_ceiling_is_the_ceiling() -> None:
+    bound = Bound(10, 4)
+    rounds(bound, 5, 1.0)
+    assert bound.limit == 4
+
+
+@pytest.mark.asyncio
+async def test_calls_that_a_database_held_up_that_was_away_do_not_lower_the_bound() -> None:
+    door = admit(4)
+
+    async def late() -> None:
+        with pytest.raises(DeadlineExceeded):
+            async with door.interceptor(fake_call(INGEST)):
+                await asyncio.sleep(0.01)
+                raise DeadlineExceeded
+
+    async def away() -> None:
+        with pytest.raises(StoreUnavailable):
+            async with door.interceptor(fake_call(INGEST)):
+                raise StoreUnavailable
+
+    for _ in range(3):
+        await asyncio.gather(late(), late(), late(), away())
+    assert door.bounds["write"].limit == 4
+    await asyncio.gather(*(late() for _ in range(4)))
+    assert door.bounds["write"].limit == 3, "late for want of anything else"
