@@ -37,6 +37,7 @@ FLOW: dict[str, set[str]] = {
     "settings": PURE,
     "deadline": PURE,
     "access": set(),
+    "paging": PURE,
     "observability": {*PURE, "resources"},
     "rpc_facts": set(),
     "rpcs": {"rpc_facts", "contract"},
@@ -49,6 +50,7 @@ FLOW: dict[str, set[str]] = {
     "operations": {
         *PURE,
         "access",
+        "paging",
         "store",
         "embedding",
         "ranking",
@@ -62,7 +64,7 @@ FLOW: dict[str, set[str]] = {
     "tls": {*PURE, "settings"},
     "tls_server": {*PURE, "settings", "tls"},
     "server": {*PURE, "interceptors", "services", "operations", "settings", "observability", "rpcs", "tls_server"},
-    "services": {*PURE, "access", "filtering", "headers", "operations", "settings", "contract", "version"},
+    "services": {*PURE, "access", "filtering", "headers", "operations", "paging", "settings", "contract", "version"},
     "interceptors": {
         *PURE,
         "access",
