@@ -48,6 +48,8 @@ RANKINGS = ("semantic", "hybrid")
 SIZES: dict[str, int] = {}
 FEW = 2_000
 _EXACT_SECONDS = 600
+# More are not fused one by one while a transaction waits.
+_MOST_EXACT_HYBRID = 300_000
 # What a filter leaves, and the request that asks for it.
 # ``{n}`` is a conversation of the newest tenth, ``{m}`` the next.
 FILTERS: dict[str, dict[str, Any]] = {
@@ -297,7 +299,7 @@ async def run(arguments: argparse.Namespace, directory: Path) -> None:
                     copies[tenant, name] = await copy(database, tenant, name, ids)
                 for ranking in arguments.rankings:
                     one = Measured(tenant, name, ranking, len(ids))
-                    if arguments.recall:
+                    if arguments.recall and (ranking == "semantic" or size <= _MOST_EXACT_HYBRID):
                         some = asked[: arguments.recall]
                         one.recalls = await recalls(
                             database, tenant, name, ranking, some, has_graph=size >= filling.THRESHOLD
