@@ -42,7 +42,7 @@ QUERY = "the band and the tan that Ann ran in May"
 Call = Callable[[], Awaitable[object]]
 
 
-def without_role(tenant: Tenant, timeout_ms: int, plan: Plan) -> sql.Composed:
+def without_role(tenant: Tenant, timeout_ms: int, plan: Plan, at_one_moment: bool = False) -> sql.Composed:
     """What opened a transaction before there were roles; the superuser of the embedded Postgres passes all policies."""
     return sql.SQL("begin; set local statement_timeout = {timeout}").format(timeout=sql.Literal(timeout_ms))
 

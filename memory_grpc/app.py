@@ -19,6 +19,7 @@ from memory_grpc.jobs.loop import at_work
 from memory_grpc.jobs.start import Parts, follow_model, loops
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
+from memory_grpc.observability.loop_lag import watched
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
@@ -96,6 +97,8 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         slot.fill(operations)
         parts = Parts(settings, conninfo, pools.background, pools.heartbeats, models, graphs, operations.retain)
         await stack.enter_async_context(at_work(loops(parts)))
+        # From here on, as starting takes what it takes.
+        await stack.enter_async_context(watched())
         await server.open()
         # Pushed again, to be the first thing that happens at the end: everything else is still there for calls in
         # flight. Draining twice is harmless.

@@ -24,11 +24,24 @@ Place: TypeAlias = "tuple[Place, str | int] | None"
 
 
 @dataclass(slots=True)
+class Room:
+    """How many more values the objects of a request may have together: each is work, however few bytes it takes."""
+
+    values: int
+
+    def take(self, count: int) -> str | None:
+        """What is wrong when there is no room for so many."""
+        self.values -= count
+        return None if self.values >= 0 else "has too many values together with the objects before it"
+
+
+@dataclass(slots=True)
 class _Pass:
     """One walk over an object. Values wait on a stack: recursion would end at the interpreter's limit."""
 
     max_depth: int
     max_json_bytes: int
+    room: Room
     size: int = 0
     whole: set[str] = field(default_factory=set)
     """Faults of the object as a whole."""
@@ -76,7 +89,7 @@ class _Pass:
         """Brackets and commas, before anything inside is looked at."""
         if depth > self.max_depth:
             return f"must be nested at most {self.max_depth} deep"
-        return self._grow(2 + max(0, count - 1))
+        return self._grow(2 + max(0, count - 1)) or self.room.take(count)
 
     def _text(self, value: str) -> str | None:
         if "\x00" in value:
@@ -98,13 +111,15 @@ class _Pass:
         return f"must have at most {self.max_json_bytes} bytes as JSON" if self.size > self.max_json_bytes else None
 
 
-def object_faults(value: Struct, *, max_depth: int, max_json_bytes: int) -> Iterator[tuple[str, str]]:
+def object_faults(
+    value: Struct, *, max_depth: int, max_json_bytes: int, room: Room | None = None
+) -> Iterator[tuple[str, str]]:
     """The path within the object, as ``.ids[3]`` (empty for all of it), and what is wrong there.
 
-    ``max_depth`` counts the object itself as one; ``max_json_bytes`` are those of its compact JSON. Past either of them
-    nothing more is looked at, and nothing else is told.
+    ``max_depth`` counts the object itself as one; ``max_json_bytes`` are those of its compact JSON; ``room`` is what
+    other objects have left. Past any of them nothing more is looked at, and nothing else is told.
     """
-    return _Pass(max_depth, max_json_bytes).over(value)
+    return _Pass(max_depth, max_json_bytes, room or Room(max_json_bytes)).over(value)
 
 
 def _path(place: Place) -> str:

@@ -23,47 +23,49 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from memory_grpc import limit_rules
 from memory_grpc.errors import FieldViolation, InvalidInput, StartupError
 from memory_grpc.limit_rules import NUMBERS, OBJECT, TIMESTAMP, FieldKind
-from memory_grpc.object_faults import object_faults
+from memory_grpc.object_faults import Room, object_faults
 from memory_grpc.rpcs import METHODS
 from memory_layer.v1.limits_pb2 import Limits, limits
 
 # Looking for more would be work for the one who sends garbage.
 MOST_VIOLATIONS = 20
+# Values of all objects of a request together, as limits.proto says.
+MOST_VALUES = 100_000
 _DOTS = (".", "..")
 _LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
 
 # The path within a value (empty for all of it) and what is wrong there, once for each fault.
 Faults = Iterator[tuple[str, str]]
-Check = Callable[[Any], Faults]
+Check = Callable[[Any, Room], Faults]
 
 
 def validate(message: Message) -> None:
     """Raises InvalidInput with the first 20 violations of a request; returns when there is none."""
-    found = list(islice(_violations(message, ""), MOST_VIOLATIONS))
+    found = list(islice(_violations(message, "", Room(MOST_VALUES)), MOST_VIOLATIONS))
     if found:
         raise InvalidInput(found)
 
 
-def _violations(message: Message, prefix: str) -> Iterator[FieldViolation]:
+def _violations(message: Message, prefix: str, room: Room) -> Iterator[FieldViolation]:
     for field, rules, check in _fields(message.DESCRIPTOR):
         path = prefix + field.name
         value = getattr(message, field.name)
         if field.is_repeated:
             yield from (FieldViolation(path, fault) for fault in _count_faults(len(value), rules))
             for index, item in enumerate(value):
-                yield from _item_violations(item, f"{path}[{index}]", check)
+                yield from _item_violations(item, f"{path}[{index}]", check, room)
         elif field.has_presence and not message.HasField(field.name):
             if rules.required:
                 yield FieldViolation(path, "is required")
         else:
-            yield from _item_violations(value, path, check)
+            yield from _item_violations(value, path, check, room)
 
 
-def _item_violations(value: Any, path: str, check: Check | None) -> Iterator[FieldViolation]:
+def _item_violations(value: Any, path: str, check: Check | None, room: Room) -> Iterator[FieldViolation]:
     if check is None:
-        yield from _violations(value, f"{path}.")
+        yield from _violations(value, f"{path}.", room)
     else:
-        yield from (FieldViolation(path + within, fault) for within, fault in check(value))
+        yield from (FieldViolation(path + within, fault) for within, fault in check(value, room))
 
 
 @cache
@@ -111,16 +113,17 @@ def _check(field: FieldDescriptor) -> Check | None:
     rules = field.GetOptions().Extensions[limits]
     kind = _kind(field)
     if kind.type_name == TIMESTAMP:
-        return lambda value: _of_all(_timestamp_faults(value))
+        return lambda value, _: _of_all(_timestamp_faults(value))
     if kind.type_name == OBJECT:
-        return lambda value: object_faults(value, max_depth=rules.max_depth, max_json_bytes=rules.max_json_bytes)
+        depth, size = rules.max_depth, rules.max_json_bytes
+        return lambda value, room: object_faults(value, max_depth=depth, max_json_bytes=size, room=room)
     if field.message_type is not None:
         return None
     if kind.type == "string":
-        return lambda value: _of_all(_text_faults(value, rules))
+        return lambda value, _: _of_all(_text_faults(value, rules))
     if kind.type in NUMBERS:
-        return lambda value: _of_all(_number_faults(value, rules))
-    return lambda value: iter(())
+        return lambda value, _: _of_all(_number_faults(value, rules))
+    return lambda value, _: iter(())
 
 
 def _of_all(faults: Iterator[str]) -> Faults:

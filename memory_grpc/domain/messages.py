@@ -27,6 +27,8 @@ class NewMessage:
     embed_later: bool | None = None
     user_id: str | None = None
     keep_request_id: bool = False
+    size: int = field(default=0, compare=False)
+    """About how many bytes it has, those of its metadata included; 0 where nobody counted them."""
 
 
 @dataclass(frozen=True, slots=True)

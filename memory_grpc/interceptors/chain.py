@@ -105,7 +105,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
 
         async def unary(raw: bytes, context: Any) -> Any:
             async with self._around(method, "unary", metadata, context) as call:
-                request = read(raw)
+                request = await read(raw)
                 await self._permit(call, request)
                 given = headers.begin()
                 response = await handler.unary_unary(request, context)
@@ -118,7 +118,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
 
         async def server_stream(raw: bytes, context: Any) -> AsyncIterator[Any]:
             async with self._around(method, "server_stream", metadata, context) as call:
-                request = read(raw)
+                request = await read(raw)
                 await self._permit(call, request)
                 responses = handler.unary_stream(request, context)
                 if inspect.isawaitable(responses):  # a servicer that writes to the context itself, as health's Watch
@@ -129,7 +129,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
 
         async def permitted(call: Call, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
             async for raw in raws:
-                request = read(raw)
+                request = await read(raw)
                 await self._permit(call, request)
                 yield request
 

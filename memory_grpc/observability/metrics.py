@@ -27,6 +27,11 @@ CALL_SECONDS = Histogram(
     ["grpc_type", "grpc_service", "grpc_method"],
     buckets=_SECONDS,
 )
+LOOP_LAG_SECONDS = Histogram(
+    "memory_event_loop_lag_seconds",
+    "How late the event loop came back to a task that had nothing to do: it is held up for all calls at once.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
 CALLS_SHED = Counter("memory_calls_shed", "Calls refused because too many of their kind were inside already.", ["kind"])
 INGESTED = Counter("memory_messages_ingested", "Messages stored, by their embedding status.", ["embedding_status"])
 INGEST_REPEATED = Counter("memory_ingest_repeated", "Messages not stored again, because of their request_id.")

@@ -7,135 +7,18 @@ the name in it, the embedding is drawn to greetings that hold the name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+from memory_grpc.ranking.name_words import PARTICLES, SENTENCE_OPENERS
 from memory_grpc.ranking.words import Word, is_unspaced, split_words
 
 __all__ = ["Mention", "Participants", "find_mentions", "rewrite", "speakers_named"]
 
 # Said of whoever speaks in that role, where messages carry no name. "The system" means too much else.
 _ROLES = {"user": "user", "assistant": "assistant"}
-# Not a name by itself, as part of a longer one: "Prof. van der Berg" is asked about as Berg.
-_PARTICLES = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "of",
-        "and",
-        "de",
-        "del",
-        "della",
-        "der",
-        "den",
-        "di",
-        "da",
-        "do",
-        "dos",
-        "du",
-        "el",
-        "la",
-        "le",
-        "van",
-        "von",
-        "zu",
-        "bin",
-        "ibn",
-        "al",
-        "y",
-        "e",
-        "mr",
-        "mrs",
-        "ms",
-        "miss",
-        "mx",
-        "dr",
-        "prof",
-        "sir",
-        "dame",
-        "jr",
-        "sr",
-        "ii",
-        "iii",
-        "iv",
-    ]
-)
-# A sentence may begin with these in capitals without meaning the person: "Will he come?", "Mark the date".
-_SENTENCE_OPENERS = frozenset(
-    [
-        "will",
-        "may",
-        "can",
-        "would",
-        "should",
-        "could",
-        "did",
-        "does",
-        "do",
-        "is",
-        "are",
-        "was",
-        "were",
-        "has",
-        "have",
-        "had",
-        "am",
-        "what",
-        "when",
-        "where",
-        "who",
-        "whom",
-        "whose",
-        "which",
-        "why",
-        "how",
-        "if",
-        "so",
-        "the",
-        "a",
-        "an",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "with",
-        "and",
-        "or",
-        "but",
-        "not",
-        "no",
-        "yes",
-        "ok",
-        "okay",
-        "please",
-        "tell",
-        "give",
-        "list",
-        "show",
-        "find",
-        "mark",
-        "bill",
-        "hope",
-        "joy",
-        "rose",
-        "grant",
-        "chase",
-        "drew",
-        "sue",
-        "pat",
-        "rob",
-        "skip",
-        "frank",
-        "ever",
-        "never",
-        "any",
-        "some",
-        "all",
-    ]
-)
 _POSSESSIVE = re.compile(r"['’](?:s\b)?", re.IGNORECASE)
 _REPEATED = re.compile(r"\b(I|my)((?:[\s-]+(?:I|my))+)\b")
 
@@ -146,6 +29,11 @@ class Participants:
 
     names: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+
+    @property
+    def characters(self) -> int:
+        """How much there is to read of them."""
+        return sum(map(len, self.names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +48,25 @@ class Mention:
     roles: frozenset[str]
 
 
+Found = tuple[int, int, str]
+"""Where a word stands that is part of a name, and the part."""
+
+
+@lru_cache(maxsize=4096)
 def _parts(name: str) -> frozenset[str]:
     """The words that stand for a name: all of them, except particles, initials and numbers beside a real word."""
     words = [
         piece for word in split_words(name) for piece in {word.key, *word.key.replace("‐", "-").split("-")} if piece
     ]
-    real = {word for word in words if word not in _PARTICLES and (len(word) > 1 or is_unspaced(word))}
+    real = {word for word in words if word not in PARTICLES and (len(word) > 1 or is_unspaced(word))}
     return frozenset(word for word in real or words if any(character.isalpha() for character in word))
 
 
 def _opens_sentence(text: str, word: Word) -> bool:
-    before = text[: word.start].rstrip(" \t\"'“‘(")
-    return not before or before[-1] in ".?!:;\n"
+    place = word.start - 1
+    while place >= 0 and text[place] in " \t\"'“‘(":
+        place -= 1
+    return place < 0 or text[place] in ".?!:;\n"
 
 
 def _possessive_end(text: str, end: int) -> int | None:
@@ -186,28 +81,32 @@ def _possessive_end(text: str, end: int) -> int | None:
 def find_mentions(text: str, participants: Participants, spans: Iterable[tuple[int, int]] = ()) -> tuple[Mention, ...]:
     """The participants that `text` names, in order.
 
+    The text is read once, and each of its words looked up: what it takes grows with the text and with the names, not
+    with the one times the other.
+
     Args:
         text: the query.
         participants: who speaks in the tenant.
-        spans: stretches that are already read as something else (dates), so that "in May" is not the person.
+        spans: stretches that are already read as something else (dates), so that "in May" is not the person. In order,
+            without overlaps.
     """
-    owners: dict[str, set[str]] = {}
-    for name in participants.names:
-        for part in _parts(name):
-            owners.setdefault(part, set()).add(name)
+    owners = _owners(participants.names)
     taken = list(spans)
-    found = [
-        (start, end, names)
-        for start, end, names in _named_words(text, owners)
-        if not any(start < taken_end and taken_start < end for taken_start, taken_end in taken)
-    ]
+    starts = [start for start, _ in taken]
+
+    def is_taken(start: int, end: int) -> bool:
+        before = bisect_right(starts, end - 1) - 1  # the last that begins within or before
+        return before >= 0 and taken[before][1] > start
+
+    found = [word for word in _named_words(text, owners) if not is_taken(word[0], word[1])]
     mentions = []
+    meant: dict[frozenset[str], frozenset[str]] = {}
     for run in _runs(text, found):
-        # Of two Johns, "John Smith" is the one who has both words.
-        common = frozenset.intersection(*(frozenset(names) for _, _, names in run))
-        union = frozenset().union(*(names for _, _, names in run))
+        parts = frozenset(part for _, _, part in run)
+        if parts not in meant:
+            meant[parts] = _meant([owners[part] for part in parts])
         end = run[-1][1]
-        mentions.append(Mention(run[0][0], end, _possessive_end(text, end), common or union, frozenset()))
+        mentions.append(Mention(run[0][0], end, _possessive_end(text, end), meant[parts], frozenset()))
     for match in re.finditer(r"\bthe\s+(user|assistant)\b", text, re.IGNORECASE):
         role = _ROLES[match.group(1).lower()]
         if role in participants.roles:
@@ -216,31 +115,58 @@ def find_mentions(text: str, participants: Participants, spans: Iterable[tuple[i
     return tuple(sorted(mentions, key=lambda mention: mention.start))
 
 
-def _named_words(text: str, owners: dict[str, set[str]]) -> list[tuple[int, int, set[str]]]:
-    found = []
+def _owners(names: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Whose name each word is part of."""
+    owners: dict[str, list[str]] = {}
+    for name in names:
+        for part in _parts(name):
+            owners.setdefault(part, []).append(name)
+    return {part: frozenset(of) for part, of in owners.items()}
+
+
+def _meant(owners: Sequence[frozenset[str]]) -> frozenset[str]:
+    """Who is meant by words that follow each other: of two Johns, "John Smith" is the one who has both words."""
+    return frozenset.intersection(*owners) or frozenset().union(*owners)
+
+
+def _named_words(text: str, owners: Mapping[str, frozenset[str]]) -> list[Found]:
+    found: list[Found] = []
+    lengths: dict[str, list[int]] | None = None
     for word in split_words(text):
         if word.key in owners and word.capitalised:
             if not (
-                word.key in _SENTENCE_OPENERS
-                and _opens_sentence(text, word)
-                and _possessive_end(text, word.end) is None
+                word.key in SENTENCE_OPENERS and _opens_sentence(text, word) and _possessive_end(text, word.end) is None
             ):
-                found.append((word.start, word.end, owners[word.key]))
+                found.append((word.start, word.end, word.key))
         elif is_unspaced(word.key):  # no spaces between words there: look inside
-            position = 0
-            while position < len(word.key):
-                part = max(
-                    (p for p in owners if len(p) > 1 and word.key.startswith(p, position)), key=len, default=None
-                )
-                if part is not None:
-                    found.append((word.start + position, word.start + position + len(part), owners[part]))
-                position += len(part) if part else 1
+            lengths = _lengths(owners) if lengths is None else lengths
+            found += _named_inside(word, owners, lengths)
     return found
 
 
-def _runs(text: str, found: Sequence[tuple[int, int, set[str]]]) -> list[list[tuple[int, int, set[str]]]]:
+def _lengths(owners: Iterable[str]) -> dict[str, list[int]]:
+    """How long the parts of names are that begin with the same two characters, the longest first."""
+    lengths: dict[str, set[int]] = {}
+    for part in owners:
+        if len(part) > 1:
+            lengths.setdefault(part[:2], set()).add(len(part))
+    return {start: sorted(of, reverse=True) for start, of in lengths.items()}
+
+
+def _named_inside(word: Word, owners: Mapping[str, object], lengths: Mapping[str, list[int]]) -> Iterator[Found]:
+    """The parts of names within a word, the longest that begins first."""
+    key, position = word.key, 0
+    while position < len(key):
+        candidates = (key[position : position + length] for length in lengths.get(key[position : position + 2], ()))
+        part = next((candidate for candidate in candidates if candidate in owners), None)
+        if part is not None:
+            yield word.start + position, word.start + position + len(part), part
+        position += len(part) if part else 1
+
+
+def _runs(text: str, found: Sequence[Found]) -> list[list[Found]]:
     """Groups words that follow each other with nothing but spaces, initials or hyphens in between."""
-    runs: list[list[tuple[int, int, set[str]]]] = []
+    runs: list[list[Found]] = []
     for item in found:
         if runs and re.fullmatch(r"[\s\-]+|\s+\w\.?\s+", text[runs[-1][-1][1] : item[0]]):
             runs[-1].append(item)
@@ -267,6 +193,6 @@ def rewrite(text: str, mentions: Sequence[Mention]) -> str:
 
 def speakers_named(mentions: Sequence[Mention]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names and the nameless roles that are mentioned, sorted."""
-    names = frozenset().union(*(mention.names for mention in mentions))
-    roles = frozenset().union(*(mention.roles for mention in mentions))
+    names = frozenset().union(*{mention.names for mention in mentions})
+    roles = frozenset().union(*{mention.roles for mention in mentions})
     return tuple(sorted(names)), tuple(sorted(roles))

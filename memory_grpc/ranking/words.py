@@ -32,16 +32,21 @@ def fold(text: str) -> str:
 
 def is_unspaced(text: str) -> bool:
     """Whether the text holds a script that is written without spaces."""
-    return any(low <= ord(character) <= high for character in text for low, high in _UNSPACED)
+    return not text.isascii() and any(low <= ord(character) <= high for character in text for low, high in _UNSPACED)
+
+
+def _is_letter(character: str) -> bool:
+    """A letter, a digit or a mark; asked of most without a look at their category."""
+    return character.isalnum() or unicodedata.category(character)[0] in "LMN"
 
 
 def _is_part(text: str, position: int) -> bool:
-    if unicodedata.category(text[position])[0] in "LMN":
+    if _is_letter(text[position]):
         return True
     return (
         text[position] in _INNER
         and 0 < position < len(text) - 1
-        and all(unicodedata.category(text[neighbour])[0] in "LMN" for neighbour in (position - 1, position + 1))
+        and all(_is_letter(text[neighbour]) for neighbour in (position - 1, position + 1))
     )
 
 

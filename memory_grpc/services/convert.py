@@ -76,6 +76,7 @@ def new_message(request: pb.IngestMessageRequest) -> NewMessage:
         embed_later=optional(request, "embed_later", None),
         user_id=optional(request, "user_id", None),
         keep_request_id=request.keep_request_id,
+        size=request.ByteSize(),
     )
 
 

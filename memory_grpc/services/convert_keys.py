@@ -7,8 +7,6 @@ from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.services.convert import moment, timestamp
 from memory_layer.v1 import api_key_pb2, key_service_pb2
 
-DEFAULT_PAGE_SIZE = 100
-
 
 def new_key(request: key_service_pb2.CreateApiKeyRequest) -> NewApiKey:
     """What the request asks for. Raises InvalidInput where its fields contradict each other."""

@@ -9,7 +9,8 @@ import grpc
 
 from memory_grpc import access
 from memory_grpc.operations.models.registry import Slot
-from memory_grpc.services import convert, convert_keys
+from memory_grpc.services import convert_keys
+from memory_grpc.services.convert_page import page_request
 from memory_layer.v1 import api_key_pb2
 from memory_layer.v1 import key_service_pb2 as pb
 from memory_layer.v1 import key_service_pb2_grpc as pb_grpc
@@ -30,9 +31,8 @@ class KeyService(pb_grpc.KeyServiceServicer):
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Context) -> pb.ListApiKeysResponse:
         """Lists keys."""
-        size = convert.optional(request, "page_size", convert_keys.DEFAULT_PAGE_SIZE)
-        found, token = await self._slot.operations.keys.page(size, request.page_token)
-        return pb.ListApiKeysResponse(api_keys=map(convert_keys.api_key, found), next_page_token=token)
+        page = await self._slot.operations.keys.page(page_request(request))
+        return pb.ListApiKeysResponse(api_keys=map(convert_keys.api_key, page.rows), next_page_token=page.next_token)
 
     async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Context) -> api_key_pb2.ApiKey:
         """Revokes a key."""

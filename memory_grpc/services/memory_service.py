@@ -9,8 +9,9 @@ from uuid import UUID
 import grpc
 
 from memory_grpc import access, headers
-from memory_grpc.domain.messages import NewMessage
+from memory_grpc.domain.messages import Ingested, NewMessage
 from memory_grpc.errors import FieldViolation, InvalidInput
+from memory_grpc.offload import by_size
 from memory_grpc.operations.models.registry import Slot
 from memory_grpc.services import convert
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -41,12 +42,10 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         self, request: pb.BatchIngestMessagesRequest, context: Context
     ) -> pb.BatchIngestMessagesResponse:
         """Stores many messages, all or none."""
-        _check_batch(request)
-        stored = await self._slot.operations.ingest([convert.new_message(m) for m in request.messages])
-        return pb.BatchIngestMessagesResponse(
-            messages=[convert.stored_message(one.message) for one in stored],
-            repeated_indexes=[index for index, one in enumerate(stored) if one.repeated],
-        )
+        size = request.ByteSize()
+        messages = await by_size(size, _batch, request)
+        stored = await self._slot.operations.ingest(messages)
+        return await by_size(size, _stored, stored)
 
     async def StreamIngest(
         self, requests: AsyncIterator[pb.StreamIngestRequest], context: Context
@@ -89,8 +88,9 @@ async def _streamed(requests: AsyncIterator[pb.StreamIngestRequest]) -> AsyncIte
         ) from error
 
 
-def _check_batch(request: pb.BatchIngestMessagesRequest) -> None:
-    """One tenant a batch, and no request_id twice: what the fields' own limits cannot say."""
+def _batch(request: pb.BatchIngestMessagesRequest) -> list[NewMessage]:
+    """The messages of a batch. Raises InvalidInput for more tenants than one and for a request_id that comes twice:
+    what the fields' own limits cannot say."""
     violations = []
     seen: dict[str, int] = {}
     for index, message in enumerate(request.messages):
@@ -102,6 +102,16 @@ def _check_batch(request: pb.BatchIngestMessagesRequest) -> None:
                 violations.append(FieldViolation(f"messages[{index}].request_id", f"is that of messages[{first}]"))
     if violations:
         raise InvalidInput(violations)
+    return [convert.new_message(message) for message in request.messages]
+
+
+def _stored(ingested: list[Ingested]) -> pb.BatchIngestMessagesResponse:
+    response = pb.BatchIngestMessagesResponse()
+    for index, one in enumerate(ingested):
+        response.messages.append(convert.stored_message(one.message))  # all at once nobody else would get a turn
+        if one.repeated:
+            response.repeated_indexes.append(index)
+    return response
 
 
 def _unindexed(error: InvalidInput) -> InvalidInput:

@@ -39,14 +39,12 @@ BACKGROUND_TIMEOUT_SECONDS = 300.0
 IDLE_TRANSACTION_SECONDS = 10.0
 
 # SET LOCAL and not set_config(): Citus hands only the former on to the nodes that hold the rows.
-_BEGIN_ONE: LiteralString = (
-    "begin; set local statement_timeout = {timeout}; set local idle_in_transaction_session_timeout = {idle}; "
-    "set local role memory_layer_tenant; set local memory.tenant_id = {tenant}"
+_BEGIN: LiteralString = (
+    "begin; set local statement_timeout = {timeout}; set local idle_in_transaction_session_timeout = {idle}; set local "
 )
-_BEGIN_EVERY: LiteralString = (
-    "begin; set local statement_timeout = {timeout}; set local idle_in_transaction_session_timeout = {idle}; "
-    "set local role memory_layer_worker"
-)
+_ONE: LiteralString = "role memory_layer_tenant; set local memory.tenant_id = {tenant}"
+_EVERY: LiteralString = "role memory_layer_worker"
+_AT_ONE_MOMENT: LiteralString = "; set transaction isolation level repeatable read"
 _PLANS: Final[Mapping[str, LiteralString]] = {
     "auto": "",
     "once": "; set local plan_cache_mode = force_generic_plan",
@@ -162,7 +160,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(
-        self, *, tenant: Tenant, plan: Plan = "auto", pipelined: bool = False
+        self, *, tenant: Tenant, plan: Plan = "auto", pipelined: bool = False, at_one_moment: bool = False
     ) -> AsyncIterator[Transaction]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
@@ -175,14 +173,16 @@ class Database:
         each statement for its values. It is for what goes through a tenant's rows: a plan for any values is made for
         the average tenant, and reads one that is far above it from end to end. "auto" leaves it to Postgres.
 
-        ``pipelined`` has ``execute`` and ``later`` not wait for their statement: it goes out with the next that gives
+        ``pipelined`` has ``execute`` and ``defer`` not wait for their statement: it goes out with the next that gives
         rows, or with the commit, and its error comes with those. ``execute`` knows no number of rows then.
+
+        ``at_one_moment`` has every statement see the database as the first one does. It is for reading.
 
         What is left of the call's deadline becomes the statement_timeout, so that Postgres stops working for a caller
         who has gone even when the cancellation does not reach it.
         """
         with translated():
-            connection = await self._begin(tenant, plan)
+            connection = await self._begin(tenant, plan, at_one_moment)
             try:
                 async with AsyncExitStack() as stack:
                     if pipelined:
@@ -197,7 +197,7 @@ class Database:
             finally:
                 await self.pool.putconn(connection)
 
-    async def _begin(self, tenant: Tenant, plan: Plan) -> psycopg.AsyncConnection[Row]:
+    async def _begin(self, tenant: Tenant, plan: Plan, at_one_moment: bool) -> psycopg.AsyncConnection[Row]:
         """A connection on which a transaction has begun, in one round trip.
 
         Connections that a restart of Postgres left dead in the pool are found here, before anything has been sent, and
@@ -210,7 +210,7 @@ class Database:
             try:
                 left = deadline.remaining()
                 timeout_ms = max(1, int((BACKGROUND_TIMEOUT_SECONDS if left is None else left) * 1000))
-                await connection.execute(self._opening(tenant, timeout_ms, plan))
+                await connection.execute(self._opening(tenant, timeout_ms, plan, at_one_moment))
             except BaseException as error:
                 dead = connection.closed and isinstance(error, psycopg.OperationalError)
                 await self.pool.putconn(connection)
@@ -219,13 +219,13 @@ class Database:
             else:
                 return connection
 
-    def _opening(self, tenant: Tenant, timeout_ms: int, plan: Plan = "auto") -> sql.Composed:
+    def _opening(self, tenant: Tenant, timeout_ms: int, plan: Plan, at_one_moment: bool = False) -> sql.Composed:
         """What opens a transaction."""
-        tail = _PLANS[plan]
+        tail = _PLANS[plan] + (_AT_ONE_MOMENT if at_one_moment else "")
         bounds = {"timeout": sql.Literal(timeout_ms), "idle": sql.Literal(int(IDLE_TRANSACTION_SECONDS * 1000))}
         if isinstance(tenant, str):
-            return sql.SQL(_BEGIN_ONE + tail).format(**bounds, tenant=sql.Literal(tenant))
-        return sql.SQL(_BEGIN_EVERY + tail).format(**bounds)
+            return sql.SQL(_BEGIN + _ONE + tail).format(**bounds, tenant=sql.Literal(tenant))
+        return sql.SQL(_BEGIN + _EVERY + tail).format(**bounds)
 
     @asynccontextmanager
     async def maintenance(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:

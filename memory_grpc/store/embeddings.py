@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 from pgvector import HalfVector
 
-from memory_grpc.store.database import Transaction
+from memory_grpc.store.database import Params, Transaction
+from memory_grpc.store.portions import portions
 
 Vectors = NDArray[np.float32]
 
@@ -21,7 +21,9 @@ async def insert_many(tx: Transaction, tenant_id: str, model_id: int, vectors: M
     For messages that were stored before this transaction call it under ``models.lock_tenant_shared``: what is archived
     meanwhile would not be marked.
     """
-    await tx.execute("embeddings.insert_many", _windows(tenant_id, model_id, vectors))
+    windows = [(id_, chunk, vector) for id_, array in vectors.items() for chunk, vector in enumerate(array)]
+    async for some in portions(windows, lambda window: window[2].nbytes):
+        await tx.execute("embeddings.insert_many", _params(tenant_id, model_id, some))
 
 
 async def others(tx: Transaction, tenant_id: str, model_id: int, after: UUID, limit: int) -> list[UUID]:
@@ -36,8 +38,7 @@ async def remove_others(tx: Transaction, tenant_id: str, model_id: int, message_
     await tx.execute("embeddings.remove_others", params)
 
 
-def _windows(tenant_id: str, model_id: int, vectors: Mapping[UUID, Vectors]) -> dict[str, Any]:
-    windows = [(id_, chunk, vector) for id_, array in vectors.items() for chunk, vector in enumerate(array)]
+def _params(tenant_id: str, model_id: int, windows: Sequence[tuple[UUID, int, Vectors]]) -> Params:
     return {
         "tenant_id": tenant_id,
         "model_id": model_id,

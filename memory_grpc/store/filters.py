@@ -156,7 +156,7 @@ def _scope(node: Node, include_archived: bool) -> Scope:
     """Which messages are looked at: where the filter itself says, all, and the filter tells them apart; live ones
     unless archived ones are asked for too."""
     for term in conjuncts(node):
-        if isinstance(term, Comparison) and term.field == "archived" and not term.negated:
+        if isinstance(term, Comparison) and term.field == "archived" and term.operator == "=" and not term.negated:
             return "archived" if term.value is True else "live"
     return "live_and_archived" if include_archived or mentions(node, "archived") else "live"
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.store.database import Deferred, Row, Transaction
+from memory_grpc.store.portions import portions
 
 # A tenant of more speakers than this has names that no question is likely to mean.
 MOST_NAMES = 1000
@@ -14,18 +15,19 @@ MOST_NAMES = 1000
 
 async def insert_many(tx: Transaction, tenant_id: str, config: str, messages: Sequence[StoredMessage]) -> None:
     """Stores the words of messages that were stored in this transaction, by a text-search configuration."""
-    await tx.execute(
-        "lexical.insert_many",
-        {
-            "tenant_id": tenant_id,
-            "config": config,
-            "message_ids": [m.id for m in messages],
-            "conversation_ids": [m.conversation_id for m in messages],
-            "created_ats": [m.created_at for m in messages],
-            "names": [m.name for m in messages],
-            "contents": [m.content for m in messages],
-        },
-    )
+    async for some in portions(messages, lambda message: len(message.content)):
+        await tx.execute(
+            "lexical.insert_many",
+            {
+                "tenant_id": tenant_id,
+                "config": config,
+                "message_ids": [m.id for m in some],
+                "conversation_ids": [m.conversation_id for m in some],
+                "created_ats": [m.created_at for m in some],
+                "names": [m.name for m in some],
+                "contents": [m.content for m in some],
+            },
+        )
 
 
 async def participants(tx: Transaction, tenant_id: str) -> Deferred[tuple[tuple[str, ...], tuple[str, ...], datetime]]:

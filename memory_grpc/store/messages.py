@@ -9,8 +9,9 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from memory_grpc.domain.messages import PreparedMessage, StoredMessage
-from memory_grpc.store.database import Deferred, Row, Transaction
+from memory_grpc.store.database import Deferred, Params, Row, Transaction
 from memory_grpc.store.filters import Filter
+from memory_grpc.store.portions import portions
 
 # Turns before and after a message, oldest first.
 Neighbours = tuple[list[StoredMessage], list[StoredMessage]]
@@ -18,24 +19,10 @@ Neighbours = tuple[list[StoredMessage], list[StoredMessage]]
 
 async def insert_many(tx: Transaction, tenant_id: str, prepared: Sequence[PreparedMessage]) -> list[StoredMessage]:
     """Stores messages of one tenant; returns them in order, with the times that the database gave."""
-    new = [one.message for one in prepared]
-    rows = await tx.all(
-        "messages.insert_many",
-        {
-            "tenant_id": tenant_id,
-            "ids": [one.id for one in prepared],
-            "conversation_ids": [m.conversation_id for m in new],
-            "user_ids": [m.user_id for m in new],
-            "roles": [m.role for m in new],
-            "names": [m.name for m in new],
-            "contents": [m.content for m in new],
-            "metadatas": [Jsonb(m.metadata) for m in new],
-            "importances": [one.importance for one in prepared],
-            "embedding_statuses": [one.embedding_status for one in prepared],
-            "created_ats": [m.created_at for m in new],
-        },
-    )
-    times = {row["id"]: row for row in rows}
+    times: dict[UUID, Row] = {}
+    async for some in portions(prepared, lambda one: max(one.message.size, len(one.message.content))):
+        rows = await tx.all("messages.insert_many", _new(tenant_id, some))
+        times |= {row["id"]: row for row in rows}
     return [
         StoredMessage(
             id=one.id,
@@ -53,6 +40,23 @@ async def insert_many(tx: Transaction, tenant_id: str, prepared: Sequence[Prepar
         )
         for one in prepared
     ]
+
+
+def _new(tenant_id: str, prepared: Sequence[PreparedMessage]) -> Params:
+    new = [one.message for one in prepared]
+    return {
+        "tenant_id": tenant_id,
+        "ids": [one.id for one in prepared],
+        "conversation_ids": [m.conversation_id for m in new],
+        "user_ids": [m.user_id for m in new],
+        "roles": [m.role for m in new],
+        "names": [m.name for m in new],
+        "contents": [m.content for m in new],
+        "metadatas": [Jsonb(m.metadata) for m in new],
+        "importances": [one.importance for one in prepared],
+        "embedding_statuses": [one.embedding_status for one in prepared],
+        "created_ats": [m.created_at for m in new],
+    }
 
 
 async def get(tx: Transaction, message_id: UUID, tenant_ids: Sequence[str] | None) -> StoredMessage | None:

@@ -9,7 +9,8 @@ first 20 fields that break one. An option on a field of a kind that it is not ch
 
 These hold for every field, whatever its options: text holds no NUL character, numbers are finite (no NaN, no
 infinity), timestamps lie between the years 1970 and 9999, and the same holds inside `metadata`, whose whole numbers
-are also smaller than 2^53: larger ones may be another number than was sent.
+are also smaller than 2^53: larger ones may be another number than was sent. All objects of a request together hold
+100,000 values at most, lists and objects within them counted too.
 """
 
 from collections import abc as _abc

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +13,7 @@ from memory_grpc.access import Grant
 from memory_grpc.domain.keys import ApiKey, NewApiKey
 from memory_grpc.errors import InvalidInput, NotFound, Unauthenticated
 from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.paging import Page, PageRequest
 from memory_grpc.store import keys as key_store
 from memory_grpc.store.database import EVERY_TENANT, Database
 
@@ -57,12 +56,12 @@ class Keys:
         log.info("api_key_created", key_id=str(made.id), prefix=made.prefix, by=str(maker.key_id or ""))
         return made, key
 
-    async def page(self, size: int, token: str) -> tuple[list[ApiKey], str]:
-        """Up to ``size`` keys from the token's place on, and the token of the next page. Raises InvalidInput."""
+    async def page(self, page: PageRequest) -> Page[ApiKey]:
+        """Keys in the order in which they were made. Raises InvalidInput."""
+        after = page.after(datetime, UUID)
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            found = await key_store.page(tx, _place(token), size + 1)
-        more = len(found) > size
-        return found[:size], _token(found[size - 1]) if more else ""
+            found = await key_store.page(tx, after, page.size + 1)
+        return page.of(found, lambda key: (key.created_at, key.id))
 
     async def revoke(self, key_id: UUID, by: Grant) -> ApiKey:
         """The revoked key. Raises NotFound."""
@@ -73,21 +72,3 @@ class Keys:
         self._keyring.forget()
         log.info("api_key_revoked", key_id=str(revoked.id), prefix=revoked.prefix, by=str(by.key_id or ""))
         return revoked
-
-
-def _token(last: ApiKey) -> str:
-    return base64.urlsafe_b64encode(f"{last.created_at.isoformat()} {last.id}".encode()).decode().rstrip("=")
-
-
-def _place(token: str) -> tuple[datetime, UUID] | None:
-    if not token:
-        return None
-    try:
-        text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode("ascii")
-        moment, _, key_id = text.partition(" ")
-        created_at, last = datetime.fromisoformat(moment), UUID(key_id)
-        if created_at.tzinfo is None:
-            raise ValueError
-    except (binascii.Error, ValueError):
-        raise InvalidInput.of("page_token", "must be the next_page_token of the page before") from None
-    return created_at, last

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from memory_grpc import deadline, scoring
 from memory_grpc.domain.messages import Ingested, NewMessage, PreparedMessage, StoredMessage
+from memory_grpc.domain.policy import Policy
 from memory_grpc.errors import (
     EmbeddingUnavailable,
     FieldViolation,
@@ -17,6 +18,7 @@ from memory_grpc.errors import (
     RequestIdReused,
 )
 from memory_grpc.observability import metrics
+from memory_grpc.offload import by_size
 from memory_grpc.operations.messages.drafts import Draft, Drafts, body_digest, digests_of, distinct, is_reused, outcome
 from memory_grpc.operations.messages.group_commit import GroupCommit
 from memory_grpc.operations.models.models import Model, Models
@@ -80,10 +82,8 @@ class Ingest:
         unless given. Raises as a whole ingest."""
         tenant_id = messages[0].tenant_id
         policy = await self._policies.get(tenant_id)
-        drafts = [
-            Draft(self._of_user(m), place, policy, body_digest(m) if m.request_id is not None else None)
-            for place, m in zip(places or range(len(messages)), messages, strict=True)
-        ]
+        size = sum(message.size for message in messages)
+        drafts = await by_size(size, self._drafts, messages, places or range(len(messages)), policy)
         digests = digests_of(drafts)
         known = await self._known((tenant_id,), (tenant_id, digests)) if digests else {}
         model, fresh = await self._embed(tenant_id, distinct(drafts, known))
@@ -100,6 +100,12 @@ class Ingest:
         if isinstance(stored, Exception):
             raise stored
         return stored
+
+    def _drafts(self, messages: Sequence[NewMessage], places: Sequence[int], policy: Policy) -> list[Draft]:
+        return [
+            Draft(self._of_user(m), place, policy, body_digest(m) if m.request_id is not None else None)
+            for place, m in zip(places, messages, strict=True)
+        ]
 
     async def _look_up(self, calls: Sequence[tuple[str, Mapping[UUID, bytes]]]) -> list[dict[UUID, Claim] | Exception]:
         """What is known of the request ids of calls of one tenant; RequestIdReused for a call of other bodies."""

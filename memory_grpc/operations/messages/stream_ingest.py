@@ -19,7 +19,15 @@ from uuid import UUID
 
 from memory_grpc import deadline
 from memory_grpc.domain.messages import Ingested, NewMessage
-from memory_grpc.errors import DeadlineExceeded, ModelChanged, QueueFull
+from memory_grpc.errors import (
+    DeadlineExceeded,
+    InvalidInput,
+    MemoryLayerError,
+    ModelChanged,
+    NotFound,
+    QueueFull,
+    RequestIdReused,
+)
 from memory_grpc.operations.messages.ingest import Ingest
 
 T = TypeVar("T")
@@ -32,6 +40,9 @@ INBOX = 1024
 MESSAGES_PER_TIMEOUT = 32
 LANES = 2
 
+# What one message is refused for, and no other with it.
+_OF_ONE_MESSAGE = (InvalidInput, RequestIdReused, NotFound)
+
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
@@ -42,6 +53,14 @@ class Acknowledgement:
     embedding_status: str
     importance: float
     repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is stored of a batch, in order, and why the next message of it was refused."""
+
+    ingested: list[Ingested]
+    refusal: MemoryLayerError | None = None
 
 
 class StreamIngest:
@@ -57,8 +76,8 @@ class StreamIngest:
         An error of ``messages`` or of a batch ends the stream, after everything before it was acknowledged.
         """
         inbox: asyncio.Queue[NewMessage | Exception | None] = asyncio.Queue(INBOX)
-        lanes: asyncio.Queue[asyncio.Task[list[Ingested]] | Exception | None] = asyncio.Queue(LANES)
-        running: set[asyncio.Task[list[Ingested]]] = set()
+        lanes: asyncio.Queue[asyncio.Task[_Stored] | Exception | None] = asyncio.Queue(LANES)
+        running: set[asyncio.Task[_Stored]] = set()
 
         async def read() -> None:
             try:
@@ -88,38 +107,58 @@ class StreamIngest:
             while (lane := await lanes.get()) is not None:
                 if isinstance(lane, Exception):
                     raise lane
-                for ingested in await lane:
+                batch = await lane
+                for ingested in batch.ingested:
                     stored = ingested.message
                     yield Acknowledgement(
                         sequence, stored.id, stored.embedding_status, stored.importance, ingested.repeated
                     )
                     sequence += 1
                 running.discard(lane)
+                if batch.refusal is not None:
+                    raise batch.refusal
         finally:
             for task in (*workers, *running):
                 task.cancel()
             await asyncio.gather(*workers, *running, return_exceptions=True)
 
-    async def _store(
-        self, batch: list[NewMessage], first_place: int, before: asyncio.Task[list[Ingested]] | None
-    ) -> list[Ingested]:
-        """Stores a batch, one transaction a tenant, once the batch before it is stored."""
+    async def _store(self, batch: list[NewMessage], first_place: int, before: asyncio.Task[_Stored] | None) -> _Stored:
+        """Stores a batch, one transaction a tenant, once the batch before it is stored. Where a message is refused, the
+        batch ends before it."""
         stored: dict[int, Ingested] = {}
+        end, refusal = first_place + len(batch), None
         for tenant_id in dict.fromkeys(message.tenant_id for message in batch):
-            part = {first_place + i: message for i, message in enumerate(batch) if message.tenant_id == tenant_id}
-            stored |= zip(part, await self._ordered(part, before), strict=True)
-        return [stored[place] for place in sorted(stored)]
+            of_tenant = {first_place + i: message for i, message in enumerate(batch) if message.tenant_id == tenant_id}
+            part = {place: message for place, message in of_tenant.items() if place < end}
+            one = await self._up_to_a_refusal(part, before)
+            stored |= zip(part, one.ingested, strict=False)
+            if one.refusal is not None:
+                end, refusal = list(part)[len(one.ingested)], one.refusal
+        return _Stored([stored[place] for place in sorted(stored) if place < end], refusal)
 
-    async def _ordered(
-        self, part: Mapping[int, NewMessage], before: asyncio.Task[list[Ingested]] | None
-    ) -> list[Ingested]:
+    async def _up_to_a_refusal(self, part: Mapping[int, NewMessage], before: asyncio.Task[_Stored] | None) -> _Stored:
+        """Stores messages of one tenant: all, or those before one that is refused, which halving finds."""
+        try:
+            return _Stored(await self._ordered(part, before) if part else [])
+        except _OF_ONE_MESSAGE as error:
+            if len(part) == 1:
+                return _Stored([], error)
+        places = list(part)
+        halves = places[: len(places) // 2], places[len(places) // 2 :]
+        first = await self._up_to_a_refusal({place: part[place] for place in halves[0]}, before)
+        if first.refusal is not None:
+            return first
+        second = await self._up_to_a_refusal({place: part[place] for place in halves[1]}, before)
+        return _Stored(first.ingested + second.ingested, second.refusal)
+
+    async def _ordered(self, part: Mapping[int, NewMessage], before: asyncio.Task[_Stored] | None) -> list[Ingested]:
         """Embeds messages of one tenant, by their places in the stream, and stores them when it is their turn."""
         seconds = self._timeout_seconds * max(1.0, len(part) / MESSAGES_PER_TIMEOUT)
         while True:
             drafts = await _patiently(seconds, partial(self._ingest.draft, list(part.values()), list(part)))
             if before is not None:
                 await asyncio.wait([before])
-                if before.cancelled() or before.exception() is not None:
+                if before.cancelled() or before.exception() is not None or before.result().refusal is not None:
                     # The stream ends there, and takes this batch along: nothing is stored after a gap.
                     await asyncio.get_running_loop().create_future()
             try:

@@ -72,7 +72,9 @@ class Search:
         # its own.
         is_narrow = filter_.is_narrowing or filter_.candidate_limit is not None
         plan: Plan = "each" if wanted.has_graph or is_narrow else "auto"
-        async with self._database.transaction(tenant=request.tenant_id, plan=plan, pipelined=True) as tx:
+        async with self._database.transaction(
+            tenant=request.tenant_id, plan=plan, pipelined=True, at_one_moment=True
+        ) as tx:
             ranked = await rank(tx, wanted)
             fetched = await Fetched.ask(tx, request, wanted, ranked.hits)
         if in_use:

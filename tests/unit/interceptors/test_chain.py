@@ -229,21 +229,24 @@ async def test_an_unknown_method_is_unimplemented(start: Any) -> None:
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_decoding_refuses_what_is_too_large_before_it_reads() -> None:
+@pytest.mark.asyncio
+async def test_decoding_refuses_what_is_too_large_before_it_reads() -> None:
     read = decode.reader(GetMessageRequest.FromString, len(GET))
-    assert read(GET) == GetMessageRequest.FromString(GET)
+    assert await read(GET) == GetMessageRequest.FromString(GET)
     with pytest.raises(BodyTooLarge):
-        read(GET + b"\xff")
+        await read(GET + b"\xff")
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("raw", [b"\xff", b"\x0a\x05abc", b"\x0a\x02\xff\xfe", b"\x0a\x80", b"\x0b" * 200])
-def test_malformed_bytes_are_named_so(raw: bytes) -> None:
+async def test_malformed_bytes_are_named_so(raw: bytes) -> None:
     with pytest.raises(MalformedRequest):
-        decode.reader(GetMessageRequest.FromString, 1024)(raw)
+        await decode.reader(GetMessageRequest.FromString, 1024)(raw)
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("depth", [*range(1, 40), 100, 1000, 10_000])
-def test_objects_of_any_depth_are_read_or_refused(depth: int) -> None:
+async def test_objects_of_any_depth_are_read_or_refused(depth: int) -> None:
     """Built as bytes: no library writes what it would not read."""
     value = b"\x20\x01"  # Value{bool_value: true}
     for _ in range(depth):
@@ -254,10 +257,10 @@ def test_objects_of_any_depth_are_read_or_refused(depth: int) -> None:
     raw += b"\x2a" + _length(struct) + struct  # metadata
     read = decode.reader(IngestMessageRequest.FromString, len(raw))
     if depth <= 16:
-        assert read(raw).HasField("metadata")
+        assert (await read(raw)).HasField("metadata")
     else:
         with pytest.raises((InvalidInput, MalformedRequest)):
-            read(raw)
+            await read(raw)
 
 
 def _length(value: bytes) -> bytes:
