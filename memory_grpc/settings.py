@@ -181,6 +181,11 @@ class Settings(BaseSettings):
         pattern="^[a-z_][a-z0-9_]*$",
         description="Postgres text-search configuration of the hybrid ranking: stemming and stop words of a language.",
     )
+    context_tokenizer: Path | None = Field(
+        None,
+        description="A tokenizer.json that counts the tokens of contexts. Unset: the embedding model's own; where that "
+        "has none, 4 bytes are a token.",
+    )
     graph_threshold: int = Field(
         50_000,
         ge=0,
@@ -232,6 +237,7 @@ class Settings(BaseSettings):
         "tls_key_file",
         "tls_client_ca_file",
         "tls_ca_file",
+        "context_tokenizer",
         "tls_client_cert_file",
         "tls_client_key_file",
         mode="before",
