@@ -14,12 +14,14 @@ import structlog
 
 from memory_grpc.access import new_key
 from memory_grpc.embedding import Embedder, create_provider
+from memory_grpc.embedding.token_counts import TokenCounter
 from memory_grpc.ids import Uuid7
 from memory_grpc.jobs.loop import at_work
 from memory_grpc.jobs.start import Parts, follow_model, loops
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
 from memory_grpc.observability.loop_lag import watched
+from memory_grpc.operations.context.build import BuildContext
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
@@ -93,7 +95,8 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
 
         graphs = Graphs(pools.background)
         await graphs.refresh()
-        operations = _operations(settings, pools, models, graphs)
+        counter = TokenCounter.of(settings.context_tokenizer, settings.embedding_model_name, current.tokenizer)
+        operations = _operations(settings, pools, models, graphs, counter)
         slot.fill(operations)
         parts = Parts(settings, conninfo, pools.background, pools.heartbeats, models, graphs, operations.retain)
         await stack.enter_async_context(at_work(loops(parts)))
@@ -161,7 +164,7 @@ async def _pools(stack: AsyncExitStack, settings: Settings, conninfo: str) -> _P
     return pools
 
 
-def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graphs) -> Operations:
+def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graphs, counter: TokenCounter) -> Operations:
     """One of each."""
     database = pools.calls
     keyring = Keyring(pools.keys)
@@ -181,6 +184,7 @@ def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graph
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
         search=search,
+        build_context=BuildContext(database, search, counter),
         graphs=graphs,
         retain=Retain(pools.background, Policies(pools.background, settings), settings.retention_batch_size),
         health=Health(database),

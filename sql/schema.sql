@@ -54,6 +54,9 @@ create index messages_by_conversation on messages (tenant_id, conversation_id, c
 
 create index messages_by_user on messages (tenant_id, user_id, created_at, id) where user_id is not null;
 
+-- Pinned messages lead every context.
+create index messages_pinned on messages (tenant_id, user_id, created_at, id) where pinned;
+
 create index messages_live_by_importance on messages (tenant_id, importance, id) where archived_at is null;
 
 -- Who speaks in a tenant: the distinct names, found by skipping from one to the next.

@@ -13,10 +13,10 @@ from memory_grpc.domain.messages import Ingested, NewMessage
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.offload import by_size
 from memory_grpc.operations.models.registry import Slot
-from memory_grpc.services import convert
+from memory_grpc.services import convert, convert_context
+from memory_layer.v1 import context_pb2, message_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import memory_service_pb2_grpc as pb_grpc
-from memory_layer.v1 import message_pb2
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -70,6 +70,13 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         """Ranks a tenant's memory."""
         result = await self._slot.operations.search(convert.search_request(request))
         return convert.search_response(result, explain=request.explain)
+
+    async def BuildContext(
+        self, request: context_pb2.BuildContextRequest, context: Context
+    ) -> context_pb2.BuildContextResponse:
+        """Fills a budget of tokens."""
+        built = await self._slot.operations.build_context(convert_context.request(request))
+        return await by_size(sum(len(part.message.content) for part in built.parts), convert_context.response, built)
 
 
 async def _streamed(requests: AsyncIterator[pb.StreamIngestRequest]) -> AsyncIterator[NewMessage]:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from memory_grpc.setting_types import File
+
 
 class Search(BaseModel):
     """Search."""
@@ -17,6 +19,11 @@ class Search(BaseModel):
         "english",
         pattern="^[a-z_][a-z0-9_]*$",
         description="Postgres text-search configuration of the hybrid ranking: stemming and stop words of a language.",
+    )
+    context_tokenizer: File = Field(
+        None,
+        description="A tokenizer.json that counts the tokens of contexts. Unset: the embedding model's own; where that "
+        "has none, 4 bytes are a token.",
     )
     graph_threshold: int = Field(
         50_000,

@@ -106,6 +106,7 @@ def test_facts_are_what_the_options_say() -> None:
         "StreamIngest": "stream",
         "GetMessage": "read",
         "SearchMemories": "read",
+        "BuildContext": "read",
         "GetHealth": "probe",
     }
 

@@ -20,7 +20,7 @@ from memory_grpc.settings import Settings, unknown_variables
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 WIDTH = 116
 # What sounds secret and is an address, or the name of a key of metadata.
-NO_SECRETS = {"openai_base_url", "user_id_metadata_key"}
+NO_SECRETS = {"openai_base_url", "user_id_metadata_key", "context_tokenizer"}
 
 # The guide's configuration section and DESIGN §5, by hand.
 DOCUMENTED: list[tuple[str, str, object]] = [

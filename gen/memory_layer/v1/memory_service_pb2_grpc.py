@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from memory_layer.v1 import context_pb2 as memory__layer_dot_v1_dot_context__pb2
 from memory_layer.v1 import memory_service_pb2 as memory__layer_dot_v1_dot_memory__service__pb2
 from memory_layer.v1 import message_pb2 as memory__layer_dot_v1_dot_message__pb2
 
@@ -63,6 +64,11 @@ class MemoryServiceStub:
                 '/memory_layer.v1.MemoryService/SearchMemories',
                 request_serializer=memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesResponse.FromString,
+                _registered_method=True)
+        self.BuildContext = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/BuildContext',
+                request_serializer=memory__layer_dot_v1_dot_context__pb2.BuildContextRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_context__pb2.BuildContextResponse.FromString,
                 _registered_method=True)
 
 
@@ -134,6 +140,17 @@ class MemoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BuildContext(self, request, context):
+        """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
+
+        Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget; then
+        memories by their relevance, where long ones must be more relevant than short ones; what does not fit is skipped.
+        No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MemoryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -161,6 +178,11 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     servicer.SearchMemories,
                     request_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesResponse.SerializeToString,
+            ),
+            'BuildContext': grpc.unary_unary_rpc_method_handler(
+                    servicer.BuildContext,
+                    request_deserializer=memory__layer_dot_v1_dot_context__pb2.BuildContextRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_context__pb2.BuildContextResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -302,6 +324,33 @@ class MemoryService:
             '/memory_layer.v1.MemoryService/SearchMemories',
             memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesRequest.SerializeToString,
             memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BuildContext(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/BuildContext',
+            memory__layer_dot_v1_dot_context__pb2.BuildContextRequest.SerializeToString,
+            memory__layer_dot_v1_dot_context__pb2.BuildContextResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from memory_layer.v1 import context_pb2 as _context_pb2
 from memory_layer.v1 import memory_service_pb2 as _memory_service_pb2
 from memory_layer.v1 import message_pb2 as _message_pb2
 import abc as _abc_1
@@ -79,6 +80,13 @@ class MemoryServiceStub:
     ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
     ordered by `created_at`, newest first, then by id.
     """
+    BuildContext: _grpc.UnaryUnaryMultiCallable[_context_pb2.BuildContextRequest, _context_pb2.BuildContextResponse]
+    """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
+
+    Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget; then
+    memories by their relevance, where long ones must be more relevant than short ones; what does not fit is skipped.
+    No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
+    """
 
 @_typing.type_check_only
 class MemoryServiceAsyncStub(MemoryServiceStub):
@@ -129,6 +137,13 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
     ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
     ordered by `created_at`, newest first, then by id.
+    """
+    BuildContext: _aio.UnaryUnaryMultiCallable[_context_pb2.BuildContextRequest, _context_pb2.BuildContextResponse]  # type: ignore[assignment]
+    """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
+
+    Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget; then
+    memories by their relevance, where long ones must be more relevant than short ones; what does not fit is skipped.
+    No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
     """
 
 class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -207,6 +222,19 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
         ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
         ordered by `created_at`, newest first, then by id.
+        """
+
+    @_abc_1.abstractmethod
+    def BuildContext(
+        self,
+        request: _context_pb2.BuildContextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_context_pb2.BuildContextResponse, _abc.Awaitable[_context_pb2.BuildContextResponse]]:
+        """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
+
+        Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget; then
+        memories by their relevance, where long ones must be more relevant than short ones; what does not fit is skipped.
+        No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
         """
 
 def add_MemoryServiceServicer_to_server(servicer: MemoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

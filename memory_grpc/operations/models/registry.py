@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
+from memory_grpc.operations.context.build import BuildContext
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
@@ -28,6 +29,7 @@ class Operations:
     stream_ingest: StreamIngest
     get: Get
     search: Search
+    build_context: BuildContext
     retain: Retain
     health: Health
     policies: Policies

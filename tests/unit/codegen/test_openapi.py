@@ -25,6 +25,7 @@ DOCUMENTED = {
     ("get", "/v1/messages/{message_id}"): 200,
     ("get", "/v1/memory/search"): 200,
     ("post", "/v1/memory/search"): 200,
+    ("post", "/v1/memory/context"): 200,
     ("post", "/v1/admin/retention/run"): 200,
     ("post", "/v1/admin/embeddings/retry"): 200,
     ("get", "/v1/admin/graphs"): 200,
