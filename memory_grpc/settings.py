@@ -11,11 +11,12 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-Names = Annotated[list[str], NoDecode]
+from memory_grpc.setting_types import COMMAS, File, Key, Keys, Names
+
 _WEIGHTS = {"importance": ("recency", "role", "explicit"), "score": ("similarity", "importance", "decay")}
 DataLoss = Literal["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
 
@@ -39,22 +40,22 @@ class Settings(BaseSettings):
     upstream_host: str = Field("127.0.0.1", description="Where Envoy finds the gRPC server and the metrics endpoint.")
 
     # TLS
-    tls_cert_file: Path | None = Field(
+    tls_cert_file: File = Field(
         None, description="Certificate of the gRPC port with its chain, PEM. Unset: the port speaks plaintext."
     )
-    tls_key_file: Path | None = Field(None, description="Its private key, PEM, without a password.")
-    tls_client_ca_file: Path | None = Field(
+    tls_key_file: File = Field(None, description="Its private key, PEM, without a password.")
+    tls_client_ca_file: File = Field(
         None,
         description="CAs, PEM, one of which must have signed every client's certificate (mTLS). Unset: none needed.",
     )
-    tls_ca_file: Path | None = Field(
+    tls_ca_file: File = Field(
         None,
         description="CAs, PEM, by which Envoy and the commands check the server; set, they speak TLS to it.",
     )
-    tls_client_cert_file: Path | None = Field(
+    tls_client_cert_file: File = Field(
         None, description="Certificate that Envoy and the commands show to the server, PEM."
     )
-    tls_client_key_file: Path | None = Field(None, description="Its private key, PEM, without a password.")
+    tls_client_key_file: File = Field(None, description="Its private key, PEM, without a password.")
     tls_server_name: str = Field(
         "", description="Name that the server's certificate must bear. Unset: the host that is connected to."
     )
@@ -77,15 +78,25 @@ class Settings(BaseSettings):
         256, ge=1, description="Calls that may wait for a connection; the next is refused with UNAVAILABLE at once."
     )
     database_pool_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection.")
-    accept_data_loss_with: Annotated[list[DataLoss], NoDecode] = Field(
+    accept_data_loss_with: Annotated[list[DataLoss], NoDecode, COMMAS] = Field(
         [],
         description="Comma-separated settings of Postgres to start with although they can lose acknowledged messages: "
         "fsync=off, full_page_writes=off, synchronous_commit=off. Unset, the start is refused.",
     )
 
     # Access
-    api_keys: Annotated[list[SecretStr], NoDecode] = Field(
-        [], description="Comma-separated keys; once set, every call but health, metrics and docs needs x-api-key."
+    api_keys: Keys = Field(
+        [],
+        description="Comma-separated keys, 16 characters each at least; once set, every call but health, metrics and "
+        "docs needs x-api-key.",
+    )
+    accept_open_access: bool = Field(
+        False, description="Start although other machines can reach the service and there is no key at all."
+    )
+    allowed_hosts: Names = Field(
+        [],
+        description="Comma-separated names, or *, that Envoy answers to besides localhost while MEMORY_API_KEYS is not "
+        "set.",
     )
     allowed_origins: Names = Field([], description="Comma-separated origins that browsers may call from (CORS), or *.")
     global_rate_limit: str = Field(
@@ -153,7 +164,7 @@ class Settings(BaseSettings):
         10, ge=1, le=100, description="Tries to embed a pending message before it is marked failed."
     )
     openai_base_url: str = Field("", description="Base URL of an OpenAI-compatible embeddings API (…/v1).")
-    openai_api_key: SecretStr | None = Field(None, description="Its key.")
+    openai_api_key: Key = Field(None, description="Its key.")
     openai_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one of its answers.")
     openai_max_retries: int = Field(3, ge=0, le=10, description="Tries after the first, with jittered backoff.")
 
@@ -220,26 +231,6 @@ class Settings(BaseSettings):
     )
     retention_batch_size: int = Field(1000, ge=1, le=100000, description="Rows moved or deleted in one transaction.")
     idempotency_hours: float = Field(24, gt=0, description="How long a request_id is remembered.")
-
-    @field_validator("api_keys", "allowed_origins", "trusted_proxies", "accept_data_loss_with", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        """Comma-separated text becomes a list; blanks around and between the commas do not count."""
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-    @field_validator(
-        "tls_cert_file",
-        "tls_key_file",
-        "tls_client_ca_file",
-        "tls_ca_file",
-        "tls_client_cert_file",
-        "tls_client_key_file",
-        mode="before",
-    )
-    @classmethod
-    def _unset(cls, value: object) -> object:
-        """An empty path means none: it would be the working directory."""
-        return None if isinstance(value, str) and not value.strip() else value
 
     @model_validator(mode="after")
     def _weigh_something(self) -> Settings:
