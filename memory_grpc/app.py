@@ -26,6 +26,7 @@ from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.operations.keys.open_access import check_open_access
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
@@ -87,6 +88,8 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         for setting in await asyncio.to_thread(check_durability, conninfo, settings.accept_data_loss_with):
             log.warning("data_loss_accepted", setting=setting)
         pools = await _pools(stack, settings, conninfo)
+        keyring = Keyring(pools.keys)
+        await check_open_access(settings, keyring)
 
         current = await _embedder(stack, settings)
         next_settings = settings.with_next_model
@@ -96,7 +99,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         graphs = Graphs(pools.background)
         await graphs.refresh()
         counter = TokenCounter.of(settings.context_tokenizer, settings.embedding_model_name, current.tokenizer)
-        operations = _operations(settings, pools, models, graphs, counter)
+        operations = _operations(settings, pools, keyring, models, graphs, counter)
         slot.fill(operations)
         parts = Parts(settings, conninfo, pools.background, pools.heartbeats, models, graphs, operations.retain)
         await stack.enter_async_context(at_work(loops(parts)))
@@ -164,10 +167,11 @@ async def _pools(stack: AsyncExitStack, settings: Settings, conninfo: str) -> _P
     return pools
 
 
-def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graphs, counter: TokenCounter) -> Operations:
+def _operations(
+    settings: Settings, pools: _Pools, keyring: Keyring, models: Models, graphs: Graphs, counter: TokenCounter
+) -> Operations:
     """One of each."""
     database = pools.calls
-    keyring = Keyring(pools.keys)
     policies = Policies(database, settings)
     ingest = Ingest(
         database,

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import BaseModel, Field
 
-from pydantic import BaseModel, Field, SecretStr
-from pydantic_settings import NoDecode
-
-from memory_grpc.setting_types import COMMAS, Names
+from memory_grpc.setting_types import Keys, Names
 
 
 class Access(BaseModel):
     """Access."""
 
-    api_keys: Annotated[list[SecretStr], NoDecode, COMMAS] = Field(
-        [], description="Comma-separated keys; once set, every call but health, metrics and docs needs x-api-key."
+    api_keys: Keys = Field(
+        [],
+        description="Comma-separated keys, 16 characters each at least; once set, every call but health, metrics and "
+        "docs needs x-api-key.",
+    )
+    accept_open_access: bool = Field(
+        False, description="Start although other machines can reach the service and there is no key at all."
+    )
+    allowed_hosts: Names = Field(
+        [],
+        description="Comma-separated names, or *, that Envoy answers to besides localhost while MEMORY_API_KEYS is not "
+        "set.",
     )
     allowed_origins: Names = Field([], description="Comma-separated origins that browsers may call from (CORS), or *.")
     global_rate_limit: str = Field(

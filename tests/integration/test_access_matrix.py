@@ -20,7 +20,7 @@ from tests.chaos.harness import item
 from tests.conftest import RunningServer, StartRest
 
 Rows = Callable[..., list[tuple[Any, ...]]]
-ROOT = "root-key"
+ROOT = "root-key-of-this-test"
 OWN, OTHER, NOBODY = "acme", "globex", "never-heard-of"
 CANARY = {OWN: "CANARY of acme", OTHER: "CANARY of globex"}
 ROLES = {1: "reader", 2: "writer", 3: "admin"}

@@ -39,6 +39,7 @@ FLOW: dict[str, set[str]] = {
     "settings": {*PURE, "setting_types", "setting_groups"},
     "deadline": PURE,
     "access": set(),
+    "addresses": set(),
     "paging": PURE,
     "observability": {*PURE, "resources"},
     "rpc_facts": set(),
@@ -53,6 +54,7 @@ FLOW: dict[str, set[str]] = {
     "operations": {
         *PURE,
         "access",
+        "addresses",
         "paging",
         "store",
         "embedding",
