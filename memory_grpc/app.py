@@ -26,6 +26,7 @@ from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
+from memory_grpc.operations.messages.listing import Listing
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.models import Models
@@ -180,6 +181,7 @@ def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graph
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
+        listing=Listing(database),
         search=search,
         graphs=graphs,
         retain=Retain(pools.background, Policies(pools.background, settings), settings.retention_batch_size),

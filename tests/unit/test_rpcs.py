@@ -105,6 +105,9 @@ def test_facts_are_what_the_options_say() -> None:
         "BatchIngestMessages": "write",
         "StreamIngest": "stream",
         "GetMessage": "read",
+        "ListMessages": "read",
+        "ListConversations": "read",
+        "ListUsers": "read",
         "SearchMemories": "read",
         "GetHealth": "probe",
     }
