@@ -29,6 +29,7 @@ from memory_grpc.operations.keys.keyring import Keyring
 from memory_grpc.operations.keys.open_access import check_open_access
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
+from memory_grpc.operations.messages.listing import Listing
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.models import Models
@@ -187,6 +188,7 @@ def _operations(
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
+        listing=Listing(database),
         search=search,
         build_context=BuildContext(database, search, counter),
         graphs=graphs,

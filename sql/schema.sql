@@ -50,9 +50,12 @@ create index messages_live_by_age on messages (tenant_id, created_at, id) where 
 
 create index messages_archived_by_age on messages (tenant_id, created_at, id) where archived_at is not null;
 
-create index messages_by_conversation on messages (tenant_id, conversation_id, created_at, id);
+-- Lists of conversations and of users count from these alone.
+create index messages_by_conversation on messages (tenant_id, conversation_id, created_at, id)
+include (archived_at, expires_at, user_id);
 
-create index messages_by_user on messages (tenant_id, user_id, created_at, id) where user_id is not null;
+create index messages_by_user on messages (tenant_id, user_id, created_at, id) include (archived_at, expires_at)
+where user_id is not null;
 
 -- Pinned messages lead every context.
 create index messages_pinned on messages (tenant_id, user_id, created_at, id) where pinned;

@@ -13,8 +13,10 @@ from memory_grpc.domain.messages import Ingested, NewMessage
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.offload import by_size
 from memory_grpc.operations.models.registry import Slot
-from memory_grpc.services import convert, convert_context
-from memory_layer.v1 import context_pb2, message_pb2
+from memory_grpc.paging import PageRequest
+from memory_grpc.services import convert, convert_context, convert_listing
+from memory_grpc.services.convert_page import page_request
+from memory_layer.v1 import context_pb2, listing_pb2, message_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import memory_service_pb2_grpc as pb_grpc
 
@@ -66,6 +68,27 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         found = await self._slot.operations.get(UUID(request.message_id), tenant_id, access.current())
         return convert.stored_message(found)
 
+    async def ListMessages(
+        self, request: listing_pb2.ListMessagesRequest, context: Context
+    ) -> listing_pb2.ListMessagesResponse:
+        """Lists messages."""
+        wanted = convert_listing.message_list(request)
+        page, total = await self._slot.operations.listing.messages(wanted, _page(request))
+        size = sum(len(message.content) for message in page.rows)
+        return await by_size(size, convert_listing.messages, page, total)
+
+    async def ListConversations(
+        self, request: listing_pb2.ListConversationsRequest, context: Context
+    ) -> listing_pb2.ListConversationsResponse:
+        """Lists conversations."""
+        page = await self._slot.operations.listing.conversations(request.tenant_id, _page(request))
+        return convert_listing.conversations(page)
+
+    async def ListUsers(self, request: listing_pb2.ListUsersRequest, context: Context) -> listing_pb2.ListUsersResponse:
+        """Lists end users."""
+        page = await self._slot.operations.listing.users(request.tenant_id, _page(request))
+        return convert_listing.users(page)
+
     async def SearchMemories(self, request: pb.SearchMemoriesRequest, context: Context) -> pb.SearchMemoriesResponse:
         """Ranks a tenant's memory."""
         result = await self._slot.operations.search(convert.search_request(request))
@@ -93,6 +116,10 @@ async def _streamed(requests: AsyncIterator[pb.StreamIngestRequest]) -> AsyncIte
                 for v in error.violations
             ]
         ) from error
+
+
+def _page(request: Any) -> PageRequest:
+    return page_request(request, convert_listing.DEFAULT_PAGE_SIZE)
 
 
 def _batch(request: pb.BatchIngestMessagesRequest) -> list[NewMessage]:

@@ -176,6 +176,11 @@ DEFAULTS: dict[str, Any] = {
     "word_0": "'said'",
     "newest": 1000,
     "rare": 0,
+    "after_at": NOW - timedelta(days=1000),
+    "after_id": UUID(int=0),
+    "after_key": "",
+    "most_bytes": 2**30,
+    "most_users": 20,
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
@@ -212,7 +217,8 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     filter that everything passes; and for one word."""
     of_filter = parts(filtered if name.endswith(FILTERED) else unfiltered, _hybrid)
     own = (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)))
-    return text(name.removesuffix(FILTERED), (*own, *of_filter))
+    listed = (("direction", "asc"), ("beyond", ">"), ("lists_live", "true"), ("lists_archived", "true"))
+    return text(name.removesuffix(FILTERED), (*own, *listed, ("of_metadata", ""), *of_filter))
 
 
 def stripped(name: str) -> str:
@@ -285,8 +291,8 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             archived_at,
         )
         connection.execute(
-            f"insert into messages (tenant_id, id, {columns}, archived_at) "
-            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)".encode(),
+            f"insert into messages (tenant_id, id, {columns}, archived_at, user_id) "
+            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'u')".encode(),
             row,
         )
         connection.execute(

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from memory_layer.v1 import context_pb2 as memory__layer_dot_v1_dot_context__pb2
+from memory_layer.v1 import listing_pb2 as memory__layer_dot_v1_dot_listing__pb2
 from memory_layer.v1 import memory_service_pb2 as memory__layer_dot_v1_dot_memory__service__pb2
 from memory_layer.v1 import message_pb2 as memory__layer_dot_v1_dot_message__pb2
 
@@ -59,6 +60,21 @@ class MemoryServiceStub:
                 '/memory_layer.v1.MemoryService/GetMessage',
                 request_serializer=memory__layer_dot_v1_dot_memory__service__pb2.GetMessageRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_message__pb2.Message.FromString,
+                _registered_method=True)
+        self.ListMessages = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/ListMessages',
+                request_serializer=memory__layer_dot_v1_dot_listing__pb2.ListMessagesRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListMessagesResponse.FromString,
+                _registered_method=True)
+        self.ListConversations = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/ListConversations',
+                request_serializer=memory__layer_dot_v1_dot_listing__pb2.ListConversationsRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListConversationsResponse.FromString,
+                _registered_method=True)
+        self.ListUsers = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/ListUsers',
+                request_serializer=memory__layer_dot_v1_dot_listing__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListUsersResponse.FromString,
                 _registered_method=True)
         self.SearchMemories = channel.unary_unary(
                 '/memory_layer.v1.MemoryService/SearchMemories',
@@ -128,6 +144,37 @@ class MemoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMessages(self, request, context):
+        """Lists a tenant's messages, page by page.
+
+        Reads only. A message that is there from the first page to the last is listed exactly once, whatever is stored,
+        archived or deleted meanwhile. Messages without an embedding are listed too, archived ones with `include_archived`,
+        expired ones never. Nothing to list: an empty page, never an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConversations(self, request, context):
+        """Lists the conversations of a tenant, page by page.
+
+        Reads only. A conversation is there as long as a message of it is stored, live or archived, and not expired. Pages are
+        stable, as those of ListMessages. None: an empty page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUsers(self, request, context):
+        """Lists the end users of a tenant, page by page.
+
+        Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
+        are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SearchMemories(self, request, context):
         """Ranks a tenant's memory against a query and returns the best hits.
 
@@ -173,6 +220,21 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     servicer.GetMessage,
                     request_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.GetMessageRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_message__pb2.Message.SerializeToString,
+            ),
+            'ListMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMessages,
+                    request_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListMessagesRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_listing__pb2.ListMessagesResponse.SerializeToString,
+            ),
+            'ListConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConversations,
+                    request_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListConversationsRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_listing__pb2.ListConversationsResponse.SerializeToString,
+            ),
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListUsersRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_listing__pb2.ListUsersResponse.SerializeToString,
             ),
             'SearchMemories': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchMemories,
@@ -297,6 +359,87 @@ class MemoryService:
             '/memory_layer.v1.MemoryService/GetMessage',
             memory__layer_dot_v1_dot_memory__service__pb2.GetMessageRequest.SerializeToString,
             memory__layer_dot_v1_dot_message__pb2.Message.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/ListMessages',
+            memory__layer_dot_v1_dot_listing__pb2.ListMessagesRequest.SerializeToString,
+            memory__layer_dot_v1_dot_listing__pb2.ListMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/ListConversations',
+            memory__layer_dot_v1_dot_listing__pb2.ListConversationsRequest.SerializeToString,
+            memory__layer_dot_v1_dot_listing__pb2.ListConversationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/ListUsers',
+            memory__layer_dot_v1_dot_listing__pb2.ListUsersRequest.SerializeToString,
+            memory__layer_dot_v1_dot_listing__pb2.ListUsersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from memory_layer.v1 import context_pb2 as _context_pb2
+from memory_layer.v1 import listing_pb2 as _listing_pb2
 from memory_layer.v1 import memory_service_pb2 as _memory_service_pb2
 from memory_layer.v1 import message_pb2 as _message_pb2
 import abc as _abc_1
@@ -72,6 +73,25 @@ class MemoryServiceStub:
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
     answers are the same, also when `tenant_id` names a tenant that the key may not read.
     """
+    ListMessages: _grpc.UnaryUnaryMultiCallable[_listing_pb2.ListMessagesRequest, _listing_pb2.ListMessagesResponse]
+    """Lists a tenant's messages, page by page.
+
+    Reads only. A message that is there from the first page to the last is listed exactly once, whatever is stored,
+    archived or deleted meanwhile. Messages without an embedding are listed too, archived ones with `include_archived`,
+    expired ones never. Nothing to list: an empty page, never an error.
+    """
+    ListConversations: _grpc.UnaryUnaryMultiCallable[_listing_pb2.ListConversationsRequest, _listing_pb2.ListConversationsResponse]
+    """Lists the conversations of a tenant, page by page.
+
+    Reads only. A conversation is there as long as a message of it is stored, live or archived, and not expired. Pages are
+    stable, as those of ListMessages. None: an empty page.
+    """
+    ListUsers: _grpc.UnaryUnaryMultiCallable[_listing_pb2.ListUsersRequest, _listing_pb2.ListUsersResponse]
+    """Lists the end users of a tenant, page by page.
+
+    Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
+    are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
+    """
     SearchMemories: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]
     """Ranks a tenant's memory against a query and returns the best hits.
 
@@ -129,6 +149,25 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
 
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
     answers are the same, also when `tenant_id` names a tenant that the key may not read.
+    """
+    ListMessages: _aio.UnaryUnaryMultiCallable[_listing_pb2.ListMessagesRequest, _listing_pb2.ListMessagesResponse]  # type: ignore[assignment]
+    """Lists a tenant's messages, page by page.
+
+    Reads only. A message that is there from the first page to the last is listed exactly once, whatever is stored,
+    archived or deleted meanwhile. Messages without an embedding are listed too, archived ones with `include_archived`,
+    expired ones never. Nothing to list: an empty page, never an error.
+    """
+    ListConversations: _aio.UnaryUnaryMultiCallable[_listing_pb2.ListConversationsRequest, _listing_pb2.ListConversationsResponse]  # type: ignore[assignment]
+    """Lists the conversations of a tenant, page by page.
+
+    Reads only. A conversation is there as long as a message of it is stored, live or archived, and not expired. Pages are
+    stable, as those of ListMessages. None: an empty page.
+    """
+    ListUsers: _aio.UnaryUnaryMultiCallable[_listing_pb2.ListUsersRequest, _listing_pb2.ListUsersResponse]  # type: ignore[assignment]
+    """Lists the end users of a tenant, page by page.
+
+    Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
+    are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
     """
     SearchMemories: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]  # type: ignore[assignment]
     """Ranks a tenant's memory against a query and returns the best hits.
@@ -208,6 +247,43 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
         answers are the same, also when `tenant_id` names a tenant that the key may not read.
+        """
+
+    @_abc_1.abstractmethod
+    def ListMessages(
+        self,
+        request: _listing_pb2.ListMessagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_listing_pb2.ListMessagesResponse, _abc.Awaitable[_listing_pb2.ListMessagesResponse]]:
+        """Lists a tenant's messages, page by page.
+
+        Reads only. A message that is there from the first page to the last is listed exactly once, whatever is stored,
+        archived or deleted meanwhile. Messages without an embedding are listed too, archived ones with `include_archived`,
+        expired ones never. Nothing to list: an empty page, never an error.
+        """
+
+    @_abc_1.abstractmethod
+    def ListConversations(
+        self,
+        request: _listing_pb2.ListConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_listing_pb2.ListConversationsResponse, _abc.Awaitable[_listing_pb2.ListConversationsResponse]]:
+        """Lists the conversations of a tenant, page by page.
+
+        Reads only. A conversation is there as long as a message of it is stored, live or archived, and not expired. Pages are
+        stable, as those of ListMessages. None: an empty page.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUsers(
+        self,
+        request: _listing_pb2.ListUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_listing_pb2.ListUsersResponse, _abc.Awaitable[_listing_pb2.ListUsersResponse]]:
+        """Lists the end users of a tenant, page by page.
+
+        Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
+        are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
         """
 
     @_abc_1.abstractmethod

@@ -12,6 +12,7 @@ from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
+from memory_grpc.operations.messages.listing import Listing
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.reembeddings import Reembeddings
@@ -28,6 +29,7 @@ class Operations:
     ingest: Ingest
     stream_ingest: StreamIngest
     get: Get
+    listing: Listing
     search: Search
     build_context: BuildContext
     retain: Retain
