@@ -24,6 +24,7 @@ from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
@@ -180,6 +181,7 @@ def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graph
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
+        delete=Delete(database),
         search=search,
         graphs=graphs,
         retain=Retain(pools.background, Policies(pools.background, settings), settings.retention_batch_size),

@@ -66,6 +66,12 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         found = await self._slot.operations.get(UUID(request.message_id), tenant_id, access.current())
         return convert.stored_message(found)
 
+    async def DeleteMessage(self, request: pb.DeleteMessageRequest, context: Context) -> pb.DeleteMessageResponse:
+        """Erases one message."""
+        message_id = UUID(request.message_id)
+        await self._slot.operations.delete(message_id, request.tenant_id)
+        return pb.DeleteMessageResponse(message_id=str(message_id))
+
     async def SearchMemories(self, request: pb.SearchMemoriesRequest, context: Context) -> pb.SearchMemoriesResponse:
         """Ranks a tenant's memory."""
         result = await self._slot.operations.search(convert.search_request(request))

@@ -44,8 +44,8 @@ class MemoryServiceStub:
     Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
     committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
     and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-    and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-    message. An answer to a retry carries the header `x-repeated: true`.
+    and stores nothing; with another body it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A
+    retry without a `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
     """
     BatchIngestMessages: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.BatchIngestMessagesRequest, _memory_service_pb2.BatchIngestMessagesResponse]
     """Stores up to 1,000 messages in one transaction.
@@ -71,6 +71,13 @@ class MemoryServiceStub:
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
     answers are the same, also when `tenant_id` names a tenant that the key may not read.
     """
+    DeleteMessage: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.DeleteMessageRequest, _memory_service_pb2.DeleteMessageResponse]
+    """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+    Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+    of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+    both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+    """
     SearchMemories: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]
     """Ranks a tenant's memory against a query and returns the best hits.
 
@@ -95,8 +102,8 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
     committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
     and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-    and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-    message. An answer to a retry carries the header `x-repeated: true`.
+    and stores nothing; with another body it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A
+    retry without a `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
     """
     BatchIngestMessages: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.BatchIngestMessagesRequest, _memory_service_pb2.BatchIngestMessagesResponse]  # type: ignore[assignment]
     """Stores up to 1,000 messages in one transaction.
@@ -121,6 +128,13 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
 
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
     answers are the same, also when `tenant_id` names a tenant that the key may not read.
+    """
+    DeleteMessage: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.DeleteMessageRequest, _memory_service_pb2.DeleteMessageResponse]  # type: ignore[assignment]
+    """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+    Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+    of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+    both mean that the message is gone. To erase many, and to prove it, see ErasureService.
     """
     SearchMemories: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]  # type: ignore[assignment]
     """Ranks a tenant's memory against a query and returns the best hits.
@@ -149,8 +163,8 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
         committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
         and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-        and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-        message. An answer to a retry carries the header `x-repeated: true`.
+        and stores nothing; with another body it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A
+        retry without a `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
         """
 
     @_abc_1.abstractmethod
@@ -193,6 +207,19 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
         answers are the same, also when `tenant_id` names a tenant that the key may not read.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteMessage(
+        self,
+        request: _memory_service_pb2.DeleteMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_service_pb2.DeleteMessageResponse, _abc.Awaitable[_memory_service_pb2.DeleteMessageResponse]]:
+        """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+        Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+        of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+        both mean that the message is gone. To erase many, and to prove it, see ErasureService.
         """
 
     @_abc_1.abstractmethod

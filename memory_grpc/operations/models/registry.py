@@ -9,6 +9,7 @@ from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
@@ -27,6 +28,7 @@ class Operations:
     ingest: Ingest
     stream_ingest: StreamIngest
     get: Get
+    delete: Delete
     search: Search
     retain: Retain
     health: Health
