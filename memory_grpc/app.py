@@ -27,6 +27,7 @@ from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
 from memory_grpc.operations.keys.open_access import check_open_access
+from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.operations.messages.listing import Listing
@@ -189,6 +190,7 @@ def _operations(
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
         listing=Listing(database),
+        delete=Delete(database),
         search=search,
         build_context=BuildContext(database, search, counter),
         graphs=graphs,

@@ -89,6 +89,12 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         page = await self._slot.operations.listing.users(request.tenant_id, _page(request))
         return convert_listing.users(page)
 
+    async def DeleteMessage(self, request: pb.DeleteMessageRequest, context: Context) -> pb.DeleteMessageResponse:
+        """Erases one message."""
+        message_id = UUID(request.message_id)
+        await self._slot.operations.delete(message_id, request.tenant_id)
+        return pb.DeleteMessageResponse(message_id=str(message_id))
+
     async def SearchMemories(self, request: pb.SearchMemoriesRequest, context: Context) -> pb.SearchMemoriesResponse:
         """Ranks a tenant's memory."""
         result = await self._slot.operations.search(convert.search_request(request))

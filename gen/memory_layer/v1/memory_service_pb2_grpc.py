@@ -76,6 +76,11 @@ class MemoryServiceStub:
                 request_serializer=memory__layer_dot_v1_dot_listing__pb2.ListUsersRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListUsersResponse.FromString,
                 _registered_method=True)
+        self.DeleteMessage = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/DeleteMessage',
+                request_serializer=memory__layer_dot_v1_dot_memory__service__pb2.DeleteMessageRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.DeleteMessageResponse.FromString,
+                _registered_method=True)
         self.SearchMemories = channel.unary_unary(
                 '/memory_layer.v1.MemoryService/SearchMemories',
                 request_serializer=memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesRequest.SerializeToString,
@@ -101,8 +106,8 @@ class MemoryServiceServicer:
         Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
         committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
         and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-        and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-        message. An answer to a retry carries the header `x-repeated: true`.
+        and stores nothing; with another body it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A
+        retry without a `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,6 +180,17 @@ class MemoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteMessage(self, request, context):
+        """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+        Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+        of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+        both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SearchMemories(self, request, context):
         """Ranks a tenant's memory against a query and returns the best hits.
 
@@ -235,6 +251,11 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     servicer.ListUsers,
                     request_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListUsersRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_listing__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'DeleteMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteMessage,
+                    request_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.DeleteMessageRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_memory__service__pb2.DeleteMessageResponse.SerializeToString,
             ),
             'SearchMemories': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchMemories,
@@ -440,6 +461,33 @@ class MemoryService:
             '/memory_layer.v1.MemoryService/ListUsers',
             memory__layer_dot_v1_dot_listing__pb2.ListUsersRequest.SerializeToString,
             memory__layer_dot_v1_dot_listing__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/DeleteMessage',
+            memory__layer_dot_v1_dot_memory__service__pb2.DeleteMessageRequest.SerializeToString,
+            memory__layer_dot_v1_dot_memory__service__pb2.DeleteMessageResponse.FromString,
             options,
             channel_credentials,
             insecure,

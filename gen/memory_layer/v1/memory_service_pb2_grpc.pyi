@@ -46,8 +46,8 @@ class MemoryServiceStub:
     Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
     committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
     and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-    and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-    message. An answer to a retry carries the header `x-repeated: true`.
+    and stores nothing; with another body it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A
+    retry without a `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
     """
     BatchIngestMessages: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.BatchIngestMessagesRequest, _memory_service_pb2.BatchIngestMessagesResponse]
     """Stores up to 1,000 messages in one transaction.
@@ -92,6 +92,13 @@ class MemoryServiceStub:
     Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
     are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
     """
+    DeleteMessage: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.DeleteMessageRequest, _memory_service_pb2.DeleteMessageResponse]
+    """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+    Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+    of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+    both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+    """
     SearchMemories: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]
     """Ranks a tenant's memory against a query and returns the best hits.
 
@@ -123,8 +130,8 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
     committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
     and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-    and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-    message. An answer to a retry carries the header `x-repeated: true`.
+    and stores nothing; with another body it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A
+    retry without a `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
     """
     BatchIngestMessages: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.BatchIngestMessagesRequest, _memory_service_pb2.BatchIngestMessagesResponse]  # type: ignore[assignment]
     """Stores up to 1,000 messages in one transaction.
@@ -169,6 +176,13 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
     are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
     """
+    DeleteMessage: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.DeleteMessageRequest, _memory_service_pb2.DeleteMessageResponse]  # type: ignore[assignment]
+    """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+    Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+    of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+    both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+    """
     SearchMemories: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]  # type: ignore[assignment]
     """Ranks a tenant's memory against a query and returns the best hits.
 
@@ -203,8 +217,8 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
         committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
         and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-        and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-        message. An answer to a retry carries the header `x-repeated: true`.
+        and stores nothing; with another body it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A
+        retry without a `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
         """
 
     @_abc_1.abstractmethod
@@ -284,6 +298,19 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
         are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteMessage(
+        self,
+        request: _memory_service_pb2.DeleteMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_service_pb2.DeleteMessageResponse, _abc.Awaitable[_memory_service_pb2.DeleteMessageResponse]]:
+        """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+        Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+        of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+        both mean that the message is gone. To erase many, and to prove it, see ErasureService.
         """
 
     @_abc_1.abstractmethod
