@@ -184,6 +184,9 @@ DEFAULTS: dict[str, Any] = {
     "most_bytes": 2**30,
     "most_users": 20,
     "kind": "message",
+    "whose": "u",
+    "looked_at": 1000,
+    "longest": None,
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
@@ -200,6 +203,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "reembedding.get": {"id": 1},
     "hybrid.spoken": {"speaker_names": ["Ann", "Bea"]},
     "hybrid.important": {"important_limit": 3},
+    "context.newest_of_conversation": {"whose": "c"},
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
@@ -292,10 +296,11 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             created_at,
             NOW,
             archived_at,
+            number == 1,
         )
         connection.execute(
-            f"insert into messages (tenant_id, id, {columns}, archived_at, user_id) "
-            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'u')".encode(),
+            f"insert into messages (tenant_id, id, {columns}, archived_at, user_id, pinned) "
+            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'u', %s)".encode(),
             row,
         )
         connection.execute(
