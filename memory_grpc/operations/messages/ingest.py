@@ -16,6 +16,7 @@ from memory_grpc.errors import (
     InvalidInput,
     ModelChanged,
     NotFound,
+    QueueFull,
     RequestIdReused,
 )
 from memory_grpc.observability import metrics
@@ -72,13 +73,13 @@ class Ingest:
     async def __call__(self, messages: Sequence[NewMessage]) -> list[Ingested]:
         """Stores messages, all of one tenant and all or none; returns them in order.
 
-        Messages that are to be embedded later, and all of them while the model is down or too slow for the call's
-        deadline, are stored as ``pending`` with a job that embeds them. A message whose request_id has been seen, in
-        this call or before, is not stored again: the stored one is returned, as ``repeated``. Single messages of
-        concurrent calls are committed together, each for itself.
+        Messages that are to be embedded later, and all of them while the model is down, too slow for the call's
+        deadline or has too much of the tenant's to do, are stored as ``pending`` with a job that embeds them. A message
+        whose request_id has been seen, in this call or before, is not stored again: the stored one is returned, as
+        ``repeated``. Single messages of concurrent calls are committed together, each for itself.
 
         Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id),
-        NotFound (a repeat of what was deleted), QueueFull, StoreUnavailable; nothing is stored then. After
+        NotFound (a repeat of what was deleted), StoreUnavailable; nothing is stored then. After
         DeadlineExceeded they may have been.
         """
         while True:
@@ -87,16 +88,18 @@ class Ingest:
             except ModelChanged:  # between embedding and storing; nothing was stored
                 continue
 
-    async def draft(self, messages: Sequence[NewMessage], places: Sequence[int] | None = None) -> Drafts:
+    async def draft(
+        self, messages: Sequence[NewMessage], places: Sequence[int] | None = None, *, is_patient: bool = False
+    ) -> Drafts:
         """The first half: everything but storing. ``places`` are what the messages are called in errors, their indexes
-        unless given. Raises as a whole ingest."""
+        unless given. Raises as a whole ingest, and QueueFull for those who are patient and come again."""
         tenant_id = messages[0].tenant_id
         policy = await self._policies.get(tenant_id)
         size = sum(message.size for message in messages)
         drafts = await by_size(size, self._drafts, messages, places or range(len(messages)), policy)
         digests = digests_of(drafts)
         known = await self._known((tenant_id,), (tenant_id, digests)) if digests else {}
-        model, fresh = await self._embed(tenant_id, distinct(drafts, known))
+        model, fresh = await self._embed(tenant_id, distinct(drafts, known), is_patient=is_patient)
         by_place = {draft.place: draft for draft in fresh}
         return Drafts(tenant_id, [by_place.get(d.place, d) for d in drafts], fresh, known, model)
 
@@ -161,9 +164,11 @@ class Ingest:
         metrics.INGEST_REPEATED.inc(sum(len(call.drafts) for call in calls) - len(stored))
         return answers
 
-    async def _embed(self, tenant_id: str, drafts: Sequence[Draft]) -> tuple[Model | None, list[Draft]]:
+    async def _embed(
+        self, tenant_id: str, drafts: Sequence[Draft], *, is_patient: bool
+    ) -> tuple[Model | None, list[Draft]]:
         """The drafts, with vectors where they are to be embedded now, and the model of those; None where there is
-        nothing to embed, and while the model is down."""
+        nothing to embed, and while the model is down or full."""
         now = [d for d in drafts if not (self._embed_later if d.message.embed_later is None else d.message.embed_later)]
         if not now:
             return None, list(drafts)
@@ -171,8 +176,12 @@ class Ingest:
             model = await self._models.of(tenant_id)
             # A text of 100,000 characters is hundreds of windows: a model that is busy has it embedded afterwards.
             async with deadline.most_of_it(EmbeddingUnavailable):
-                vectors = await model.embedder.embed_messages([d.message.content for d in now])
+                vectors = await model.embedder.embed_messages([d.message.content for d in now], tenant=tenant_id)
         except EmbeddingUnavailable:
+            return None, list(drafts)
+        except QueueFull:
+            if is_patient:
+                raise
             return None, list(drafts)
         embedded = dict(zip(now, vectors, strict=True))
         return model, [replace(d, vectors=embedded.get(d)) for d in drafts]
