@@ -41,6 +41,7 @@ def render(settings: Settings, descriptors: Path | None = None, *, admin_socket:
     _set_hosts(manager, settings)
     _set_origins(manager, settings)
     _set_keys(manager, settings)
+    _set_metrics(manager, settings)
     _set_body_limit(manager, settings)
     _set_timeouts(manager, settings)
     _set_descriptors(manager, descriptors)
@@ -93,6 +94,20 @@ def _set_keys(manager: Node, settings: Settings) -> None:
     """Keys that were made are the database's: of those Envoy knows nothing."""
     match = _at(_named(_at(_virtual_host(manager), "routes"), "no_key"), "match")
     _replace(_at(match, "runtime_fraction", "default_value"), numerator=100 if settings.api_keys else 0)
+
+
+def shows_metrics(settings: Settings) -> bool:
+    """Whether Envoy shows /metrics, which needs no key, to whoever reaches it."""
+    only_here = settings.metrics_public == "loopback" and is_loopback(settings.http_host)
+    return settings.metrics_public == "always" or only_here
+
+
+def _set_metrics(manager: Node, settings: Settings) -> None:
+    metrics = _named(_at(_virtual_host(manager), "routes"), "metrics")
+    _at(metrics, "route")
+    if not shows_metrics(settings):
+        del metrics["route"]
+        metrics |= {"match": {"path": "/metrics"}, "direct_response": {"status": 404}}
 
 
 def _set_body_limit(manager: Node, settings: Settings) -> None:
