@@ -46,8 +46,8 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
         # resets the stream, which Envoy may see before the status and then report as UNAVAILABLE.
         ("grpc.max_receive_message_length", 4 * settings.max_request_bytes + 65536),
         ("grpc.max_send_message_length", -1),
-        # A thousand times its size is what 16 KB of gzip can be, and it would be taken apart before the key is looked at:
-        # compressed messages are UNIMPLEMENTED. The one algorithm that is left is none.
+        # 16 KB of gzip can be a thousand times its size, and would be unpacked before the key is looked at: compressed
+        # messages are UNIMPLEMENTED. The one algorithm that is left is none.
         ("grpc.compression_enabled_algorithms_bitset", 1),
         # As much as Envoy lets through, with room for what it adds.
         ("grpc.max_metadata_size", 64 * 1024),

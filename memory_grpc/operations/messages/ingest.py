@@ -137,10 +137,12 @@ class Ingest:
         tenant_id, model = calls[0].tenant_id, calls[0].model
         fresh = [draft for call in calls for draft in call.fresh]
         known = {id_: claim for call in calls for id_, claim in call.known.items()}
+        asked = [draft.message for call in calls for draft in call.drafts if draft.message.keep_request_id]
+        kept = {message.request_id for message in asked if message.request_id is not None}
         async with self._database.transaction(tenant=tenant_id, plan="once", pipelined=True) as tx:
             wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             ready = await self._prepare(tx, fresh)
-            known |= await _claim(tx, tenant_id, ready)
+            known |= await _claim(tx, tenant_id, ready, kept)
             erased = await _erased(tx, tenant_id, ready)
             ready = [(draft, one) for draft, one in ready if draft.message.request_id not in known]
             stored = await message_store.insert_many(tx, tenant_id, [one for _, one in ready])
@@ -155,6 +157,8 @@ class Ingest:
             repeated = await _stored_before(tx, tenant_id, known)
             if erased is not None and await erased.get():
                 raise NotFound(DELETED)
+            if late := [known[id_] for id_ in sorted(kept & known.keys()) if _is_kept_late(known[id_], repeated)]:
+                await idempotency.keep_many(tx, tenant_id, late)
             own = {draft: s for (draft, _), s in zip(ready, stored, strict=True)}
             answers = [outcome(call, own, known, repeated) for call in calls]
             if len(calls) == 1 and isinstance(answers[0], Exception):
@@ -213,10 +217,12 @@ class Ingest:
         return message
 
 
-async def _claim(tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, PreparedMessage]]) -> dict[UUID, Claim]:
+async def _claim(
+    tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, PreparedMessage]], kept: set[UUID]
+) -> dict[UUID, Claim]:
     """Takes the request ids of drafts; returns those that a concurrent call took first."""
     claims = {
-        d.message.request_id: Claim(d.message.request_id, d.digest, one.id, d.message.keep_request_id)
+        d.message.request_id: Claim(d.message.request_id, d.digest, one.id, d.message.request_id in kept)
         for d, one in ready
         if d.message.request_id is not None and d.digest is not None
     }
@@ -238,6 +244,11 @@ async def _erased(
     so that none is looked up too early."""
     request_ids = [draft.message.request_id for draft, _ in ready if draft.message.request_id is not None]
     return await erasure.erased_among(tx, tenant_id, "request", request_ids) if request_ids else None
+
+
+def _is_kept_late(claim: Claim, stored: Mapping[UUID, StoredMessage]) -> bool:
+    """Whether a request id was not to be kept when it was first sent, and its message is still there."""
+    return not claim.kept and claim.message_id in stored
 
 
 async def _stored_before(tx: Transaction, tenant_id: str, known: Mapping[UUID, Claim]) -> dict[UUID, StoredMessage]:

@@ -177,7 +177,7 @@ def test_its_parts_have_no_more_than_they_need(start: Callable[..., Run], home: 
         environment = Path(f"/proc/{pid}/environ").read_bytes()
         assert not [word for word in (key, "hunter2", "PGHOST", "_proxy", "_PROXY") if word.encode() in environment]
     postmaster = min(pid for pid in run.children() if pid != envoy)
-    users = {os.stat(f"/proc/{pid}").st_uid for pid in (envoy, postmaster)}
+    users = {Path(f"/proc/{pid}").stat().st_uid for pid in (envoy, postmaster)}
     assert 0 not in users
     assert len(users) == (2 if os.geteuid() == 0 else 1)
     with psycopg.connect(host=str(home / "data" / "run"), dbname="memory", user="postgres") as connection:
