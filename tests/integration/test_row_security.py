@@ -181,6 +181,9 @@ DEFAULTS: dict[str, Any] = {
     "after_key": "",
     "most_bytes": 2**30,
     "most_users": 20,
+    "pins": [False] * len(BOTH),
+    "expires_ats": [None] * len(BOTH),
+    "ttls_seconds": [None] * len(BOTH),
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
