@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from memory_grpc.commands import options
+from memory_grpc.commands.context_app import context
+from memory_grpc.commands.delete_app import delete
 from memory_grpc.commands.eval_app import evaluate
 from memory_grpc.commands.failure import said_plainly
 from memory_grpc.commands.key_app import key_app
@@ -33,7 +35,9 @@ app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
 app.command("list", rich_help_panel=_CLIENT, epilog=EPILOG)(list_messages)
 app.command("conversations", rich_help_panel=_CLIENT, epilog=EPILOG)(list_conversations)
 app.command("users", rich_help_panel=_CLIENT, epilog=EPILOG)(list_users)
+app.command("delete", rich_help_panel=_CLIENT, epilog=EPILOG)(delete)
 app.command("eval", rich_help_panel=_CLIENT, epilog=EPILOG)(evaluate)
+app.command("context", rich_help_panel=_CLIENT, epilog=EPILOG)(context)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 
 

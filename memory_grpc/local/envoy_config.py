@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from memory_grpc import tls
+from memory_grpc.addresses import bracketed, is_loopback
 from memory_grpc.errors import StartupError
 from memory_grpc.local.envoy_tls import upstream_socket
 from memory_grpc.resources import DESCRIPTORS, ENVOY_YAML
@@ -35,6 +36,7 @@ def render(settings: Settings, descriptors: Path | None = None, *, admin_socket:
     config = _load()
     manager = _manager(config)
     _set_listener(config, settings)
+    _set_hosts(manager, settings)
     _set_origins(manager, settings)
     _set_body_limit(manager, settings)
     _set_timeouts(manager, settings)
@@ -61,6 +63,21 @@ _Dumper.add_representer(str, _Dumper.represent_text)
 def _set_listener(config: Node, settings: Settings) -> None:
     listener = _named(_at(config, "static_resources", "listeners"), "memory_layer")
     _replace(_at(listener, "address", "socket_address"), address=settings.http_host, port_value=settings.http_port)
+
+
+def _set_hosts(manager: Node, settings: Settings) -> None:
+    """A browser that is led astray has no key; and what other machines reach has names that only MEMORY_ALLOWED_HOSTS
+    knows."""
+    hosts = _at(manager, "route_config", "virtual_hosts")
+    others = _named(hosts, "other_hosts")
+    wanted = [bracketed(host).lower() for host in settings.allowed_hosts]
+    if settings.api_keys or "*" in wanted or not (wanted or is_loopback(settings.http_host)):
+        hosts.remove(others)
+        domains = ["*"]
+    else:
+        own = _at(_virtual_host(manager), "domains")
+        domains = list(dict.fromkeys([*own, bracketed(settings.http_host).lower(), *wanted]))
+    _replace(_virtual_host(manager), domains=domains)
 
 
 def _set_origins(manager: Node, settings: Settings) -> None:

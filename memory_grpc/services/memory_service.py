@@ -14,9 +14,9 @@ from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.offload import by_size
 from memory_grpc.operations.models.registry import Slot
 from memory_grpc.paging import PageRequest
-from memory_grpc.services import convert, convert_listing
+from memory_grpc.services import convert, convert_context, convert_listing
 from memory_grpc.services.convert_page import page_request
-from memory_layer.v1 import listing_pb2, message_pb2
+from memory_layer.v1 import context_pb2, listing_pb2, message_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import memory_service_pb2_grpc as pb_grpc
 
@@ -89,10 +89,23 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         page = await self._slot.operations.listing.users(request.tenant_id, _page(request))
         return convert_listing.users(page)
 
+    async def DeleteMessage(self, request: pb.DeleteMessageRequest, context: Context) -> pb.DeleteMessageResponse:
+        """Erases one message."""
+        message_id = UUID(request.message_id)
+        await self._slot.operations.delete(message_id, request.tenant_id)
+        return pb.DeleteMessageResponse(message_id=str(message_id))
+
     async def SearchMemories(self, request: pb.SearchMemoriesRequest, context: Context) -> pb.SearchMemoriesResponse:
         """Ranks a tenant's memory."""
         result = await self._slot.operations.search(convert.search_request(request))
         return convert.search_response(result, explain=request.explain)
+
+    async def BuildContext(
+        self, request: context_pb2.BuildContextRequest, context: Context
+    ) -> context_pb2.BuildContextResponse:
+        """Fills a budget of tokens."""
+        built = await self._slot.operations.build_context(convert_context.request(request))
+        return await by_size(sum(len(part.message.content) for part in built.parts), convert_context.response, built)
 
 
 async def _streamed(requests: AsyncIterator[pb.StreamIngestRequest]) -> AsyncIterator[NewMessage]:

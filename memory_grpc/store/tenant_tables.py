@@ -30,4 +30,5 @@ TENANT_TABLES = (
     TenantTable("tenant_models"),
     TenantTable("tenant_words"),
     TenantTable("tenant_word_statistics"),
+    TenantTable("erased_messages"),
 )

@@ -40,17 +40,28 @@ with victims as (
 select count(*) as archived from marked;
 
 -- name: retention.delete
--- Deletes up to `batch_size` messages, and what there is of them elsewhere; their vectors and words go with them.
+-- Deletes up to `batch_size` messages, and what there is of them elsewhere; their vectors and words go with them. Request
+-- ids that are not kept outlast a message of the archive, as long as they would have. Of one that has expired nothing is
+-- left but the digests that keep a retry from bringing it back.
 with victims as (
-    select tenant_id, id
+    select tenant_id, id, coalesce(expires_at <= %(now)s::timestamptz, false) as expired
     from messages
     where {{retention.to_delete}}
     limit %(batch_size)s
     for update skip locked
+), noted as (
+    insert into erased_messages (tenant_id, digest, kind)
+    select tenant_id, erasure_digest('message', id, tenant_id), 'message' from victims where expired
+    union all
+    select k.tenant_id, erasure_digest('request', k.request_id, k.tenant_id), 'request'
+    from idempotency_keys k
+    join victims v on k.tenant_id = v.tenant_id and k.message_id = v.id
+    where v.expired
+    on conflict do nothing
 ), request_ids as (
     delete from idempotency_keys k
     using victims v
-    where k.tenant_id = v.tenant_id and k.message_id = v.id
+    where k.tenant_id = v.tenant_id and k.message_id = v.id and (k.kept or v.expired)
 ), jobs as (
     delete from embedding_jobs j
     using victims v

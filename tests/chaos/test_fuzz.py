@@ -38,7 +38,7 @@ ANSWERS = {
 }
 WAYS = 16
 # With a key: bytes that happen to make the first one would lock the rest out.
-KEY = "fuzzer"
+KEY = "the-key-of-the-fuzzer"
 
 
 def _path(method: Any) -> str:

@@ -183,3 +183,13 @@ async def test_over_rest(rest: RunningRest) -> None:
     assert pinned["expires_at"] > pinned["created_at"]
     plain = (await rest.http.post("/v1/messages", json=body)).json()
     assert not plain.keys() & {"pinned", "expires_at"}
+
+
+async def test_a_retry_after_the_sweep_stores_nothing(server: RunningServer, rows: Rows) -> None:
+    request = message("once", request_id=str(uuid4()), ttl_seconds=3600)
+    stored = await server.memory.IngestMessage(request)
+    expire(rows, stored.id)
+    assert (await server.admin.RunRetention(run())).deleted == 1
+    assert (await code(server.memory.IngestMessage(request)))[0] is grpc.StatusCode.NOT_FOUND
+    assert rows("select count(*) from messages") == [(0,)]
+    assert rows("select count(*) from idempotency_keys") == [(0,)]

@@ -62,6 +62,8 @@ TOUCHING = sorted(
 # Begins with what tenant_matches or tenant_metadata_matches gives, which take the tenant from the transaction whatever
 # the query says.
 SAFE_BY_ITSELF = {"hybrid.matched", "hybrid.matched, filtered", "search.among, filtered", "hybrid.among, filtered"}
+# The digest that it looks for holds the tenant.
+SAFE_BY_ITSELF |= {"erasure.among"}
 # Where a filter stands in a statement, it is run with one that looks at messages and at their metadata, too.
 FILTERED = ", filtered"
 TOUCHING += [name + FILTERED for name in TOUCHING if re.search(r"\{(filter|inline|late|metadata)\}", QUERIES[name])]
@@ -184,6 +186,10 @@ DEFAULTS: dict[str, Any] = {
     "pins": [False] * len(BOTH),
     "expires_ats": [None] * len(BOTH),
     "ttls_seconds": [None] * len(BOTH),
+    "kind": "message",
+    "whose": "u",
+    "looked_at": 1000,
+    "longest": None,
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
@@ -200,6 +206,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "reembedding.get": {"id": 1},
     "hybrid.spoken": {"speaker_names": ["Ann", "Bea"]},
     "hybrid.important": {"important_limit": 3},
+    "context.newest_of_conversation": {"whose": "c"},
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
@@ -292,10 +299,11 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             created_at,
             NOW,
             archived_at,
+            number == 1,
         )
         connection.execute(
-            f"insert into messages (tenant_id, id, {columns}, archived_at, user_id) "
-            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'u')".encode(),
+            f"insert into messages (tenant_id, id, {columns}, archived_at, user_id, pinned) "
+            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'u', %s)".encode(),
             row,
         )
         connection.execute(
@@ -323,6 +331,10 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         "insert into tenant_word_statistics values (%s, 'simple', 4, 8, 6, 4, now() - interval '1 hour')", (tenant,)
     )
     connection.execute("insert into tenant_words values (%s, 'simple', 'said earlier', 4)", (tenant,))
+    connection.execute(
+        "insert into erased_messages select %s, erasure_digest('message', id, %s), 'message' from unnest(%s) as e (id)",
+        (tenant, tenant, [*BOTH, *FRESH]),
+    )
     connection.execute("insert into tenant_graphs values (%s, 1, %s, 'ready', 4)", (tenant, f"graph_{tenant}"))
 
 

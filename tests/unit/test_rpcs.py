@@ -109,6 +109,7 @@ def test_facts_are_what_the_options_say() -> None:
         "ListConversations": "read",
         "ListUsers": "read",
         "SearchMemories": "read",
+        "BuildContext": "read",
         "GetHealth": "probe",
     }
 

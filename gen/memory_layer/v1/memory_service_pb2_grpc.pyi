@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from memory_layer.v1 import context_pb2 as _context_pb2
 from memory_layer.v1 import listing_pb2 as _listing_pb2
 from memory_layer.v1 import memory_service_pb2 as _memory_service_pb2
 from memory_layer.v1 import message_pb2 as _message_pb2
@@ -45,8 +46,8 @@ class MemoryServiceStub:
     Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
     committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
     and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-    and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-    message. An answer to a retry carries the header `x-repeated: true`.
+    and stores nothing; with another body it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A
+    retry without a `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
     """
     BatchIngestMessages: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.BatchIngestMessagesRequest, _memory_service_pb2.BatchIngestMessagesResponse]
     """Stores up to 1,000 messages in one transaction.
@@ -91,6 +92,13 @@ class MemoryServiceStub:
     Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
     are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
     """
+    DeleteMessage: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.DeleteMessageRequest, _memory_service_pb2.DeleteMessageResponse]
+    """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+    Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+    of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+    both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+    """
     SearchMemories: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]
     """Ranks a tenant's memory against a query and returns the best hits.
 
@@ -98,6 +106,13 @@ class MemoryServiceStub:
     never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
     ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
     ordered by `created_at`, newest first, then by id.
+    """
+    BuildContext: _grpc.UnaryUnaryMultiCallable[_context_pb2.BuildContextRequest, _context_pb2.BuildContextResponse]
+    """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
+
+    Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget; then
+    memories by their relevance, where long ones must be more relevant than short ones; what does not fit is skipped.
+    No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
     """
 
 @_typing.type_check_only
@@ -115,8 +130,8 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
     committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
     and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-    and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-    message. An answer to a retry carries the header `x-repeated: true`.
+    and stores nothing; with another body it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A
+    retry without a `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
     """
     BatchIngestMessages: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.BatchIngestMessagesRequest, _memory_service_pb2.BatchIngestMessagesResponse]  # type: ignore[assignment]
     """Stores up to 1,000 messages in one transaction.
@@ -161,6 +176,13 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
     are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
     """
+    DeleteMessage: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.DeleteMessageRequest, _memory_service_pb2.DeleteMessageResponse]  # type: ignore[assignment]
+    """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+    Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+    of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+    both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+    """
     SearchMemories: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]  # type: ignore[assignment]
     """Ranks a tenant's memory against a query and returns the best hits.
 
@@ -168,6 +190,13 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
     ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
     ordered by `created_at`, newest first, then by id.
+    """
+    BuildContext: _aio.UnaryUnaryMultiCallable[_context_pb2.BuildContextRequest, _context_pb2.BuildContextResponse]  # type: ignore[assignment]
+    """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
+
+    Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget; then
+    memories by their relevance, where long ones must be more relevant than short ones; what does not fit is skipped.
+    No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
     """
 
 class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -188,8 +217,8 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
         committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
         and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-        and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-        message. An answer to a retry carries the header `x-repeated: true`.
+        and stores nothing; with another body it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A
+        retry without a `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
         """
 
     @_abc_1.abstractmethod
@@ -272,6 +301,19 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def DeleteMessage(
+        self,
+        request: _memory_service_pb2.DeleteMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_service_pb2.DeleteMessageResponse, _abc.Awaitable[_memory_service_pb2.DeleteMessageResponse]]:
+        """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+        Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+        of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+        both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+        """
+
+    @_abc_1.abstractmethod
     def SearchMemories(
         self,
         request: _memory_service_pb2.SearchMemoriesRequest,
@@ -283,6 +325,19 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
         ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
         ordered by `created_at`, newest first, then by id.
+        """
+
+    @_abc_1.abstractmethod
+    def BuildContext(
+        self,
+        request: _context_pb2.BuildContextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_context_pb2.BuildContextResponse, _abc.Awaitable[_context_pb2.BuildContextResponse]]:
+        """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
+
+        Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget; then
+        memories by their relevance, where long ones must be more relevant than short ones; what does not fit is skipped.
+        No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
         """
 
 def add_MemoryServiceServicer_to_server(servicer: MemoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -15,17 +15,27 @@ from memory_grpc.errors import (
     FieldViolation,
     InvalidInput,
     ModelChanged,
+    NotFound,
     RequestIdReused,
 )
 from memory_grpc.observability import metrics
 from memory_grpc.offload import by_size
-from memory_grpc.operations.messages.drafts import Draft, Drafts, body_digest, digests_of, distinct, is_reused, outcome
+from memory_grpc.operations.messages.drafts import (
+    DELETED,
+    Draft,
+    Drafts,
+    body_digest,
+    digests_of,
+    distinct,
+    is_reused,
+    outcome,
+)
 from memory_grpc.operations.messages.group_commit import GroupCommit
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.policies import Policies
-from memory_grpc.store import clock, embeddings, idempotency, jobs, lexical, reembedding
+from memory_grpc.store import clock, embeddings, erasure, idempotency, jobs, lexical, reembedding
 from memory_grpc.store import messages as message_store
-from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store.database import Database, Deferred, Transaction
 from memory_grpc.store.idempotency import Claim
 
 LONGEST_FUTURE = timedelta(days=1)
@@ -128,6 +138,7 @@ class Ingest:
             wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             ready = await self._prepare(tx, fresh)
             known |= await _claim(tx, tenant_id, ready)
+            erased = await _erased(tx, tenant_id, ready)
             ready = [(draft, one) for draft, one in ready if draft.message.request_id not in known]
             stored = await message_store.insert_many(tx, tenant_id, [one for _, one in ready])
             await lexical.insert_many(tx, tenant_id, self._text_config, stored)
@@ -139,6 +150,8 @@ class Ingest:
             if len(vectors) < len(stored):
                 await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in vectors])
             repeated = await _stored_before(tx, tenant_id, known)
+            if erased is not None and await erased.get():
+                raise NotFound(DELETED)
             own = {draft: s for (draft, _), s in zip(ready, stored, strict=True)}
             answers = [outcome(call, own, known, repeated) for call in calls]
             if len(calls) == 1 and isinstance(answers[0], Exception):
@@ -207,6 +220,15 @@ async def _claim(tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, P
     if is_reused(known, {id_: claim.body_digest for id_, claim in claims.items()}):
         raise RequestIdReused
     return known
+
+
+async def _erased(
+    tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, PreparedMessage]]
+) -> Deferred[set[UUID]] | None:
+    """The request ids among those just claimed that are erased: a claim waits for a deletion that holds its request id,
+    so that none is looked up too early."""
+    request_ids = [draft.message.request_id for draft, _ in ready if draft.message.request_id is not None]
+    return await erasure.erased_among(tx, tenant_id, "request", request_ids) if request_ids else None
 
 
 async def _stored_before(tx: Transaction, tenant_id: str, known: Mapping[UUID, Claim]) -> dict[UUID, StoredMessage]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
+from memory_grpc.operations.context.build import BuildContext
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.operations.messages.listing import Listing
@@ -29,7 +31,9 @@ class Operations:
     stream_ingest: StreamIngest
     get: Get
     listing: Listing
+    delete: Delete
     search: Search
+    build_context: BuildContext
     retain: Retain
     health: Health
     policies: Policies
