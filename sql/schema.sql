@@ -274,7 +274,7 @@ $$;
 grant select, insert, update, delete on messages, embedding_jobs, tenant_policies to memory_layer_tenant;
 grant select, insert, update, delete on message_embeddings to memory_layer_tenant;
 grant select, insert, update on message_lexemes to memory_layer_tenant;
-grant select, insert, delete on idempotency_keys to memory_layer_tenant;
+grant select, insert, delete, update (kept) on idempotency_keys to memory_layer_tenant;
 grant select on embedding_models to memory_layer_tenant;
 -- A sweep renews its lease in the transaction that archives.
 grant select, update on leases to memory_layer_tenant;

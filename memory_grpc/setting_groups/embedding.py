@@ -39,7 +39,9 @@ class Embedding(BaseModel):
     embedding_batch_size: int = Field(64, ge=1, le=1024, description="Windows embedded in one batch at most.")
     embedding_batch_wait_ms: float = Field(2.0, ge=0, le=100, description="Longest wait for a batch to fill.")
     embedding_queue_size: int = Field(
-        4096, ge=1, description="Windows that may wait; past that a call gets RESOURCE_EXHAUSTED at once."
+        4096,
+        ge=1,
+        description="Windows that may wait for the model; past that messages are kept as pending and searches refused.",
     )
     embedding_hang_seconds: float = Field(
         10.0,

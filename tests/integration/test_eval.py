@@ -33,11 +33,11 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Model:
     made = Model()
     embed = Embedder.embed_messages
 
-    async def held(self: Embedder, texts: Sequence[str]) -> Any:
+    async def held(self: Embedder, texts: Sequence[str], **options: Any) -> Any:
         await made.go.wait()
         if made.refuses in texts:
             raise EmbeddingUnavailable
-        return await embed(self, texts)
+        return await embed(self, texts, **options)
 
     monkeypatch.setattr(Embedder, "embed_messages", held)
     return made

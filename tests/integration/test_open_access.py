@@ -96,6 +96,26 @@ async def test_with_a_key_or_by_consent_every_name_is_answered(start_rest: Start
         assert await answered(rest, "memory.example", **{"x-api-key": ROOT}) == 200
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, 200),
+        ({"metrics_public": "never"}, 404),
+        ({"http_host": "0.0.0.0"}, 404),
+        ({"http_host": "0.0.0.0", "metrics_public": "always"}, 200),
+    ],
+)
+async def test_metrics_are_shown_where_only_this_machine_sees_them_or_by_consent(
+    start_rest: StartRest, changes: dict[str, str], status: int
+) -> None:
+    async with start_rest(accept_open_access=True, **changes) as rest:
+        assert (await rest.http.get("/metrics")).status_code == status
+        assert (await rest.http.post("/metrics")).status_code == (405 if status == 200 else 404)
+        assert (await rest.http.get("/openapi.json")).status_code == 200
+        assert (await rest.http.get(f"http://127.0.0.1:{rest.server.settings.metrics_port}/metrics")).status_code == 200
+
+
 async def answered(rest: RunningRest, host: str, **headers: str) -> int:
     answer = await rest.http.get("/v1/memory/search", params=SEARCH, headers={"host": host, **headers})
     return answer.status_code

@@ -198,6 +198,7 @@ FRESH_ROWS = {
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
     "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH, "kept": [False, False]},
+    "idempotency.keep_many": FRESH_ROWS | {"request_ids": FRESH},
     # Of what another model made, or has yet to make.
     "embeddings.others": {"model_id": 2},
     "embeddings.remove_others": {"model_id": 2},

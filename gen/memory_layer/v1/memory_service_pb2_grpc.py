@@ -104,10 +104,11 @@ class MemoryServiceServicer:
         """Stores one message and embeds it.
 
         Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
-        committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
-        and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-        and stores nothing; with another body it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A
-        retry without a `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
+        committed. When the embedding model is down, or has too much of the tenant's to do, the message is stored all the
+        same, with `embedding_status` `pending`, and becomes searchable once it is embedded. A retry with the same
+        `request_id` and body returns the stored message and stores nothing; with another body it fails with ALREADY_EXISTS,
+        and once that message was deleted with NOT_FOUND. A retry without a `request_id` stores a second message. An answer
+        to a retry carries the header `x-repeated: true`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,8 +118,9 @@ class MemoryServiceServicer:
         """Stores up to 1,000 messages in one transaction.
 
         All or nothing: one invalid message refuses the whole batch, and the first broken fields are named by the index of
-        their message. Results stand in the order of the request. Counts as one call against the rate limit. Retrying with
-        the same request ids stores only what is not stored yet.
+        their message. A batch that the embedding model cannot embed in time is stored as `pending`. Results stand in the
+        order of the request. Counts as one call against the rate limit. Retrying with the same request ids stores only what
+        is not stored yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,7 +59,8 @@ class Search:
         policy = await self._policies.get(request.tenant_id)
         ranking = request.ranking or policy.ranking
         hybrid = await self._read(request, policy) if ranking == "hybrid" else None
-        vector = await model.embedder.embed_query(hybrid.plan.embedding_text if hybrid else request.query)
+        text = hybrid.plan.embedding_text if hybrid else request.query
+        vector = await model.embedder.embed_query(text, tenant=request.tenant_id)
         filter_ = filters.compiled(request.filters)
         wanted = RankRequest(
             tenant_id=request.tenant_id,
