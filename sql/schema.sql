@@ -67,6 +67,9 @@ create index messages_live_by_speaker on messages (tenant_id, name, role) where 
 
 create index messages_by_archival on messages (tenant_id, archived_at) where archived_at is not null;
 
+-- What has expired, for the sweep.
+create index messages_by_expiry on messages (tenant_id, expires_at) where expires_at is not null;
+
 -- What a search cannot find yet.
 create index messages_not_embedded on messages (tenant_id, created_at) where embedding_status <> 'completed';
 

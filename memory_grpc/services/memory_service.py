@@ -118,7 +118,9 @@ async def _streamed(requests: AsyncIterator[pb.StreamIngestRequest]) -> AsyncIte
     except InvalidInput as error:
         raise InvalidInput(
             [
-                FieldViolation(f"messages[{place}]{v.field.removeprefix('message')}", v.description)
+                FieldViolation(
+                    f"messages[{place}].{v.field.removeprefix('message').lstrip('.')}".rstrip("."), v.description
+                )
                 for v in error.violations
             ]
         ) from error
@@ -129,13 +131,15 @@ def _page(request: Any) -> PageRequest:
 
 
 def _batch(request: pb.BatchIngestMessagesRequest) -> list[NewMessage]:
-    """The messages of a batch. Raises InvalidInput for more tenants than one and for a request_id that comes twice:
-    what the fields' own limits cannot say."""
+    """The messages of a batch. Raises InvalidInput for more tenants than one, for a request_id that comes twice and for
+    two ends of one message: what the fields' own limits cannot say."""
     violations = []
     seen: dict[str, int] = {}
     for index, message in enumerate(request.messages):
         if message.tenant_id != request.messages[0].tenant_id:
             violations.append(FieldViolation(f"messages[{index}].tenant_id", "must be that of messages[0]"))
+        if message.HasField("expires_at") and message.HasField("ttl_seconds"):
+            violations.append(FieldViolation(f"messages[{index}].ttl_seconds", convert.EITHER_EXPIRY))
         if message.HasField("request_id"):
             first = seen.setdefault(message.request_id.lower(), index)
             if first != index:

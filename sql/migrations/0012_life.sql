@@ -8,3 +8,6 @@ drop index messages_by_user;
 
 create index messages_by_user on messages (tenant_id, user_id, created_at, id) include (archived_at, expires_at)
 where user_id is not null;
+
+-- What has expired, for the sweep.
+create index messages_by_expiry on messages (tenant_id, expires_at) where expires_at is not null;
