@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from memory_grpc.commands import options
+from memory_grpc.commands.audit_app import audit
 from memory_grpc.commands.eval_app import evaluate
 from memory_grpc.commands.failure import said_plainly
 from memory_grpc.commands.key_app import key_app
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
 app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
+app.command("audit", rich_help_panel=_CLIENT, epilog=EPILOG)(audit)
 app.command("eval", rich_help_panel=_CLIENT, epilog=EPILOG)(evaluate)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 

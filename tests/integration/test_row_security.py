@@ -49,6 +49,7 @@ REMAINS = re.compile(r"tenant_id\s*(?:[=<>]|\bin\b|\bany\b|\blike\b|\bbetween\b)
 WALKS = {"messages.tenants", "graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
 WORKERS_ONLY = {"models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
+WORKERS_ONLY |= {"audit.append"}
 WORKERS_ONLY |= {"reembedding.open", "reembedding.newest", "reembedding.get"}
 
 # A part of a statement (hybrid.flags) is tested in it.
@@ -176,6 +177,18 @@ DEFAULTS: dict[str, Any] = {
     "word_0": "'said'",
     "newest": 1000,
     "rare": 0,
+    "actor": None,
+    "action": None,
+    "happened_after": None,
+    "happened_before": None,
+    "after_at": None,
+    "after_id": None,
+    "ages": [0.0] * len(BOTH),
+    "actors": ["a"] * len(BOTH),
+    "actions": ["b"] * len(BOTH),
+    "outcomes": ["OK"] * len(BOTH),
+    "event_tenants": [OURS] * 6 + [THEIRS] * 6,
+    "event_requests": ["r"] * len(BOTH),
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
@@ -314,6 +327,10 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         "insert into tenant_word_statistics values (%s, 'simple', 4, 8, 6, 4, now() - interval '1 hour')", (tenant,)
     )
     connection.execute("insert into tenant_words values (%s, 'simple', 'said earlier', 4)", (tenant,))
+    connection.execute(
+        "insert into audit_events (id, actor, action, outcome, tenant_id) values (%s, 'a', 'b', 'OK', %s)",
+        (ids(tenant)[0], tenant),
+    )
     connection.execute("insert into tenant_graphs values (%s, 1, %s, 'ready', 4)", (tenant, f"graph_{tenant}"))
 
 
@@ -513,6 +530,15 @@ def test_every_table_of_tenants_has_the_same_two_policies(connection: Connection
         for policy, role, qual in (
             ("one_tenant", "memory_layer_tenant", one),
             ("every_tenant", "memory_layer_worker", "true"),
+        )
+    } | {
+        # What is old goes by a function that works as the owner.
+        ("audit_events", "expired"): (
+            "PERMISSIVE",
+            ["postgres"],
+            "ALL",
+            "(happened_at < (now() - '30 days'::interval))",
+            None,
         )
     }
 

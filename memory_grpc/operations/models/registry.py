@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
+from memory_grpc.operations.audit.list_events import ListEvents
+from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
@@ -37,6 +39,8 @@ class Operations:
     reembeddings: Reembeddings
     compare: Compare
     graphs: Graphs
+    trail: Trail
+    list_events: ListEvents
 
 
 class Slot:
