@@ -46,6 +46,7 @@ class Grant:
         return self.tenants is None or tenant_id in self.tenants
 
 
+EVERYTHING = Grant(Role.ADMIN, None)
 ANONYMOUS = Grant(Role.ADMIN, None, is_anonymous=True)
 
 _current: ContextVar[Grant] = ContextVar("grant")

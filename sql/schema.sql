@@ -50,9 +50,15 @@ create index messages_live_by_age on messages (tenant_id, created_at, id) where 
 
 create index messages_archived_by_age on messages (tenant_id, created_at, id) where archived_at is not null;
 
-create index messages_by_conversation on messages (tenant_id, conversation_id, created_at, id);
+-- Lists of conversations and of users count from these alone.
+create index messages_by_conversation on messages (tenant_id, conversation_id, created_at, id)
+include (archived_at, expires_at, user_id);
 
-create index messages_by_user on messages (tenant_id, user_id, created_at, id) where user_id is not null;
+create index messages_by_user on messages (tenant_id, user_id, created_at, id) include (archived_at, expires_at)
+where user_id is not null;
+
+-- Pinned messages lead every context.
+create index messages_pinned on messages (tenant_id, user_id, created_at, id) where pinned;
 
 create index messages_live_by_importance on messages (tenant_id, importance, id) where archived_at is null;
 
@@ -122,7 +128,7 @@ create table idempotency_keys (
 
 create index idempotency_keys_by_age on idempotency_keys (created_at);
 
-create index idempotency_keys_by_message on idempotency_keys (tenant_id, message_id) where kept;
+create index idempotency_keys_by_message on idempotency_keys (tenant_id, message_id);
 
 -- Messages that wait for their embedding. A queue over all tenants, small, and never distributed.
 create table embedding_jobs (
@@ -265,7 +271,7 @@ $$;
 grant select, insert, update, delete on messages, embedding_jobs, tenant_policies to memory_layer_tenant;
 grant select, insert, update, delete on message_embeddings to memory_layer_tenant;
 grant select, insert, update on message_lexemes to memory_layer_tenant;
-grant select, insert, delete on idempotency_keys to memory_layer_tenant;
+grant select, insert, delete, update (kept) on idempotency_keys to memory_layer_tenant;
 grant select on embedding_models to memory_layer_tenant;
 -- A sweep renews its lease in the transaction that archives.
 grant select, update on leases to memory_layer_tenant;
@@ -550,3 +556,30 @@ begin
     execute format('alter function expire_audit_events set search_path = pg_catalog, %I, pg_temp', current_schema());
 end
 $$;
+
+-- What is kept of an erased message, and of the request ids that stored or changed it: that there was something of this
+-- id, so that no retry and no import brings it back. The id itself is in none of them.
+create table erased_messages (
+    tenant_id text collate "C" not null,
+    -- Of the id: erasure_digest().
+    digest bytea not null check (octet_length(digest) = 32),
+    kind text collate "C" not null check (kind in ('message', 'request')),
+    erased_at timestamptz not null default now(),
+    primary key (tenant_id, digest)
+);
+
+-- What stands for an id of a tenant after its erasure. An id is 36 characters, so that no two kinds, ids and tenants read
+-- the same.
+create function erasure_digest(kind text, id uuid, tenant_id text) returns bytea
+language sql immutable strict parallel safe
+return sha256(convert_to(kind || ' ' || id || ' ' || tenant_id, 'UTF8'));
+
+revoke all on function erasure_digest from public;
+grant execute on function erasure_digest to memory_layer_tenant, memory_layer_worker;
+
+grant select, insert on erased_messages to memory_layer_tenant;
+grant select on erased_messages to memory_layer_worker;
+alter table erased_messages enable row level security, force row level security;
+create policy one_tenant on erased_messages to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on erased_messages to memory_layer_worker using (true);

@@ -1,4 +1,4 @@
-"""Who did what: calls that need the role admin, calls that were denied, and that a key is used. Never what was sent."""
+"""Who did what: administration and erasure, calls that were denied, and that a key is used. Never what was sent."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def audit(trail: Callable[[], Recorder]) -> Interceptor:
 
 async def begun(trail: Callable[[], Recorder], call: Call) -> None:
     """Records that an administrator's stream begins, whose answers go out before its end. Raises StoreUnavailable."""
-    if call.kind == "server_stream" and call.facts.role == "admin":
+    if call.kind == "server_stream" and call.facts.is_recorded:
         await trail().record(*_told(call, STARTED))
 
 
@@ -60,7 +60,7 @@ async def _record(trail: Callable[[], Recorder], call: Call, error: BaseExceptio
     told = _told(call, "OK" if error is None else code_of(error))
     if isinstance(error, PermissionDenied | Unauthenticated):
         trail().deny(*told)
-    elif call.grant is not None and call.facts.role == "admin":
+    elif call.grant is not None and call.facts.is_recorded:
         await trail().record(*told)
     if call.grant is not None:
         trail().use(call.grant, call.request_id)

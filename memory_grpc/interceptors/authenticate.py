@@ -10,12 +10,13 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 from pydantic import SecretStr
 
 from memory_grpc import access
-from memory_grpc.access import ANONYMOUS, Grant, Role
+from memory_grpc.access import ANONYMOUS, EVERYTHING, Grant
 from memory_grpc.errors import Unauthenticated
 from memory_grpc.interceptors.call import Call
 
@@ -40,7 +41,7 @@ class Authenticate:
 
     def __init__(self, keys: Sequence[SecretStr], made: Callable[[], MadeKeys]) -> None:
         self._known = [
-            (access.digest(key.get_secret_value()), Grant(Role.ADMIN, None, actor=f"setting:{number}"))
+            (access.digest(key.get_secret_value()), replace(EVERYTHING, actor=f"setting:{number}"))
             for number, key in enumerate(keys, 1)
         ]
         self._made = made

@@ -40,7 +40,7 @@ def check_request(call: Call, request: Message) -> None:
     if grant is None:
         return
     is_held = grant.tenants is not None and call.facts.reach == "named_tenants"
-    if is_held or call.facts.role == "admin":
+    if is_held or call.facts.is_recorded:
         named = dict.fromkeys(tenants(request))
         call.tenants = tuple(name for name in named if name)
         if is_held and not (named and all(map(grant.reaches, named))):

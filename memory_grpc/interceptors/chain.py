@@ -10,8 +10,9 @@ audit          around all that can refuse a call or its key, and outside the dea
 deadline       starts the clock for everything that does real work, looking a key up included
 authenticate   before the request is read: bytes of strangers are not parsed
 authorize      the role, before the request is read too
+share          now that it is known who opens a stream, one of a caller with too many is refused
 (decode)       bytes to message, then the limits of the contract; see ``decode.py``
-(permit)       the tenants that the decoded message names, and for each message of a stream whether its key still holds
+(permit)       the tenants that the decoded message names, and their share; for each message of a stream its key again
 (encode)       message to bytes, the same in every process; see ``encode.py``
 =============  =====================================================================================================
 

@@ -51,6 +51,7 @@ GRAPH_BUILDS = Counter("memory_graph_builds", "Graphs built, by outcome.", ["out
 GRAPH_BUILD_SECONDS = Histogram(
     "memory_graph_build_seconds", "Time it took to build a graph.", buckets=(1, 5, 15, 60, 300, 900, 3600, 14400)
 )
+LOG_LINES_DROPPED = Counter("memory_log_lines_dropped", "Lines that the log took too slowly, or not at all.")
 SWEEPS = Counter("memory_retention_sweeps", "Scheduled sweeps, by outcome.", ["outcome"])
 
 

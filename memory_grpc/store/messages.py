@@ -71,10 +71,10 @@ async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> Defe
 
 
 async def found(
-    tx: Transaction, tenant_id: str, ids: Sequence[UUID], filter_: Filter
+    tx: Transaction, tenant_id: str, ids: Sequence[UUID], filter_: Filter, *, longest: int | None = None
 ) -> Deferred[dict[UUID, StoredMessage]]:
-    """The same of those that pass a filter."""
-    params = filter_.params | {"tenant_id": tenant_id, "ids": list(ids)}
+    """The same of those that pass a filter, and whose text is not longer than so many bytes."""
+    params = filter_.params | {"tenant_id": tenant_id, "ids": list(ids), "longest": longest}
     return await tx.defer("search.found", params, _by_id, parts=filter_.parts)
 
 
@@ -90,6 +90,11 @@ async def neighbours(
 async def tenants(tx: Transaction) -> list[str]:
     """Every tenant that has messages, live or archived, in byte order."""
     return [row["tenant_id"] for row in await tx.all("messages.tenants")]
+
+
+def stored(rows: list[Row]) -> list[StoredMessage]:
+    """Rows of {{messages.columns}}."""
+    return [_stored(row) for row in rows]
 
 
 def _by_id(rows: list[Row]) -> dict[UUID, StoredMessage]:

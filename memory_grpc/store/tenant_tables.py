@@ -32,4 +32,5 @@ TENANT_TABLES = (
     TenantTable("tenant_word_statistics"),
     # What was done to a tenant outlives its data.
     TenantTable("audit_events"),
+    TenantTable("erased_messages"),
 )

@@ -17,7 +17,7 @@ import pytest
 from grpc_status import rpc_status
 
 from memory_grpc import access
-from memory_grpc.access import Grant, Role
+from memory_grpc.access import EVERYTHING
 from memory_grpc.domain.keys import NewApiKey
 from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
@@ -30,8 +30,7 @@ from tests.conftest import RunningRest, StartRest, StartServer
 from tests.integration.test_cli import Cli
 
 Rows = Callable[..., list[tuple[Any, ...]]]
-ROOT = "root-key"
-MAKER = Grant(Role.ADMIN, None)
+ROOT = "root-key-of-this-test"
 # What the contract promises: a revocation holds everywhere within 5 seconds.
 PROMISED_SECONDS = 5.0
 
@@ -183,15 +182,15 @@ async def test_10_two_keys_of_one_prefix_both_hold_and_are_told_apart(database: 
     given = iter(texts)
     keyring = Keyring(database)
     keys = Keys(database, keyring, uuid4, lambda: next(given))
-    one, _ = await keys.create(NewApiKey("one", "reader", ("acme",)), MAKER)
-    two, _ = await keys.create(NewApiKey("two", "writer", None), MAKER)
+    one, _ = await keys.create(NewApiKey("one", "reader", ("acme",)), EVERYTHING)
+    two, _ = await keys.create(NewApiKey("two", "writer", None), EVERYTHING)
     assert one.prefix == two.prefix
     found = [await keyring.find(text) for text in texts]
     assert [grant and (grant.key_id, grant.tenants) for grant in found] == [
         (one.id, frozenset({"acme"})),
         (two.id, None),
     ]
-    await keys.revoke(one.id, MAKER)
+    await keys.revoke(one.id, EVERYTHING)
     assert await keyring.find(texts[0]) is None
     assert await keyring.find(texts[1]) is not None
     assert await keyring.find(f"mk_{'0' * 12}_{'C' * 43}") is None
@@ -202,7 +201,7 @@ async def test_10_two_keys_of_one_prefix_both_hold_and_are_told_apart(database: 
 async def test_10_what_is_read_of_keys_is_read_once_and_believed_for_a_moment(database: Database) -> None:
     keyring = Keyring(database)
     keys = Keys(database, keyring, uuid4, access.new_key)
-    _, key = await keys.create(NewApiKey("a", "reader", None), MAKER)
+    _, key = await keys.create(NewApiKey("a", "reader", None), EVERYTHING)
     reads = 0
     real = keyring._keys._read
 
@@ -223,11 +222,11 @@ async def test_10_what_is_read_of_keys_is_read_once_and_believed_for_a_moment(da
         await go_on.wait()
         return found
 
-    another, text = await keys.create(NewApiKey("b", "reader", None), MAKER)
+    another, text = await keys.create(NewApiKey("b", "reader", None), EVERYTHING)
     keyring._keys._read = slow
     reading = asyncio.create_task(keyring.find(text))
     await begun.wait()
-    await keys.revoke(another.id, MAKER)
+    await keys.revoke(another.id, EVERYTHING)
     go_on.set()
     await reading
     assert await keyring.find(text) is None

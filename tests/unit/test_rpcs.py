@@ -94,7 +94,7 @@ def test_facts_are_what_the_options_say() -> None:
         role="writer",
         reach="named_tenants",
         http_status=202,
-        reasons=("REQUEST_ID_REUSED", "QUEUE_FULL"),
+        reasons=("REQUEST_ID_REUSED",),
     )
     health = FACTS["/memory_layer.v1.AdminService/GetHealth"]
     assert health == RpcFacts(kind="probe", is_open=True)
@@ -105,7 +105,11 @@ def test_facts_are_what_the_options_say() -> None:
         "BatchIngestMessages": "write",
         "StreamIngest": "stream",
         "GetMessage": "read",
+        "ListMessages": "read",
+        "ListConversations": "read",
+        "ListUsers": "read",
         "SearchMemories": "read",
+        "BuildContext": "read",
         "GetHealth": "probe",
     }
 

@@ -36,8 +36,8 @@ class AuditServiceStub:
     ListEvents: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListEventsRequest, _audit_service_pb2.ListEventsResponse]
     """Lists events, the newest first.
 
-    Recorded are all calls that need the role admin, whatever came of them; calls that were refused for want of a key or of
-    its rights, at a bounded rate; and that a key was used, once an hour at most. Never content. Paging is stable: events
+    Recorded are all calls that need the role admin or erase something, whatever came of them; calls that were refused for
+    want of a key or of its rights, at a bounded rate; and that a key was used, once an hour at most. Never content. Paging is stable: events
     that come meanwhile are not on later pages. Nothing found: an empty list. A key that does not reach every tenant must
     name one, and sees that tenant's events.
     """
@@ -50,8 +50,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     ListEvents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListEventsRequest, _audit_service_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Lists events, the newest first.
 
-    Recorded are all calls that need the role admin, whatever came of them; calls that were refused for want of a key or of
-    its rights, at a bounded rate; and that a key was used, once an hour at most. Never content. Paging is stable: events
+    Recorded are all calls that need the role admin or erase something, whatever came of them; calls that were refused for
+    want of a key or of its rights, at a bounded rate; and that a key was used, once an hour at most. Never content. Paging is stable: events
     that come meanwhile are not on later pages. Nothing found: an empty list. A key that does not reach every tenant must
     name one, and sees that tenant's events.
     """
@@ -67,8 +67,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_service_pb2.ListEventsResponse, _abc.Awaitable[_audit_service_pb2.ListEventsResponse]]:
         """Lists events, the newest first.
 
-        Recorded are all calls that need the role admin, whatever came of them; calls that were refused for want of a key or of
-        its rights, at a bounded rate; and that a key was used, once an hour at most. Never content. Paging is stable: events
+        Recorded are all calls that need the role admin or erase something, whatever came of them; calls that were refused for
+        want of a key or of its rights, at a bounded rate; and that a key was used, once an hour at most. Never content. Paging is stable: events
         that come meanwhile are not on later pages. Nothing found: an empty list. A key that does not reach every tenant must
         name one, and sees that tenant's events.
         """

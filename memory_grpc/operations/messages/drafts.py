@@ -16,6 +16,8 @@ from memory_grpc.operations.models.models import Model
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.idempotency import Claim
 
+DELETED = "The message of this request_id was deleted."
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
@@ -107,6 +109,6 @@ def outcome(
         if found is None:
             found = repeated.get(known[request_id].message_id)
         if found is None:
-            return NotFound("The message of this request_id was deleted.")
+            return NotFound(DELETED)
         ingested.append(Ingested(found, repeated=True))
     return ingested

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memory_grpc.access import ANONYMOUS, Grant, Role
+from memory_grpc.access import ANONYMOUS, EVERYTHING, Grant, Role
 from memory_grpc.errors import PermissionDenied, TenantNotAllowed
 from memory_grpc.interceptors import call as call_module
 from memory_grpc.interceptors.authorize import authorize, check_request
@@ -15,8 +15,6 @@ from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE, fake_call
 SEARCH = "/memory_layer.v1.MemoryService/SearchMemories"
 KEYS = "/memory_layer.v1.KeyService/ListApiKeys"
 
-ROOT = Grant(Role.ADMIN, None)
-
 
 async def enter(method: str, grant: Grant | None) -> None:
     call = fake_call(method)
@@ -26,7 +24,7 @@ async def enter(method: str, grant: Grant | None) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("grant", [ROOT, ANONYMOUS, Grant(Role.READER, frozenset({"acme"}))])
+@pytest.mark.parametrize("grant", [EVERYTHING, ANONYMOUS, Grant(Role.READER, frozenset({"acme"}))])
 async def test_an_rpc_that_declares_nothing_is_refused_to_everybody(
     grant: Grant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,7 +41,7 @@ async def test_an_rpc_that_declares_nothing_is_refused_to_everybody(
 async def test_so_is_one_that_the_contract_does_not_hold() -> None:
     for method in (f"{METHOD}Now", "/memory_layer.v1.Other/SearchMemories", "/other.v1.MemoryService/GetMessage"):
         with pytest.raises(PermissionDenied):
-            await enter(method, ROOT)
+            await enter(method, EVERYTHING)
 
 
 @pytest.mark.asyncio
