@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from memory_grpc.commands import options
+from memory_grpc.commands.audit_app import audit
 from memory_grpc.commands.context_app import context
 from memory_grpc.commands.delete_app import delete
 from memory_grpc.commands.eval_app import evaluate
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
 app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
+app.command("audit", rich_help_panel=_CLIENT, epilog=EPILOG)(audit)
 app.command("list", rich_help_panel=_CLIENT, epilog=EPILOG)(list_messages)
 app.command("conversations", rich_help_panel=_CLIENT, epilog=EPILOG)(list_conversations)
 app.command("users", rich_help_panel=_CLIENT, epilog=EPILOG)(list_users)

@@ -54,6 +54,8 @@ CROSS_TENANT |= {
     "reembedding.newest",
     "reembedding.get",
 }
+# What everybody did is listed for an administrator of all.
+CROSS_TENANT |= {"audit.of_all", "audit.append"}
 CROSS_TENANT |= {"reembedding.backlog", "reembedding.refused", "reembedding.clear"}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
+from memory_grpc.operations.audit.list_events import ListEvents
+from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.context.build import BuildContext
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
@@ -43,6 +45,8 @@ class Operations:
     reembeddings: Reembeddings
     compare: Compare
     graphs: Graphs
+    trail: Trail
+    list_events: ListEvents
 
 
 class Slot:

@@ -33,6 +33,7 @@ DOCUMENTED = {
     ("post", "/v1/admin/retention/run"): 200,
     ("post", "/v1/admin/embeddings/retry"): 200,
     ("get", "/v1/admin/graphs"): 200,
+    ("get", "/v1/admin/audit"): 200,
     ("get", "/v1/admin/health"): 200,
     ("get", "/v1/admin/tenants/{tenant_id}/policy"): 200,
     ("put", "/v1/admin/tenants/{tenant_id}/policy"): 200,
