@@ -104,6 +104,7 @@ def test_facts_are_what_the_options_say() -> None:
         "BatchIngestMessages": "write",
         "StreamIngest": "stream",
         "GetMessage": "read",
+        "DeleteMessage": "write",
         "ListMessages": "read",
         "ListConversations": "read",
         "ListUsers": "read",
