@@ -35,7 +35,9 @@ from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.operations.messages.listing import Listing
+from memory_grpc.operations.messages.revisions import Revisions
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
+from memory_grpc.operations.messages.update import Update
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.models import Models
 from memory_grpc.operations.models.reembeddings import Reembeddings
@@ -198,6 +200,14 @@ def _operations(
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
         listing=Listing(database),
+        update=Update(
+            database,
+            models,
+            policies,
+            embed_later=settings.async_embeddings,
+            text_config=settings.search_text_config,
+        ),
+        revisions=Revisions(database),
         delete=Delete(database),
         search=search,
         build_context=BuildContext(database, search, counter),

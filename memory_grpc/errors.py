@@ -12,6 +12,7 @@
     │   └── TenantNotAllowed      or not in this tenant
     ├── NotFound                nothing under that name                  NOT_FOUND
     ├── RequestIdReused         same request_id, another body            ALREADY_EXISTS
+    ├── EtagMismatch            changed since the caller saw it          ABORTED
     ├── WrongState              not in the state that the call needs     FAILED_PRECONDITION
     ├── Exhausted               a limit was met; carries retry_after     RESOURCE_EXHAUSTED
     │   ├── RateLimited           too many calls from one client
@@ -105,6 +106,10 @@ class NotFound(MemoryLayerError):
 
 class RequestIdReused(MemoryLayerError):
     """This request_id was used before with another body."""
+
+
+class EtagMismatch(MemoryLayerError):
+    """The message was changed since that etag; read it again."""
 
 
 class WrongState(MemoryLayerError):

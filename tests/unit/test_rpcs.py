@@ -105,6 +105,8 @@ def test_facts_are_what_the_options_say() -> None:
         "StreamIngest": "stream",
         "GetMessage": "read",
         "DeleteMessage": "write",
+        "UpdateMessage": "write",
+        "ListRevisions": "read",
         "ListMessages": "read",
         "ListConversations": "read",
         "ListUsers": "read",

@@ -113,6 +113,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `retry-after` seconds, on another server where there is one.
     {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 30
+    """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
+    {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons, one for each way a call can fail. New reasons may be added. Those without `any_call` are given only by the
@@ -196,6 +200,10 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
 """RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after
 `retry-after` seconds, on another server where there is one.
 {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 30
+"""ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
+{"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
