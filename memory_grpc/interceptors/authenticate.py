@@ -20,7 +20,6 @@ from memory_grpc.errors import Unauthenticated
 from memory_grpc.interceptors.call import Call
 
 HEADER = "x-api-key"
-_REFLECTION = "grpc.reflection."
 _HEALTH_SYMBOL = "grpc.health.v1."
 _HEALTH_FILE = "grpc_health/"
 
@@ -62,7 +61,7 @@ class Authenticate:
         key = call.metadata.get(HEADER, "")
         if self._is_known(key):
             return EVERYTHING
-        if call.is_open and not call.service.startswith(_REFLECTION):
+        if call.is_open and not call.is_reflection:
             # Probes and health say how the database is; they do not wait for it.
             return None
         if key.startswith(access.MARK):
