@@ -12,6 +12,7 @@ from memory_grpc import rpc_facts
 from memory_grpc.rpc_facts import UNDECLARED, RpcFacts
 from memory_layer.v1 import (
     admin_service_pb2,
+    audit_service_pb2,
     embedding_service_pb2,
     index_service_pb2,
     key_service_pb2,
@@ -25,6 +26,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
     for file in (
         memory_service_pb2,
         admin_service_pb2,
+        audit_service_pb2,
         embedding_service_pb2,
         index_service_pb2,
         key_service_pb2,

@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from memory_grpc.errors import StartupError
+from memory_grpc.interceptors.audit import audit, begun
 from memory_grpc.interceptors.authenticate import Authenticate
 from memory_grpc.interceptors.authorize import authorize, check_request, tenants
 from memory_grpc.interceptors.call import Call
@@ -46,6 +47,9 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
         # resets the stream, which Envoy may see before the status and then report as UNAVAILABLE.
         ("grpc.max_receive_message_length", 4 * settings.max_request_bytes + 65536),
         ("grpc.max_send_message_length", -1),
+        # 16 KB of gzip can be a thousand times its size, and would be unpacked before the key is looked at: compressed
+        # messages are UNIMPLEMENTED. The one algorithm that is left is none.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
         # As much as Envoy lets through, with room for what it adds.
         ("grpc.max_metadata_size", 64 * 1024),
         ("grpc.absolute_max_metadata_size", 64 * 1024),
@@ -81,6 +85,7 @@ class Server:
             check_request(call, request)
             if call.kind == "unary":
                 share.admit(call, tenants(request))
+            await begun(lambda: slot.operations.trail, call)
 
         self.chain = Chain(
             [
@@ -89,6 +94,7 @@ class Server:
                 self.gate.interceptor,
                 door.interceptor,
                 rate_limit.interceptor,
+                audit(lambda: slot.operations.trail),
                 limit_time(settings.request_timeout_seconds),
                 authenticate.interceptor,
                 authorize,

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
@@ -25,6 +26,9 @@ from .calls import KINDS, EmbeddingCall, Item, Kind
 from .provider import EmbeddingProvider, ModelIdentity, Vectors, Window, checked
 from .query_cache import QueryCache
 from .threads import Worker, Workers
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 INLINE_CHARACTERS = 2_000
 """Texts up to this long in all are tokenised on the event loop (1 to 2 ms), longer ones in a thread."""
@@ -87,6 +91,11 @@ class Embedder:
     def identity(self) -> ModelIdentity:
         """The model behind the vectors."""
         return self._provider.identity
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The model's own tokenizer, if it has one here."""
+        return self._provider.tokenizer
 
     async def start(self) -> None:
         """Start the threads."""

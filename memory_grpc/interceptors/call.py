@@ -34,6 +34,9 @@ class Call:
     """Refused because the server has too much to do: a line of the log for each would be more to do."""
     grant: Grant | None = None
     """What the caller may do; None without a valid key."""
+    tenants: tuple[str, ...] = ()
+    """Those that its request names, each once; known of calls that are recorded, and of callers that are held to
+    some tenants."""
 
     @property
     def service(self) -> str:

@@ -1,4 +1,4 @@
-"""Archiving against everything that stores vectors and words: none is left behind as live beside an archived message."""
+"""Archiving against all that stores vectors and words: none is left behind as live beside an archived message."""
 
 from __future__ import annotations
 

@@ -84,8 +84,10 @@ class Search:
             fetched = await Fetched.ask(tx, request, wanted, ranked.hits)
         if in_use:
             self._models.check_read(request.tenant_id, model, await fetched.model.get())
+        hits = await fetched.hits()
+        fetched_ids = {hit.message.id for hit in hits}
         return SearchResult(
-            hits=await fetched.hits(),
+            hits=hits,
             ranking=ranking,
             exact=ranked.exact,
             candidates=ranked.candidates if request.explain else 0,
@@ -93,6 +95,9 @@ class Search:
             model=model.embedder.identity.name,
             as_of=request.filters.as_of or await fetched.now.get(),
             pending=await fetched.pending.get(),
+            too_long=tuple(hit.message_id for hit in ranked.hits if hit.message_id not in fetched_ids)
+            if request.longest is not None
+            else (),
         )
 
     async def _read(self, request: SearchRequest, policy: Policy) -> HybridQuery:

@@ -212,7 +212,7 @@ def test_locomo_goes_on_after_a_mark_and_refuses_another_file(tmp_path: Path) ->
         list(Locomo(locomo(tmp_path, sample(turns[1:]))).records(records[1].after))
 
 
-@pytest.mark.parametrize("value", [[1], [{"sample_id": "x"}], [{"sample_id": "x", "conversation": {"session_1": []}}]])
+@pytest.mark.parametrize("value", [[{"sample_id": "x"}], [{"sample_id": "x", "conversation": {"session_1": []}}]])
 def test_another_list_is_no_locomo_file(tmp_path: Path, value: list[Any]) -> None:
     with pytest.raises(CommandError, match="not a LoCoMo file"):
         open_source(locomo(tmp_path, *value), Format.AUTO)
