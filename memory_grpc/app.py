@@ -36,6 +36,8 @@ from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.transfer.export import Export
+from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
@@ -190,6 +192,8 @@ def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graph
         keys=Keys(database, keyring, uuid4, new_key),
         reembeddings=Reembeddings(pools.background, models),
         compare=Compare(pools.background, models, search),
+        export=Export(pools.background, settings.request_timeout_seconds),
+        import_=Import(pools.background, models, text_config=settings.search_text_config),
     )
 
 

@@ -10,6 +10,7 @@ import typer
 
 from memory_grpc.commands import options
 from memory_grpc.commands.eval_app import evaluate
+from memory_grpc.commands.export_app import export
 from memory_grpc.commands.failure import said_plainly
 from memory_grpc.commands.import_app import import_file
 from memory_grpc.commands.key_app import key_app
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
 app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
 app.command("eval", rich_help_panel=_CLIENT, epilog=EPILOG)(evaluate)
+app.command("export", rich_help_panel=_CLIENT, epilog=EPILOG)(export)
 app.command("import", rich_help_panel=_CLIENT, epilog=EPILOG)(import_file)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 

@@ -14,6 +14,7 @@ from memory_layer.v1.index_service_pb2_grpc import IndexServiceStub
 from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 from memory_layer.v1.policy_service_pb2_grpc import PolicyServiceStub
+from memory_layer.v1.transfer_service_pb2_grpc import TransferServiceStub
 
 
 @dataclass
@@ -45,3 +46,7 @@ class Stubs:
     @cached_property
     def index(self) -> Any:
         return IndexServiceStub(self.channel)
+
+    @cached_property
+    def transfer(self) -> Any:
+        return TransferServiceStub(self.channel)
