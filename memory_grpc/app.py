@@ -47,6 +47,8 @@ from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.transfer.export import Export
+from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
@@ -222,6 +224,8 @@ def _operations(
         compare=Compare(pools.background, models, search),
         trail=Trail(database, pools.background, Uuid7(), time.monotonic),
         list_events=ListEvents(database),
+        export=Export(pools.background, settings.request_timeout_seconds),
+        import_=Import(pools.background, models, text_config=settings.search_text_config),
     )
 
 

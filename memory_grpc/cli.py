@@ -13,6 +13,7 @@ from memory_grpc.commands.audit_app import audit
 from memory_grpc.commands.context_app import context
 from memory_grpc.commands.delete_app import delete
 from memory_grpc.commands.eval_app import evaluate
+from memory_grpc.commands.export_app import export
 from memory_grpc.commands.failure import said_plainly
 from memory_grpc.commands.import_app import import_file
 from memory_grpc.commands.key_app import key_app
@@ -45,6 +46,7 @@ app.command("users", rich_help_panel=_CLIENT, epilog=EPILOG)(list_users)
 app.command("delete", rich_help_panel=_CLIENT, epilog=EPILOG)(delete)
 app.command("eval", rich_help_panel=_CLIENT, epilog=EPILOG)(evaluate)
 app.command("context", rich_help_panel=_CLIENT, epilog=EPILOG)(context)
+app.command("export", rich_help_panel=_CLIENT, epilog=EPILOG)(export)
 app.command("import", rich_help_panel=_CLIENT, epilog=EPILOG)(import_file)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 

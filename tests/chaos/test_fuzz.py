@@ -29,6 +29,7 @@ from memory_layer.v1 import (
 from memory_layer.v1 import embedding_service_pb2 as embedding
 from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import transfer_service_pb2 as transfer
 from tests.chaos.harness import connected, item, message, rounds, serving
 
 pytestmark = pytest.mark.timeout(7200)
@@ -124,6 +125,25 @@ def _valid(name: str) -> list[Message]:
             keys.CreateApiKeyRequest(label="all", role="admin", all_tenants=True),
         ],
         "ListApiKeys": [keys.ListApiKeysRequest(page_size=10, page_token="MjAyNi0xMS0xNFQyMDozMDowMCswMDowMA")],
+        "Import": [
+            transfer.ImportRequest(
+                tenant_id="chaos",
+                messages=[
+                    transfer.TransferMessage(
+                        id=str(uuid4()),
+                        conversation_id="c",
+                        role="user",
+                        content="moved",
+                        importance=0.5,
+                        created_at=full.created_at,
+                        archived_at=full.created_at,
+                        pinned=True,
+                        revision=2,
+                        embedding=transfer.TransferEmbedding(model="m", windows=[b"\x00\x3c" * 384]),
+                    )
+                ],
+            )
+        ],
         "RevokeApiKey": [keys.RevokeApiKeyRequest(key_id=str(uuid4()))],
     }[name]
 

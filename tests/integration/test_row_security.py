@@ -114,6 +114,10 @@ DEFAULTS: dict[str, Any] = {
     "metadatas": [Jsonb({})] * len(BOTH),
     "importances": [0.5] * len(BOTH),
     "embedding_statuses": ["pending"] * len(BOTH),
+    "archived_ats": [None] * len(BOTH),
+    "pinneds": [False] * len(BOTH),
+    "expires_ats": [None] * len(BOTH),
+    "revisions": [1] * len(BOTH),
     "chunks": [1] * len(BOTH),
     "embeddings": [VECTOR] * len(BOTH),
     "model_id": 1,
@@ -224,6 +228,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
         "expires_at": None,
         "embedding_status": "completed",
     },
+    "transfer.insert_many": FRESH_ROWS | {"ids": FRESH},
     "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH, "kept": [False, False]},
     "idempotency.keep_many": FRESH_ROWS | {"request_ids": FRESH},
     # Of what another model made, or has yet to make.

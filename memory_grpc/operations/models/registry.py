@@ -25,6 +25,8 @@ from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.transfer.export import Export
+from memory_grpc.operations.transfer.import_ import Import
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Operations:
     graphs: Graphs
     trail: Trail
     list_events: ListEvents
+    export: Export
+    import_: Import
 
 
 class Slot:

@@ -47,6 +47,8 @@ DOCUMENTED = {
     ("post", "/v1/admin/reembedding/compare"): 200,
     ("post", "/v1/admin/reembedding/cut-over"): 200,
     ("post", "/v1/admin/reembedding/cancel"): 200,
+    ("get", "/v1/admin/export"): 200,
+    ("post", "/v1/admin/import"): 200,
     ("get", "/metrics"): 200,
     ("get", "/docs"): 200,
     ("get", "/openapi.json"): 200,
