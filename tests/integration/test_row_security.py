@@ -203,7 +203,6 @@ DEFAULTS: dict[str, Any] = {
     "moment": NOW - timedelta(days=1000),
     "looked_back_to": NOW - timedelta(days=1000),
     "pins": [False] * len(BOTH),
-    "expires_ats": [None] * len(BOTH),
     "ttls_seconds": [None] * len(BOTH),
     "kind": "message",
     "whose": "u",
