@@ -25,8 +25,8 @@ async def check_open_access(settings: Settings, keyring: Keyring) -> None:
         return
     if any(len(key.get_secret_value()) < _KEY_CHARACTERS for key in settings.api_keys):
         raise StartupError(
-            f"{' and '.join(reachable)} can be reached from other machines, and a key of MEMORY_API_KEYS has fewer than "
-            f"{_KEY_CHARACTERS} characters: it can be guessed. `openssl rand -hex 32` makes one."
+            f"{' and '.join(reachable)} can be reached from other machines, and a key of MEMORY_API_KEYS has fewer "
+            f"than {_KEY_CHARACTERS} characters: it can be guessed. `openssl rand -hex 32` makes one."
         )
     if not settings.api_keys and not await keyring.is_needed():
         raise StartupError(
