@@ -19,6 +19,7 @@ from memory_grpc.commands.listing_app import list_conversations, list_messages, 
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Tenant, Timeout, target
 from memory_grpc.commands.policy_app import policy_app
 from memory_grpc.commands.reembed_app import reembed
+from memory_grpc.commands.statistics_app import stats
 from memory_grpc.commands.update_app import get, revisions, update
 
 _SERVER, _CLIENT = "The service", "Using the service"
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
 app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
 app.command("list", rich_help_panel=_CLIENT, epilog=EPILOG)(list_messages)
+app.command("stats", rich_help_panel=_CLIENT, epilog=EPILOG)(stats)
 app.command("get", rich_help_panel=_CLIENT, epilog=EPILOG)(get)
 app.command("update", rich_help_panel=_CLIENT, epilog=EPILOG)(update)
 app.command("revisions", rich_help_panel=_CLIENT, epilog=EPILOG)(revisions)

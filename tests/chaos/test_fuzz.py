@@ -19,7 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 from memory_grpc.rpcs import METHODS
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import embedding_service_pb2 as embedding
-from memory_layer.v1 import index_service_pb2, listing_pb2, policy_pb2, policy_service_pb2, revision_pb2
+from memory_layer.v1 import index_service_pb2, listing_pb2, policy_pb2, policy_service_pb2, revision_pb2, statistics_pb2
 from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import connected, item, message, rounds, serving
@@ -100,6 +100,7 @@ def _valid(name: str) -> list[Message]:
         "RunRetention": [admin.RunRetentionRequest(tenant_id="chaos", actions=["archive", "delete"], dry_run=True)],
         "RetryFailedEmbeddings": [embedding.RetryFailedEmbeddingsRequest(tenant_id="chaos")],
         "ListGraphs": [index_service_pb2.ListGraphsRequest(tenant_id="chaos"), index_service_pb2.ListGraphsRequest()],
+        "GetStatistics": [statistics_pb2.GetStatisticsRequest(tenant_id="chaos")],
         "GetHealth": [admin.GetHealthRequest()],
         "GetTenantPolicy": [policy_service_pb2.GetTenantPolicyRequest(tenant_id="chaos")],
         "SetTenantPolicy": [policy],

@@ -75,6 +75,7 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         ),
         ("/v1/messages", "GET", 200, {"params": {"tenant_id": "acme", "include_total": True}}, {}),
         ("/v1/messages", "GET", 400, {"params": {"tenant_id": "acme", "order_by": "name"}}, {}),
+        ("/v1/admin/tenants/{tenant_id}/statistics", "GET", 200, {}, {"tenant_id": "acme"}),
         ("/v1/conversations", "GET", 200, {"params": {"tenant_id": "acme"}}, {}),
         ("/v1/users", "GET", 200, {"params": {"tenant_id": "acme"}}, {}),
         (search, "GET", 200, {"params": {"tenant_id": "acme", "query": "Python", "explain": True}}, {}),

@@ -27,6 +27,7 @@ DOCUMENTED = {
     ("get", "/v1/messages/{message_id}/revisions"): 200,
     ("get", "/v1/messages"): 200,
     ("get", "/v1/conversations"): 200,
+    ("get", "/v1/admin/tenants/{tenant_id}/statistics"): 200,
     ("get", "/v1/users"): 200,
     ("delete", "/v1/messages/{message_id}"): 200,
     ("get", "/v1/memory/search"): 200,
