@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,11 +17,14 @@ from memory_grpc.access import new_key
 from memory_grpc.embedding import Embedder, create_provider
 from memory_grpc.embedding.token_counts import TokenCounter
 from memory_grpc.ids import Uuid7
+from memory_grpc.jobs.audit import flushed
 from memory_grpc.jobs.loop import at_work
 from memory_grpc.jobs.start import Parts, follow_model, loops
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
 from memory_grpc.observability.loop_lag import watched
+from memory_grpc.operations.audit.list_events import ListEvents
+from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.context.build import BuildContext
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
@@ -44,6 +48,8 @@ from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
 from memory_grpc.operations.statistics import Statistics
+from memory_grpc.operations.transfer.export import Export
+from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
@@ -106,7 +112,11 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         counter = TokenCounter.of(settings.context_tokenizer, settings.embedding_model_name, current.tokenizer)
         operations = _operations(settings, pools, keyring, models, graphs, counter)
         slot.fill(operations)
-        parts = Parts(settings, conninfo, pools.background, pools.heartbeats, models, graphs, operations.retain)
+        # At the end, when the loops have ended: what still waits to be recorded.
+        stack.push_async_callback(flushed, operations.trail)
+        parts = Parts(
+            settings, conninfo, pools.background, pools.heartbeats, models, graphs, operations.retain, operations.trail
+        )
         await stack.enter_async_context(at_work(loops(parts)))
         # From here on, as starting takes what it takes.
         await stack.enter_async_context(watched())
@@ -214,6 +224,10 @@ def _operations(
         keys=Keys(database, keyring, uuid4, new_key),
         reembeddings=Reembeddings(pools.background, models),
         compare=Compare(pools.background, models, search),
+        trail=Trail(database, pools.background, Uuid7(), time.monotonic),
+        list_events=ListEvents(database),
+        export=Export(pools.background, settings.request_timeout_seconds),
+        import_=Import(pools.background, models, text_config=settings.search_text_config),
     )
 
 

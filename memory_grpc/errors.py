@@ -22,6 +22,7 @@
     ├── DeadlineExceeded        the call ran out of time                 DEADLINE_EXCEEDED
     ├── Unavailable             a part the call needs is down            UNAVAILABLE
     │   ├── StoreUnavailable      Postgres
+    │   │   └── StoreReadOnly       for whatever writes
     │   ├── EmbeddingUnavailable  the embedding model
     │   │   ├── ProviderDown        for every text alike
     │   │   └── ModelNotHeld        on this server, for this tenant
@@ -150,6 +151,10 @@ class Unavailable(MemoryLayerError):
 
 class StoreUnavailable(Unavailable):
     """The database cannot be reached; try again."""
+
+
+class StoreReadOnly(StoreUnavailable):
+    """The database takes no writes now; try again."""
 
 
 class EmbeddingUnavailable(Unavailable):

@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from memory_grpc.errors import StartupError
+from memory_grpc.interceptors.audit import audit, begun
 from memory_grpc.interceptors.authenticate import Authenticate
 from memory_grpc.interceptors.authorize import authorize, check_request, tenants
 from memory_grpc.interceptors.call import Call
@@ -84,6 +85,7 @@ class Server:
             check_request(call, request)
             if call.kind == "unary":
                 share.admit(call, tenants(request))
+            await begun(lambda: slot.operations.trail, call)
 
         self.chain = Chain(
             [
@@ -92,6 +94,7 @@ class Server:
                 self.gate.interceptor,
                 door.interceptor,
                 rate_limit.interceptor,
+                audit(lambda: slot.operations.trail),
                 limit_time(settings.request_timeout_seconds),
                 authenticate.interceptor,
                 authorize,

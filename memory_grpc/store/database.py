@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from memory_grpc import deadline
 from memory_grpc.errors import StoreUnavailable
-from memory_grpc.store.connections import configure
+from memory_grpc.store.connections import PINS, configure
 from memory_grpc.store.errors import translated
 from memory_grpc.store.queries import Parts, looked_back, text
 
@@ -252,6 +252,7 @@ class Database:
                 row_factory=dict_row,
                 application_name="memory-grpc maintenance",
             ) as connection:
+                await connection.execute(PINS)
                 yield connection
 
     async def ping(self) -> None:

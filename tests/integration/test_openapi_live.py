@@ -27,6 +27,15 @@ MESSAGE = {
     "request_id": "7b0b6f0e-6c8e-4c62-9a53-0d4cb0b1a4f1",
 }
 
+MOVED = {
+    "id": "550e8400-e29b-41d4-a716-446655440000",
+    "conversation_id": "conv-1",
+    "role": "user",
+    "content": "I love Python",
+    "importance": 0.5,
+    "created_at": "2026-11-14T20:30:00Z",
+}
+
 
 def check(path: str, method: str, status: int, body: Any) -> None:
     """Holds a response to the document; a status that the document does not name is a fault too."""
@@ -88,6 +97,10 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         ("/v1/admin/embeddings/retry", "POST", 200, {"json": {"tenant_id": "acme"}}, {}),
         ("/v1/admin/graphs", "GET", 200, {"params": {"tenant_id": "acme"}}, {}),
         ("/v1/admin/health", "GET", 200, {}, {}),
+        ("/v1/admin/export", "GET", 200, {"params": {"tenant_id": "nobody"}}, {}),  # its header is one line
+        ("/v1/admin/export", "GET", 400, {"params": {"tenant_id": "acme", "filter": "role ="}}, {}),
+        ("/v1/admin/import", "POST", 200, {"json": {"tenant_id": "moved", "messages": [MOVED]}}, {}),
+        ("/v1/admin/import", "POST", 400, {"json": {"tenant_id": "moved", "messages": [MOVED, MOVED]}}, {}),
         (f"{reembedding}/start", "POST", 200, {"json": {"tenant_id": "nobody", "model": "current"}}, {}),
         (f"{reembedding}/start", "POST", 400, {"json": {"model": "next"}}, {}),
         (reembedding, "GET", 200, {}, {}),

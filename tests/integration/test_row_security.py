@@ -49,6 +49,7 @@ REMAINS = re.compile(r"tenant_id\s*(?:[=<>]|\bin\b|\bany\b|\blike\b|\bbetween\b)
 WALKS = {"messages.tenants", "graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
 WORKERS_ONLY = {"models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
+WORKERS_ONLY |= {"audit.append"}
 WORKERS_ONLY |= {"reembedding.open", "reembedding.newest", "reembedding.get"}
 
 # A part of a statement (hybrid.flags) is tested in it.
@@ -113,6 +114,10 @@ DEFAULTS: dict[str, Any] = {
     "metadatas": [Jsonb({})] * len(BOTH),
     "importances": [0.5] * len(BOTH),
     "embedding_statuses": ["pending"] * len(BOTH),
+    "archived_ats": [None] * len(BOTH),
+    "pinneds": [False] * len(BOTH),
+    "expires_ats": [None] * len(BOTH),
+    "revisions": [1] * len(BOTH),
     "chunks": [1] * len(BOTH),
     "embeddings": [VECTOR] * len(BOTH),
     "model_id": 1,
@@ -178,6 +183,16 @@ DEFAULTS: dict[str, Any] = {
     "word_0": "'said'",
     "newest": 1000,
     "rare": 0,
+    "actor": None,
+    "action": None,
+    "happened_after": None,
+    "happened_before": None,
+    "ages": [0.0] * len(BOTH),
+    "actors": ["a"] * len(BOTH),
+    "actions": ["b"] * len(BOTH),
+    "outcomes": ["OK"] * len(BOTH),
+    "event_tenants": [OURS] * 6 + [THEIRS] * 6,
+    "event_requests": ["r"] * len(BOTH),
     "after_at": NOW - timedelta(days=1000),
     "after_id": UUID(int=0),
     "after_key": "",
@@ -192,7 +207,6 @@ DEFAULTS: dict[str, Any] = {
     "moment": NOW - timedelta(days=1000),
     "looked_back_to": NOW - timedelta(days=1000),
     "pins": [False] * len(BOTH),
-    "expires_ats": [None] * len(BOTH),
     "ttls_seconds": [None] * len(BOTH),
     "kind": "message",
     "whose": "u",
@@ -205,6 +219,8 @@ FRESH_ROWS = {
 }
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
+    "audit.of_tenant": {"after_at": None, "after_id": None},
+    "audit.of_all": {"after_at": None, "after_id": None},
     "revisions.update": {
         "content": "words",
         "metadata": Jsonb({}),
@@ -215,6 +231,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
         "expires_at": None,
         "embedding_status": "completed",
     },
+    "transfer.insert_many": FRESH_ROWS | {"ids": FRESH},
     "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH, "kept": [False, False]},
     "idempotency.keep_many": FRESH_ROWS | {"request_ids": FRESH},
     # Of what another model made, or has yet to make.
@@ -362,6 +379,10 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         "insert into tenant_word_statistics values (%s, 'simple', 4, 8, 6, 4, now() - interval '1 hour')", (tenant,)
     )
     connection.execute("insert into tenant_words values (%s, 'simple', 'said earlier', 4)", (tenant,))
+    connection.execute(
+        "insert into audit_events (id, actor, action, outcome, tenant_id) values (%s, 'a', 'b', 'OK', %s)",
+        (ids(tenant)[0], tenant),
+    )
     connection.execute(
         "insert into erased_messages select %s, erasure_digest('message', id, %s), 'message' from unnest(%s) as e (id)",
         (tenant, tenant, [*BOTH, *FRESH]),
@@ -565,6 +586,15 @@ def test_every_table_of_tenants_has_the_same_two_policies(connection: Connection
         for policy, role, qual in (
             ("one_tenant", "memory_layer_tenant", one),
             ("every_tenant", "memory_layer_worker", "true"),
+        )
+    } | {
+        # What is old goes by a function that works as the owner.
+        ("audit_events", "expired"): (
+            "PERMISSIVE",
+            ["postgres"],
+            "ALL",
+            "(happened_at < (now() - '30 days'::interval))",
+            None,
         )
     }
 

@@ -79,7 +79,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "DEADLINE_EXCEEDED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 11
-    """UNAVAILABLE, 503. The database cannot be reached. Retry, an ingest with its request_id.
+    """UNAVAILABLE, 503. The database cannot be reached, or takes no writes. Retry, an ingest with its request_id.
     {"reason": "DATABASE_UNAVAILABLE", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_EMBEDDING_UNAVAILABLE: _ErrorReason.ValueType  # 12
@@ -167,7 +167,7 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 10
 {"reason": "DEADLINE_EXCEEDED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 11
-"""UNAVAILABLE, 503. The database cannot be reached. Retry, an ingest with its request_id.
+"""UNAVAILABLE, 503. The database cannot be reached, or takes no writes. Retry, an ingest with its request_id.
 {"reason": "DATABASE_UNAVAILABLE", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_EMBEDDING_UNAVAILABLE: ErrorReason.ValueType  # 12

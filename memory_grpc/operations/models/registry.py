@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
+from memory_grpc.operations.audit.list_events import ListEvents
+from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.context.build import BuildContext
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
@@ -24,6 +26,8 @@ from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
 from memory_grpc.operations.statistics import Statistics
+from memory_grpc.operations.transfer.export import Export
+from memory_grpc.operations.transfer.import_ import Import
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,10 @@ class Operations:
     reembeddings: Reembeddings
     compare: Compare
     graphs: Graphs
+    trail: Trail
+    list_events: ListEvents
+    export: Export
+    import_: Import
 
 
 class Slot:
