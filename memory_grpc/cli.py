@@ -174,6 +174,10 @@ def search(
     top_k: options.TopK = None,
     neighbours: options.Neighbours = None,
     explain: options.Explain = False,
+    min_score: options.MinScore = None,
+    distinct: options.Distinct = False,
+    exclude: options.Exclude = None,
+    exclude_query_text: options.NotTheQuestion = False,
     address: Address = None,
     api_key: ApiKey = None,
     timeout: Timeout = 30.0,
@@ -203,6 +207,10 @@ def search(
         top_k=top_k,
         neighbours=neighbours,
         explain=explain,
+        min_score=min_score,
+        distinct=distinct,
+        exclude_message_ids=tuple(exclude or ()),
+        exclude_query_text=exclude_query_text,
     )
     raise typer.Exit(search.search(wanted, target(address, api_key, timeout), as_json=as_json))
 

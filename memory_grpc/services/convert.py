@@ -127,6 +127,10 @@ def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
         ranking=optional(request, "ranking", None),
         neighbours=optional(request, "neighbours", 0),
         explain=request.explain,
+        min_score=optional(request, "min_score", None),
+        distinct=request.distinct,
+        exclude_message_ids=frozenset(map(UUID, request.exclude_message_ids)),
+        exclude_query_text=request.exclude_query_text,
     )
 
 

@@ -92,6 +92,8 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         (search, "GET", 431, {"params": {"tenant_id": "acme", "query": "x" * 40_000}}, {}),
         (search, "POST", 200, {"json": {"tenant_id": "acme", "query": "Python", "neighbours": 2}}, {}),
         (search, "POST", 200, {"json": {"tenant_id": "nobody", "query": "Python", "ranking": "hybrid"}}, {}),
+        ("/v1/memory/context", "POST", 200, {"json": {"tenant_id": "acme", "query": "Python"}}, {}),
+        ("/v1/admin/audit", "GET", 200, {}, {}),
         ("/v1/admin/retention/run", "POST", 200, {"json": {"tenant_id": "acme", "actions": ["archive"]}}, {}),
         ("/v1/admin/retention/run", "POST", 400, {"json": {"tenant_id": "acme", "actions": ["burn"]}}, {}),
         ("/v1/admin/embeddings/retry", "POST", 200, {"json": {"tenant_id": "acme"}}, {}),

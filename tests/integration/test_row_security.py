@@ -198,6 +198,7 @@ DEFAULTS: dict[str, Any] = {
     "after_key": "",
     "most_bytes": 2**30,
     "most_users": 20,
+    "compared": "words said by rival",
     "most_names": 1000,
     "most_rare": 1000,
     "most_compared": 1000,

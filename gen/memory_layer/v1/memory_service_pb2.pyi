@@ -356,6 +356,10 @@ class SearchMemoriesRequest(_message.Message):
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    MIN_SCORE_FIELD_NUMBER: _builtins.int
+    DISTINCT_FIELD_NUMBER: _builtins.int
+    EXCLUDE_MESSAGE_IDS_FIELD_NUMBER: _builtins.int
+    EXCLUDE_QUERY_TEXT_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Whose memory to search."""
     query: _builtins.str
@@ -386,6 +390,12 @@ class SearchMemoriesRequest(_message.Message):
     """Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md. The parameters above hold
     besides.
     """
+    min_score: _builtins.float
+    """Only hits with at least this score. Fewer than `top_k` then, or none."""
+    distinct: _builtins.bool
+    """Of messages with the same text only the best one. There are still `top_k` hits while that many texts pass."""
+    exclude_query_text: _builtins.bool
+    """Without messages whose text is the query itself: what was just asked is often stored already."""
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The moment to search from: ages are counted up to it, and later messages are left out. The same request with the
@@ -412,6 +422,10 @@ class SearchMemoriesRequest(_message.Message):
         of which must hold, and for several values of one key, one of which must.
         """
 
+    @_builtins.property
+    def exclude_message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Without these messages; the next best ones stand in their places."""
+
     def __init__(
         self,
         *,
@@ -433,10 +447,14 @@ class SearchMemoriesRequest(_message.Message):
         neighbours: _builtins.int | None = ...,
         user_id: _builtins.str | None = ...,
         filter: _builtins.str | None = ...,
+        min_score: _builtins.float | None = ...,
+        distinct: _builtins.bool = ...,
+        exclude_message_ids: _abc.Iterable[_builtins.str] | None = ...,
+        exclude_query_text: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "metadata", b"metadata", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "metadata", b"metadata", "min_score", b"min_score", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "explain", b"explain", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "distinct", b"distinct", "exclude_message_ids", b"exclude_message_ids", "exclude_query_text", b"exclude_query_text", "explain", b"explain", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "min_score", b"min_score", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__candidate_limit: _TypeAlias = _typing.Literal["candidate_limit"]  # noqa: Y015
     _WhichOneofArgType__candidate_limit: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit"]  # noqa: Y015
@@ -446,6 +464,8 @@ class SearchMemoriesRequest(_message.Message):
     _WhichOneofArgType__filter: _TypeAlias = _typing.Literal["_filter", b"_filter"]  # noqa: Y015
     _WhichOneofReturnType__importance_min: _TypeAlias = _typing.Literal["importance_min"]  # noqa: Y015
     _WhichOneofArgType__importance_min: _TypeAlias = _typing.Literal["_importance_min", b"_importance_min"]  # noqa: Y015
+    _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
+    _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
     _WhichOneofReturnType__neighbours: _TypeAlias = _typing.Literal["neighbours"]  # noqa: Y015
     _WhichOneofArgType__neighbours: _TypeAlias = _typing.Literal["_neighbours", b"_neighbours"]  # noqa: Y015
     _WhichOneofReturnType__ranking: _TypeAlias = _typing.Literal["ranking"]  # noqa: Y015
@@ -464,6 +484,8 @@ class SearchMemoriesRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__filter) -> _WhichOneofReturnType__filter | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__importance_min) -> _WhichOneofReturnType__importance_min | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbours) -> _WhichOneofReturnType__neighbours | None: ...
     @_typing.overload

@@ -192,8 +192,9 @@ def test_errors_are_shared_and_complete() -> None:
         one = {"GetMessage", "RevokeApiKey", "GetReembedding", "CompareReembedding", "CutOverReembedding"}
         # A request_id may be of a message that was deleted since.
         one |= {"CancelReembedding", "DeleteMessage", "IngestMessage", "BatchIngestMessages"}
+        one |= {"UpdateMessage", "ListRevisions"}
         wanted |= {"404"} if operation["operationId"] in one else set()
-        wanted |= {"409"} if key[1].startswith("/v1/messages") and key[0] == "post" else set()
+        wanted |= {"409"} if key[1].startswith("/v1/messages") and key[0] in ("post", "patch") else set()
         assert {status for status in operation["responses"] if status >= "400"} == wanted, key
         for status in wanted:
             answer = resolved(operation["responses"][status])
