@@ -21,6 +21,7 @@ from memory_layer.v1 import message_pb2
 T = TypeVar("T")
 
 DEFAULT_TOP_K = 5
+DEFAULT_DUPLICATE_WINDOW_SECONDS = 3600
 EITHER_EXPIRY = "give either expires_at or ttl_seconds"
 
 
@@ -83,6 +84,11 @@ def new_message(request: pb.IngestMessageRequest) -> NewMessage:
         pinned=request.pinned,
         expires_at=moment(request, "expires_at"),
         ttl_seconds=optional(request, "ttl_seconds", None),
+        duplicate_window_seconds=(
+            optional(request, "duplicate_window_seconds", DEFAULT_DUPLICATE_WINDOW_SECONDS)
+            if request.on_duplicate == "return_existing"
+            else None
+        ),
         size=request.ByteSize(),
     )
 

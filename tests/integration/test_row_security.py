@@ -199,6 +199,7 @@ DEFAULTS: dict[str, Any] = {
     "most_bytes": 2**30,
     "most_users": 20,
     "compared": "words said by rival",
+    "keys": [1, 2],
     "most_names": 1000,
     "most_rare": 1000,
     "most_compared": 1000,
@@ -233,6 +234,11 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
         "embedding_status": "completed",
     },
     "transfer.insert_many": FRESH_ROWS | {"ids": FRESH},
+    "duplicates.find": {
+        "user_ids": ["u"] * len(BOTH),
+        "contents": ["words said by rival"] * len(BOTH),
+        "windows_seconds": [2**31 - 1] * len(BOTH),
+    },
     "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH, "kept": [False, False]},
     "idempotency.keep_many": FRESH_ROWS | {"request_ids": FRESH},
     # Of what another model made, or has yet to make.

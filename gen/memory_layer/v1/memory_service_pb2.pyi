@@ -42,6 +42,8 @@ class IngestMessageRequest(_message.Message):
     PINNED_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     TTL_SECONDS_FIELD_NUMBER: _builtins.int
+    ON_DUPLICATE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_WINDOW_SECONDS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Which product or customer the message belongs to."""
     conversation_id: _builtins.str
@@ -74,6 +76,13 @@ class IngestMessageRequest(_message.Message):
     """Never archived by retention."""
     ttl_seconds: _builtins.int
     """The same as a number of seconds from the moment of ingest on, whatever `created_at` says. Give this or `expires_at`."""
+    on_duplicate: _builtins.str
+    """What becomes of a message that was said before, by the same role in the same conversation, of the same user, in the
+    same words, at most `duplicate_window_seconds` earlier: `store` it, the default, or `return_existing`, which stores
+    nothing and returns the one that is there, as for a repeated `request_id`.
+    """
+    duplicate_window_seconds: _builtins.int
+    """How far apart two messages may have been said to be taken for one; an hour when not set."""
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """Any fields of the caller's own; returned as they are. Numbers are doubles, as in JSON: whole numbers from 2^53 on are
@@ -108,17 +117,23 @@ class IngestMessageRequest(_message.Message):
         pinned: _builtins.bool = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         ttl_seconds: _builtins.int | None = ...,
+        on_duplicate: _builtins.str | None = ...,
+        duplicate_window_seconds: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "_ttl_seconds", b"_ttl_seconds", "_user_id", b"_user_id", "created_at", b"created_at", "embed_later", b"embed_later", "expires_at", b"expires_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "ttl_seconds", b"ttl_seconds", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_duplicate_window_seconds", b"_duplicate_window_seconds", "_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_on_duplicate", b"_on_duplicate", "_request_id", b"_request_id", "_ttl_seconds", b"_ttl_seconds", "_user_id", b"_user_id", "created_at", b"created_at", "duplicate_window_seconds", b"duplicate_window_seconds", "embed_later", b"embed_later", "expires_at", b"expires_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "on_duplicate", b"on_duplicate", "request_id", b"request_id", "ttl_seconds", b"ttl_seconds", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "_ttl_seconds", b"_ttl_seconds", "_user_id", b"_user_id", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embed_later", b"embed_later", "expires_at", b"expires_at", "importance_override", b"importance_override", "keep_request_id", b"keep_request_id", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id", "ttl_seconds", b"ttl_seconds", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duplicate_window_seconds", b"_duplicate_window_seconds", "_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_on_duplicate", b"_on_duplicate", "_request_id", b"_request_id", "_ttl_seconds", b"_ttl_seconds", "_user_id", b"_user_id", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "duplicate_window_seconds", b"duplicate_window_seconds", "embed_later", b"embed_later", "expires_at", b"expires_at", "importance_override", b"importance_override", "keep_request_id", b"keep_request_id", "metadata", b"metadata", "name", b"name", "on_duplicate", b"on_duplicate", "pinned", b"pinned", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id", "ttl_seconds", b"ttl_seconds", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__duplicate_window_seconds: _TypeAlias = _typing.Literal["duplicate_window_seconds"]  # noqa: Y015
+    _WhichOneofArgType__duplicate_window_seconds: _TypeAlias = _typing.Literal["_duplicate_window_seconds", b"_duplicate_window_seconds"]  # noqa: Y015
     _WhichOneofReturnType__embed_later: _TypeAlias = _typing.Literal["embed_later"]  # noqa: Y015
     _WhichOneofArgType__embed_later: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later"]  # noqa: Y015
     _WhichOneofReturnType__importance_override: _TypeAlias = _typing.Literal["importance_override"]  # noqa: Y015
     _WhichOneofArgType__importance_override: _TypeAlias = _typing.Literal["_importance_override", b"_importance_override"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__on_duplicate: _TypeAlias = _typing.Literal["on_duplicate"]  # noqa: Y015
+    _WhichOneofArgType__on_duplicate: _TypeAlias = _typing.Literal["_on_duplicate", b"_on_duplicate"]  # noqa: Y015
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
     _WhichOneofReturnType__ttl_seconds: _TypeAlias = _typing.Literal["ttl_seconds"]  # noqa: Y015
@@ -126,11 +141,15 @@ class IngestMessageRequest(_message.Message):
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__duplicate_window_seconds) -> _WhichOneofReturnType__duplicate_window_seconds | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__embed_later) -> _WhichOneofReturnType__embed_later | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__importance_override) -> _WhichOneofReturnType__importance_override | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__on_duplicate) -> _WhichOneofReturnType__on_duplicate | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
     @_typing.overload
