@@ -47,6 +47,7 @@ from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.statistics import Statistics
 from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.server import Server
@@ -202,6 +203,7 @@ def _operations(
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
         listing=Listing(database),
+        statistics=Statistics(pools.background),
         update=Update(
             database,
             models,
