@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -94,7 +95,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         grpc_port = await server.start()
         stack.push_async_callback(server.drain)
 
-        for name in await asyncio.to_thread(migrate, conninfo):
+        for name in await _migrate(conninfo):
             log.info("migration_applied", migration=name)
         for setting in await asyncio.to_thread(check_durability, conninfo, settings.accept_data_loss_with):
             log.warning("data_loss_accepted", setting=setting)
@@ -129,6 +130,15 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         log.info("serving", grpc_port=grpc_port, metrics_port=metrics_port, environment=settings.environment)
         yield Application(grpc_port, metrics_port, server, pools.calls, operations)
         log.info("draining")
+
+
+async def _migrate(conninfo: str) -> list[str]:
+    """Migrates in a thread, which does not outlast this: the end of the process waits for its threads."""
+    stopped = threading.Event()
+    try:
+        return await asyncio.to_thread(migrate, conninfo, stopped=stopped)
+    finally:
+        stopped.set()
 
 
 def settle() -> None:
