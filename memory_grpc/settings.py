@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from memory_grpc.setting_types import COMMAS, File, Key, Keys, Names
+from memory_grpc.setting_types import COMMAS, File, Host, Key, Keys, Names
 
 _WEIGHTS = {"importance": ("recency", "role", "explicit"), "score": ("similarity", "importance", "decay")}
 DataLoss = Literal["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
@@ -32,16 +32,16 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people.")
 
     # Where it listens
-    host: str = Field("127.0.0.1", description="Address the gRPC server and the metrics endpoint bind to.")
+    host: Host = Field("127.0.0.1", description="Address the gRPC server and the metrics endpoint bind to.")
     grpc_port: int = Field(50051, ge=0, le=65535, description="gRPC port.")
     metrics_port: int = Field(9464, ge=0, le=65535, description="HTTP port of /metrics, /docs and /openapi.json.")
-    http_host: str = Field("127.0.0.1", description="Address Envoy binds to.")
+    http_host: Host = Field("127.0.0.1", description="Address Envoy binds to.")
     http_port: int = Field(8000, ge=0, le=65535, description="Envoy's port: REST/JSON, and gRPC on the same port.")
     metrics_public: Literal["loopback", "always", "never"] = Field(
         "loopback",
         description="Where Envoy shows /metrics, to everybody: where only this machine reaches it, always, or never.",
     )
-    upstream_host: str = Field("127.0.0.1", description="Where Envoy finds the gRPC server and the metrics endpoint.")
+    upstream_host: Host = Field("127.0.0.1", description="Where Envoy finds the gRPC server and the metrics endpoint.")
 
     # TLS
     tls_cert_file: File = Field(

@@ -56,7 +56,7 @@ class EnvoyProcess:
             raise StartupError(f"The descriptor set {DESCRIPTORS} is missing: run `make gen`.")
         channel_credentials(self._settings)  # files that do not fit are told in a sentence here, not by Envoy
         user = account.for_paths(account.ENVOY, self._run, program, *self._files(), port=self._settings.http_port)
-        # Of root the directory stays root's, and what Envoy may write is one below: it plants no links where root writes.
+        # Of root the directory stays root's; what Envoy may write is one below, so that it plants no links for root.
         self._run.mkdir(parents=True, exist_ok=True)
         self._run.chmod(0o711 if user else 0o700)
         self._socket = sockets.directory(self._run / "run", _ADMIN, owner=user.uid if user else None) / _ADMIN

@@ -177,7 +177,7 @@ def test_its_parts_have_no_more_than_they_need(start: Callable[..., Run], home: 
         environment = Path(f"/proc/{pid}/environ").read_bytes()
         assert not [word for word in (key, "hunter2", "PGHOST", "_proxy", "_PROXY") if word.encode() in environment]
     postmaster = min(pid for pid in run.children() if pid != envoy)
-    users = {os.stat(f"/proc/{pid}").st_uid for pid in (envoy, postmaster)}
+    users = {Path(f"/proc/{pid}").stat().st_uid for pid in (envoy, postmaster)}
     assert 0 not in users
     assert len(users) == (2 if os.geteuid() == 0 else 1)
     with psycopg.connect(host=str(home / "data" / "run"), dbname="memory", user="postgres") as connection:
@@ -191,4 +191,22 @@ def test_its_parts_have_no_more_than_they_need(start: Callable[..., Run], home: 
         ).fetchone()
         assert rights == (False,)
     run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(20) == 0
+
+
+def test_ipv6_and_no_terminal(start: Callable[..., Run]):
+    """Everything on ::1, where Envoy finds the server too; and under nohup a hang-up means nothing."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited, as from nohup
+    try:
+        run = start(MEMORY_HOST="::1", MEMORY_HTTP_HOST="[::1]")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    run.url = run.url.replace("127.0.0.1", "[::1]")
+    run.ready()
+    assert f"REST     {run.url}" in run.said
+    ingest(run, "by IPv6")
+    run.process.send_signal(signal.SIGHUP)
+    ingest(run, "after the hang-up")
+    assert run.process.poll() is None
+    run.process.send_signal(signal.SIGTERM)
     assert run.process.wait(20) == 0
