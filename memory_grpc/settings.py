@@ -60,6 +60,10 @@ class Settings(BaseSettings):
         None, description="Certificate that Envoy and the commands show to the server, PEM."
     )
     tls_client_key_file: File = Field(None, description="Its private key, PEM, without a password.")
+    http_tls_cert_file: File = Field(
+        None, description="Certificate of Envoy's port with its chain, PEM. Unset: the port speaks plaintext."
+    )
+    http_tls_key_file: File = Field(None, description="Its private key, PEM, without a password.")
     tls_server_name: str = Field(
         "", description="Name that the server's certificate must bear. Unset: the host that is connected to."
     )

@@ -82,4 +82,5 @@ def _lower_first(text: str) -> str:
 
 def rest_url(settings: Settings) -> str:
     """Where this machine reaches Envoy of these settings."""
-    return f"http://{bracketed(from_here(settings.http_host))}:{settings.http_port}"
+    scheme = "https" if settings.http_tls_cert_file else "http"
+    return f"{scheme}://{bracketed(from_here(settings.http_host))}:{settings.http_port}"

@@ -15,7 +15,7 @@ import yaml
 from memory_grpc import tls
 from memory_grpc.addresses import bracketed, is_loopback
 from memory_grpc.errors import StartupError
-from memory_grpc.local.envoy_tls import upstream_socket
+from memory_grpc.local.envoy_tls import downstream_socket, secret, upstream_socket
 from memory_grpc.local.envoy_tree import Node, at, gone, load, named, replace
 from memory_grpc.resources import DESCRIPTORS
 from memory_grpc.settings import Settings
@@ -27,16 +27,40 @@ _NO_ORIGINS = "local origins = {}"
 _GRPC = ("memory_grpc", "probes", "watches")
 
 
-def render(settings: Settings, descriptors: Path | None = None, *, admin_socket: Path | None = None) -> str:
+def write(
+    settings: Settings, output: Path, descriptors: Path | None = None, *, admin_socket: Path | None = None
+) -> list[Path]:
+    """Writes the configuration, and beside it what Envoy reads again when the certificate of its port is renewed;
+    returns the files. Raises StartupError."""
+    pair = tls.http_pair(settings)
+    secret_file = output.absolute().with_name(f"{output.stem}-tls.yaml") if pair else None
+    texts = {output: render(settings, descriptors, admin_socket=admin_socket, secret_file=secret_file)}
+    if pair is not None and secret_file is not None:
+        pair.read()  # files that do not fit are told in a sentence here, not by Envoy
+        texts[secret_file] = yaml.safe_dump(secret(pair), sort_keys=False)
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    return list(texts)
+
+
+def render(
+    settings: Settings,
+    descriptors: Path | None = None,
+    *,
+    admin_socket: Path | None = None,
+    secret_file: Path | None = None,
+) -> str:
     """The configuration as YAML text.
 
     ``descriptors`` is where Envoy will find the descriptor set; without it the set is written into the text, which then
     needs no other file. ``admin_socket`` is a unix socket for the admin interface; without it there is none.
+    ``secret_file`` names the certificate of Envoy's port (see ``write``); without it the port speaks plaintext.
     Raises StartupError when envoy.yaml or the descriptor set is missing or lacks a place.
     """
     config = load()
     manager = _manager(config)
     _set_listener(config, settings)
+    _set_listener_tls(config, settings, secret_file)
     _set_hosts(manager, settings)
     _set_origins(manager, settings)
     _set_keys(manager, settings)
@@ -69,6 +93,16 @@ def _set_listener(config: Node, settings: Settings) -> None:
     replace(address, address=settings.http_host, port_value=settings.http_port)
     if settings.http_host == "::":
         address["ipv4_compat"] = True  # everywhere, as the server's own ports
+
+
+def _set_listener_tls(config: Node, settings: Settings, secret_file: Path | None) -> None:
+    if secret_file is None:
+        if tls.http_pair(settings) is not None:
+            raise StartupError("MEMORY_HTTP_TLS_CERT_FILE needs a file beside the configuration: give --output.")
+        return
+    listener = named(at(config, "static_resources", "listeners"), "memory_layer")
+    for chain in at(listener, "filter_chains"):
+        chain["transport_socket"] = downstream_socket(secret_file)
 
 
 def _set_hosts(manager: Node, settings: Settings) -> None:

@@ -98,7 +98,8 @@ class _Run:
     async def _answers(self) -> None:
         """Returns once a REST call passes through Envoy and the server and back."""
         url = f"{_base(self.settings)}/v1/admin/health"
-        async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
+        # The certificate bears the names of others' ways here, not of this machine's.
+        async with httpx.AsyncClient(timeout=5.0, trust_env=False, verify=False) as client:  # noqa: S501 - no key is sent
             for _ in range(200):
                 try:
                     if (await client.get(url)).status_code == 200:
@@ -177,7 +178,8 @@ def _signals_to(handler: Callable[[], None]) -> Iterator[None]:
 
 
 def _base(settings: Settings) -> str:
-    return f"http://{_host(settings.http_host)}:{settings.http_port}"
+    scheme = "https" if settings.http_tls_cert_file else "http"
+    return f"{scheme}://{_host(settings.http_host)}:{settings.http_port}"
 
 
 def _host(host: str) -> str:
