@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import BaseSettings
 
 from memory_grpc.commands.configuration import load_settings
 from memory_grpc.commands.failure import CommandError
@@ -19,7 +20,7 @@ from memory_grpc.settings import Settings, unknown_variables
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 WIDTH = 116
 # What sounds secret and is an address, or the name of a key of metadata.
-NO_SECRETS = {"openai_base_url", "user_id_metadata_key"}
+NO_SECRETS = {"openai_base_url", "user_id_metadata_key", "context_tokenizer"}
 
 GOOD = "sixteen-letters!"
 REMEDY = {"a key is empty": "; give it a value, or leave the variable out"}
@@ -259,14 +260,10 @@ HEADER = """\
 
 
 def sections() -> Iterator[tuple[str, list[str]]]:
-    """The sections of Settings: each one's comment, and its fields in order."""
-    found: list[tuple[str, list[str]]] = []
-    for line in inspect.getsource(Settings).splitlines():
-        if comment := re.match(r"    # (.+)$", line):
-            found.append((comment[1], []))
-        elif (field := re.match(r"    (\w+): ", line)) and field[1] in Settings.model_fields:
-            found[-1][1].append(field[1])
-    yield from found
+    """The sections of Settings: each group's docstring, and its fields in order."""
+    for group in reversed(Settings.__bases__):
+        if issubclass(group, BaseModel) and not issubclass(group, BaseSettings):
+            yield str(inspect.getdoc(group)).removesuffix("."), list(group.model_fields)
 
 
 def spelling(default: Any) -> str:
