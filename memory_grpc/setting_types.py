@@ -14,8 +14,8 @@ from pydantic_settings import NoDecode
 
 from memory_grpc.addresses import unbracketed
 
-# A made key has 256 random bits. With fewer characters than this, even random ones are within reach of guessing.
-_KEY_CHARACTERS = 16
+# Anything shorter is a slip. What other machines reach needs longer ones: see operations/keys/open_access.py.
+_KEY_CHARACTERS = 4
 
 
 def _split(value: object) -> object:
