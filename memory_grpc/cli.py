@@ -150,7 +150,7 @@ def health(
         raise typer.BadParameter("give one of --grpc and --rest")
     if rest:
         url = address or configuration.rest_url(configuration.load_settings(warn=False))
-        raise typer.Exit(health.rest_report(url, timeout, as_json=as_json))
+        raise typer.Exit(health.rest_report(url, timeout, as_json=as_json, is_own=not address))
     service = target(address, None, timeout, warn=False)
     raise typer.Exit(health.standard_check(service) if grpc else health.report(service, as_json=as_json))
 
