@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Hashable, Iterable
 from contextlib import asynccontextmanager
 
-from memory_grpc.interceptors.authenticate import HEADER
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
 
@@ -37,4 +36,4 @@ def _caller(call: Call, tenants: Iterable[str]) -> Hashable:
     grant = call.grant
     if grant is None or grant.is_anonymous:
         return call.client
-    return frozenset(tenants) - {""} or grant.tenants or call.metadata[HEADER]
+    return frozenset(tenants) - {""} or grant.tenants or grant.actor

@@ -13,7 +13,7 @@ async def check_open_access(settings: Settings, keyring: Keyring) -> None:
 
     MEMORY_HTTP_HOST counts in the server too: Envoy that listens there leads to it.
     """
-    if settings.api_keys or settings.accept_open_access:
+    if settings.api_keys or settings.believes_tokens or settings.accept_open_access:
         return
     places = {"MEMORY_HOST": settings.host, "MEMORY_HTTP_HOST": settings.http_host}
     reachable = [f"{name}={host}" for name, host in places.items() if not is_loopback(host)]
