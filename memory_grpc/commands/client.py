@@ -20,6 +20,7 @@ from memory_layer.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 from memory_layer.v1.policy_service_pb2_grpc import PolicyServiceStub
+from memory_layer.v1.transfer_service_pb2_grpc import TransferServiceStub
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", -1),
@@ -71,6 +72,7 @@ class Client:
         self._key = KeyServiceStub(channel)
         self._audit = AuditServiceStub(channel)
         self._embedding = EmbeddingServiceStub(channel)
+        self._transfer = TransferServiceStub(channel)
         self._target = target
 
     def memory(self, method: str, request: Any) -> Any:
@@ -96,6 +98,10 @@ class Client:
     def audit(self, method: str, request: Any) -> Any:
         """A call of AuditService."""
         return self._call(getattr(self._audit, method), request)
+
+    def transfer(self, method: str, request: Any) -> Any:
+        """A call of TransferService."""
+        return self._call(getattr(self._transfer, method), request)
 
     def _call(self, method: Any, request: Any) -> Any:
         return method(request, metadata=metadata(self._target), timeout=self._target.timeout_seconds)

@@ -37,6 +37,8 @@ async def insert_many(tx: Transaction, tenant_id: str, prepared: Sequence[Prepar
             created_at=times[one.id]["created_at"],
             updated_at=times[one.id]["updated_at"],
             user_id=one.message.user_id,
+            pinned=one.message.pinned,
+            expires_at=times[one.id]["expires_at"],
         )
         for one in prepared
     ]
@@ -56,6 +58,9 @@ def _new(tenant_id: str, prepared: Sequence[PreparedMessage]) -> Params:
         "importances": [one.importance for one in prepared],
         "embedding_statuses": [one.embedding_status for one in prepared],
         "created_ats": [m.created_at for m in new],
+        "pins": [m.pinned for m in new],
+        "expires_ats": [m.expires_at for m in new],
+        "ttls_seconds": [m.ttl_seconds for m in new],
     }
 
 
@@ -66,7 +71,7 @@ async def get(tx: Transaction, message_id: UUID, tenant_ids: Sequence[str] | Non
 
 
 async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> Deferred[dict[UUID, StoredMessage]]:
-    """Messages of one tenant, live or archived, by id; unknown ids are missing."""
+    """Messages of one tenant, live or archived, by id; unknown ids and expired messages are missing."""
     return await tx.defer("messages.get_many", {"tenant_id": tenant_id, "ids": list(ids)}, _by_id)
 
 

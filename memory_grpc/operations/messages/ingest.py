@@ -78,9 +78,9 @@ class Ingest:
         whose request_id has been seen, in this call or before, is not stored again: the stored one is returned, as
         ``repeated``. Single messages of concurrent calls are committed together, each for itself.
 
-        Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id),
-        NotFound (a repeat of what was deleted), StoreUnavailable; nothing is stored then. After
-        DeadlineExceeded they may have been.
+        Raises InvalidInput (a created_at in the future, an expires_at in the past), RequestIdReused (another body under
+        a known request_id), NotFound (a repeat of what was deleted), StoreUnavailable; nothing is stored then.
+        After DeadlineExceeded they may have been.
         """
         while True:
             try:
@@ -193,9 +193,9 @@ class Ingest:
     async def _prepare(self, tx: Transaction, drafts: Sequence[Draft]) -> list[tuple[Draft, PreparedMessage]]:
         """Drafts with what will be stored: an id, in their order, and their importance."""
         now: datetime | None = None
-        if any(d.message.created_at is not None for d in drafts):
+        if any(d.message.created_at is not None or d.message.expires_at is not None for d in drafts):
             now = await clock.now(tx)
-            _check_not_future(drafts, now)
+            _check_times(drafts, now)
         prepared = []
         for draft in drafts:
             m = draft.message
@@ -258,9 +258,13 @@ async def _stored_before(tx: Transaction, tenant_id: str, known: Mapping[UUID, C
     return await (await message_store.get_many(tx, tenant_id, [claim.message_id for claim in known.values()])).get()
 
 
-def _check_not_future(drafts: Sequence[Draft], now: datetime | None) -> None:
-    late = [d for d in drafts if now and d.message.created_at and d.message.created_at > now + LONGEST_FUTURE]
-    if late:
-        raise InvalidInput(
-            [FieldViolation(f"messages[{draft.place}].created_at", "is more than a day ahead") for draft in late]
-        )
+def _check_times(drafts: Sequence[Draft], now: datetime) -> None:
+    violations = []
+    for draft in drafts:
+        m = draft.message
+        if m.created_at and m.created_at > now + LONGEST_FUTURE:
+            violations.append(FieldViolation(f"messages[{draft.place}].created_at", "is more than a day ahead"))
+        if m.expires_at and m.expires_at <= now:
+            violations.append(FieldViolation(f"messages[{draft.place}].expires_at", "must lie in the future"))
+    if violations:
+        raise InvalidInput(violations)
