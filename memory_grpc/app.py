@@ -49,6 +49,8 @@ from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
 from memory_grpc.operations.statistics import Statistics
+from memory_grpc.operations.tokens.configured import identity
+from memory_grpc.operations.tokens.published_keys import PublishedKeys
 from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.server import Server
@@ -76,6 +78,7 @@ class Application:
     server: Server
     database: Database
     operations: Operations
+    published_keys: PublishedKeys | None
 
 
 @asynccontextmanager
@@ -91,7 +94,8 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         http_side = HttpSide(settings.host, settings.metrics_port)
         metrics_port = http_side.start()
         stack.callback(http_side.close)
-        server = Server(settings, slot)
+        believed = identity(settings)
+        server = Server(settings, slot, believed.tokens if believed else None)
         grpc_port = await server.start()
         stack.push_async_callback(server.drain)
 
@@ -116,9 +120,20 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         # At the end, when the loops have ended: what still waits to be recorded.
         stack.push_async_callback(flushed, operations.trail)
         parts = Parts(
-            settings, conninfo, pools.background, pools.heartbeats, models, graphs, operations.retain, operations.trail
+            settings,
+            conninfo,
+            pools.background,
+            pools.heartbeats,
+            models,
+            graphs,
+            operations.retain,
+            operations.trail,
+            believed.keys if believed else None,
         )
         await stack.enter_async_context(at_work(loops(parts)))
+        if believed:
+            # The loop goes on reading them; the first calls should not come before the first keys.
+            await believed.keys.refresh()
         # From here on, as starting takes what it takes.
         await stack.enter_async_context(watched())
         await server.open()
@@ -128,7 +143,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         # What is reported while draining would contradict it.
         await stack.enter_async_context(at_work([follow_model(pools.background, models, server.report)]))
         log.info("serving", grpc_port=grpc_port, metrics_port=metrics_port, environment=settings.environment)
-        yield Application(grpc_port, metrics_port, server, pools.calls, operations)
+        yield Application(grpc_port, metrics_port, server, pools.calls, operations, parts.published_keys)
         log.info("draining")
 
 

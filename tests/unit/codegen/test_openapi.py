@@ -109,7 +109,7 @@ def test_every_http_binding_is_there() -> None:
 
 
 def test_only_open_paths_need_no_key() -> None:
-    assert DOCUMENT["security"] == [{"apiKey": []}]
+    assert DOCUMENT["security"] == [{"apiKey": []}, {"token": []}]
     assert DOCUMENT["components"]["securitySchemes"]["apiKey"]["name"] == "x-api-key"
     assert {key for key, operation in OPERATIONS.items() if operation.get("security") == []} == OPEN
 

@@ -41,6 +41,7 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.EmbeddingUnavailable: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
     errors.ProviderDown: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
     errors.ModelNotHeld: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
+    errors.IdentityUnavailable: ("UNAVAILABLE", "IDENTITY_UNAVAILABLE"),
     errors.NotServing: ("UNAVAILABLE", "NOT_SERVING"),
     errors.Draining: ("UNAVAILABLE", "NOT_SERVING"),
 }
