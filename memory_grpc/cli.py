@@ -9,11 +9,15 @@ from typing import Annotated
 import typer
 
 from memory_grpc.commands import options
+from memory_grpc.commands.audit_app import audit
+from memory_grpc.commands.context_app import context
+from memory_grpc.commands.delete_app import delete
 from memory_grpc.commands.eval_app import evaluate
 from memory_grpc.commands.export_app import export
 from memory_grpc.commands.failure import said_plainly
 from memory_grpc.commands.import_app import import_file
 from memory_grpc.commands.key_app import key_app
+from memory_grpc.commands.listing_app import list_conversations, list_messages, list_users
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Tenant, Timeout, target
 from memory_grpc.commands.policy_app import policy_app
 from memory_grpc.commands.reembed_app import reembed
@@ -31,8 +35,14 @@ app = typer.Typer(
 )
 app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
 app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
+app.command("audit", rich_help_panel=_CLIENT, epilog=EPILOG)(audit)
+app.command("list", rich_help_panel=_CLIENT, epilog=EPILOG)(list_messages)
+app.command("conversations", rich_help_panel=_CLIENT, epilog=EPILOG)(list_conversations)
+app.command("users", rich_help_panel=_CLIENT, epilog=EPILOG)(list_users)
+app.command("delete", rich_help_panel=_CLIENT, epilog=EPILOG)(delete)
 app.command("eval", rich_help_panel=_CLIENT, epilog=EPILOG)(evaluate)
 app.command("export", rich_help_panel=_CLIENT, epilog=EPILOG)(export)
+app.command("context", rich_help_panel=_CLIENT, epilog=EPILOG)(context)
 app.command("import", rich_help_panel=_CLIENT, epilog=EPILOG)(import_file)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 

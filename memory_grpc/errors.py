@@ -16,7 +16,7 @@
     ├── Exhausted               a limit was met; carries retry_after     RESOURCE_EXHAUSTED
     │   ├── RateLimited           too many calls from one client
     │   ├── Overloaded            more calls inside than can be served in time
-    │   ├── QueueFull             the embedding queue is full
+    │   ├── QueueFull             the embedding model has too much of a tenant's to do
     │   └── BodyTooLarge          the request is larger than allowed
     ├── DeadlineExceeded        the call ran out of time                 DEADLINE_EXCEEDED
     ├── Unavailable             a part the call needs is down            UNAVAILABLE
@@ -128,7 +128,7 @@ class Overloaded(Exhausted):
 
 
 class QueueFull(Exhausted):
-    """The embedding queue is full."""
+    """The embedding model has too much of this tenant's to do; try again in a moment."""
 
 
 class BodyTooLarge(Exhausted):

@@ -12,6 +12,7 @@ from memory_grpc import rpc_facts
 from memory_grpc.rpc_facts import UNDECLARED, RpcFacts
 from memory_layer.v1 import (
     admin_service_pb2,
+    audit_service_pb2,
     embedding_service_pb2,
     index_service_pb2,
     key_service_pb2,
@@ -27,6 +28,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
         memory_service_pb2,
         transfer_service_pb2,
         admin_service_pb2,
+        audit_service_pb2,
         embedding_service_pb2,
         index_service_pb2,
         key_service_pb2,

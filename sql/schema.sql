@@ -50,9 +50,15 @@ create index messages_live_by_age on messages (tenant_id, created_at, id) where 
 
 create index messages_archived_by_age on messages (tenant_id, created_at, id) where archived_at is not null;
 
-create index messages_by_conversation on messages (tenant_id, conversation_id, created_at, id);
+-- Lists of conversations and of users count from these alone.
+create index messages_by_conversation on messages (tenant_id, conversation_id, created_at, id)
+include (archived_at, expires_at, user_id);
 
-create index messages_by_user on messages (tenant_id, user_id, created_at, id) where user_id is not null;
+create index messages_by_user on messages (tenant_id, user_id, created_at, id) include (archived_at, expires_at)
+where user_id is not null;
+
+-- Pinned messages lead every context.
+create index messages_pinned on messages (tenant_id, user_id, created_at, id) where pinned;
 
 create index messages_live_by_importance on messages (tenant_id, importance, id) where archived_at is null;
 
@@ -60,6 +66,9 @@ create index messages_live_by_importance on messages (tenant_id, importance, id)
 create index messages_live_by_speaker on messages (tenant_id, name, role) where archived_at is null;
 
 create index messages_by_archival on messages (tenant_id, archived_at) where archived_at is not null;
+
+-- What has expired, for the sweep.
+create index messages_by_expiry on messages (tenant_id, expires_at) where expires_at is not null;
 
 -- What a search cannot find yet.
 create index messages_not_embedded on messages (tenant_id, created_at) where embedding_status <> 'completed';
@@ -122,7 +131,7 @@ create table idempotency_keys (
 
 create index idempotency_keys_by_age on idempotency_keys (created_at);
 
-create index idempotency_keys_by_message on idempotency_keys (tenant_id, message_id) where kept;
+create index idempotency_keys_by_message on idempotency_keys (tenant_id, message_id);
 
 -- Messages that wait for their embedding. A queue over all tenants, small, and never distributed.
 create table embedding_jobs (
@@ -477,3 +486,103 @@ begin
     execute format('revoke create on schema %I from memory_layer_worker', current_schema());
 end
 $$;
+
+-- Who did what: a table that the service can only append to.
+
+create table audit_events (
+    id uuid primary key,
+    happened_at timestamptz not null default now(),
+    actor text collate "C" not null check (length(actor) between 1 and 300),
+    action text collate "C" not null check (length(action) between 1 and 100),
+    outcome text collate "C" not null check (length(outcome) between 1 and 50),
+    -- Null: the deployment as a whole.
+    tenant_id text collate "C",
+    request_id text collate "C" not null default ''
+);
+
+create index audit_events_by_age on audit_events (happened_at, id);
+
+create index audit_events_of_tenant on audit_events (tenant_id, happened_at, id);
+
+-- Whether a key was used within the last hour.
+create index audit_events_of_use on audit_events (actor, happened_at) where action = 'key.use';
+
+-- Nobody has the right to change an event or to take one away. What is old goes by expire_audit_events.
+grant select on audit_events to memory_layer_tenant;
+grant select, insert on audit_events to memory_layer_worker;
+
+alter table audit_events enable row level security, force row level security;
+create policy one_tenant on audit_events to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on audit_events to memory_layer_worker using (true);
+-- The owner, as whom the function below works, reaches what is old and nothing else.
+create policy expired on audit_events to current_user using (happened_at < now() - interval '30 days');
+
+-- An event stands as it was written, whoever would change it.
+create function refuse_change() returns trigger
+language plpgsql
+as $$
+begin
+    raise exception 'audit_events is only appended to' using errcode = 'insufficient_privilege';
+end
+$$;
+
+create trigger append_only before update or truncate on audit_events
+for each statement execute function refuse_change();
+
+-- Forgets up to `most` events that are older than so many days, 30 at least, and returns how many there were.
+create function expire_audit_events(days double precision, most integer) returns integer
+language plpgsql security definer
+as $$
+declare
+    forgotten integer;
+begin
+    delete from audit_events
+    where id in (
+        select id
+        from audit_events
+        where happened_at < now() - make_interval(secs => greatest(days, 30) * 86400)
+        order by happened_at, id
+        limit most
+        for update skip locked
+    );
+    get diagnostics forgotten = row_count;
+    return forgotten;
+end
+$$;
+
+revoke all on function refuse_change, expire_audit_events from public;
+grant execute on function expire_audit_events to memory_layer_worker;
+
+do $$
+begin
+    execute format('alter function expire_audit_events set search_path = pg_catalog, %I, pg_temp', current_schema());
+end
+$$;
+
+-- What is kept of an erased message, and of the request ids that stored or changed it: that there was something of this
+-- id, so that no retry and no import brings it back. The id itself is in none of them.
+create table erased_messages (
+    tenant_id text collate "C" not null,
+    -- Of the id: erasure_digest().
+    digest bytea not null check (octet_length(digest) = 32),
+    kind text collate "C" not null check (kind in ('message', 'request')),
+    erased_at timestamptz not null default now(),
+    primary key (tenant_id, digest)
+);
+
+-- What stands for an id of a tenant after its erasure. An id is 36 characters, so that no two kinds, ids and tenants read
+-- the same.
+create function erasure_digest(kind text, id uuid, tenant_id text) returns bytea
+language sql immutable strict parallel safe
+return sha256(convert_to(kind || ' ' || id || ' ' || tenant_id, 'UTF8'));
+
+revoke all on function erasure_digest from public;
+grant execute on function erasure_digest to memory_layer_tenant, memory_layer_worker;
+
+grant select, insert on erased_messages to memory_layer_tenant;
+grant select on erased_messages to memory_layer_worker;
+alter table erased_messages enable row level security, force row level security;
+create policy one_tenant on erased_messages to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on erased_messages to memory_layer_worker using (true);

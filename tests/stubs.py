@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
+from memory_layer.v1.audit_service_pb2_grpc import AuditServiceStub
 from memory_layer.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from memory_layer.v1.index_service_pb2_grpc import IndexServiceStub
 from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
@@ -50,3 +51,7 @@ class Stubs:
     @cached_property
     def transfer(self) -> Any:
         return TransferServiceStub(self.channel)
+
+    @cached_property
+    def audit(self) -> Any:
+        return AuditServiceStub(self.channel)

@@ -15,6 +15,7 @@ from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import CommandError
 from memory_grpc.tls import channel_credentials
 from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
+from memory_layer.v1.audit_service_pb2_grpc import AuditServiceStub
 from memory_layer.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
@@ -69,6 +70,7 @@ class Client:
         self._admin = AdminServiceStub(channel)
         self._policy = PolicyServiceStub(channel)
         self._key = KeyServiceStub(channel)
+        self._audit = AuditServiceStub(channel)
         self._embedding = EmbeddingServiceStub(channel)
         self._transfer = TransferServiceStub(channel)
         self._target = target
@@ -96,6 +98,10 @@ class Client:
     def transfer(self, method: str, request: Any) -> Any:
         """A call of TransferService."""
         return self._call(getattr(self._transfer, method), request)
+
+    def audit(self, method: str, request: Any) -> Any:
+        """A call of AuditService."""
+        return self._call(getattr(self._audit, method), request)
 
     def _call(self, method: Any, request: Any) -> Any:
         return method(request, metadata=metadata(self._target), timeout=self._target.timeout_seconds)

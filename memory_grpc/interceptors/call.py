@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,10 +26,17 @@ class Call:
     metadata: dict[str, str] = field(default_factory=dict)
     """Text metadata of the request; of a repeated key the last value."""
     request_id: str = ""
+    client: str = ""
+    """Address that the call comes from, as ``rate_limit.py`` reads it."""
+    caller: Hashable = None
+    """Whose share of the places it has; see ``concurrency.py`` and ``share.py``."""
     was_shed: bool = False
     """Refused because the server has too much to do: a line of the log for each would be more to do."""
     grant: Grant | None = None
     """What the caller may do; None without a valid key."""
+    tenants: tuple[str, ...] = ()
+    """Those that its request names, each once; known of calls that are recorded, and of callers that are held to
+    some tenants."""
 
     @property
     def service(self) -> str:

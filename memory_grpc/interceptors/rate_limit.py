@@ -37,9 +37,9 @@ class RateLimit:
 
     @asynccontextmanager
     async def interceptor(self, call: Call) -> AsyncIterator[None]:
-        """Raises RateLimited, which says when the client may come back."""
+        """Notes the client's address; raises RateLimited, which says when it may come back."""
+        client = call.client = self.client_ip(call.context.peer(), call.metadata.get("x-forwarded-for", ""))
         if not call.is_probe:
-            client = self.client_ip(call.context.peer(), call.metadata.get("x-forwarded-for", ""))
             for limit in self._limits:
                 self._rest_from_expiry()
                 if not await self._limiter.hit(limit, client):

@@ -30,4 +30,7 @@ TENANT_TABLES = (
     TenantTable("tenant_models"),
     TenantTable("tenant_words"),
     TenantTable("tenant_word_statistics"),
+    # What was done to a tenant outlives its data.
+    TenantTable("audit_events"),
+    TenantTable("erased_messages"),
 )

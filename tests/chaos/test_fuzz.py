@@ -18,8 +18,8 @@ from google.protobuf.message_factory import GetMessageClass
 
 from memory_grpc.rpcs import METHODS
 from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import audit_service_pb2, index_service_pb2, listing_pb2, policy_pb2, policy_service_pb2
 from memory_layer.v1 import embedding_service_pb2 as embedding
-from memory_layer.v1 import index_service_pb2, policy_pb2, policy_service_pb2
 from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import transfer_service_pb2 as transfer
@@ -39,7 +39,7 @@ ANSWERS = {
 }
 WAYS = 16
 # With a key: bytes that happen to make the first one would lock the rest out.
-KEY = "fuzzer"
+KEY = "the-key-of-the-fuzzer"
 
 
 def _path(method: Any) -> str:
@@ -84,9 +84,17 @@ def _valid(name: str) -> list[Message]:
         "IngestMessage": [full, message("short")],
         "BatchIngestMessages": [pb.BatchIngestMessagesRequest(messages=[full, message("two")])],
         "GetMessage": [pb.GetMessageRequest(message_id=str(uuid4()), tenant_id="chaos")],
+        "ListMessages": [
+            listing_pb2.ListMessagesRequest(
+                tenant_id="chaos", role="user", metadata_equals=["a=1"], order_by="created_at desc", include_total=True
+            )
+        ],
+        "ListConversations": [listing_pb2.ListConversationsRequest(tenant_id="chaos", page_size=10, page_token="x")],
+        "ListUsers": [listing_pb2.ListUsersRequest(tenant_id="chaos", page_size=10, page_token="x")],
         "SearchMemories": [search, pb.SearchMemoriesRequest(tenant_id="chaos", query="Python")],
         "RunRetention": [admin.RunRetentionRequest(tenant_id="chaos", actions=["archive", "delete"], dry_run=True)],
         "RetryFailedEmbeddings": [embedding.RetryFailedEmbeddingsRequest(tenant_id="chaos")],
+        "ListEvents": [audit_service_pb2.ListEventsRequest(tenant_id="chaos", actor="anonymous", page_size=10)],
         "ListGraphs": [index_service_pb2.ListGraphsRequest(tenant_id="chaos"), index_service_pb2.ListGraphsRequest()],
         "GetHealth": [admin.GetHealthRequest()],
         "GetTenantPolicy": [policy_service_pb2.GetTenantPolicyRequest(tenant_id="chaos")],

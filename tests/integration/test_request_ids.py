@@ -52,9 +52,9 @@ class Held:
         self.go = asyncio.Event()
         embed = Embedder.embed_messages
 
-        async def held(embedder: Embedder, texts: Sequence[str]) -> Any:
+        async def held(embedder: Embedder, texts: Sequence[str], **options: Any) -> Any:
             await self.go.wait()
-            return await embed(embedder, texts)
+            return await embed(embedder, texts, **options)
 
         monkeypatch.setattr(Embedder, "embed_messages", held)
 

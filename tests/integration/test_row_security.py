@@ -49,6 +49,7 @@ REMAINS = re.compile(r"tenant_id\s*(?:[=<>]|\bin\b|\bany\b|\blike\b|\bbetween\b)
 WALKS = {"messages.tenants", "graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
 WORKERS_ONLY = {"models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
+WORKERS_ONLY |= {"audit.append"}
 WORKERS_ONLY |= {"reembedding.open", "reembedding.newest", "reembedding.get"}
 
 # A part of a statement (hybrid.flags) is tested in it.
@@ -62,6 +63,8 @@ TOUCHING = sorted(
 # Begins with what tenant_matches or tenant_metadata_matches gives, which take the tenant from the transaction whatever
 # the query says.
 SAFE_BY_ITSELF = {"hybrid.matched", "hybrid.matched, filtered", "search.among, filtered", "hybrid.among, filtered"}
+# The digest that it looks for holds the tenant.
+SAFE_BY_ITSELF |= {"erasure.among"}
 # Where a filter stands in a statement, it is run with one that looks at messages and at their metadata, too.
 FILTERED = ", filtered"
 TOUCHING += [name + FILTERED for name in TOUCHING if re.search(r"\{(filter|inline|late|metadata)\}", QUERIES[name])]
@@ -113,7 +116,6 @@ DEFAULTS: dict[str, Any] = {
     "embedding_statuses": ["pending"] * len(BOTH),
     "archived_ats": [None] * len(BOTH),
     "pinneds": [False] * len(BOTH),
-    "expires_ats": [None] * len(BOTH),
     "revisions": [1] * len(BOTH),
     "chunks": [1] * len(BOTH),
     "embeddings": [VECTOR] * len(BOTH),
@@ -180,6 +182,28 @@ DEFAULTS: dict[str, Any] = {
     "word_0": "'said'",
     "newest": 1000,
     "rare": 0,
+    "actor": None,
+    "action": None,
+    "happened_after": None,
+    "happened_before": None,
+    "ages": [0.0] * len(BOTH),
+    "actors": ["a"] * len(BOTH),
+    "actions": ["b"] * len(BOTH),
+    "outcomes": ["OK"] * len(BOTH),
+    "event_tenants": [OURS] * 6 + [THEIRS] * 6,
+    "event_requests": ["r"] * len(BOTH),
+    "after_at": NOW - timedelta(days=1000),
+    "after_id": UUID(int=0),
+    "after_key": "",
+    "most_bytes": 2**30,
+    "most_users": 20,
+    "pins": [False] * len(BOTH),
+    "expires_ats": [None] * len(BOTH),
+    "ttls_seconds": [None] * len(BOTH),
+    "kind": "message",
+    "whose": "u",
+    "looked_at": 1000,
+    "longest": None,
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
@@ -188,6 +212,8 @@ FRESH_ROWS = {
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
     "transfer.insert_many": FRESH_ROWS | {"ids": FRESH},
+    "audit.of_tenant": {"after_at": None, "after_id": None},
+    "audit.of_all": {"after_at": None, "after_id": None},
     "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH, "kept": [False, False]},
     "idempotency.keep_many": FRESH_ROWS | {"request_ids": FRESH},
     # Of what another model made, or has yet to make.
@@ -198,6 +224,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "reembedding.get": {"id": 1},
     "hybrid.spoken": {"speaker_names": ["Ann", "Bea"]},
     "hybrid.important": {"important_limit": 3},
+    "context.newest_of_conversation": {"whose": "c"},
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
@@ -218,7 +245,8 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     filter that everything passes; and for one word."""
     of_filter = parts(filtered if name.endswith(FILTERED) else unfiltered, _hybrid)
     own = (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)))
-    return text(name.removesuffix(FILTERED), (*own, *of_filter))
+    listed = (("direction", "asc"), ("beyond", ">"), ("lists_live", "true"), ("lists_archived", "true"))
+    return text(name.removesuffix(FILTERED), (*own, *listed, ("of_metadata", ""), *of_filter))
 
 
 def stripped(name: str) -> str:
@@ -289,10 +317,11 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             created_at,
             NOW,
             archived_at,
+            number == 1,
         )
         connection.execute(
-            f"insert into messages (tenant_id, id, {columns}, archived_at) "
-            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)".encode(),
+            f"insert into messages (tenant_id, id, {columns}, archived_at, user_id, pinned) "
+            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'u', %s)".encode(),
             row,
         )
         connection.execute(
@@ -320,6 +349,14 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         "insert into tenant_word_statistics values (%s, 'simple', 4, 8, 6, 4, now() - interval '1 hour')", (tenant,)
     )
     connection.execute("insert into tenant_words values (%s, 'simple', 'said earlier', 4)", (tenant,))
+    connection.execute(
+        "insert into audit_events (id, actor, action, outcome, tenant_id) values (%s, 'a', 'b', 'OK', %s)",
+        (ids(tenant)[0], tenant),
+    )
+    connection.execute(
+        "insert into erased_messages select %s, erasure_digest('message', id, %s), 'message' from unnest(%s) as e (id)",
+        (tenant, tenant, [*BOTH, *FRESH]),
+    )
     connection.execute("insert into tenant_graphs values (%s, 1, %s, 'ready', 4)", (tenant, f"graph_{tenant}"))
 
 
@@ -519,6 +556,15 @@ def test_every_table_of_tenants_has_the_same_two_policies(connection: Connection
         for policy, role, qual in (
             ("one_tenant", "memory_layer_tenant", one),
             ("every_tenant", "memory_layer_worker", "true"),
+        )
+    } | {
+        # What is old goes by a function that works as the owner.
+        ("audit_events", "expired"): (
+            "PERMISSIVE",
+            ["postgres"],
+            "ALL",
+            "(happened_at < (now() - '30 days'::interval))",
+            None,
         )
     }
 

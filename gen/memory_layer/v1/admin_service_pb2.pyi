@@ -63,7 +63,7 @@ class RunRetentionResponse(_message.Message):
     archived: _builtins.int
     """Messages moved to the archive."""
     deleted: _builtins.int
-    """Messages deleted from the archive."""
+    """Messages deleted from the archive, and expired ones."""
     dry_run: _builtins.bool
     """True when nothing was changed."""
     def __init__(

@@ -66,7 +66,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "RATE_LIMITED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 8
-    """RESOURCE_EXHAUSTED, 429. The embedding queue is full; nothing was stored; retry after `retry-after` seconds.
+    """RESOURCE_EXHAUSTED, 429. The embedding model has too many queries of the tenant to do; retry after `retry-after`
+    seconds.
     {"reason": "QUEUE_FULL", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 9
@@ -149,7 +150,8 @@ ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 7
 {"reason": "RATE_LIMITED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 8
-"""RESOURCE_EXHAUSTED, 429. The embedding queue is full; nothing was stored; retry after `retry-after` seconds.
+"""RESOURCE_EXHAUSTED, 429. The embedding model has too many queries of the tenant to do; retry after `retry-after`
+seconds.
 {"reason": "QUEUE_FULL", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 9

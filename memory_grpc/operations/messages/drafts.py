@@ -16,6 +16,8 @@ from memory_grpc.operations.models.models import Model
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.idempotency import Claim
 
+DELETED = "The message of this request_id was deleted."
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
@@ -54,6 +56,10 @@ def body_digest(message: NewMessage) -> bytes:
     ]
     if message.user_id is not None:  # what was stored before there were users keeps its digest
         body.append(message.user_id)
+    life: dict[str, Any] = {"pinned": message.pinned, "ttl_seconds": message.ttl_seconds}
+    life |= {"expires_at": message.expires_at.isoformat() if message.expires_at else None}
+    if any(life.values()):  # likewise
+        body.append({name: value for name, value in life.items() if value})
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 
@@ -107,6 +113,6 @@ def outcome(
         if found is None:
             found = repeated.get(known[request_id].message_id)
         if found is None:
-            return NotFound("The message of this request_id was deleted.")
+            return NotFound(DELETED)
         ingested.append(Ingested(found, repeated=True))
     return ingested

@@ -38,7 +38,7 @@ class ReembedMessages:
 
         Texts that the model refuses go into the backlog.
         ``guard`` runs in each transaction; ``embedded`` is told how many messages were done. Raises ProviderDown,
-        QueueFull, StoreUnavailable; what was done before stays.
+        StoreUnavailable; what was done before stays.
         """
         after = reembedding.FIRST
         while True:
@@ -49,7 +49,9 @@ class ReembedMessages:
             after = next(reversed(texts))
             for batch in _batches(texts):
                 try:
-                    vectors = await model.embedder.embed_messages(list(batch.values()))
+                    vectors = await model.embedder.embed_messages(
+                        list(batch.values()), tenant=tenant_id, is_background=True
+                    )
                 except ProviderDown:
                     raise
                 except EmbeddingUnavailable:
@@ -99,7 +101,7 @@ class ReembedMessages:
         refused = 0
         for batch in [*_batches(together), *alone]:
             try:
-                vectors = await model.embedder.embed_messages(list(batch.values()))
+                vectors = await model.embedder.embed_messages(list(batch.values()), is_background=True)
             except ProviderDown:
                 raise
             except EmbeddingUnavailable:

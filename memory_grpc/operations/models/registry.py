@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
+from memory_grpc.operations.audit.list_events import ListEvents
+from memory_grpc.operations.audit.trail import Trail
+from memory_grpc.operations.context.build import BuildContext
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
+from memory_grpc.operations.messages.listing import Listing
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.reembeddings import Reembeddings
@@ -29,7 +34,10 @@ class Operations:
     ingest: Ingest
     stream_ingest: StreamIngest
     get: Get
+    listing: Listing
+    delete: Delete
     search: Search
+    build_context: BuildContext
     retain: Retain
     health: Health
     policies: Policies
@@ -41,6 +49,8 @@ class Operations:
     graphs: Graphs
     export: Export
     import_: Import
+    trail: Trail
+    list_events: ListEvents
 
 
 class Slot:

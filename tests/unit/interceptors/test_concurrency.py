@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
+from memory_grpc.access import ANONYMOUS, EVERYTHING, Grant, Role
 from memory_grpc.errors import DeadlineExceeded, NotFound, Overloaded, StoreUnavailable
+from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.concurrency import Bound, ConcurrencyLimiter
+from memory_grpc.interceptors.share import Share
 from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE, REFLECTION, fake_call
 
 INGEST = "/memory_layer.v1.MemoryService/IngestMessage"
@@ -150,3 +154,95 @@ async def test_calls_that_a_database_held_up_that_was_away_do_not_lower_the_boun
     assert door.bounds["write"].limit == 4
     await asyncio.gather(*(late() for _ in range(4)))
     assert door.bounds["write"].limit == 3, "late for want of anything else"
+
+
+def held_by(bound: Bound, *callers: str) -> dict[str, int]:
+    """How many places each has when all have taken what they get, one after the other in turns."""
+    places = dict.fromkeys(callers, 0)
+    for _ in range(2 * bound.limit):
+        for caller in callers:
+            places[caller] += bound.enter(caller)
+    return places
+
+
+@pytest.mark.parametrize("attackers", range(1, 6))
+def test_callers_that_want_all_places_leave_some_to_whoever_comes(attackers: int) -> None:
+    bound = Bound(10, 128)
+    held = held_by(bound, *(f"attacker {number}" for number in range(attackers)))
+    assert sum(held.values()) == 112
+    assert max(held.values()) - min(held.values()) <= 1
+    assert held_by(bound, "victim") == {"victim": 16}
+
+
+def test_a_caller_that_has_gone_leaves_its_share() -> None:
+    bound = Bound(10, 16)
+    assert held_by(bound, "one", "other") == {"one": 7, "other": 7}
+    for _ in range(7):
+        bound.leave(0.1, "other")
+    assert held_by(bound, "one") == {"one": 7}
+
+
+@pytest.mark.asyncio
+async def test_a_tenant_with_too_many_calls_inside_is_refused_and_another_is_not() -> None:
+    door = admit(16)
+    share = Share(door)
+
+    async def enter(stack: AsyncExitStack, tenant: str, **changes: Any) -> Call:
+        call = fake_call(INGEST, metadata={"x-api-key": f"key of {tenant}"}, **changes)
+        await stack.enter_async_context(door.interceptor(call))
+        call.grant = Grant(Role.WRITER, frozenset({tenant}))
+        share.admit(call, [tenant])
+        return call
+
+    async with AsyncExitStack() as stack:
+        for _ in range(14):
+            await enter(stack, "attacker")
+        for _ in range(3):
+            with pytest.raises(Overloaded):
+                async with AsyncExitStack() as refused:
+                    await enter(refused, "attacker")
+        assert door.bounds["write"].inside == 14, "what was refused has no place"
+        assert door.is_full("write", {"x-api-key": "key of attacker"})
+        assert not door.is_full("write", {"x-api-key": "key of victim"})
+        assert (await enter(stack, "victim")).caller == {"victim"}
+    assert door.bounds["write"].inside == 0
+    assert not door.is_full("write", {"x-api-key": "key of attacker"})
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("grant", "tenants", "caller"),
+    [
+        (None, [], "203.0.113.7"),
+        (ANONYMOUS, ["any", "name"], "203.0.113.7"),
+        (EVERYTHING, ["named"], frozenset({"named"})),
+        (EVERYTHING, [""], "k"),
+        (Grant(Role.READER, frozenset({"own"})), [], frozenset({"own"})),
+    ],
+)
+async def test_a_caller_is_a_tenant_a_key_or_an_address(
+    grant: Grant | None, tenants: list[str], caller: object
+) -> None:
+    call = fake_call(METHOD, metadata={"x-api-key": "k"})
+    call.grant, call.client = grant, "203.0.113.7"
+    door = admit(4)
+    async with door.interceptor(call):
+        Share(door).admit(call, tenants)
+        assert call.caller == caller
+    assert not door.bounds["read"].inside
+
+
+@pytest.mark.asyncio
+async def test_a_stream_that_sends_nothing_has_a_share_too() -> None:
+    door = admit(8)
+    share = Share(door)
+    async with AsyncExitStack() as stack:
+        for number, expected in enumerate((*(True,) * 7, False)):
+            call = fake_call(STREAM, kind="bidi_stream", metadata={"x-api-key": f"key {number}"})
+            await stack.enter_async_context(door.interceptor(call))
+            call.grant = Grant(Role.WRITER, frozenset({"own"}))
+            if expected:
+                await stack.enter_async_context(share.interceptor(call))
+            else:
+                with pytest.raises(Overloaded):
+                    await stack.enter_async_context(share.interceptor(call))
