@@ -35,7 +35,9 @@ from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.operations.messages.listing import Listing
+from memory_grpc.operations.messages.revisions import Revisions
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
+from memory_grpc.operations.messages.update import Update
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.models import Models
 from memory_grpc.operations.models.reembeddings import Reembeddings
@@ -200,6 +202,14 @@ def _operations(
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
         listing=Listing(database),
+        update=Update(
+            database,
+            models,
+            policies,
+            embed_later=settings.async_embeddings,
+            text_config=settings.search_text_config,
+        ),
+        revisions=Revisions(database),
         delete=Delete(database),
         search=search,
         build_context=BuildContext(database, search, counter),
@@ -212,10 +222,10 @@ def _operations(
         keys=Keys(database, keyring, uuid4, new_key),
         reembeddings=Reembeddings(pools.background, models),
         compare=Compare(pools.background, models, search),
-        export=Export(pools.background, settings.request_timeout_seconds),
-        import_=Import(pools.background, models, text_config=settings.search_text_config),
         trail=Trail(database, pools.background, Uuid7(), time.monotonic),
         list_events=ListEvents(database),
+        export=Export(pools.background, settings.request_timeout_seconds),
+        import_=Import(pools.background, models, text_config=settings.search_text_config),
     )
 
 

@@ -21,6 +21,7 @@ from memory_grpc.commands.listing_app import list_conversations, list_messages, 
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Tenant, Timeout, target
 from memory_grpc.commands.policy_app import policy_app
 from memory_grpc.commands.reembed_app import reembed
+from memory_grpc.commands.update_app import get, revisions, update
 
 _SERVER, _CLIENT = "The service", "Using the service"
 
@@ -37,12 +38,15 @@ app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
 app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
 app.command("audit", rich_help_panel=_CLIENT, epilog=EPILOG)(audit)
 app.command("list", rich_help_panel=_CLIENT, epilog=EPILOG)(list_messages)
+app.command("get", rich_help_panel=_CLIENT, epilog=EPILOG)(get)
+app.command("update", rich_help_panel=_CLIENT, epilog=EPILOG)(update)
+app.command("revisions", rich_help_panel=_CLIENT, epilog=EPILOG)(revisions)
 app.command("conversations", rich_help_panel=_CLIENT, epilog=EPILOG)(list_conversations)
 app.command("users", rich_help_panel=_CLIENT, epilog=EPILOG)(list_users)
 app.command("delete", rich_help_panel=_CLIENT, epilog=EPILOG)(delete)
 app.command("eval", rich_help_panel=_CLIENT, epilog=EPILOG)(evaluate)
-app.command("export", rich_help_panel=_CLIENT, epilog=EPILOG)(export)
 app.command("context", rich_help_panel=_CLIENT, epilog=EPILOG)(context)
+app.command("export", rich_help_panel=_CLIENT, epilog=EPILOG)(export)
 app.command("import", rich_help_panel=_CLIENT, epilog=EPILOG)(import_file)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 

@@ -83,9 +83,9 @@ class Server:
             if call.kind != "unary":
                 await authenticate.again(call)
             check_request(call, request)
-            await begun(lambda: slot.operations.trail, call)
             if call.kind == "unary":
                 share.admit(call, tenants(request))
+            await begun(lambda: slot.operations.trail, call)
 
         self.chain = Chain(
             [

@@ -49,9 +49,9 @@ class Stubs:
         return IndexServiceStub(self.channel)
 
     @cached_property
-    def transfer(self) -> Any:
-        return TransferServiceStub(self.channel)
-
-    @cached_property
     def audit(self) -> Any:
         return AuditServiceStub(self.channel)
+
+    @cached_property
+    def transfer(self) -> Any:
+        return TransferServiceStub(self.channel)

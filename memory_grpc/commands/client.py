@@ -95,13 +95,13 @@ class Client:
         """A call of EmbeddingService."""
         return self._call(getattr(self._embedding, method), request)
 
-    def transfer(self, method: str, request: Any) -> Any:
-        """A call of TransferService."""
-        return self._call(getattr(self._transfer, method), request)
-
     def audit(self, method: str, request: Any) -> Any:
         """A call of AuditService."""
         return self._call(getattr(self._audit, method), request)
+
+    def transfer(self, method: str, request: Any) -> Any:
+        """A call of TransferService."""
+        return self._call(getattr(self._transfer, method), request)
 
     def _call(self, method: Any, request: Any) -> Any:
         return method(request, metadata=metadata(self._target), timeout=self._target.timeout_seconds)

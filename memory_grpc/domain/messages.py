@@ -67,6 +67,11 @@ class StoredMessage:
     expires_at: datetime | None = None
     revision: int = 1
 
+    @property
+    def etag(self) -> str:
+        """Another after each update."""
+        return str(self.revision)
+
 
 @dataclass(frozen=True, slots=True)
 class Ingested:

@@ -21,7 +21,6 @@ from memory_grpc.errors import Unauthenticated
 from memory_grpc.interceptors.call import Call
 
 HEADER = "x-api-key"
-_REFLECTION = "grpc.reflection."
 _HEALTH_SYMBOL = "grpc.health.v1."
 _HEALTH_FILE = "grpc_health/"
 
@@ -66,7 +65,7 @@ class Authenticate:
         key = call.metadata.get(HEADER, "")
         if (configured := self._configured(key)) is not None:
             return configured
-        if call.is_open and not call.service.startswith(_REFLECTION):
+        if call.is_open and not call.is_reflection:
             # Probes and health say how the database is; they do not wait for it.
             return None
         if key.startswith(access.MARK):

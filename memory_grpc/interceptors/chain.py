@@ -138,7 +138,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
         async def bidi_stream(raws: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             async with self._around(method, "bidi_stream", metadata, context) as call:
                 requests: AsyncIterator[Any] = permitted(call, raws)
-                if call.service.startswith("grpc.reflection."):
+                if call.is_reflection:
                     requests = guard_reflection(call, requests)
                 async for response in handler.stream_stream(requests, context):
                     yield response

@@ -103,6 +103,7 @@ def stored_message(message: StoredMessage) -> message_pb2.Message:
         updated_at=timestamp(message.updated_at),
         user_id=message.user_id,
         pinned=message.pinned or None,
+        etag=message.etag,
     )
     for field in ("archived_at", "expires_at"):
         value: datetime | None = getattr(message, field)

@@ -15,7 +15,7 @@ from memory_layer.v1 import key_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import Client, ServerProcess, connected, scrape, serving
 
-ROOT = "root-key"
+ROOT = "root-key-of-the-instance"
 ATTACKER, VICTIM = "attacker", "victim"
 
 

@@ -18,7 +18,14 @@ from google.protobuf.message_factory import GetMessageClass
 
 from memory_grpc.rpcs import METHODS
 from memory_layer.v1 import admin_service_pb2 as admin
-from memory_layer.v1 import audit_service_pb2, index_service_pb2, listing_pb2, policy_pb2, policy_service_pb2
+from memory_layer.v1 import (
+    audit_service_pb2,
+    index_service_pb2,
+    listing_pb2,
+    policy_pb2,
+    policy_service_pb2,
+    revision_pb2,
+)
 from memory_layer.v1 import embedding_service_pb2 as embedding
 from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -89,6 +96,12 @@ def _valid(name: str) -> list[Message]:
                 tenant_id="chaos", role="user", metadata_equals=["a=1"], order_by="created_at desc", include_total=True
             )
         ],
+        "UpdateMessage": [
+            revision_pb2.UpdateMessageRequest(
+                message_id=str(uuid4()), tenant_id="chaos", update_mask=["name"], name="x", etag="1"
+            )
+        ],
+        "ListRevisions": [revision_pb2.ListRevisionsRequest(message_id=str(uuid4()), tenant_id="chaos", page_size=5)],
         "ListConversations": [listing_pb2.ListConversationsRequest(tenant_id="chaos", page_size=10, page_token="x")],
         "ListUsers": [listing_pb2.ListUsersRequest(tenant_id="chaos", page_size=10, page_token="x")],
         "SearchMemories": [search, pb.SearchMemoriesRequest(tenant_id="chaos", query="Python")],

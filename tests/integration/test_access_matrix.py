@@ -45,6 +45,8 @@ NO_TENANT = {
 ALLOWED = {rpc.name: {"OK", "FAILED_PRECONDITION", "NOT_FOUND"} for rpc in RPCS if rpc.name.endswith("Reembedding")}
 # There is one message, and the first that may erases it.
 ALLOWED["DeleteMessage"] = {"OK", "NOT_FOUND"}
+# Nobody's messages are in no tenant of that name.
+ALLOWED |= {"UpdateMessage": {"OK", "NOT_FOUND"}, "ListRevisions": {"OK", "NOT_FOUND"}}
 # What erases comes last, when nothing is to be seen any more.
 IN_ORDER = sorted(RPCS, key=lambda rpc: rpc.name == "DeleteMessage")
 

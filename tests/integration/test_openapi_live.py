@@ -74,6 +74,14 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         ("/v1/messages:batch", "POST", 202, {"json": {"messages": [MESSAGE]}}, {}),
         ("/v1/messages/{message_id}", "GET", 404, {}, {"message_id": str(uuid4())}),
         ("/v1/messages/{message_id}", "GET", 400, {}, {"message_id": "no-uuid"}),
+        ("/v1/messages/{message_id}", "PATCH", 404, {"json": {"tenant_id": "acme"}}, {"message_id": str(uuid4())}),
+        (
+            "/v1/messages/{message_id}/revisions",
+            "GET",
+            404,
+            {"params": {"tenant_id": "acme"}},
+            {"message_id": str(uuid4())},
+        ),
         ("/v1/messages", "GET", 200, {"params": {"tenant_id": "acme", "include_total": True}}, {}),
         ("/v1/messages", "GET", 400, {"params": {"tenant_id": "acme", "order_by": "name"}}, {}),
         ("/v1/conversations", "GET", 200, {"params": {"tenant_id": "acme"}}, {}),
@@ -114,6 +122,13 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
     stored = (await rest.http.post("/v1/messages", json=MESSAGE)).json()
     fetched = await rest.http.get(f"/v1/messages/{stored['id']}")
     check("/v1/messages/{message_id}", "GET", 200, fetched.json())
+    for etag, status in ((stored["etag"], 200), (stored["etag"], 409)):
+        body = {"tenant_id": "acme", "content": f"answered with {status}", "etag": etag}
+        updated = await rest.http.patch(f"/v1/messages/{stored['id']}", json=body)
+        assert updated.status_code == status
+        check("/v1/messages/{message_id}", "PATCH", status, updated.json())
+    revisions = await rest.http.get(f"/v1/messages/{stored['id']}/revisions?tenant_id=acme")
+    check("/v1/messages/{message_id}/revisions", "GET", 200, revisions.json())
     # From here on every call needs a key.
     created = await rest.http.post(keys, json={"label": "root", "role": "admin", "all_tenants": True})
     made = created.json()
@@ -131,7 +146,7 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         (path, method)
         for path, item in DOCUMENT["paths"].items()
         for method, operation in item.items()
-        if method in ("get", "post", "put") and operation["tags"] != ["HTTP"]
+        if method in ("get", "post", "put", "patch") and operation["tags"] != ["HTTP"]
     }
     assert called == documented, "a path of the document is not tried here"
 

@@ -67,7 +67,7 @@ class AdminServiceServicer:
     def GetHealth(self, request, context):
         """Says whether the service works. Needs no key.
 
-        Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
+        Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
         standard gRPC health service for probes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

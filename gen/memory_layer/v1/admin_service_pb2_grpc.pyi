@@ -45,7 +45,7 @@ class AdminServiceStub:
     GetHealth: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]
     """Says whether the service works. Needs no key.
 
-    Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
+    Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
     standard gRPC health service for probes.
     """
 
@@ -66,7 +66,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
     GetHealth: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]  # type: ignore[assignment]
     """Says whether the service works. Needs no key.
 
-    Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
+    Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
     standard gRPC health service for probes.
     """
 
@@ -96,7 +96,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_service_pb2.GetHealthResponse, _abc.Awaitable[_admin_service_pb2.GetHealthResponse]]:
         """Says whether the service works. Needs no key.
 
-        Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
+        Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
         standard gRPC health service for probes.
         """
 

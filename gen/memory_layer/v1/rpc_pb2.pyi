@@ -44,7 +44,7 @@ class _CallKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallKind.Val
     CALL_KIND_ADMIN: _CallKind.ValueType  # 4
     """Administers, for as long as there is something to do."""
     CALL_KIND_PROBE: _CallKind.ValueType  # 5
-    """Says how the server is. Not bounded and not counted by the rate limit, so that it answers under any load."""
+    """Says how the server is. Not bounded, and counted apart by the rate limit, so that it answers under any load."""
 
 class CallKind(_CallKind, metaclass=_CallKindEnumTypeWrapper):
     """What a call counts as. The calls inside are bounded for each kind by itself, so that none shuts another out."""
@@ -60,7 +60,7 @@ CALL_KIND_STREAM: CallKind.ValueType  # 3
 CALL_KIND_ADMIN: CallKind.ValueType  # 4
 """Administers, for as long as there is something to do."""
 CALL_KIND_PROBE: CallKind.ValueType  # 5
-"""Says how the server is. Not bounded and not counted by the rate limit, so that it answers under any load."""
+"""Says how the server is. Not bounded, and counted apart by the rate limit, so that it answers under any load."""
 Global___CallKind: _TypeAlias = CallKind  # noqa: Y015
 
 @_typing.final

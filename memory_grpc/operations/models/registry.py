@@ -16,7 +16,9 @@ from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.operations.messages.listing import Listing
+from memory_grpc.operations.messages.revisions import Revisions
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
+from memory_grpc.operations.messages.update import Update
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.reembeddings import Reembeddings
 from memory_grpc.operations.models.retry_failed import RetryFailed
@@ -35,6 +37,8 @@ class Operations:
     stream_ingest: StreamIngest
     get: Get
     listing: Listing
+    update: Update
+    revisions: Revisions
     delete: Delete
     search: Search
     build_context: BuildContext
@@ -47,10 +51,10 @@ class Operations:
     reembeddings: Reembeddings
     compare: Compare
     graphs: Graphs
-    export: Export
-    import_: Import
     trail: Trail
     list_events: ListEvents
+    export: Export
+    import_: Import
 
 
 class Slot:

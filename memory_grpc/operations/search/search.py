@@ -15,7 +15,7 @@ from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.search.fetch import Fetched
 from memory_grpc.ranking import Participants, plan_query
-from memory_grpc.store import filters, lexical, word_index
+from memory_grpc.store import filters, lexical, revisions, word_index
 from memory_grpc.store.database import Database, Plan
 from memory_grpc.store.rank import rank
 from memory_grpc.store.rank_request import HybridQuery, RankRequest
@@ -80,6 +80,8 @@ class Search:
         async with self._database.transaction(
             tenant=request.tenant_id, plan=plan, pipelined=True, at_one_moment=True
         ) as tx:
+            if await revisions.look_back(tx, request.tenant_id, request.filters.as_of):
+                wanted = wanted.without_indexes()
             ranked = await rank(tx, wanted)
             fetched = await Fetched.ask(tx, request, wanted, ranked.hits)
         if in_use:
@@ -104,6 +106,7 @@ class Search:
         """The query, read: which participants and dates it names decides what is embedded and matched."""
         tenant_id, parts = request.tenant_id, policy.hybrid
         async with self._database.transaction(tenant=tenant_id, pipelined=True) as tx:
+            await revisions.look_back(tx, tenant_id, request.filters.as_of)
             participants = await lexical.participants(tx, tenant_id)
             words = await word_index.query_words(tx, tenant_id, self._text_config, request.query, parts.shares)
         names, roles, now = await participants.get()

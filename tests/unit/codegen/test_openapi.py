@@ -23,6 +23,8 @@ DOCUMENTED = {
     ("post", "/v1/messages"): 202,
     ("post", "/v1/messages:batch"): 202,
     ("get", "/v1/messages/{message_id}"): 200,
+    ("patch", "/v1/messages/{message_id}"): 200,
+    ("get", "/v1/messages/{message_id}/revisions"): 200,
     ("get", "/v1/messages"): 200,
     ("get", "/v1/conversations"): 200,
     ("get", "/v1/users"): 200,
