@@ -20,6 +20,7 @@ from memory_grpc.jobs.start import Parts, follow_model, loops
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
 from memory_grpc.observability.loop_lag import watched
+from memory_grpc.operations.erasure.erasures import Erasures
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
@@ -192,6 +193,7 @@ def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graph
         keys=Keys(database, keyring, uuid4, new_key),
         reembeddings=Reembeddings(pools.background, models),
         compare=Compare(pools.background, models, search),
+        erasures=Erasures(pools.background, Uuid7()),
     )
 
 

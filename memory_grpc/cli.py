@@ -12,6 +12,7 @@ from memory_grpc.commands import options
 from memory_grpc.commands.delete_app import delete
 from memory_grpc.commands.eval_app import evaluate
 from memory_grpc.commands.failure import said_plainly
+from memory_grpc.commands.forget_app import forget
 from memory_grpc.commands.key_app import key_app
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Tenant, Timeout, target
 from memory_grpc.commands.policy_app import policy_app
@@ -32,6 +33,7 @@ app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
 app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
 app.command("delete", rich_help_panel=_CLIENT, epilog=EPILOG)(delete)
 app.command("eval", rich_help_panel=_CLIENT, epilog=EPILOG)(evaluate)
+app.command("forget", rich_help_panel=_CLIENT, epilog=EPILOG)(forget)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 
 

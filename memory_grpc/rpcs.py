@@ -13,6 +13,7 @@ from memory_grpc.rpc_facts import UNDECLARED, RpcFacts
 from memory_layer.v1 import (
     admin_service_pb2,
     embedding_service_pb2,
+    erasure_service_pb2,
     index_service_pb2,
     key_service_pb2,
     memory_service_pb2,
@@ -26,6 +27,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
         memory_service_pb2,
         admin_service_pb2,
         embedding_service_pb2,
+        erasure_service_pb2,
         index_service_pb2,
         key_service_pb2,
         policy_service_pb2,

@@ -10,6 +10,7 @@ import grpc
 
 from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
 from memory_layer.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from memory_layer.v1.erasure_service_pb2_grpc import ErasureServiceStub
 from memory_layer.v1.index_service_pb2_grpc import IndexServiceStub
 from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
@@ -45,3 +46,7 @@ class Stubs:
     @cached_property
     def index(self) -> Any:
         return IndexServiceStub(self.channel)
+
+    @cached_property
+    def erasure(self) -> Any:
+        return ErasureServiceStub(self.channel)

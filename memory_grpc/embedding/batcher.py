@@ -118,6 +118,10 @@ class Embedder:
         self._cache.put(self.identity, text, vector)
         return vector
 
+    def forget(self) -> None:
+        """Forgets every query: one may be word for word what somebody wants forgotten."""
+        self._cache.clear()
+
     async def embed_messages(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text, in order, float32 ``[windows, dimensions]``: one row unless it is longer than a window.
 

@@ -25,10 +25,12 @@ TENANT_TABLES = (
     TenantTable("idempotency_keys", "message_id"),
     TenantTable("embedding_jobs", "message_id"),
     TenantTable("reembedding_backlog", "message_id"),
+    TenantTable("erasure_items", "message_id"),
     TenantTable("tenant_policies"),
     TenantTable("tenant_graphs"),
     TenantTable("tenant_models"),
     TenantTable("tenant_words"),
     TenantTable("tenant_word_statistics"),
     TenantTable("erased_messages"),
+    TenantTable("erasures"),
 )

@@ -19,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 from memory_grpc.rpcs import METHODS
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import embedding_service_pb2 as embedding
+from memory_layer.v1 import erasure_service_pb2 as erasure
 from memory_layer.v1 import index_service_pb2, policy_pb2, policy_service_pb2
 from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -83,6 +84,16 @@ def _valid(name: str) -> list[Message]:
         "IngestMessage": [full, message("short")],
         "BatchIngestMessages": [pb.BatchIngestMessagesRequest(messages=[full, message("two")])],
         "GetMessage": [pb.GetMessageRequest(message_id=str(uuid4()), tenant_id="chaos")],
+        "DeleteMessage": [pb.DeleteMessageRequest(message_id=str(uuid4()), tenant_id="chaos")],
+        "PlanErasure": [
+            erasure.PlanErasureRequest(tenant_id="chaos", user_id="u-1", sample_size=3),
+            erasure.PlanErasureRequest(tenant_id="chaos", filter='metadata.source = "web"'),
+            erasure.PlanErasureRequest(tenant_id="chaos", whole_tenant=True),
+        ],
+        "ApplyErasure": [erasure.ApplyErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
+        "GetErasure": [erasure.GetErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
+        "GetErasureReceipt": [erasure.GetErasureReceiptRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
+        "VerifyErasure": [erasure.VerifyErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
         "SearchMemories": [search, pb.SearchMemoriesRequest(tenant_id="chaos", query="Python")],
         "RunRetention": [admin.RunRetentionRequest(tenant_id="chaos", actions=["archive", "delete"], dry_run=True)],
         "RetryFailedEmbeddings": [embedding.RetryFailedEmbeddingsRequest(tenant_id="chaos")],

@@ -54,6 +54,7 @@ CROSS_TENANT |= {
     "reembedding.newest",
     "reembedding.get",
 }
+CROSS_TENANT |= {"erasures.open", "erasures.expire"}
 CROSS_TENANT |= {"reembedding.backlog", "reembedding.refused", "reembedding.clear"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
+from memory_grpc.operations.erasure.erasures import Erasures
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
@@ -39,6 +40,7 @@ class Operations:
     reembeddings: Reembeddings
     compare: Compare
     graphs: Graphs
+    erasures: Erasures
 
 
 class Slot:
