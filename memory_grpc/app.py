@@ -27,6 +27,7 @@ from memory_grpc.observability.loop_lag import watched
 from memory_grpc.operations.audit.list_events import ListEvents
 from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.context.build import BuildContext
+from memory_grpc.operations.erasure.erasures import Erasures
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
@@ -253,6 +254,7 @@ def _operations(
         list_events=ListEvents(database),
         export=Export(pools.background, settings.request_timeout_seconds),
         import_=Import(pools.background, models, text_config=settings.search_text_config),
+        erasures=Erasures(pools.background, Uuid7()),
     )
 
 
