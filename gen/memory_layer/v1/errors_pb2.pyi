@@ -113,6 +113,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `retry-after` seconds, on another server where there is one.
     {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_ANSWER_TOO_LARGE: _ErrorReason.ValueType  # 24
+    """RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
+    was read. Ask for less.
+    {"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons, one for each way a call can fail. New reasons may be added. Those without `any_call` are given only by the
@@ -196,6 +201,11 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
 """RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after
 `retry-after` seconds, on another server where there is one.
 {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_ANSWER_TOO_LARGE: ErrorReason.ValueType  # 24
+"""RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
+was read. Ask for less.
+{"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
