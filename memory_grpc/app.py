@@ -223,7 +223,14 @@ def _operations(
         text_config=settings.search_text_config,
         user_id_metadata_key=settings.user_id_metadata_key,
     )
-    search = Search(database, models, policies, graphs, text_config=settings.search_text_config)
+    search = Search(
+        database,
+        models,
+        policies,
+        graphs,
+        text_config=settings.search_text_config,
+        max_answer_bytes=settings.max_answer_bytes,
+    )
     return Operations(
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
