@@ -26,6 +26,7 @@
     │   ├── EmbeddingUnavailable  the embedding model
     │   │   ├── ProviderDown        for every text alike
     │   │   └── ModelNotHeld        on this server, for this tenant
+    │   ├── IdentityUnavailable   the keys of the identity provider
     │   └── NotServing            this process is starting, or
     │       └── Draining            shutting down
     ├── StartupError            the process cannot start (exit code, never on the wire)
@@ -90,7 +91,7 @@ class UnknownMethod(MemoryLayerError):
 
 
 class Unauthenticated(MemoryLayerError):
-    """A valid x-api-key is required."""
+    """A valid x-api-key or token is required."""
 
 
 class PermissionDenied(MemoryLayerError):
@@ -169,6 +170,10 @@ class ProviderDown(EmbeddingUnavailable):
 
 class ModelNotHeld(EmbeddingUnavailable):
     """This server does not hold the embedding model that the tenant's memory uses now: restart it with that model."""
+
+
+class IdentityUnavailable(Unavailable):
+    """The keys that tokens are checked with cannot be had; try again."""
 
 
 class NotServing(Unavailable):

@@ -47,6 +47,7 @@ STATUSES: dict[type[errors.MemoryLayerError], tuple[grpc.StatusCode, ErrorReason
     errors.DeadlineExceeded: (grpc.StatusCode.DEADLINE_EXCEEDED, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED),
     errors.StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_DATABASE_UNAVAILABLE),
     errors.EmbeddingUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_EMBEDDING_UNAVAILABLE),
+    errors.IdentityUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_IDENTITY_UNAVAILABLE),
     errors.NotServing: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_NOT_SERVING),
 }
 _INTERNAL = (grpc.StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL)

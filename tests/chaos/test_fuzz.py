@@ -25,6 +25,7 @@ from memory_layer.v1 import (
     policy_pb2,
     policy_service_pb2,
     revision_pb2,
+    statistics_pb2,
 )
 from memory_layer.v1 import embedding_service_pb2 as embedding
 from memory_layer.v1 import key_service_pb2 as keys
@@ -109,6 +110,7 @@ def _valid(name: str) -> list[Message]:
         "RetryFailedEmbeddings": [embedding.RetryFailedEmbeddingsRequest(tenant_id="chaos")],
         "ListEvents": [audit_service_pb2.ListEventsRequest(tenant_id="chaos", actor="anonymous", page_size=10)],
         "ListGraphs": [index_service_pb2.ListGraphsRequest(tenant_id="chaos"), index_service_pb2.ListGraphsRequest()],
+        "GetStatistics": [statistics_pb2.GetStatisticsRequest(tenant_id="chaos")],
         "GetHealth": [admin.GetHealthRequest()],
         "GetTenantPolicy": [policy_service_pb2.GetTenantPolicyRequest(tenant_id="chaos")],
         "SetTenantPolicy": [policy],

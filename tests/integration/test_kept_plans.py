@@ -20,6 +20,7 @@ DATABASE = "memory_kept_plans"
 LOOKING_UP = {
     "embeddings.insert_many": {"messages"},
     "messages.get_many": {"messages"},
+    "search.texts": {"messages"},
     "messages.neighbours": {"messages"},
     "search.found": {"messages"},
     f"search.found{FILTERED}": {"messages"},

@@ -25,6 +25,7 @@ from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.statistics import Statistics
 from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
 
@@ -43,6 +44,7 @@ class Operations:
     search: Search
     build_context: BuildContext
     retain: Retain
+    statistics: Statistics
     health: Health
     policies: Policies
     retry_failed: RetryFailed

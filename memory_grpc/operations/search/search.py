@@ -14,10 +14,10 @@ from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.search.fetch import Fetched
+from memory_grpc.operations.search.select import selected
 from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.store import filters, lexical, revisions, word_index
 from memory_grpc.store.database import Database, Plan
-from memory_grpc.store.rank import rank
 from memory_grpc.store.rank_request import HybridQuery, RankRequest
 
 # To look for dates in a character of a query takes so many times what most work on a byte does.
@@ -82,7 +82,7 @@ class Search:
         ) as tx:
             if await revisions.look_back(tx, request.tenant_id, request.filters.as_of):
                 wanted = wanted.without_indexes()
-            ranked = await rank(tx, wanted)
+            ranked = await selected(tx, request, wanted)
             fetched = await Fetched.ask(tx, request, wanted, ranked.hits)
         if in_use:
             self._models.check_read(request.tenant_id, model, await fetched.model.get())
