@@ -34,9 +34,10 @@ class OwnPolicy:
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What became of the messages of an import: how many were stored, and of those are ``pending``; the places of those
-    that were there before, and of those whose id stands for something else."""
+    that were there before, of those whose id stands for something else, and of those that were erased."""
 
     stored: int
     pending: int
     repeated: tuple[int, ...] = ()
     conflicting: tuple[int, ...] = ()
+    erased: tuple[int, ...] = ()

@@ -100,4 +100,5 @@ def imported(result: Imported) -> pb.ImportResponse:
         repeated_indexes=result.repeated,
         conflicting_indexes=result.conflicting,
         pending=result.pending,
+        erased_indexes=result.erased,
     )

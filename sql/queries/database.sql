@@ -10,6 +10,13 @@ select current_setting('transaction_read_only') = 'off' as writable;
 -- The database's clock, which rules over every server's.
 select now() as now;
 
+-- name: database.advisory_lock_holders
+-- The processes of Postgres that hold a lock of one number.
+select coalesce(array_agg(pid), '{}') as held_by
+from pg_locks
+where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())
+    and ((classid::bigint << 32) | objid::bigint) = %(key)s and objsubid = 1;
+
 -- name: database.durability
 -- What decides whether a commit that was acknowledged outlives a crash, as this role and database have it set.
 select

@@ -47,3 +47,14 @@ returning id;
 update message_lexemes
 set archived = true
 where tenant_id = %(tenant_id)s and message_id = any(%(message_ids)s);
+
+-- name: transfer.there
+-- What a tenant has under some ids, expired or not; each looked up by itself, as in messages.get_many.
+select found.*
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    select {{messages.columns}}
+    from messages m
+    where m.tenant_id = %(tenant_id)s and m.id = wanted.id
+    limit 1
+) as found;

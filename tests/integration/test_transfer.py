@@ -139,6 +139,32 @@ async def test_each_message_is_stored_once_and_what_is_there_stays(server: Runni
     assert (again.stored, list(again.repeated_indexes), list(again.conflicting_indexes)) == (0, [0, 1], [2])
 
 
+async def test_what_was_erased_stays_erased(server: RunningServer, rows: Rows) -> None:
+    for text in ("one", "two"):
+        await server.memory.IngestMessage(message(text))
+    sent = messages(await exported(server))
+    await server.memory.DeleteMessage(pb.DeleteMessageRequest(tenant_id="acme", message_id=sent[0].id))
+    rows("delete from messages where content = 'two'")
+    for stored, repeated in ((1, []), (0, [1])):
+        result = await imported(server, sent)
+        assert (result.stored, list(result.erased_indexes)) == (stored, [0])
+        assert list(result.repeated_indexes) == repeated
+    assert rows("select content from messages") == [("two",)]
+
+
+async def test_an_import_and_deletions_at_once_leave_nothing_that_was_erased(server: RunningServer, rows: Rows) -> None:
+    for number in range(30):
+        await server.memory.IngestMessage(message(f"turn {number}"))
+    sent = messages(await exported(server))
+
+    async def delete(one: transfer.TransferMessage) -> None:
+        await server.memory.DeleteMessage(pb.DeleteMessageRequest(tenant_id="acme", message_id=one.id))
+
+    await asyncio.gather(*map(delete, sent), *(imported(server, sent[n:] + sent[:n]) for n in range(0, 30, 5)))
+    assert rows("select count(*) from messages") == [(0,)]
+    assert rows("select count(*) from embedding_jobs") == [(0,)]
+
+
 async def test_concurrent_imports_of_the_same_messages_store_each_once(server: RunningServer, rows: Rows) -> None:
     for number in range(20):
         await server.memory.IngestMessage(message(f"turn {number}"))
@@ -252,7 +278,7 @@ async def test_over_rest_an_export_is_lines(rest: RunningRest) -> None:
     )
     assert (back.status_code, back.json()) == (
         200,
-        {"stored": 3, "repeated_indexes": [], "conflicting_indexes": [], "pending": 0},
+        {"stored": 3, "repeated_indexes": [], "conflicting_indexes": [], "pending": 0, "erased_indexes": []},
     )
     bad = await rest.http.get("/v1/admin/export")
     assert bad.status_code == 400

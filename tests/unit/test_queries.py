@@ -56,6 +56,7 @@ CROSS_TENANT |= {
 }
 # What everybody did is listed for an administrator of all.
 CROSS_TENANT |= {"audit.of_all", "audit.append"}
+CROSS_TENANT |= {"erasures.open", "erasures.expire"}
 CROSS_TENANT |= {"reembedding.backlog", "reembedding.refused", "reembedding.clear"}
 
 

@@ -345,6 +345,7 @@ class ImportResponse(_message.Message):
     REPEATED_INDEXES_FIELD_NUMBER: _builtins.int
     CONFLICTING_INDEXES_FIELD_NUMBER: _builtins.int
     PENDING_FIELD_NUMBER: _builtins.int
+    ERASED_INDEXES_FIELD_NUMBER: _builtins.int
     stored: _builtins.int
     """How many were stored."""
     pending: _builtins.int
@@ -357,6 +358,10 @@ class ImportResponse(_message.Message):
     def conflicting_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Under which ids the tenant has something else, which stays: their places in the request."""
 
+    @_builtins.property
+    def erased_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Which of them were erased, and stay so: their places in the request."""
+
     def __init__(
         self,
         *,
@@ -364,10 +369,11 @@ class ImportResponse(_message.Message):
         repeated_indexes: _abc.Iterable[_builtins.int] | None = ...,
         conflicting_indexes: _abc.Iterable[_builtins.int] | None = ...,
         pending: _builtins.int = ...,
+        erased_indexes: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflicting_indexes", b"conflicting_indexes", "pending", b"pending", "repeated_indexes", b"repeated_indexes", "stored", b"stored"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflicting_indexes", b"conflicting_indexes", "erased_indexes", b"erased_indexes", "pending", b"pending", "repeated_indexes", b"repeated_indexes", "stored", b"stored"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -47,7 +47,7 @@ class TransferServiceStub:
 
     All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
     has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
-    then stays as it is. Messages come with the vectors of the tenant's model, or are embedded afterwards.
+    then stays as it is. One that was erased stays erased. Messages come with the vectors of the tenant's model, or are embedded afterwards.
     """
 
 @_typing.type_check_only
@@ -69,7 +69,7 @@ class TransferServiceAsyncStub(TransferServiceStub):
 
     All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
     has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
-    then stays as it is. Messages come with the vectors of the tenant's model, or are embedded afterwards.
+    then stays as it is. One that was erased stays erased. Messages come with the vectors of the tenant's model, or are embedded afterwards.
     """
 
 class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -100,7 +100,7 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
 
         All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
         has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
-        then stays as it is. Messages come with the vectors of the tenant's model, or are embedded afterwards.
+        then stays as it is. One that was erased stays erased. Messages come with the vectors of the tenant's model, or are embedded afterwards.
         """
 
 def add_TransferServiceServicer_to_server(servicer: TransferServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

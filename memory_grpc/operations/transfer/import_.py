@@ -15,11 +15,15 @@ from memory_grpc.embedding.provider import Vectors
 from memory_grpc.errors import EmbeddingUnavailable, FieldViolation, InvalidInput, ModelChanged
 from memory_grpc.operations.messages.ingest import LONGEST_FUTURE
 from memory_grpc.operations.models.models import Model, Models
-from memory_grpc.store import clock, embeddings, jobs, lexical, messages, reembedding, transfer
+from memory_grpc.store import clock, embeddings, erasure, jobs, lexical, reembedding, transfer
 from memory_grpc.store.database import Database, Transaction
 
 # A vector has length 1, but for what 16 bits make of it.
 _LENGTH_TOLERANCE = 0.01
+
+
+class _Erased(Exception):
+    """A message of the call was deleted while it was stored."""
 
 
 class Import:
@@ -42,7 +46,7 @@ class Import:
             vectors = _vectors(sent, model)
             try:
                 return await self._store(tenant_id, sent, model, vectors)
-            except ModelChanged:  # nothing was stored
+            except (ModelChanged, _Erased):  # nothing was stored
                 continue
 
     async def _model(self, tenant_id: str) -> Model | None:
@@ -57,11 +61,16 @@ class Import:
         async with self._database.transaction(tenant=tenant_id, plan="once") as tx:
             _check_times(sent, await clock.now(tx))
             wanted = await self._models.check_write(tx, tenant_id, model) if vectors and model else None
+            ids = [one.message.id for one in sent]
+            erased = await (await erasure.erased_among(tx, tenant_id, "message", ids)).get()
             ready = [
                 replace(one.message, embedding_status="completed" if one.message.id in vectors else "pending")
                 for one in sent
             ]
-            stored = await transfer.insert_many(tx, tenant_id, ready)
+            stored = await transfer.insert_many(tx, tenant_id, [m for m in ready if m.id not in erased])
+            # It waited for deletions that held these ids.
+            if await (await erasure.erased_among(tx, tenant_id, "message", stored)).get():
+                raise _Erased
             new = [message for message in ready if message.id in stored]
             await self._project(tx, tenant_id, new)
             own = {id_: vector for id_, vector in vectors.items() if id_ in stored}
@@ -72,10 +81,18 @@ class Import:
             pending = [message.id for message in new if message.id not in own]
             if pending:
                 await jobs.enqueue_many(tx, tenant_id, pending)
-            known = {place: message for place, message in enumerate(ready) if message.id not in stored}
-            there = await (await messages.get_many(tx, tenant_id, [m.id for m in known.values()])).get()
+            known = {place: m for place, m in enumerate(ready) if m.id not in stored and m.id not in erased}
+            there = await transfer.there(tx, tenant_id, [m.id for m in known.values()])
+            if len(there) < len(known):  # gone since their ids were found taken
+                raise _Erased
         same = {place for place, message in known.items() if _says(message) == _says(there[message.id])}
-        return Imported(len(new), len(pending), tuple(sorted(same)), tuple(sorted(known.keys() - same)))
+        return Imported(
+            stored=len(new),
+            pending=len(pending),
+            repeated=tuple(sorted(same)),
+            conflicting=tuple(sorted(known.keys() - same)),
+            erased=tuple(place for place, message in enumerate(ready) if message.id in erased),
+        )
 
     async def _project(self, tx: Transaction, tenant_id: str, new: Sequence[StoredMessage]) -> None:
         await lexical.insert_many(tx, tenant_id, self._text_config, new)
