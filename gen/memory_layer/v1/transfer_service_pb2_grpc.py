@@ -65,7 +65,7 @@ class TransferServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Import(self, request, context):
-        """Stores messages of an export as they were: with their ids, times, importance, pins, expiry and archive.
+        """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and revisions.
 
         All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
         has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and

@@ -43,7 +43,7 @@ class TransferServiceStub:
     hands out everything at once.
     """
     Import: _grpc.UnaryUnaryMultiCallable[_transfer_service_pb2.ImportRequest, _transfer_service_pb2.ImportResponse]
-    """Stores messages of an export as they were: with their ids, times, importance, pins, expiry and archive.
+    """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and revisions.
 
     All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
     has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
@@ -65,7 +65,7 @@ class TransferServiceAsyncStub(TransferServiceStub):
     hands out everything at once.
     """
     Import: _aio.UnaryUnaryMultiCallable[_transfer_service_pb2.ImportRequest, _transfer_service_pb2.ImportResponse]  # type: ignore[assignment]
-    """Stores messages of an export as they were: with their ids, times, importance, pins, expiry and archive.
+    """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and revisions.
 
     All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
     has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
@@ -96,7 +96,7 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _transfer_service_pb2.ImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_transfer_service_pb2.ImportResponse, _abc.Awaitable[_transfer_service_pb2.ImportResponse]]:
-        """Stores messages of an export as they were: with their ids, times, importance, pins, expiry and archive.
+        """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and revisions.
 
         All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
         has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
