@@ -13,7 +13,7 @@ from memory_grpc import reflection
 from memory_grpc.addresses import bracketed
 from memory_grpc.errors import StartupError
 from memory_grpc.interceptors.audit import audit, begun
-from memory_grpc.interceptors.authenticate import Authenticate
+from memory_grpc.interceptors.authenticate import Authenticate, Tokens
 from memory_grpc.interceptors.authorize import authorize, check_request, tenants
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.chain import Chain
@@ -68,7 +68,7 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
 class Server:
     """Listens from ``start`` on; serves from ``open`` on; ends with ``drain``."""
 
-    def __init__(self, settings: Settings, slot: Slot) -> None:
+    def __init__(self, settings: Settings, slot: Slot, tokens: Tokens | None = None) -> None:
         self._settings = settings
         self._started_at = time.monotonic()
         self.gate = Gate()
@@ -81,7 +81,7 @@ class Server:
         )
         share = Share(door)
         rate_limit = RateLimit(settings.global_rate_limit, settings.trusted_proxies)
-        authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring)
+        authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring, tokens)
 
         async def permit(call: Call, request: Any) -> None:
             if call.kind != "unary":

@@ -111,7 +111,12 @@ def _set_hosts(manager: Node, settings: Settings) -> None:
     hosts = at(manager, "route_config", "virtual_hosts")
     others = named(hosts, "other_hosts")
     wanted = [bracketed(host).lower() for host in settings.allowed_hosts]
-    if settings.api_keys or "*" in wanted or not (wanted or is_loopback(settings.http_host)):
+    if (
+        settings.api_keys
+        or settings.believes_tokens
+        or "*" in wanted
+        or not (wanted or is_loopback(settings.http_host))
+    ):
         hosts.remove(others)
         domains = ["*"]
     else:
@@ -134,7 +139,8 @@ def _set_origins(manager: Node, settings: Settings) -> None:
 def _set_keys(manager: Node, settings: Settings) -> None:
     """Keys that were made are the database's: of those Envoy knows nothing."""
     match = at(named(at(_virtual_host(manager), "routes"), "no_key"), "match")
-    replace(at(match, "runtime_fraction", "default_value"), numerator=100 if settings.api_keys else 0)
+    is_needed = settings.api_keys or settings.believes_tokens
+    replace(at(match, "runtime_fraction", "default_value"), numerator=100 if is_needed else 0)
 
 
 def shows_metrics(settings: Settings) -> bool:

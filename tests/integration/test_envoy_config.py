@@ -274,6 +274,7 @@ def test_malformed_json(rest: httpx.Client, body: str | bytes):
         "/v1/memory/search?tenant_id=a&querry=x",
         "/v1/memory/search?tenant_id=a&top_k=many",
         "/v1/admin/tenants/a%2Fb/policy?tenant_id=b",
+        "/v1/admin/tenants/a%2Fb/statistics?tenant_id=b",
         "/v1/admin/tenants/a/policy?tenant_id=b",
         "/v1/admin/tenants/a/policy?tenantId=b",
         "/v1/admin/tenants/a/policy?%74enant_id=b",

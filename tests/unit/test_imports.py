@@ -54,6 +54,7 @@ FLOW: dict[str, set[str]] = {
     "operations": {
         *PURE,
         "access",
+        "ids",
         "addresses",
         "paging",
         "store",
