@@ -42,7 +42,7 @@ def import_export(path: Path, tenant_id: str, target: Target | None, options: Op
     if target is None:
         return _show(path, found, as_json=as_json)
     complain(_sentence(path, found))
-    totals = {"stored": 0, "repeated": 0, "conflicting": 0, "pending": 0}
+    totals = {"stored": 0, "repeated": 0, "conflicting": 0, "erased": 0, "pending": 0}
     began = said = time.monotonic()
     with client.client(target) as service:
         if options.keep:
@@ -56,12 +56,13 @@ def import_export(path: Path, tenant_id: str, target: Target | None, options: Op
             totals["stored"] += answer.stored
             totals["repeated"] += len(answer.repeated_indexes)
             totals["conflicting"] += len(answer.conflicting_indexes)
+            totals["erased"] += len(answer.erased_indexes)
             totals["pending"] += answer.pending
             for index in answer.conflicting_indexes:
                 complain(f"line {batch[index].number}: another message has this id, and stays as it is")
             if time.monotonic() - said >= _LINE_EVERY_SECONDS:
                 said = time.monotonic()
-                done = totals["stored"] + totals["repeated"] + totals["conflicting"]
+                done = sum(totals.values()) - totals["pending"]
                 complain(f"{done:,} of {found.messages:,} messages, {done / (said - began):,.0f}/s")
     _sum_up(totals, as_json=as_json)
     return FAILED if totals["conflicting"] else OK
@@ -163,6 +164,7 @@ def _sum_up(totals: dict[str, int], *, as_json: bool) -> None:
     meanings = {
         "repeated": "the service had them already",
         "conflicting": "not stored",
+        "erased": "forgotten here, and not stored",
         "pending": "without an embedding yet: search does not find them",
     }
     parts = [f"{totals['stored']:,} stored"]

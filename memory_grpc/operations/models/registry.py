@@ -8,6 +8,7 @@ from memory_grpc.errors import NotServing
 from memory_grpc.operations.audit.list_events import ListEvents
 from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.context.build import BuildContext
+from memory_grpc.operations.erasure.erasures import Erasures
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
@@ -25,6 +26,7 @@ from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.statistics import Statistics
 from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
 
@@ -43,6 +45,7 @@ class Operations:
     search: Search
     build_context: BuildContext
     retain: Retain
+    statistics: Statistics
     health: Health
     policies: Policies
     retry_failed: RetryFailed
@@ -55,6 +58,7 @@ class Operations:
     list_events: ListEvents
     export: Export
     import_: Import
+    erasures: Erasures
 
 
 class Slot:
