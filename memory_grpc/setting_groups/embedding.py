@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field
+
+from memory_grpc.setting_types import Key
 
 
 class Embedding(BaseModel):
@@ -53,7 +55,7 @@ class Embedding(BaseModel):
         10, ge=1, le=100, description="Tries to embed a pending message before it is marked failed."
     )
     openai_base_url: str = Field("", description="Base URL of an OpenAI-compatible embeddings API (…/v1).")
-    openai_api_key: SecretStr | None = Field(None, description="Its key.")
+    openai_api_key: Key = Field(None, description="Its key.")
     openai_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one of its answers.")
     openai_max_retries: int = Field(3, ge=0, le=10, description="Tries after the first, with jittered backoff.")
 
