@@ -5,6 +5,8 @@ Of the validators before a type, the last one runs first.
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +21,19 @@ _KEY_CHARACTERS = 4
 
 
 def _split(value: object) -> object:
-    """Comma-separated text becomes a list; blanks around and between the commas do not count."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    """Comma-separated text becomes a list; blanks around and between the commas do not count. So does a JSON list."""
+    if not isinstance(value, str):
+        return value
+    with suppress(ValueError):
+        parsed = json.loads(value)
+        if isinstance(parsed, list) and all(isinstance(part, str) for part in parsed):
+            return [part.strip() for part in parsed if part.strip()]
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _stripped(value: object) -> object:
+    """Files of secrets end with a newline."""
+    return value.strip() if isinstance(value, str) else value
 
 
 def _unset(value: object) -> object:
@@ -63,5 +76,6 @@ COMMAS = BeforeValidator(_split)
 Names = Annotated[list[str], NoDecode, COMMAS]
 Host = Annotated[str, BeforeValidator(_host)]
 File = Annotated[Path | None, BeforeValidator(_unset)]
-Key = Annotated[SecretStr | None, BeforeValidator(_not_blank)]
+# Of the validators, the last is the first to be asked.
+Key = Annotated[SecretStr | None, BeforeValidator(_stripped), BeforeValidator(_not_blank)]
 Keys = Annotated[list[SecretStr], NoDecode, AfterValidator(_not_guessed), COMMAS, BeforeValidator(_none_blank)]
