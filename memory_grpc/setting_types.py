@@ -20,15 +20,18 @@ from memory_grpc.addresses import unbracketed
 _KEY_CHARACTERS = 4
 
 
-def _split(value: object) -> object:
-    """Comma-separated text becomes a list; blanks around and between the commas do not count. So does a JSON list."""
-    if not isinstance(value, str):
-        return value
+def _parts(text: str) -> list[str]:
+    """A JSON list's texts, or what stands between commas; without blanks around each."""
     with suppress(ValueError):
-        parsed = json.loads(value)
+        parsed = json.loads(text)
         if isinstance(parsed, list) and all(isinstance(part, str) for part in parsed):
-            return [part.strip() for part in parsed if part.strip()]
-    return [part.strip() for part in value.split(",") if part.strip()]
+            return [part.strip() for part in parsed]
+    return [part.strip() for part in text.split(",")]
+
+
+def _split(value: object) -> object:
+    """Comma-separated text, or a JSON list, becomes a list; blanks around and between the commas do not count."""
+    return [part for part in _parts(value) if part] if isinstance(value, str) else value
 
 
 def _stripped(value: object) -> object:
@@ -50,7 +53,7 @@ def _not_blank(value: object) -> object:
 
 def _none_blank(value: object) -> object:
     """The same of each key in a list."""
-    for part in value.split(",") if isinstance(value, str) else []:
+    for part in (_parts(value) or [""]) if isinstance(value, str) else []:
         _not_blank(part)
     return value
 

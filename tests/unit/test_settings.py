@@ -148,6 +148,9 @@ def test_a_key_that_is_set_and_empty_stops_the_start(name: str, text: str, monke
     ("text", "said"),
     [
         (",", "a key is empty"),
+        ("[]", "a key is empty"),
+        ('[""]', "a key is empty"),
+        (f'["{GOOD}", " "]', "a key is empty"),
         (f"{GOOD},", "a key is empty"),
         (f"{GOOD}, ,{GOOD}", "a key is empty"),
         ("key", "each key needs 4 characters at least"),
