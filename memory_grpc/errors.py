@@ -18,7 +18,8 @@
     │   ├── RateLimited           too many calls from one client
     │   ├── Overloaded            more calls inside than can be served in time
     │   ├── QueueFull             the embedding model has too much of a tenant's to do
-    │   └── BodyTooLarge          the request is larger than allowed
+    │   ├── BodyTooLarge          the request is larger than allowed
+    │   └── AnswerTooLarge        the answer would be
     ├── DeadlineExceeded        the call ran out of time                 DEADLINE_EXCEEDED
     ├── Unavailable             a part the call needs is down            UNAVAILABLE
     │   ├── StoreUnavailable      Postgres
@@ -140,6 +141,10 @@ class QueueFull(Exhausted):
 
 class BodyTooLarge(Exhausted):
     """The request is larger than the server accepts."""
+
+
+class AnswerTooLarge(Exhausted):
+    """The answer is larger than the server gives; ask for less by top_k or neighbours."""
 
 
 class DeadlineExceeded(MemoryLayerError):

@@ -35,7 +35,8 @@ def migrate() -> int:
     with needed("server"), _configured() as settings:
         from memory_grpc.store.migrations import migrate as apply
 
-        applied = apply(_conninfo(settings))
+        conninfo = _conninfo(settings)
+        applied = apply(settings.direct_conninfo or conninfo)
     for name in applied:
         print(f"applied {name}")
     if not applied:

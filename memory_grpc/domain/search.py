@@ -10,6 +10,9 @@ from uuid import UUID
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.filtering import Node
 
+# What a message has besides its text takes as long to tell as so many characters of one.
+_AROUND_A_TEXT = 500
+
 
 @dataclass(frozen=True, slots=True)
 class SearchFilters:
@@ -89,3 +92,10 @@ class SearchResult:
     as_of: datetime
     pending: int
     too_long: tuple[UUID, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """About how much there is to tell, in characters."""
+        told = [hit.message for hit in self.hits]
+        told += [turn for hit in self.hits for side in hit.neighbours or () for turn in side]
+        return sum(len(message.content) + _AROUND_A_TEXT for message in told)

@@ -107,6 +107,16 @@ async def neighbours(
     return await tx.defer("messages.neighbours", given, _around)
 
 
+async def bytes_of_hits(
+    tx: Transaction, tenant_id: str, ids: Sequence[UUID], turns: int, as_of: datetime | None
+) -> int:
+    """What these messages take in an answer, each with its neighbours; no row is read for it."""
+    given = {"tenant_id": tenant_id, "ids": list(ids), "turns": turns, "as_of": as_of}
+    row = await tx.one("messages.bytes_of_hits", given)
+    assert row is not None, "an aggregate has a row"
+    return int(row["bytes"])
+
+
 async def tenants(tx: Transaction) -> list[str]:
     """Every tenant that has messages, live or archived, in byte order."""
     return [row["tenant_id"] for row in await tx.all("messages.tenants")]
@@ -124,8 +134,12 @@ def _by_id(rows: list[Row]) -> dict[UUID, StoredMessage]:
 def _around(rows: list[Row]) -> dict[UUID, Neighbours]:
     found: dict[UUID, Neighbours] = {}
     for row in rows:
-        before, after = found.setdefault(row.pop("neighbour_of"), ([], []))
-        (before if row.pop("is_before") else after).append(_stored(row))
+        followed, preceded = row.pop("followed") or (), row.pop("preceded") or ()
+        turn = _stored(row)
+        for given in followed:
+            found.setdefault(given, ([], []))[0].append(turn)
+        for given in preceded:
+            found.setdefault(given, ([], []))[1].append(turn)
     return found
 
 

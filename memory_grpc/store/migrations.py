@@ -19,13 +19,12 @@ import structlog
 
 from memory_grpc.errors import StartupError
 from memory_grpc.resources import SQL
-from memory_grpc.store import requirements, roles
+from memory_grpc.store import poolers, requirements, roles
 from memory_grpc.store.connections import PINS
 from memory_grpc.store.queries import QUERIES
 
 # Any constant that no other program takes: the first bytes of sha256("memory-grpc migrations").
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"memory-grpc migrations").digest()[:7], "big")
-CONNECT_TIMEOUT_SECONDS = 5
 _SECONDS_BETWEEN_LINES = 10
 
 log = structlog.get_logger(__name__)
@@ -73,9 +72,8 @@ def migrate(
     """
     wanted = load() if migrations is None else migrations
     try:
-        with psycopg.connect(
-            conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS, client_encoding="UTF8"
-        ) as connection:
+        with poolers.connect(conninfo) as connection:
+            poolers.refuse(connection, conninfo)
             requirements.check(connection)
             connection.execute(PINS)
             _wait_for_turn(connection, stopped or threading.Event())

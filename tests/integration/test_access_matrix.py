@@ -47,6 +47,8 @@ ALLOWED = {rpc.name: {"OK", "FAILED_PRECONDITION", "NOT_FOUND"} for rpc in RPCS 
 ALLOWED["DeleteMessage"] = {"OK", "NOT_FOUND"}
 # Nobody's messages are in no tenant of that name.
 ALLOWED |= {"UpdateMessage": {"OK", "NOT_FOUND"}, "ListRevisions": {"OK", "NOT_FOUND"}}
+# No erasure has the id of the example.
+ALLOWED |= {rpc.name: {"NOT_FOUND"} for rpc in RPCS if "ErasureService" in rpc.path and rpc.name != "PlanErasure"}
 # What erases comes last, when nothing is to be seen any more.
 IN_ORDER = sorted(RPCS, key=lambda rpc: rpc.name == "DeleteMessage")
 
@@ -68,6 +70,7 @@ class World:
             "tenant_ids": [tenant],
             "message_id": self.messages.get(tenant) or str(uuid4()),
             "key_id": self.key_id,
+            "whole_tenant": True,
         }
 
 

@@ -121,6 +121,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE, 503. The keys that tokens are checked with cannot be had from the identity provider. Retry.
     {"reason": "IDENTITY_UNAVAILABLE", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_ANSWER_TOO_LARGE: _ErrorReason.ValueType  # 24
+    """RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
+    was read. Ask for less.
+    {"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons, one for each way a call can fail. New reasons may be added. Those without `any_call` are given only by the
@@ -212,6 +217,11 @@ ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 30
 ERROR_REASON_IDENTITY_UNAVAILABLE: ErrorReason.ValueType  # 40
 """UNAVAILABLE, 503. The keys that tokens are checked with cannot be had from the identity provider. Retry.
 {"reason": "IDENTITY_UNAVAILABLE", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_ANSWER_TOO_LARGE: ErrorReason.ValueType  # 24
+"""RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
+was read. Ask for less.
+{"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

@@ -402,7 +402,7 @@ class SearchMemoriesRequest(_message.Message):
     explain: _builtins.bool
     """Adds to every hit the terms that make its score, and to the response how it was ranked."""
     neighbours: _builtins.int
-    """Adds to every hit this many turns before and after it in its conversation."""
+    """Adds to every hit this many turns before and after it in its conversation. A turn near two hits stands at both."""
     user_id: _builtins.str
     """Only messages of this end user."""
     filter: _builtins.str

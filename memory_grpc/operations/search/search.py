@@ -28,18 +28,26 @@ class Search:
     """What is ranked and fetched is read in one transaction, at one moment."""
 
     def __init__(
-        self, database: Database, models: Models, policies: Policies, graphs: Graphs, *, text_config: str
+        self,
+        database: Database,
+        models: Models,
+        policies: Policies,
+        graphs: Graphs,
+        *,
+        text_config: str,
+        max_answer_bytes: int,
     ) -> None:
         self._database = database
         self._models = models
         self._policies = policies
         self._graphs = graphs
         self._text_config = text_config
+        self._most_bytes = max_answer_bytes
 
     async def __call__(self, request: SearchRequest) -> SearchResult:
         """The best ``top_k`` hits, best first; none when nothing passes the filters.
 
-        Raises EmbeddingUnavailable, QueueFull, StoreUnavailable, DeadlineExceeded.
+        Raises AnswerTooLarge, EmbeddingUnavailable, QueueFull, StoreUnavailable, DeadlineExceeded.
         """
         while True:
             model = await self._models.of(request.tenant_id)
@@ -83,7 +91,7 @@ class Search:
             if await revisions.look_back(tx, request.tenant_id, request.filters.as_of):
                 wanted = wanted.without_indexes()
             ranked = await selected(tx, request, wanted)
-            fetched = await Fetched.ask(tx, request, wanted, ranked.hits)
+            fetched = await Fetched.ask(tx, request, wanted, ranked.hits, self._most_bytes)
         if in_use:
             self._models.check_read(request.tenant_id, model, await fetched.model.get())
         hits = await fetched.hits()

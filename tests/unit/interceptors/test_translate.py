@@ -35,6 +35,7 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.Overloaded: ("RESOURCE_EXHAUSTED", "OVERLOADED"),
     errors.QueueFull: ("RESOURCE_EXHAUSTED", "QUEUE_FULL"),
     errors.BodyTooLarge: ("RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE"),
+    errors.AnswerTooLarge: ("RESOURCE_EXHAUSTED", "ANSWER_TOO_LARGE"),
     errors.DeadlineExceeded: ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
     errors.StoreUnavailable: ("UNAVAILABLE", "DATABASE_UNAVAILABLE"),
     errors.StoreReadOnly: ("UNAVAILABLE", "DATABASE_UNAVAILABLE"),
