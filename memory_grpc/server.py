@@ -83,10 +83,15 @@ class Server:
         rate_limit = RateLimit(settings.global_rate_limit, settings.trusted_proxies)
         authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring, tokens)
 
-        async def permit(call: Call, request: Any) -> None:
-            if call.kind != "unary":
-                await authenticate.again(call)
+        async def holds(call: Call, request: Any) -> None:
+            await authenticate.again(call)
             check_request(call, request)
+
+        async def permit(call: Call, request: Any) -> None:
+            if call.kind == "unary":
+                check_request(call, request)
+            else:
+                await holds(call, request)
             if call.kind == "unary":
                 share.admit(call, tenants(request))
             await begun(lambda: slot.operations.trail, call)
@@ -107,6 +112,7 @@ class Server:
             settings.max_request_bytes,
             permit,
             Shed(self.gate, door),
+            holds,
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         add_services(self._server, slot, settings, lambda: time.monotonic() - self._started_at)

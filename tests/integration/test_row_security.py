@@ -246,7 +246,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "transfer.insert_many": FRESH_ROWS | {"ids": FRESH},
     "transfer.insert_revision": {
         "id": LIVE[OURS][0],
-        "revision": 7,
+        "revision": 9,
         "valid_from": NOW,
         "valid_to": NOW,
         "content": "words",
