@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -35,7 +36,9 @@ from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.operations.messages.listing import Listing
+from memory_grpc.operations.messages.revisions import Revisions
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
+from memory_grpc.operations.messages.update import Update
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.models import Models
 from memory_grpc.operations.models.reembeddings import Reembeddings
@@ -45,6 +48,11 @@ from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.statistics import Statistics
+from memory_grpc.operations.tokens.configured import identity
+from memory_grpc.operations.tokens.published_keys import PublishedKeys
+from memory_grpc.operations.transfer.export import Export
+from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
@@ -70,6 +78,7 @@ class Application:
     server: Server
     database: Database
     operations: Operations
+    published_keys: PublishedKeys | None
 
 
 @asynccontextmanager
@@ -85,11 +94,12 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         http_side = HttpSide(settings.host, settings.metrics_port)
         metrics_port = http_side.start()
         stack.callback(http_side.close)
-        server = Server(settings, slot)
+        believed = identity(settings)
+        server = Server(settings, slot, believed.tokens if believed else None)
         grpc_port = await server.start()
         stack.push_async_callback(server.drain)
 
-        for name in await asyncio.to_thread(migrate, conninfo):
+        for name in await _migrate(conninfo):
             log.info("migration_applied", migration=name)
         for setting in await asyncio.to_thread(check_durability, conninfo, settings.accept_data_loss_with):
             log.warning("data_loss_accepted", setting=setting)
@@ -110,9 +120,20 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         # At the end, when the loops have ended: what still waits to be recorded.
         stack.push_async_callback(flushed, operations.trail)
         parts = Parts(
-            settings, conninfo, pools.background, pools.heartbeats, models, graphs, operations.retain, operations.trail
+            settings,
+            conninfo,
+            pools.background,
+            pools.heartbeats,
+            models,
+            graphs,
+            operations.retain,
+            operations.trail,
+            believed.keys if believed else None,
         )
         await stack.enter_async_context(at_work(loops(parts)))
+        if believed:
+            # The loop goes on reading them; the first calls should not come before the first keys.
+            await believed.keys.refresh()
         # From here on, as starting takes what it takes.
         await stack.enter_async_context(watched())
         await server.open()
@@ -122,8 +143,17 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         # What is reported while draining would contradict it.
         await stack.enter_async_context(at_work([follow_model(pools.background, models, server.report)]))
         log.info("serving", grpc_port=grpc_port, metrics_port=metrics_port, environment=settings.environment)
-        yield Application(grpc_port, metrics_port, server, pools.calls, operations)
+        yield Application(grpc_port, metrics_port, server, pools.calls, operations, parts.published_keys)
         log.info("draining")
+
+
+async def _migrate(conninfo: str) -> list[str]:
+    """Migrates in a thread, which does not outlast this: the end of the process waits for its threads."""
+    stopped = threading.Event()
+    try:
+        return await asyncio.to_thread(migrate, conninfo, stopped=stopped)
+    finally:
+        stopped.set()
 
 
 def settle() -> None:
@@ -205,6 +235,15 @@ def _operations(
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
         listing=Listing(database),
+        statistics=Statistics(pools.background),
+        update=Update(
+            database,
+            models,
+            policies,
+            embed_later=settings.async_embeddings,
+            text_config=settings.search_text_config,
+        ),
+        revisions=Revisions(database),
         delete=Delete(database),
         search=search,
         build_context=BuildContext(database, search, counter),
@@ -219,6 +258,8 @@ def _operations(
         compare=Compare(pools.background, models, search),
         trail=Trail(database, pools.background, Uuid7(), time.monotonic),
         list_events=ListEvents(database),
+        export=Export(pools.background, settings.request_timeout_seconds),
+        import_=Import(pools.background, models, text_config=settings.search_text_config),
     )
 
 

@@ -12,6 +12,7 @@
     │   └── TenantNotAllowed      or not in this tenant
     ├── NotFound                nothing under that name                  NOT_FOUND
     ├── RequestIdReused         same request_id, another body            ALREADY_EXISTS
+    ├── EtagMismatch            changed since the caller saw it          ABORTED
     ├── WrongState              not in the state that the call needs     FAILED_PRECONDITION
     ├── Exhausted               a limit was met; carries retry_after     RESOURCE_EXHAUSTED
     │   ├── RateLimited           too many calls from one client
@@ -22,9 +23,11 @@
     ├── DeadlineExceeded        the call ran out of time                 DEADLINE_EXCEEDED
     ├── Unavailable             a part the call needs is down            UNAVAILABLE
     │   ├── StoreUnavailable      Postgres
+    │   │   └── StoreReadOnly       for whatever writes
     │   ├── EmbeddingUnavailable  the embedding model
     │   │   ├── ProviderDown        for every text alike
     │   │   └── ModelNotHeld        on this server, for this tenant
+    │   ├── IdentityUnavailable   the keys of the identity provider
     │   └── NotServing            this process is starting, or
     │       └── Draining            shutting down
     ├── StartupError            the process cannot start (exit code, never on the wire)
@@ -89,7 +92,7 @@ class UnknownMethod(MemoryLayerError):
 
 
 class Unauthenticated(MemoryLayerError):
-    """A valid x-api-key is required."""
+    """A valid x-api-key or token is required."""
 
 
 class PermissionDenied(MemoryLayerError):
@@ -106,6 +109,10 @@ class NotFound(MemoryLayerError):
 
 class RequestIdReused(MemoryLayerError):
     """This request_id was used before with another body."""
+
+
+class EtagMismatch(MemoryLayerError):
+    """The message was changed since that etag; read it again."""
 
 
 class WrongState(MemoryLayerError):
@@ -152,6 +159,10 @@ class StoreUnavailable(Unavailable):
     """The database cannot be reached; try again."""
 
 
+class StoreReadOnly(StoreUnavailable):
+    """The database takes no writes now; try again."""
+
+
 class EmbeddingUnavailable(Unavailable):
     """The embedding model cannot answer; try again."""
 
@@ -164,6 +175,10 @@ class ProviderDown(EmbeddingUnavailable):
 
 class ModelNotHeld(EmbeddingUnavailable):
     """This server does not hold the embedding model that the tenant's memory uses now: restart it with that model."""
+
+
+class IdentityUnavailable(Unavailable):
+    """The keys that tokens are checked with cannot be had; try again."""
 
 
 class NotServing(Unavailable):

@@ -18,6 +18,7 @@ from memory_layer.v1 import (
     key_service_pb2,
     memory_service_pb2,
     policy_service_pb2,
+    transfer_service_pb2,
 )
 from memory_layer.v1.rpc_pb2 import rpc
 
@@ -25,6 +26,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
     service
     for file in (
         memory_service_pb2,
+        transfer_service_pb2,
         admin_service_pb2,
         audit_service_pb2,
         embedding_service_pb2,

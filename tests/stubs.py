@@ -15,6 +15,7 @@ from memory_layer.v1.index_service_pb2_grpc import IndexServiceStub
 from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 from memory_layer.v1.policy_service_pb2_grpc import PolicyServiceStub
+from memory_layer.v1.transfer_service_pb2_grpc import TransferServiceStub
 
 
 @dataclass
@@ -50,3 +51,7 @@ class Stubs:
     @cached_property
     def audit(self) -> Any:
         return AuditServiceStub(self.channel)
+
+    @cached_property
+    def transfer(self) -> Any:
+        return TransferServiceStub(self.channel)

@@ -70,6 +70,12 @@ class SearchRequest:
     explain: bool = False
     longest: int | None = None
     """How many bytes of text a hit may have to be fetched; None for any number."""
+    min_score: float | None = None
+    distinct: bool = False
+    """Of equal texts only the best one."""
+    exclude_message_ids: frozenset[UUID] = frozenset()
+    exclude_query_text: bool = False
+    """Without messages whose text is the query."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ STATUSES: dict[type[errors.MemoryLayerError], tuple[grpc.StatusCode, ErrorReason
     errors.TenantNotAllowed: (grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_TENANT_NOT_ALLOWED),
     errors.NotFound: (grpc.StatusCode.NOT_FOUND, ErrorReason.ERROR_REASON_NOT_FOUND),
     errors.RequestIdReused: (grpc.StatusCode.ALREADY_EXISTS, ErrorReason.ERROR_REASON_REQUEST_ID_REUSED),
+    errors.EtagMismatch: (grpc.StatusCode.ABORTED, ErrorReason.ERROR_REASON_ETAG_MISMATCH),
     errors.WrongState: (grpc.StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_WRONG_STATE),
     errors.RateLimited: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_RATE_LIMITED),
     errors.Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED),
@@ -47,6 +48,7 @@ STATUSES: dict[type[errors.MemoryLayerError], tuple[grpc.StatusCode, ErrorReason
     errors.DeadlineExceeded: (grpc.StatusCode.DEADLINE_EXCEEDED, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED),
     errors.StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_DATABASE_UNAVAILABLE),
     errors.EmbeddingUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_EMBEDDING_UNAVAILABLE),
+    errors.IdentityUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_IDENTITY_UNAVAILABLE),
     errors.NotServing: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_NOT_SERVING),
 }
 _INTERNAL = (grpc.StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL)

@@ -26,6 +26,8 @@ from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.jobs import Job
 
 BATCH = 256
+# So many are stored as soon as they are embedded: a model that falters later on does not cost these.
+_TOGETHER = 64
 LEASE_SECONDS = 60.0
 _LONGEST_BACKOFF_SECONDS = 300.0
 
@@ -137,8 +139,7 @@ def _batches(leased: Sequence[Job]) -> Iterator[list[Job]]:
         groups[job.tenant_id].append(job)
     for group in groups.values():
         together = [job for job in group if job.attempts == 1]
-        if together:
-            yield together
+        yield from (together[start : start + _TOGETHER] for start in range(0, len(together), _TOGETHER))
         for job in group:
             if job.attempts > 1:
                 yield [job]

@@ -15,9 +15,9 @@ from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.offload import by_size
 from memory_grpc.operations.models.registry import Slot
 from memory_grpc.paging import PageRequest
-from memory_grpc.services import convert, convert_context, convert_listing
+from memory_grpc.services import convert, convert_context, convert_listing, convert_revisions
 from memory_grpc.services.convert_page import page_request
-from memory_layer.v1 import context_pb2, listing_pb2, message_pb2
+from memory_layer.v1 import context_pb2, listing_pb2, message_pb2, revision_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import memory_service_pb2_grpc as pb_grpc
 
@@ -68,6 +68,19 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         tenant_id = convert.optional(request, "tenant_id", None)
         found = await self._slot.operations.get(UUID(request.message_id), tenant_id, access.current())
         return convert.stored_message(found)
+
+    async def UpdateMessage(self, request: revision_pb2.UpdateMessageRequest, context: Context) -> message_pb2.Message:
+        """Changes a message."""
+        updated = await self._slot.operations.update(convert_revisions.message_update(request))
+        return convert.stored_message(updated)
+
+    async def ListRevisions(
+        self, request: revision_pb2.ListRevisionsRequest, context: Context
+    ) -> revision_pb2.ListRevisionsResponse:
+        """Lists what a message was."""
+        message_id = UUID(request.message_id)
+        page = await self._slot.operations.revisions(message_id, request.tenant_id, _page(request))
+        return convert_revisions.revisions(page)
 
     async def ListMessages(
         self, request: listing_pb2.ListMessagesRequest, context: Context

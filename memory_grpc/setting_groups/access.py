@@ -12,8 +12,8 @@ class Access(BaseModel):
 
     api_keys: Keys = Field(
         [],
-        description="Comma-separated keys, 16 characters each at least; once set, every call but health, metrics and "
-        "docs needs x-api-key.",
+        description="Comma-separated keys, 4 characters each at least, 16 where other machines reach the service; once "
+        "set, every call but health, metrics and docs needs x-api-key.",
     )
     accept_open_access: bool = Field(
         False, description="Start although other machines can reach the service and there is no key at all."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -81,6 +82,20 @@ async def found(
     """The same of those that pass a filter, and whose text is not longer than so many bytes."""
     params = filter_.params | {"tenant_id": tenant_id, "ids": list(ids), "longest": longest}
     return await tx.defer("search.found", params, _by_id, parts=filter_.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What stands for a text, and whether it is the one that it was compared with."""
+
+    digest: bytes
+    is_the_same: bool
+
+
+async def texts(tx: Transaction, tenant_id: str, ids: Sequence[UUID], compared: str) -> dict[UUID, Text]:
+    """What stands for the texts of messages, by id; a SHA-256 each, to be compared with each other."""
+    rows = await tx.all("search.texts", {"tenant_id": tenant_id, "ids": list(ids), "compared": compared})
+    return {row["id"]: Text(bytes(row["digest"]), row["is_the_same"]) for row in rows}
 
 
 async def neighbours(

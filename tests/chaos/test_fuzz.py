@@ -18,10 +18,19 @@ from google.protobuf.message_factory import GetMessageClass
 
 from memory_grpc.rpcs import METHODS
 from memory_layer.v1 import admin_service_pb2 as admin
-from memory_layer.v1 import audit_service_pb2, index_service_pb2, listing_pb2, policy_pb2, policy_service_pb2
+from memory_layer.v1 import (
+    audit_service_pb2,
+    index_service_pb2,
+    listing_pb2,
+    policy_pb2,
+    policy_service_pb2,
+    revision_pb2,
+    statistics_pb2,
+)
 from memory_layer.v1 import embedding_service_pb2 as embedding
 from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import transfer_service_pb2 as transfer
 from tests.chaos.harness import connected, item, message, rounds, serving
 
 pytestmark = pytest.mark.timeout(7200)
@@ -88,6 +97,12 @@ def _valid(name: str) -> list[Message]:
                 tenant_id="chaos", role="user", metadata_equals=["a=1"], order_by="created_at desc", include_total=True
             )
         ],
+        "UpdateMessage": [
+            revision_pb2.UpdateMessageRequest(
+                message_id=str(uuid4()), tenant_id="chaos", update_mask=["name"], name="x", etag="1"
+            )
+        ],
+        "ListRevisions": [revision_pb2.ListRevisionsRequest(message_id=str(uuid4()), tenant_id="chaos", page_size=5)],
         "ListConversations": [listing_pb2.ListConversationsRequest(tenant_id="chaos", page_size=10, page_token="x")],
         "ListUsers": [listing_pb2.ListUsersRequest(tenant_id="chaos", page_size=10, page_token="x")],
         "SearchMemories": [search, pb.SearchMemoriesRequest(tenant_id="chaos", query="Python")],
@@ -95,6 +110,7 @@ def _valid(name: str) -> list[Message]:
         "RetryFailedEmbeddings": [embedding.RetryFailedEmbeddingsRequest(tenant_id="chaos")],
         "ListEvents": [audit_service_pb2.ListEventsRequest(tenant_id="chaos", actor="anonymous", page_size=10)],
         "ListGraphs": [index_service_pb2.ListGraphsRequest(tenant_id="chaos"), index_service_pb2.ListGraphsRequest()],
+        "GetStatistics": [statistics_pb2.GetStatisticsRequest(tenant_id="chaos")],
         "GetHealth": [admin.GetHealthRequest()],
         "GetTenantPolicy": [policy_service_pb2.GetTenantPolicyRequest(tenant_id="chaos")],
         "SetTenantPolicy": [policy],
@@ -111,6 +127,25 @@ def _valid(name: str) -> list[Message]:
             keys.CreateApiKeyRequest(label="all", role="admin", all_tenants=True),
         ],
         "ListApiKeys": [keys.ListApiKeysRequest(page_size=10, page_token="MjAyNi0xMS0xNFQyMDozMDowMCswMDowMA")],
+        "Import": [
+            transfer.ImportRequest(
+                tenant_id="chaos",
+                messages=[
+                    transfer.TransferMessage(
+                        id=str(uuid4()),
+                        conversation_id="c",
+                        role="user",
+                        content="moved",
+                        importance=0.5,
+                        created_at=full.created_at,
+                        archived_at=full.created_at,
+                        pinned=True,
+                        revision=2,
+                        embedding=transfer.TransferEmbedding(model="m", windows=[b"\x00\x3c" * 384]),
+                    )
+                ],
+            )
+        ],
         "RevokeApiKey": [keys.RevokeApiKeyRequest(key_id=str(uuid4()))],
     }[name]
 

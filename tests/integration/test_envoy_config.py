@@ -21,7 +21,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from memory_grpc.errors import StartupError
-from memory_grpc.local import envoy_config
+from memory_grpc.local import envoy_config, envoy_tree
 from memory_grpc.local.envoy import EnvoyProcess, binary
 from memory_grpc.resources import ENVOY_YAML
 from memory_grpc.settings import Settings
@@ -183,7 +183,7 @@ def test_defaults_render_to_what_the_file_says():
 def test_a_place_that_is_gone_is_told(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     changed = tmp_path / "envoy.yaml"
     changed.write_text(ENVOY_YAML.read_text().replace(place, place + "_renamed"))
-    monkeypatch.setattr(envoy_config, "ENVOY_YAML", changed)
+    monkeypatch.setattr(envoy_tree, "ENVOY_YAML", changed)
     with pytest.raises(StartupError, match=r"^envoy\.yaml has no .*: restore it\.$"):
         envoy_config.render(Settings(_env_file=None))
 
@@ -258,6 +258,7 @@ def test_malformed_json(rest: httpx.Client, body: str | bytes):
         "/v1/memory/search?tenant_id=a&querry=x",
         "/v1/memory/search?tenant_id=a&top_k=many",
         "/v1/admin/tenants/a%2Fb/policy?tenant_id=b",
+        "/v1/admin/tenants/a%2Fb/statistics?tenant_id=b",
         "/v1/admin/tenants/a/policy?tenant_id=b",
         "/v1/admin/tenants/a/policy?tenantId=b",
         "/v1/admin/tenants/a/policy?%74enant_id=b",

@@ -21,6 +21,7 @@ LOOKING_UP = {
     "embeddings.insert_many": {"messages"},
     "messages.get_many": {"messages"},
     "messages.bytes_of_hits": {"messages"},
+    "search.texts": {"messages"},
     "messages.neighbours": {"messages"},
     "search.found": {"messages"},
     f"search.found{FILTERED}": {"messages"},

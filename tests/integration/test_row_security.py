@@ -114,6 +114,10 @@ DEFAULTS: dict[str, Any] = {
     "metadatas": [Jsonb({})] * len(BOTH),
     "importances": [0.5] * len(BOTH),
     "embedding_statuses": ["pending"] * len(BOTH),
+    "archived_ats": [None] * len(BOTH),
+    "pinneds": [False] * len(BOTH),
+    "expires_ats": [None] * len(BOTH),
+    "revisions": [1] * len(BOTH),
     "chunks": [1] * len(BOTH),
     "embeddings": [VECTOR] * len(BOTH),
     "model_id": 1,
@@ -194,8 +198,17 @@ DEFAULTS: dict[str, Any] = {
     "after_key": "",
     "most_bytes": 2**30,
     "most_users": 20,
+    "compared": "words said by rival",
+    "keys": [1, 2],
+    "most_names": 1000,
+    "most_rare": 1000,
+    "most_compared": 1000,
+    "most_measured": 1000,
+    "revision": 8,
+    "before": 10,
+    "moment": NOW - timedelta(days=1000),
+    "looked_back_to": NOW - timedelta(days=1000),
     "pins": [False] * len(BOTH),
-    "expires_ats": [None] * len(BOTH),
     "ttls_seconds": [None] * len(BOTH),
     "kind": "message",
     "whose": "u",
@@ -210,6 +223,22 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
     "audit.of_tenant": {"after_at": None, "after_id": None},
     "audit.of_all": {"after_at": None, "after_id": None},
+    "revisions.update": {
+        "content": "words",
+        "metadata": Jsonb({}),
+        "name": None,
+        "user_id": None,
+        "importance": 0.5,
+        "pinned": False,
+        "expires_at": None,
+        "embedding_status": "completed",
+    },
+    "transfer.insert_many": FRESH_ROWS | {"ids": FRESH},
+    "duplicates.find": {
+        "user_ids": ["u"] * len(BOTH),
+        "contents": ["words said by rival"] * len(BOTH),
+        "windows_seconds": [2**31 - 1] * len(BOTH),
+    },
     "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH, "kept": [False, False]},
     "idempotency.keep_many": FRESH_ROWS | {"request_ids": FRESH},
     # Of what another model made, or has yet to make.
@@ -242,6 +271,7 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     of_filter = parts(filtered if name.endswith(FILTERED) else unfiltered, _hybrid)
     own = (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)))
     listed = (("direction", "asc"), ("beyond", ">"), ("lists_live", "true"), ("lists_archived", "true"))
+    listed += (("statement", "select id, content from messages"),)
     return text(name.removesuffix(FILTERED), (*own, *listed, ("of_metadata", ""), *of_filter))
 
 
@@ -329,6 +359,17 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             "select %s, %s, 'simple', part, 'c', %s, %s, 2, 8, to_tsvector('simple', 'words said'), %s "
             "from generate_series(0, 1) as parts (part)",
             (tenant, id_, created_at, name, archived),
+        )
+        for revision in (7, 8):
+            connection.execute(
+                "insert into message_revisions "
+                "values (%s, %s, %s, %s, %s, 'u', null, %s, '{}', .5, 'completed', %s, false)",
+                (tenant, id_, revision, created_at, NOW + timedelta(revision), f"said before by {tenant}", NOW),
+            )
+        connection.execute("insert into revision_embeddings values (%s, %s, 7, 0, 1, %s)", (tenant, id_, VECTOR))
+        connection.execute(
+            "insert into revision_lexemes values (%s, %s, 7, 'simple', 0, 1, 4, to_tsvector('simple', 'said before'))",
+            (tenant, id_),
         )
         if not archived:
             connection.execute(

@@ -132,7 +132,9 @@ class AuditEvent(_message.Message):
     id: _builtins.str
     """Its id."""
     actor: _builtins.str
-    """Who: `key:` and the prefix of a made key, `setting:` and the number of one of MEMORY_API_KEYS, or `anonymous`."""
+    """Who: `key:` and the prefix of a made key, `jwt:` and the subject of a token, `setting:` and the number of one of
+    MEMORY_API_KEYS, or `anonymous`.
+    """
     action: _builtins.str
     """What: service and RPC, or `key.use`."""
     outcome: _builtins.str

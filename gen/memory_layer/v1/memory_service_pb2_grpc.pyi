@@ -9,6 +9,7 @@ from memory_layer.v1 import context_pb2 as _context_pb2
 from memory_layer.v1 import listing_pb2 as _listing_pb2
 from memory_layer.v1 import memory_service_pb2 as _memory_service_pb2
 from memory_layer.v1 import message_pb2 as _message_pb2
+from memory_layer.v1 import revision_pb2 as _revision_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -74,6 +75,21 @@ class MemoryServiceStub:
 
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
     answers are the same, also when `tenant_id` names a tenant that the key may not read.
+    """
+    UpdateMessage: _grpc.UnaryUnaryMultiCallable[_revision_pb2.UpdateMessageRequest, _message_pb2.Message]
+    """Changes what a message says, archived ones included.
+
+    Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a revision,
+    which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is stored all the
+    same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
+    there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
+    and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
+    what others wrote meanwhile: send the `etag` too.
+    """
+    ListRevisions: _grpc.UnaryUnaryMultiCallable[_revision_pb2.ListRevisionsRequest, _revision_pb2.ListRevisionsResponse]
+    """Lists what a message was before its updates, the last one first.
+
+    Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty list.
     """
     ListMessages: _grpc.UnaryUnaryMultiCallable[_listing_pb2.ListMessagesRequest, _listing_pb2.ListMessagesResponse]
     """Lists a tenant's messages, page by page.
@@ -161,6 +177,21 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
 
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
     answers are the same, also when `tenant_id` names a tenant that the key may not read.
+    """
+    UpdateMessage: _aio.UnaryUnaryMultiCallable[_revision_pb2.UpdateMessageRequest, _message_pb2.Message]  # type: ignore[assignment]
+    """Changes what a message says, archived ones included.
+
+    Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a revision,
+    which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is stored all the
+    same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
+    there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
+    and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
+    what others wrote meanwhile: send the `etag` too.
+    """
+    ListRevisions: _aio.UnaryUnaryMultiCallable[_revision_pb2.ListRevisionsRequest, _revision_pb2.ListRevisionsResponse]  # type: ignore[assignment]
+    """Lists what a message was before its updates, the last one first.
+
+    Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty list.
     """
     ListMessages: _aio.UnaryUnaryMultiCallable[_listing_pb2.ListMessagesRequest, _listing_pb2.ListMessagesResponse]  # type: ignore[assignment]
     """Lists a tenant's messages, page by page.
@@ -269,6 +300,33 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
         answers are the same, also when `tenant_id` names a tenant that the key may not read.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateMessage(
+        self,
+        request: _revision_pb2.UpdateMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_message_pb2.Message, _abc.Awaitable[_message_pb2.Message]]:
+        """Changes what a message says, archived ones included.
+
+        Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a revision,
+        which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is stored all the
+        same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
+        there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
+        and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
+        what others wrote meanwhile: send the `etag` too.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRevisions(
+        self,
+        request: _revision_pb2.ListRevisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_revision_pb2.ListRevisionsResponse, _abc.Awaitable[_revision_pb2.ListRevisionsResponse]]:
+        """Lists what a message was before its updates, the last one first.
+
+        Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty list.
         """
 
     @_abc_1.abstractmethod

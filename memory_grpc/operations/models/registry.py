@@ -16,13 +16,18 @@ from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.operations.messages.listing import Listing
+from memory_grpc.operations.messages.revisions import Revisions
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
+from memory_grpc.operations.messages.update import Update
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.reembeddings import Reembeddings
 from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.statistics import Statistics
+from memory_grpc.operations.transfer.export import Export
+from memory_grpc.operations.transfer.import_ import Import
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,13 @@ class Operations:
     stream_ingest: StreamIngest
     get: Get
     listing: Listing
+    update: Update
+    revisions: Revisions
     delete: Delete
     search: Search
     build_context: BuildContext
     retain: Retain
+    statistics: Statistics
     health: Health
     policies: Policies
     retry_failed: RetryFailed
@@ -47,6 +55,8 @@ class Operations:
     graphs: Graphs
     trail: Trail
     list_events: ListEvents
+    export: Export
+    import_: Import
 
 
 class Slot:
