@@ -118,6 +118,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     was read. Ask for less.
     {"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_TENANT_RATE_LIMITED: _ErrorReason.ValueType  # 25
+    """RESOURCE_EXHAUSTED, 429. Too many calls for this tenant, whoever made them; `retry-after` says when to come back, in
+    seconds.
+    {"reason": "TENANT_RATE_LIMITED", "domain": "memory_layer.v1"}
+    """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 30
     """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
     {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
@@ -214,6 +219,11 @@ ERROR_REASON_ANSWER_TOO_LARGE: ErrorReason.ValueType  # 24
 """RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
 was read. Ask for less.
 {"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_TENANT_RATE_LIMITED: ErrorReason.ValueType  # 25
+"""RESOURCE_EXHAUSTED, 429. Too many calls for this tenant, whoever made them; `retry-after` says when to come back, in
+seconds.
+{"reason": "TENANT_RATE_LIMITED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 30
 """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
