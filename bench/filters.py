@@ -29,6 +29,7 @@ from scaling import filling, report, synthetic
 from scaling.synthetic import NAMES, NOW, Question
 from tqdm import tqdm
 
+from memory_grpc.deadline import within
 from memory_grpc.domain.search import SearchFilters
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.ranking import Participants
@@ -46,6 +47,9 @@ TOP_K = 10
 RANKINGS = ("semantic", "hybrid")
 SIZES: dict[str, int] = {}
 FEW = 2_000
+_EXACT_SECONDS = 600
+# More are not fused one by one while a transaction waits.
+_MOST_EXACT_HYBRID = 300_000
 # What a filter leaves, and the request that asks for it.
 # ``{n}`` is a conversation of the newest tenth, ``{m}`` the next.
 FILTERS: dict[str, dict[str, Any]] = {
@@ -197,28 +201,37 @@ async def recalls(
     """The share of the ten best that a search finds, question by question."""
     found = []
     for question in asked:
-        async with database.transaction(tenant=tenant, plan="each") as tx:
-            config = filling.CONFIG if ranking == "hybrid" else None
-            wanted = await asking.request(
-                tx,
-                tenant,
-                question.text,
-                question.vector,
-                NOW,
-                config=config,
-                participants=Participants(NAMES, ()),
-                has_graph=has_graph,
-                top_k=TOP_K,
-                only=filters_of(tenant, name),
-            )
-            ranked = await rank(tx, wanted)
-            wanted = replace(wanted, filter=await bounded(tx, wanted))
-            ways = Hybrid(tx, wanted, wanted.hybrid) if wanted.hybrid else Semantic(tx, wanted)
-            exact = await ways.whole() or await ways.of_few(ALL)
-        assert exact is not None
-        best = {hit.message_id for hit in exact.hits}
-        found.append(len(best & {hit.message_id for hit in ranked.hits}) / max(1, len(best)))
+        # A statement ends after half a minute otherwise; all of a million messages take longer.
+        with within(_EXACT_SECONDS):
+            found.append(await recall(database, tenant, name, ranking, question, has_graph=has_graph))
     return found
+
+
+async def recall(
+    database: Database, tenant: str, name: str, ranking: str, question: Question, *, has_graph: bool
+) -> float:
+    """The same of one question."""
+    async with database.transaction(tenant=tenant, plan="each") as tx:
+        config = filling.CONFIG if ranking == "hybrid" else None
+        wanted = await asking.request(
+            tx,
+            tenant,
+            question.text,
+            question.vector,
+            NOW,
+            config=config,
+            participants=Participants(NAMES, ()),
+            has_graph=has_graph,
+            top_k=TOP_K,
+            only=filters_of(tenant, name),
+        )
+        ranked = await rank(tx, wanted)
+        wanted = replace(wanted, filter=await bounded(tx, wanted))
+        ways = Hybrid(tx, wanted, wanted.hybrid) if wanted.hybrid else Semantic(tx, wanted)
+        exact = await ways.whole() or await ways.of_few(ALL)
+    assert exact is not None
+    best = {hit.message_id for hit in exact.hits}
+    return len(best & {hit.message_id for hit in ranked.hits}) / max(1, len(best))
 
 
 def call(
@@ -286,7 +299,7 @@ async def run(arguments: argparse.Namespace, directory: Path) -> None:
                     copies[tenant, name] = await copy(database, tenant, name, ids)
                 for ranking in arguments.rankings:
                     one = Measured(tenant, name, ranking, len(ids))
-                    if arguments.recall:
+                    if arguments.recall and (ranking == "semantic" or size <= _MOST_EXACT_HYBRID):
                         some = asked[: arguments.recall]
                         one.recalls = await recalls(
                             database, tenant, name, ranking, some, has_graph=size >= filling.THRESHOLD

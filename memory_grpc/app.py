@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,21 +15,30 @@ import structlog
 
 from memory_grpc.access import new_key
 from memory_grpc.embedding import Embedder, create_provider
+from memory_grpc.embedding.token_counts import TokenCounter
 from memory_grpc.ids import Uuid7
+from memory_grpc.jobs.audit import flushed
 from memory_grpc.jobs.loop import at_work
 from memory_grpc.jobs.start import Parts, follow_model, loops
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
 from memory_grpc.observability.loop_lag import watched
+from memory_grpc.operations.audit.list_events import ListEvents
+from memory_grpc.operations.audit.trail import Trail
+from memory_grpc.operations.context.build import BuildContext
 from memory_grpc.operations.erasure.erasures import Erasures
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.operations.keys.open_access import check_open_access
 from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
+from memory_grpc.operations.messages.listing import Listing
+from memory_grpc.operations.messages.revisions import Revisions
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
+from memory_grpc.operations.messages.update import Update
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.models import Models
 from memory_grpc.operations.models.reembeddings import Reembeddings
@@ -38,6 +48,8 @@ from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.transfer.export import Export
+from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
@@ -87,6 +99,8 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         for setting in await asyncio.to_thread(check_durability, conninfo, settings.accept_data_loss_with):
             log.warning("data_loss_accepted", setting=setting)
         pools = await _pools(stack, settings, conninfo)
+        keyring = Keyring(pools.keys)
+        await check_open_access(settings, keyring)
 
         current = await _embedder(stack, settings)
         next_settings = settings.with_next_model
@@ -95,9 +109,14 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
 
         graphs = Graphs(pools.background)
         await graphs.refresh()
-        operations = _operations(settings, pools, models, graphs)
+        counter = TokenCounter.of(settings.context_tokenizer, settings.embedding_model_name, current.tokenizer)
+        operations = _operations(settings, pools, keyring, models, graphs, counter)
         slot.fill(operations)
-        parts = Parts(settings, conninfo, pools.background, pools.heartbeats, models, graphs, operations.retain)
+        # At the end, when the loops have ended: what still waits to be recorded.
+        stack.push_async_callback(flushed, operations.trail)
+        parts = Parts(
+            settings, conninfo, pools.background, pools.heartbeats, models, graphs, operations.retain, operations.trail
+        )
         await stack.enter_async_context(at_work(loops(parts)))
         # From here on, as starting takes what it takes.
         await stack.enter_async_context(watched())
@@ -163,10 +182,11 @@ async def _pools(stack: AsyncExitStack, settings: Settings, conninfo: str) -> _P
     return pools
 
 
-def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graphs) -> Operations:
+def _operations(
+    settings: Settings, pools: _Pools, keyring: Keyring, models: Models, graphs: Graphs, counter: TokenCounter
+) -> Operations:
     """One of each."""
     database = pools.calls
-    keyring = Keyring(pools.keys)
     policies = Policies(database, settings)
     ingest = Ingest(
         database,
@@ -182,8 +202,18 @@ def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graph
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
+        listing=Listing(database),
+        update=Update(
+            database,
+            models,
+            policies,
+            embed_later=settings.async_embeddings,
+            text_config=settings.search_text_config,
+        ),
+        revisions=Revisions(database),
         delete=Delete(database),
         search=search,
+        build_context=BuildContext(database, search, counter),
         graphs=graphs,
         retain=Retain(pools.background, Policies(pools.background, settings), settings.retention_batch_size),
         health=Health(database),
@@ -194,6 +224,10 @@ def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graph
         reembeddings=Reembeddings(pools.background, models),
         compare=Compare(pools.background, models, search),
         erasures=Erasures(pools.background, Uuid7()),
+        trail=Trail(database, pools.background, Uuid7(), time.monotonic),
+        list_events=ListEvents(database),
+        export=Export(pools.background, settings.request_timeout_seconds),
+        import_=Import(pools.background, models, text_config=settings.search_text_config),
     )
 
 

@@ -12,15 +12,17 @@
     │   └── TenantNotAllowed      or not in this tenant
     ├── NotFound                nothing under that name                  NOT_FOUND
     ├── RequestIdReused         same request_id, another body            ALREADY_EXISTS
+    ├── EtagMismatch            changed since the caller saw it          ABORTED
     ├── WrongState              not in the state that the call needs     FAILED_PRECONDITION
     ├── Exhausted               a limit was met; carries retry_after     RESOURCE_EXHAUSTED
     │   ├── RateLimited           too many calls from one client
     │   ├── Overloaded            more calls inside than can be served in time
-    │   ├── QueueFull             the embedding queue is full
+    │   ├── QueueFull             the embedding model has too much of a tenant's to do
     │   └── BodyTooLarge          the request is larger than allowed
     ├── DeadlineExceeded        the call ran out of time                 DEADLINE_EXCEEDED
     ├── Unavailable             a part the call needs is down            UNAVAILABLE
     │   ├── StoreUnavailable      Postgres
+    │   │   └── StoreReadOnly       for whatever writes
     │   ├── EmbeddingUnavailable  the embedding model
     │   │   ├── ProviderDown        for every text alike
     │   │   └── ModelNotHeld        on this server, for this tenant
@@ -107,6 +109,10 @@ class RequestIdReused(MemoryLayerError):
     """This request_id was used before with another body."""
 
 
+class EtagMismatch(MemoryLayerError):
+    """The message was changed since that etag; read it again."""
+
+
 class WrongState(MemoryLayerError):
     """That cannot be done in the state things are in."""
 
@@ -128,7 +134,7 @@ class Overloaded(Exhausted):
 
 
 class QueueFull(Exhausted):
-    """The embedding queue is full."""
+    """The embedding model has too much of this tenant's to do; try again in a moment."""
 
 
 class BodyTooLarge(Exhausted):
@@ -145,6 +151,10 @@ class Unavailable(MemoryLayerError):
 
 class StoreUnavailable(Unavailable):
     """The database cannot be reached; try again."""
+
+
+class StoreReadOnly(StoreUnavailable):
+    """The database takes no writes now; try again."""
 
 
 class EmbeddingUnavailable(Unavailable):

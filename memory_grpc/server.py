@@ -11,8 +11,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from memory_grpc.errors import StartupError
+from memory_grpc.interceptors.audit import audit, begun
 from memory_grpc.interceptors.authenticate import Authenticate
-from memory_grpc.interceptors.authorize import authorize, check_request
+from memory_grpc.interceptors.authorize import authorize, check_request, tenants
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.chain import Chain
 from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
@@ -20,6 +21,7 @@ from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.observe import observe
 from memory_grpc.interceptors.rate_limit import RateLimit
+from memory_grpc.interceptors.share import Share
 from memory_grpc.interceptors.shed import Shed
 from memory_grpc.interceptors.translate import translate
 from memory_grpc.operations.models.registry import Slot
@@ -45,6 +47,9 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
         # resets the stream, which Envoy may see before the status and then report as UNAVAILABLE.
         ("grpc.max_receive_message_length", 4 * settings.max_request_bytes + 65536),
         ("grpc.max_send_message_length", -1),
+        # 16 KB of gzip can be a thousand times its size, and would be unpacked before the key is looked at: compressed
+        # messages are UNIMPLEMENTED. The one algorithm that is left is none.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
         # As much as Envoy lets through, with room for what it adds.
         ("grpc.max_metadata_size", 64 * 1024),
         ("grpc.absolute_max_metadata_size", 64 * 1024),
@@ -70,6 +75,7 @@ class Server:
             ceiling=settings.max_calls_in_flight,
             seconds=settings.request_timeout_seconds,
         )
+        share = Share(door)
         rate_limit = RateLimit(settings.global_rate_limit, settings.trusted_proxies)
         authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring)
 
@@ -77,6 +83,9 @@ class Server:
             if call.kind != "unary":
                 await authenticate.again(call)
             check_request(call, request)
+            if call.kind == "unary":
+                share.admit(call, tenants(request))
+            await begun(lambda: slot.operations.trail, call)
 
         self.chain = Chain(
             [
@@ -85,9 +94,11 @@ class Server:
                 self.gate.interceptor,
                 door.interceptor,
                 rate_limit.interceptor,
+                audit(lambda: slot.operations.trail),
                 limit_time(settings.request_timeout_seconds),
                 authenticate.interceptor,
                 authorize,
+                share.interceptor,
             ],
             settings.max_request_bytes,
             permit,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,19 +70,6 @@ Timeout = Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="Long
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 
-# import
-ImportFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="JSON lines, or LoCoMo.")]
-FormatName = Annotated[
-    str, typer.Option("--format", metavar="auto|jsonl|locomo", help="What the file holds; auto looks.")
-]
-BatchSize = Annotated[int, typer.Option(min=1, max=1000, help="Messages sent in one call at most.")]
-InFlight = Annotated[int, typer.Option(min=1, max=16, help="Calls made at once.")]
-SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Report and count invalid lines, and go on.")]
-Restart = Annotated[bool, typer.Option("--restart", help="Begin again, whatever an earlier run did.")]
-ProgressPath = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Where to keep the progress. [default: in $XDG_STATE_HOME/memory-grpc]"),
-]
 GiveUpAfter = Annotated[
     float, typer.Option(min=0, metavar="SECONDS", help="How long a service that is down is waited for.")
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memory_grpc.commands.configuration import load_settings
@@ -17,8 +18,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def up() -> int:
     """Postgres (embedded, unless MEMORY_DATABASE_URL is set), the server and Envoy, until a signal."""
-    with needed("local"):
-        settings = _configured()
+    with needed("local"), _configured() as settings:
         from memory_grpc.local.up import up as run_everything
 
         return asyncio.run(run_everything(settings))
@@ -26,15 +26,13 @@ def up() -> int:
 
 def serve() -> int:
     """The server alone, until a signal."""
-    with needed("server"):
-        settings = _configured()
+    with needed("server"), _configured() as settings:
         return asyncio.run(_serve(settings, _conninfo(settings)))
 
 
 def migrate() -> int:
     """Brings the database up to date and says what was applied."""
-    with needed("server"):
-        settings = _configured()
+    with needed("server"), _configured() as settings:
         from memory_grpc.store.migrations import migrate as apply
 
         applied = apply(_conninfo(settings))
@@ -59,12 +57,17 @@ def envoy_config(output: Path | None) -> int:
     return OK
 
 
-def _configured() -> Settings:
-    from memory_grpc.observability.logging import configure
+@contextmanager
+def _configured() -> Iterator[Settings]:
+    """The settings, with logging set up by them. What was logged is written before anything else is said."""
+    from memory_grpc.observability.logging import configure, flush
 
     settings = load_settings()
     configure(settings.log_level, settings.log_format)
-    return settings
+    try:
+        yield settings
+    finally:
+        flush()
 
 
 def _conninfo(settings: Settings) -> str:

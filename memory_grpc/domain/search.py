@@ -32,10 +32,12 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A message that was ranked; the terms add up to the score."""
+    """A message that was ranked; the terms add up to the score. ``relevance`` is its similarity, or what the hybrid
+    ranking makes of that, before it is weighed against that of others."""
 
     message_id: UUID
     score: float
+    relevance: float
     similarity: float
     importance: float
     decay: float
@@ -63,12 +65,14 @@ class SearchRequest:
     ranking: str | None = None
     neighbours: int = 0
     explain: bool = False
+    longest: int | None = None
+    """How many bytes of text a hit may have to be fetched; None for any number."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """Hits, best first, and how they were ranked; ``candidates`` were ranked, if that was asked for. ``pending``
-    messages pass the filters and are not embedded, counted to 10,000."""
+    messages pass the filters and are not embedded, counted to 10,000. ``too_long`` were found and not fetched."""
 
     hits: tuple[Hit, ...]
     ranking: str
@@ -78,3 +82,4 @@ class SearchResult:
     model: str
     as_of: datetime
     pending: int
+    too_long: tuple[UUID, ...] = ()

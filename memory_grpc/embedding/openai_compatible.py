@@ -102,6 +102,10 @@ class OpenAICompatibleProvider:
     def padding_cost(self) -> float:
         return 0.0
 
+    @property
+    def tokenizer(self) -> None:
+        return None
+
     def windows(self, text: str) -> list[Window]:
         """Windows of 24,000 characters, 1,000 shared."""
         pieces = spans(len(text), WINDOW_CHARACTERS, OVERLAP_CHARACTERS)

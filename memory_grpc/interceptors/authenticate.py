@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 from pydantic import SecretStr
@@ -20,7 +21,6 @@ from memory_grpc.errors import Unauthenticated
 from memory_grpc.interceptors.call import Call
 
 HEADER = "x-api-key"
-_REFLECTION = "grpc.reflection."
 _HEALTH_SYMBOL = "grpc.health.v1."
 _HEALTH_FILE = "grpc_health/"
 
@@ -39,7 +39,10 @@ class Authenticate:
     """Lets calls in that carry a key; without keys, all of them."""
 
     def __init__(self, keys: Sequence[SecretStr], made: Callable[[], MadeKeys]) -> None:
-        self._digests = [access.digest(key.get_secret_value()) for key in keys]
+        self._known = [
+            (access.digest(key.get_secret_value()), replace(EVERYTHING, actor=f"setting:{number}"))
+            for number, key in enumerate(keys, 1)
+        ]
         self._made = made
 
     @asynccontextmanager
@@ -60,22 +63,23 @@ class Authenticate:
 
     async def _grant_of(self, call: Call) -> Grant | None:
         key = call.metadata.get(HEADER, "")
-        if self._is_known(key):
-            return EVERYTHING
-        if call.is_open and not call.service.startswith(_REFLECTION):
+        if (configured := self._configured(key)) is not None:
+            return configured
+        if call.is_open and not call.is_reflection:
             # Probes and health say how the database is; they do not wait for it.
             return None
         if key.startswith(access.MARK):
             return await self._made().find(key)
-        if self._digests or await self._made().is_needed():
+        if self._known or await self._made().is_needed():
             return None
         return ANONYMOUS
 
-    def _is_known(self, key: str) -> bool:
+    def _configured(self, key: str) -> Grant | None:
         digest = access.digest(key)
-        found = False
-        for known in self._digests:
-            found |= hmac.compare_digest(digest, known)
+        found: Grant | None = None
+        for known, grant in self._known:
+            if hmac.compare_digest(digest, known):
+                found = grant
         return found
 
 

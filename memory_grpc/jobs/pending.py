@@ -100,7 +100,8 @@ class EmbedPending:
         async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
             contents = await jobs.contents(tx, tenant_id, [job.message_id for job in batch if job in waiting])
         model = await self._models.of(tenant_id)
-        vectors = await model.embedder.embed_messages(list(contents.values())) if contents else []
+        texts = list(contents.values())
+        vectors = await model.embedder.embed_messages(texts, tenant=tenant_id, is_background=True) if texts else []
         embedded = dict(zip(contents, vectors, strict=True))
         waiting.difference_update(batch)
         async with self._database.transaction(tenant=tenant_id, plan="each", pipelined=True) as tx:

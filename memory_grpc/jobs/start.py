@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from memory_grpc.jobs import erase, graphs, reembed, sweep
+from memory_grpc.jobs.audit import ExpireAudit
 from memory_grpc.jobs.erase import Erase
 from memory_grpc.jobs.follow_model import FollowModel, Report
 from memory_grpc.jobs.graphs import BuildGraphs
@@ -16,6 +17,7 @@ from memory_grpc.jobs.pending import EmbedPending
 from memory_grpc.jobs.reembed import Reembed
 from memory_grpc.jobs.sweep import Sweep
 from memory_grpc.jobs.words import IndexWords
+from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.indexes.graphs import REFRESH_SECONDS, Graphs
 from memory_grpc.operations.models.models import Models
 from memory_grpc.operations.retention.retain import Retain
@@ -31,6 +33,9 @@ _PENDING_WORKERS = 2
 # How soon a connection that hears of pending messages is made again.
 _LISTEN_SECONDS = 1.0
 _MEASURE_SECONDS = 5.0
+# How long denials and uses of keys wait to be recorded.
+_AUDIT_SECONDS = 1.0
+_EXPIRE_AUDIT_SECONDS = 3600.0
 # How often a server asks whether there is something to re-embed.
 _REEMBED_POLL_SECONDS = 1.0
 # How often a server asks whether there is something to erase.
@@ -50,6 +55,7 @@ class Parts:
     models: Models
     graphs: Graphs
     retain: Retain
+    trail: Trail
 
     def lease(self, name: str, seconds: float) -> Lease:
         """A lease of this server's."""
@@ -61,6 +67,8 @@ def loops(parts: Parts) -> list[Loop]:
     settings, database = parts.settings, parts.database
     found = [
         *_pending(parts),
+        Loop("audit", parts.trail.flush, _AUDIT_SECONDS),
+        Loop("expire_audit", ExpireAudit(database, settings.audit_days), _EXPIRE_AUDIT_SECONDS),
         Loop("measure_pending", Measure(database), _MEASURE_SECONDS),
         Loop(
             "reembed",

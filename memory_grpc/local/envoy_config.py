@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from memory_grpc import tls
+from memory_grpc.addresses import bracketed, is_loopback
 from memory_grpc.errors import StartupError
 from memory_grpc.local.envoy_tls import upstream_socket
 from memory_grpc.resources import DESCRIPTORS, ENVOY_YAML
@@ -23,6 +24,8 @@ Node = dict[str, Any]
 
 # Envoy waits this much longer than the server, whose own error says more.
 _ROUTE_MARGIN_SECONDS = 1.0
+# The clusters that lead to the gRPC port.
+_GRPC = ("memory_grpc", "probes", "watches")
 
 
 def render(settings: Settings, descriptors: Path | None = None, *, admin_socket: Path | None = None) -> str:
@@ -35,7 +38,10 @@ def render(settings: Settings, descriptors: Path | None = None, *, admin_socket:
     config = _load()
     manager = _manager(config)
     _set_listener(config, settings)
+    _set_hosts(manager, settings)
     _set_origins(manager, settings)
+    _set_keys(manager, settings)
+    _set_metrics(manager, settings)
     _set_body_limit(manager, settings)
     _set_timeouts(manager, settings)
     _set_descriptors(manager, descriptors)
@@ -63,10 +69,45 @@ def _set_listener(config: Node, settings: Settings) -> None:
     _replace(_at(listener, "address", "socket_address"), address=settings.http_host, port_value=settings.http_port)
 
 
+def _set_hosts(manager: Node, settings: Settings) -> None:
+    """A browser that is led astray has no key; and what other machines reach has names that only MEMORY_ALLOWED_HOSTS
+    knows."""
+    hosts = _at(manager, "route_config", "virtual_hosts")
+    others = _named(hosts, "other_hosts")
+    wanted = [bracketed(host).lower() for host in settings.allowed_hosts]
+    if settings.api_keys or "*" in wanted or not (wanted or is_loopback(settings.http_host)):
+        hosts.remove(others)
+        domains = ["*"]
+    else:
+        own = _at(_virtual_host(manager), "domains")
+        domains = list(dict.fromkeys([*own, bracketed(settings.http_host).lower(), *wanted]))
+    _replace(_virtual_host(manager), domains=domains)
+
+
 def _set_origins(manager: Node, settings: Settings) -> None:
     policy = _at(_virtual_host(manager), "typed_per_filter_config", "envoy.filters.http.cors")
     # Envoy takes an exact `*` for any origin.
     _replace(policy, allow_origin_string_match=[{"exact": origin} for origin in settings.allowed_origins])
+
+
+def _set_keys(manager: Node, settings: Settings) -> None:
+    """Keys that were made are the database's: of those Envoy knows nothing."""
+    match = _at(_named(_at(_virtual_host(manager), "routes"), "no_key"), "match")
+    _replace(_at(match, "runtime_fraction", "default_value"), numerator=100 if settings.api_keys else 0)
+
+
+def shows_metrics(settings: Settings) -> bool:
+    """Whether Envoy shows /metrics, which needs no key, to whoever reaches it."""
+    only_here = settings.metrics_public == "loopback" and is_loopback(settings.http_host)
+    return settings.metrics_public == "always" or only_here
+
+
+def _set_metrics(manager: Node, settings: Settings) -> None:
+    metrics = _named(_at(_virtual_host(manager), "routes"), "metrics")
+    _at(metrics, "route")
+    if not shows_metrics(settings):
+        del metrics["route"]
+        metrics |= {"match": {"path": "/metrics"}, "direct_response": {"status": 404}}
 
 
 def _set_body_limit(manager: Node, settings: Settings) -> None:
@@ -76,7 +117,7 @@ def _set_body_limit(manager: Node, settings: Settings) -> None:
 def _set_timeouts(manager: Node, settings: Settings) -> None:
     routes = _at(_virtual_host(manager), "routes")
     patience = f"{settings.request_timeout_seconds + _ROUTE_MARGIN_SECONDS:.3f}s"
-    for name in ("rpc", "rest"):
+    for name in ("rpc", "rest"):  # what is like `rest` has the same route
         _replace(_at(_named(routes, name), "route"), timeout=patience)
     for addition in _at(_named(routes, "rpc"), "request_headers_to_add"):
         header = _at(addition, "header")
@@ -102,7 +143,7 @@ def _set_descriptors(manager: Node, descriptors: Path | None) -> None:
 
 def _set_upstreams(config: Node, settings: Settings) -> None:
     clusters = _at(config, "static_resources", "clusters")
-    for name, port in (("memory_grpc", settings.grpc_port), ("http_side", settings.metrics_port)):
+    for name, port in (*((name, settings.grpc_port) for name in _GRPC), ("http_side", settings.metrics_port)):
         for locality in _at(_named(clusters, name), "load_assignment", "endpoints"):
             for endpoint in _at(locality, "lb_endpoints"):
                 address = _at(endpoint, "endpoint", "address", "socket_address")
@@ -118,9 +159,10 @@ def _set_upstream_tls(config: Node, settings: Settings) -> None:
             )
         return
     name = settings.tls_server_name or settings.upstream_host
-    _named(_at(config, "static_resources", "clusters"), "memory_grpc")["transport_socket"] = upstream_socket(
-        name, settings.tls_ca_file, pair
-    )
+    for cluster in _GRPC:
+        _named(_at(config, "static_resources", "clusters"), cluster)["transport_socket"] = upstream_socket(
+            name, settings.tls_ca_file, pair
+        )
 
 
 def _set_admin(config: Node, admin_socket: Path | None) -> None:

@@ -104,7 +104,7 @@ class EmbeddedPostgres:
 
     def _start(self, deadline: float) -> str:
         program = cluster.binaries() / "postgres"
-        user = account.for_paths(self._data, program)
+        user = account.for_paths(account.POSTGRES, self._data, program)
         if self._data.exists():
             leftovers.end(self._data)
         cluster.ensure(self._data, self.log, user)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -13,7 +14,9 @@ import httpx
 from rich.console import Console
 
 from memory_grpc.errors import StartupError
+from memory_grpc.local.database_user import prepare
 from memory_grpc.local.envoy import EnvoyProcess
+from memory_grpc.local.envoy_config import shows_metrics
 from memory_grpc.local.ports import ensure_free
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.settings import Settings
@@ -65,9 +68,10 @@ class _Run:
             conninfo = settings.conninfo
             postgres = None
             if conninfo is None:
+                _forget_libpq_variables()
                 postgres = EmbeddedPostgres(settings.data_dir)
                 parts.push_async_callback(asyncio.to_thread, postgres.stop)
-                conninfo = await _to_the_end(postgres.start)
+                conninfo = await _to_the_end(lambda: prepare(postgres.start()))
             await parts.enter_async_context(running(settings, conninfo))
             envoy = EnvoyProcess(settings, settings.data_dir / "envoy")
             parts.push_async_callback(self._stop_envoy, envoy)
@@ -130,7 +134,8 @@ class _Run:
         say(f"  REST     {base}")
         say(f"  gRPC     {_host(settings.http_host)}:{settings.http_port}, {_host(settings.host)}:{settings.grpc_port}")
         say(f"  docs     {base}/docs")
-        say(f"  metrics  {base}/metrics")
+        metrics = base if shows_metrics(settings) else f"http://{_host(settings.host)}:{settings.metrics_port}"
+        say(f"  metrics  {metrics}/metrics")
         say("Try it:")
         key = " -H 'x-api-key: YOUR-KEY'" if settings.api_keys else ""
         body = '{"tenant_id":"acme","conversation_id":"conv-1","role":"user","content":"I love Python programming"}'
@@ -138,6 +143,12 @@ class _Run:
         if settings.api_keys:
             say("  YOUR-KEY is one of MEMORY_API_KEYS.")
         say("Ctrl-C stops it.")
+
+
+def _forget_libpq_variables() -> None:
+    """PGHOSTADDR, PGOPTIONS and the like are meant for another Postgres than the embedded one."""
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
 
 
 async def _to_the_end(function: Callable[[], _T]) -> _T:

@@ -40,8 +40,8 @@ class AdminService(pb_grpc.AdminServiceServicer):
         report = await self._slot.operations.health()
         up = report.latency_ms is not None
         return pb.GetHealthResponse(
-            status="ok" if up else "degraded",
-            database="ok" if up else "down",
+            status="ok" if report.writable else "degraded",
+            database="ok" if report.writable else "read_only" if up else "down",
             timestamp=convert.timestamp(datetime.now(UTC)),
             latency_ms=round(report.latency_ms or 0.0, 3),
             uptime_seconds=int(self._uptime_seconds()),

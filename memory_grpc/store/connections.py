@@ -16,11 +16,16 @@ from pgvector.psycopg.halfvec import (
 )
 from psycopg.types import TypeInfo
 
-from memory_grpc.store.queries import QUERIES
+from memory_grpc.store.queries import QUERIES, part, text
+
+# For a session: roles, databases and the environment (PGOPTIONS) set what they like.
+PINS = text("database.pin", (("local", "false"), ("search_path", part("database.search_path"))))
 
 
 async def configure(connection: psycopg.AsyncConnection[Any]) -> None:
-    """A new connection knows pgvector's types; a database without the extension is not migrated yet."""
+    """A new connection is set to what the service needs and knows pgvector's types; a database without the extension is
+    not migrated yet."""
+    await connection.execute(PINS)
     await _register_halfvec(connection)
     await connection.execute(QUERIES["database.configure"])
     with suppress(psycopg.errors.InvalidParameterValue):

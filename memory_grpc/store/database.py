@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final, Generic, Literal, LiteralString, NamedTuple, TypeVar
 
@@ -14,9 +15,9 @@ from psycopg_pool import AsyncConnectionPool
 
 from memory_grpc import deadline
 from memory_grpc.errors import StoreUnavailable
-from memory_grpc.store.connections import configure
+from memory_grpc.store.connections import PINS, configure
 from memory_grpc.store.errors import translated
-from memory_grpc.store.queries import Parts, text
+from memory_grpc.store.queries import Parts, looked_back, text
 
 Row = dict[str, Any]
 Params = Mapping[str, Any]
@@ -82,10 +83,21 @@ class Transaction:
 
     def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
         self._connection = connection
+        self._looks_back_to: datetime | None = None
+
+    def look_back(self, moment: datetime) -> None:
+        """From here on the tenant's messages, vectors and words are read as they were at a moment; for reading."""
+        self._looks_back_to = moment
+
+    def _sent(self, query: str, params: Params | None, parts: Parts = ()) -> tuple[LiteralString, Params | None]:
+        """A query as it goes out, with its parameters."""
+        if self._looks_back_to is None:
+            return text(query, parts), params
+        return looked_back(query, parts), {**(params or {}), "looked_back_to": self._looks_back_to}
 
     async def execute(self, query: str, params: Params | None = None) -> int:
         """Runs a query; returns the number of rows it touched."""
-        return (await self._connection.execute(text(query), params)).rowcount
+        return (await self._connection.execute(*self._sent(query, params))).rowcount
 
     async def one(
         self,
@@ -98,25 +110,25 @@ class Transaction:
         """Runs a query; returns its first row, or None. ``binary`` has Postgres send values as it holds them, which
         suits long strings of bytes. ``parts`` stand for what is in braces in it: what differs from call to call and
         cannot be a parameter, and is put together from fixed texts."""
-        return await (await self._connection.execute(text(query, parts), params, binary=binary)).fetchone()
+        return await (await self._connection.execute(*self._sent(query, params, parts), binary=binary)).fetchone()
 
     async def all(self, query: str, params: Params | None = None, *, parts: Parts = ()) -> list[Row]:
         """Runs a query; returns all its rows."""
-        return await (await self._connection.execute(text(query, parts), params)).fetchall()
+        return await (await self._connection.execute(*self._sent(query, params, parts))).fetchall()
 
     async def defer(
         self, query: str, params: Params | None, read: Callable[[list[Row]], T], *, parts: Parts = ()
     ) -> Deferred[T]:
         """Sends a query of a pipelined transaction; what ``read`` makes of its rows comes in the round trip of the next
         that is waited for, or of the commit. To be asked for once."""
-        return Deferred(await self._connection.execute(text(query, parts), params), read)
+        return Deferred(await self._connection.execute(*self._sent(query, params, parts)), read)
 
     async def together(self, *statements: Statement) -> list[list[Row]]:
         """Runs queries that need no rows of each other, in order and in one round trip; returns all their rows, with
         values sent as Postgres holds them."""
         async with self._connection.pipeline():
             sent = [
-                await self._connection.execute(text(query, parts), params, binary=True)
+                await self._connection.execute(*self._sent(query, params, parts), binary=True)
                 for query, params, parts in statements
             ]
             return [await cursor.fetchall() for cursor in sent]
@@ -240,6 +252,7 @@ class Database:
                 row_factory=dict_row,
                 application_name="memory-grpc maintenance",
             ) as connection:
+                await connection.execute(PINS)
                 yield connection
 
     async def ping(self) -> None:

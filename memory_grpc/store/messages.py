@@ -37,6 +37,8 @@ async def insert_many(tx: Transaction, tenant_id: str, prepared: Sequence[Prepar
             created_at=times[one.id]["created_at"],
             updated_at=times[one.id]["updated_at"],
             user_id=one.message.user_id,
+            pinned=one.message.pinned,
+            expires_at=times[one.id]["expires_at"],
         )
         for one in prepared
     ]
@@ -56,6 +58,9 @@ def _new(tenant_id: str, prepared: Sequence[PreparedMessage]) -> Params:
         "importances": [one.importance for one in prepared],
         "embedding_statuses": [one.embedding_status for one in prepared],
         "created_ats": [m.created_at for m in new],
+        "pins": [m.pinned for m in new],
+        "expires_ats": [m.expires_at for m in new],
+        "ttls_seconds": [m.ttl_seconds for m in new],
     }
 
 
@@ -66,15 +71,15 @@ async def get(tx: Transaction, message_id: UUID, tenant_ids: Sequence[str] | Non
 
 
 async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> Deferred[dict[UUID, StoredMessage]]:
-    """Messages of one tenant, live or archived, by id; unknown ids are missing."""
+    """Messages of one tenant, live or archived, by id; unknown ids and expired messages are missing."""
     return await tx.defer("messages.get_many", {"tenant_id": tenant_id, "ids": list(ids)}, _by_id)
 
 
 async def found(
-    tx: Transaction, tenant_id: str, ids: Sequence[UUID], filter_: Filter
+    tx: Transaction, tenant_id: str, ids: Sequence[UUID], filter_: Filter, *, longest: int | None = None
 ) -> Deferred[dict[UUID, StoredMessage]]:
-    """The same of those that pass a filter."""
-    params = filter_.params | {"tenant_id": tenant_id, "ids": list(ids)}
+    """The same of those that pass a filter, and whose text is not longer than so many bytes."""
+    params = filter_.params | {"tenant_id": tenant_id, "ids": list(ids), "longest": longest}
     return await tx.defer("search.found", params, _by_id, parts=filter_.parts)
 
 
@@ -90,6 +95,11 @@ async def neighbours(
 async def tenants(tx: Transaction) -> list[str]:
     """Every tenant that has messages, live or archived, in byte order."""
     return [row["tenant_id"] for row in await tx.all("messages.tenants")]
+
+
+def stored(rows: list[Row]) -> list[StoredMessage]:
+    """Rows of {{messages.columns}}."""
+    return [_stored(row) for row in rows]
 
 
 def _by_id(rows: list[Row]) -> dict[UUID, StoredMessage]:

@@ -16,7 +16,8 @@ import psycopg
 
 from memory_grpc.errors import StartupError
 from memory_grpc.resources import SQL
-from memory_grpc.store import roles
+from memory_grpc.store import requirements, roles
+from memory_grpc.store.connections import PINS
 
 # Any constant that no other program takes: the first bytes of sha256("memory-grpc migrations").
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"memory-grpc migrations").digest()[:7], "big")
@@ -62,7 +63,11 @@ def migrate(conninfo: str, migrations: list[Migration] | None = None) -> list[st
     """
     wanted = load() if migrations is None else migrations
     try:
-        with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+        with psycopg.connect(
+            conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS, client_encoding="UTF8"
+        ) as connection:
+            requirements.check(connection)
+            connection.execute(PINS)
             connection.execute("select pg_advisory_lock(%s)", (LOCK_KEY,))
             # Where row-level security holds for the owner, a migration that changes rows would find none and be noted
             # as done. So it fails instead, and has to say what it means (decision 17).
@@ -70,6 +75,7 @@ def migrate(conninfo: str, migrations: list[Migration] | None = None) -> list[st
             applied = _apply(connection, wanted)
             if migrations is None:
                 roles.check(connection)
+                requirements.let_in(connection)
             return applied
     except psycopg.OperationalError as error:
         # The driver's text can hold the DSN's host and user; the class is enough to act on with the setting's name.
@@ -79,6 +85,10 @@ def migrate(conninfo: str, migrations: list[Migration] | None = None) -> list[st
     except (psycopg.Error, UnicodeError) as error:  # UnicodeError: a host name that can be none
         if isinstance(error, psycopg.Error) and error.sqlstate == roles.MISSING:
             raise roles.missing() from error
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            raise StartupError(
+                "The database takes no writes now, and has to be migrated: start again when it does."
+            ) from error
         if isinstance(error, psycopg.Error) and error.sqlstate is not None:
             raise StartupError(f"The database refused a migration ({type(error).__name__}).") from error
         raise StartupError("MEMORY_DATABASE_URL is not a Postgres connection string.") from error

@@ -22,6 +22,9 @@ TENANT_TABLES = (
     TenantTable("messages", "id"),
     TenantTable("message_embeddings", "message_id", cascades=True),
     TenantTable("message_lexemes", "message_id", cascades=True),
+    TenantTable("message_revisions", "message_id", cascades=True),
+    TenantTable("revision_embeddings", "message_id", cascades=True),
+    TenantTable("revision_lexemes", "message_id", cascades=True),
     TenantTable("idempotency_keys", "message_id"),
     TenantTable("embedding_jobs", "message_id"),
     TenantTable("reembedding_backlog", "message_id"),
@@ -31,6 +34,8 @@ TENANT_TABLES = (
     TenantTable("tenant_models"),
     TenantTable("tenant_words"),
     TenantTable("tenant_word_statistics"),
+    # What was done to a tenant outlives its data.
+    TenantTable("audit_events"),
     TenantTable("erased_messages"),
     TenantTable("erasures"),
 )

@@ -2,6 +2,10 @@
 -- Says that the database answers.
 select true as ok;
 
+-- name: database.writable
+-- Says that the database answers, and whether it takes writes: a standby does not, nor one whose operator forbids them.
+select current_setting('transaction_read_only') = 'off' as writable;
+
 -- name: database.now
 -- The database's clock, which rules over every server's.
 select now() as now;
@@ -16,6 +20,59 @@ select
 -- name: database.roles_within_reach
 -- How many of some roles the user of this connection can take.
 select count(*) as reached from pg_roles where rolname = any(%(roles)s) and pg_has_role(oid, 'set');
+
+-- name: database.surroundings
+-- What the service needs of a database before it is migrated: Postgres' version, the encoding, a schema to make tables
+-- in, and pgvector's version, installed or to be had.
+select
+    current_setting('server_version_num')::integer as version,
+    current_setting('server_encoding') as encoding,
+    current_schema() as schema,
+    coalesce(
+        (select extversion from pg_extension where extname = 'vector'),
+        (select default_version from pg_available_extensions where name = 'vector')
+    ) as pgvector;
+
+-- name: database.vector_schema
+-- The schema that pgvector is in, and how many of some roles may not use it.
+select nspname as schema, (
+    select count(*) from pg_roles where rolname = any(%(roles)s) and not has_schema_privilege(oid, n.oid, 'usage')
+) as kept_out
+from pg_extension e
+join pg_namespace n on n.oid = e.extnamespace
+where e.extname = 'vector';
+
+-- name: database.let_in
+-- Lets the roles that transactions work as use a schema.
+grant usage on schema {schema} to memory_layer_tenant, memory_layer_worker;
+
+-- name: database.search_path
+-- Where a connection finds tables and types: where its role and database say, as it is before any other role is taken,
+-- and where pgvector is.
+(
+    select array_to_string(array_agg(quote_ident(name) order by place), ', ')
+    from (
+        select name, min(place) as place
+        from (
+            select name, place from unnest(current_schemas(false)) with ordinality as given (name, place)
+            union all
+            select extnamespace::regnamespace::name::text, 1000 from pg_extension where extname = 'vector'
+            union all
+            select 'pg_temp', 1001
+        ) as places
+        group by name
+    ) as schemas
+);
+
+-- name: database.pin
+-- What every connection is set to, whatever the role, the database or the environment says: how values are written and
+-- read, that row-level security holds, and where names are looked up.
+select set_config('client_encoding', 'UTF8', {local}), set_config('datestyle', 'ISO, MDY', {local}),
+    set_config('intervalstyle', 'postgres', {local}), set_config('timezone', 'UTC', {local}),
+    set_config('standard_conforming_strings', 'on', {local}), set_config('bytea_output', 'hex', {local}),
+    set_config('extra_float_digits', '1', {local}), set_config('row_security', 'on', {local}),
+    set_config('default_transaction_isolation', 'read committed', {local}),
+    set_config('search_path', {search_path}, {local});
 
 -- name: database.configure
 -- What every connection is set to. Every statement has the index it needs, so that the planner is not to weigh a walk

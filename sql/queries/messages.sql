@@ -4,19 +4,23 @@ tenant_id, id, conversation_id, user_id, role, name, content, metadata, importan
     archived_at, pinned, expires_at, revision
 
 -- name: messages.insert_many
--- Stores messages and returns when, in no order. The arrays run in step; created_at null means now.
+-- Stores messages and returns their times, in no order. The arrays run in step; created_at null means now, and what is
+-- given a time to live expires so long after now.
 insert into messages (
     tenant_id, id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status, created_at,
-    updated_at
+    updated_at, pinned, expires_at
 )
 select %(tenant_id)s, id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status,
-    coalesce(created_at, now()), now()
+    coalesce(created_at, now()), now(), pinned, coalesce(expires_at, now() + make_interval(secs => ttl_seconds))
 from unnest(
     %(ids)s::uuid[], %(conversation_ids)s::text[], %(user_ids)s::text[], %(roles)s::text[], %(names)s::text[],
     %(contents)s::text[], %(metadatas)s::jsonb[], %(importances)s::double precision[], %(embedding_statuses)s::text[],
-    %(created_ats)s::timestamptz[]
-) as new (id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status, created_at)
-returning id, created_at, updated_at;
+    %(created_ats)s::timestamptz[], %(pins)s::boolean[], %(expires_ats)s::timestamptz[], %(ttls_seconds)s::integer[]
+) as new (
+    id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status, created_at, pinned,
+    expires_at, ttl_seconds
+)
+returning id, created_at, updated_at, expires_at;
 
 -- name: messages.get
 -- One message by its id, live or archived, in one of some tenants; null means any tenant.
@@ -27,7 +31,7 @@ where id = %(id)s and (%(tenant_ids)s::text[] is null or tenant_id = any(%(tenan
 limit 1;
 
 -- name: messages.get_many
--- Messages of one tenant by their ids, live or archived, in no order. Each is looked up by itself, which `limit` sees to:
+-- Messages of one tenant by their ids, live or archived and not expired, in no order. Each is looked up by itself, which `limit` sees to:
 -- a plan that is kept is made for the average tenant, and where that has a handful of messages, all of a tenant's would be
 -- read to find these.
 select found.*
@@ -35,7 +39,7 @@ from unnest(%(ids)s::uuid[]) as wanted (id)
 cross join lateral (
     select {{messages.columns}}
     from messages m
-    where m.tenant_id = %(tenant_id)s and m.id = wanted.id
+    where m.tenant_id = %(tenant_id)s and m.id = wanted.id and (m.expires_at is null or m.expires_at > now())
     limit 1
 ) as found;
 

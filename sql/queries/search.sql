@@ -245,14 +245,16 @@ from (
 ) as spanned;
 
 -- name: search.found
--- The messages of some ids that still pass, in no order; each looked up by itself, as in messages.get_many. Vectors know
--- conversations and users by keys, which two might share: here they are compared as they are.
+-- The messages of some ids that still pass and are not longer than `longest` bytes, in no order; each looked up by itself, as
+-- in messages.get_many. Vectors know conversations and users by keys, which two might share: here they are compared as they
+-- are.
 select found.*
 from unnest(%(ids)s::uuid[]) as wanted (id)
 cross join lateral (
     select {{messages.columns}}
     from messages m
     where m.tenant_id = %(tenant_id)s and m.id = wanted.id and {filter}
+        and octet_length(m.content) <= coalesce(%(longest)s::integer, 2147483647)
     limit 1
 ) as found;
 

@@ -16,8 +16,8 @@ from tests.chaos.harness import connected, item, message
 
 pytestmark = pytest.mark.timeout(300)
 
-HEALTH = b"GET /v1/admin/health HTTP/1.1\r\nhost: x\r\n"
-INGEST = b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+HEALTH = b"GET /v1/admin/health HTTP/1.1\r\nhost: localhost\r\n"
+INGEST = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 BODY = json.dumps({"tenant_id": "t", "conversation_id": "c", "role": "user", "content": "slow"}).encode()
 
 # Headers, and the statuses that are right for them.

@@ -20,11 +20,13 @@ from tests.chaos.harness import item
 from tests.conftest import RunningServer, StartRest
 
 Rows = Callable[..., list[tuple[Any, ...]]]
-ROOT = "root-key"
+ROOT = "root-key-of-this-test"
 OWN, OTHER, NOBODY = "acme", "globex", "never-heard-of"
 CANARY = {OWN: "CANARY of acme", OTHER: "CANARY of globex"}
 ROLES = {1: "reader", 2: "writer", 3: "admin"}
 NO_KEY = {"missing": None, "unknown": f"mk_{'0' * 12}_{'x' * 43}", "empty": ""}
+# Over REST Envoy says so, before the body is read: in the same words, with headers of its own.
+UNSENT = ("missing", "empty")
 UNNAMED = ", tenant not named"
 # RPCs whose requests name no tenant, and why they need not.
 NO_TENANT = {
@@ -45,6 +47,8 @@ ALLOWED = {rpc.name: {"OK", "FAILED_PRECONDITION", "NOT_FOUND"} for rpc in RPCS 
 ALLOWED["DeleteMessage"] = {"OK", "NOT_FOUND"}
 # No erasure has the id of the example.
 ALLOWED |= {rpc.name: {"NOT_FOUND"} for rpc in RPCS if "ErasureService" in rpc.path and rpc.name != "PlanErasure"}
+# Nobody's messages are in no tenant of that name.
+ALLOWED |= {"UpdateMessage": {"OK", "NOT_FOUND"}, "ListRevisions": {"OK", "NOT_FOUND"}}
 # What erases comes last, when nothing is to be seen any more.
 IN_ORDER = sorted(RPCS, key=lambda rpc: rpc.name == "DeleteMessage")
 
@@ -119,6 +123,8 @@ def callers(world: World, rpc: Rpc) -> dict[str, str | None]:
 
 def expected(rpc: Rpc, place: Place, kind: str, tenant: str) -> tuple[str, str]:
     """Code and reason that a key must get for a request about a tenant's things."""
+    if place.contradicts and "body" in place.name and kind in UNSENT:
+        return "UNAUTHENTICATED", "INVALID_API_KEY"  # a body of nobody's is not read
     if place.contradicts:
         return "INVALID_ARGUMENT", "MALFORMED_REQUEST"
     if rpc.access.open:
@@ -193,7 +199,7 @@ async def test_12_the_matrix(start_rest: StartRest, rows: Rows) -> None:
             # All that is told, headers included: what stands behind a refusal must not show.
             by_rest = not place.name.startswith("grpc")
             texts[rpc.name if outcome.code == "NOT_FOUND" else "", outcome.code, outcome.reason].add(outcome.text)
-            if by_rest:
+            if by_rest and kind not in UNSENT:
                 texts["whole", outcome.code, outcome.reason].add(outcome.everything)
         elif outcome.code == "OK" and "Ingest" in rpc.name:
             stored[tenant] += 1
@@ -257,9 +263,10 @@ async def test_12_parameters_that_may_repeat_do_and_the_others_do_not(start_rest
                 for field in rpc.method.input_type.fields:
                     if field.is_repeated:
                         repeated.append(field.name)
-                        twice = f"{path}?tenant_id=a&query=q&{field.name}=a=b&{field.name}=c=d"
+                        query = "query=q&" if "query" in rpc.method.input_type.fields_by_name else ""
+                        twice = f"{path}?tenant_id=a&{query}{field.name}=a=b&{field.name}=c=d"
                         assert (await rest.http.request(verb, twice)).status_code == 200, twice
-        assert repeated == ["metadata_equals"]
+        assert repeated == ["metadata_equals"] * 2
         for query in ("top_k=1&top_k=1", "top_k=1&topK=2", "query=x", "as_of=2026-01-01T00:00:00Z&asOf=x"):
             response = await rest.http.get(f"/v1/memory/search?tenant_id=a&query=q&{query}")
             assert response.status_code == 400, query

@@ -30,7 +30,7 @@ from tests.conftest import RunningRest, StartRest, StartServer
 from tests.integration.test_cli import Cli
 
 Rows = Callable[..., list[tuple[Any, ...]]]
-ROOT = "root-key"
+ROOT = "root-key-of-this-test"
 # What the contract promises: a revocation holds everywhere within 5 seconds.
 PROMISED_SECONDS = 5.0
 

@@ -240,7 +240,7 @@ def test_unknown_path_and_method(rest: httpx.Client):
 def test_what_is_refused_is_refused_before_its_body(settings: Settings, envoy: EnvoyProcess, start: str):
     """The last one for its content type; none of them may hold a stream open by a body that never comes."""
     with socket.create_connection(("127.0.0.1", settings.http_port), timeout=5) as client:
-        client.sendall(f"{start} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n".encode())
+        client.sendall(f"{start} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n".encode())
         assert int(client.recv(4096).split()[1]) in (400, 404, 405, 415)
 
 
@@ -322,6 +322,48 @@ def test_a_body_that_contradicts_the_path(rest: httpx.Client):
     path = "/v1/admin/tenants/a/policy"
     assert_error(rest.put(path, json={"tenant_id": "b"}), 400, 3, "MALFORMED_REQUEST")
     assert rest.put(path, json={"tenant_id": "a"}).json()["tenant_id"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('{"top_k": "pin 4711"}', "top_k: must be a whole number."),
+        ('{"query": 4711}', "query: must be a text."),
+        ('{"as_of": "pin 4711"}', "as_of: must be a time as 2026-01-31T12:00:00Z."),
+        ('{"as_of": 4711}', "as_of: must be a time as 2026-01-31T12:00:00Z."),
+        ('{"metadata": "pin 4711"}', "metadata: must be an object."),
+        ('{"explain": 4711}', "explain: must be true or false."),
+        ('{"importance_min": "pin 4711"}', "importance_min: must be a number."),
+        ('{"query": {"pin 4711": 1}}', "query: must not be an object."),
+        ('{"query": ["pin 4711"]}', "A list stands where there can be one value only."),
+        ('{"metadata": {"pin 4711": 1, "pin 4711": 2}}', "A name stands twice in an object."),
+        ('{"query": "a" "pin 4711"}', "Expected , or } after key:value pair."),
+        ('{"query": "ü" "pin 4711"}', "Expected , or } after key:value pair."),
+        (b'{"query": "caf\xe9 pin 4711"}', "Encountered non UTF-8 code points."),
+        (b'{"query": "\xc3\xa9" \xff pin 4711}', "Encountered non UTF-8 code points."),
+        ("[4711]", "The body must be a JSON object."),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_told_without_what_it_holds(rest: httpx.Client, body: str | bytes, told: str):
+    raw = body if isinstance(body, bytes) else body.encode()
+    message = assert_error(rest.post("/v1/memory/search", content=raw, headers=JSON), 400, 3, "MALFORMED_REQUEST")
+    assert message == f"The request cannot be read: {told}"
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("query=salt&pin=4711", "Parameter 2 of the query is not known."),
+        ("pin.4711=1&query=q", "Parameter 1 of the query is not known."),
+        ("query.pin=4711", "A parameter of the query is not known."),
+        ("query=q&top_k=pin", "top_k: must be a whole number."),
+        ("query=q&top_k=%ffpin", "top_k: must be a whole number."),
+        ("query=q&query=pin", "A parameter is given twice."),
+    ],
+)
+def test_a_query_that_cannot_be_read_is_told_without_what_it_holds(rest: httpx.Client, query: str, told: str):
+    message = assert_error(rest.get(f"/v1/memory/search?{query}"), 400, 3, "MALFORMED_REQUEST")
+    assert message == f"The request cannot be read: {told}"
 
 
 def test_identifiers_and_queries_arrive_as_meant(rest: httpx.Client):

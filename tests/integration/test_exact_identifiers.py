@@ -17,7 +17,7 @@ from tests.chaos.harness import item
 from tests.conftest import StartRest
 
 Rows = Callable[..., list[tuple[Any, ...]]]
-ROOT = "root-key"
+ROOT = "root-key-of-this-test"
 # Identifiers that some store, library or reader folds into one.
 TWINS = {
     "case": ("acme", "Acme"),

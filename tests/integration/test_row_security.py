@@ -50,6 +50,7 @@ WALKS = {"messages.tenants", "graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
 WORKERS_ONLY = {"models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
 WORKERS_ONLY |= {"erasures.expire", "erasures.forget_model"}
+WORKERS_ONLY |= {"audit.append"}
 WORKERS_ONLY |= {"reembedding.open", "reembedding.newest", "reembedding.get"}
 
 # A part of a statement (hybrid.flags) is tested in it.
@@ -115,6 +116,10 @@ DEFAULTS: dict[str, Any] = {
     "metadatas": [Jsonb({})] * len(BOTH),
     "importances": [0.5] * len(BOTH),
     "embedding_statuses": ["pending"] * len(BOTH),
+    "archived_ats": [None] * len(BOTH),
+    "pinneds": [False] * len(BOTH),
+    "expires_ats": [None] * len(BOTH),
+    "revisions": [1] * len(BOTH),
     "chunks": [1] * len(BOTH),
     "embeddings": [VECTOR] * len(BOTH),
     "model_id": 1,
@@ -180,6 +185,27 @@ DEFAULTS: dict[str, Any] = {
     "word_0": "'said'",
     "newest": 1000,
     "rare": 0,
+    "actor": None,
+    "action": None,
+    "happened_after": None,
+    "happened_before": None,
+    "ages": [0.0] * len(BOTH),
+    "actors": ["a"] * len(BOTH),
+    "actions": ["b"] * len(BOTH),
+    "outcomes": ["OK"] * len(BOTH),
+    "event_tenants": [OURS] * 6 + [THEIRS] * 6,
+    "event_requests": ["r"] * len(BOTH),
+    "after_at": NOW - timedelta(days=1000),
+    "after_id": UUID(int=0),
+    "after_key": "",
+    "most_bytes": 2**30,
+    "most_users": 20,
+    "revision": 8,
+    "before": 10,
+    "moment": NOW - timedelta(days=1000),
+    "looked_back_to": NOW - timedelta(days=1000),
+    "pins": [False] * len(BOTH),
+    "ttls_seconds": [None] * len(BOTH),
     "kind": "message",
     "erasure_id": ERASURE,
     "scope": "user",
@@ -187,6 +213,9 @@ DEFAULTS: dict[str, Any] = {
     "rows": Jsonb({}),
     "erased": 1,
     "error": "Trouble",
+    "whose": "u",
+    "looked_at": 1000,
+    "longest": None,
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
@@ -194,7 +223,21 @@ FRESH_ROWS = {
 }
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
+    "audit.of_tenant": {"after_at": None, "after_id": None},
+    "audit.of_all": {"after_at": None, "after_id": None},
+    "revisions.update": {
+        "content": "words",
+        "metadata": Jsonb({}),
+        "name": None,
+        "user_id": None,
+        "importance": 0.5,
+        "pinned": False,
+        "expires_at": None,
+        "embedding_status": "completed",
+    },
+    "transfer.insert_many": FRESH_ROWS | {"ids": FRESH},
     "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH, "kept": [False, False]},
+    "idempotency.keep_many": FRESH_ROWS | {"request_ids": FRESH},
     # Of what another model made, or has yet to make.
     "embeddings.others": {"model_id": 2},
     "embeddings.remove_others": {"model_id": 2},
@@ -208,6 +251,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "erasures.apply": {"erasure_id": EMPTY},
     "erasures.advance": {"state": "cleaning"},
     "erasures.hold": {"state": "erasing"},
+    "context.newest_of_conversation": {"whose": "c"},
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
@@ -227,13 +271,11 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     """A query with its parts: for a number of dimensions, a graph's points have two more than the embeddings; of a
     filter that everything passes; and for one word."""
     of_filter = parts(filtered if name.endswith(FILTERED) else unfiltered, _hybrid)
-    own = (
-        ("table", "messages"),
-        ("column", "id"),
-        ("source", part("hybrid.scanned")),
-        ("dimensions", str(dimensions + 2)),
-    )
-    return text(name.removesuffix(FILTERED), (*own, *of_filter))
+    own = (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)))
+    own += (("table", "messages"), ("column", "id"))
+    listed = (("direction", "asc"), ("beyond", ">"), ("lists_live", "true"), ("lists_archived", "true"))
+    listed += (("statement", "select id, content from messages"),)
+    return text(name.removesuffix(FILTERED), (*own, *listed, ("of_metadata", ""), *of_filter))
 
 
 def stripped(name: str) -> str:
@@ -304,10 +346,11 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             created_at,
             NOW,
             archived_at,
+            number == 1,
         )
         connection.execute(
-            f"insert into messages (tenant_id, id, {columns}, archived_at) "
-            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)".encode(),
+            f"insert into messages (tenant_id, id, {columns}, archived_at, user_id, pinned) "
+            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'u', %s)".encode(),
             row,
         )
         connection.execute(
@@ -319,6 +362,17 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             "select %s, %s, 'simple', part, 'c', %s, %s, 2, 8, to_tsvector('simple', 'words said'), %s "
             "from generate_series(0, 1) as parts (part)",
             (tenant, id_, created_at, name, archived),
+        )
+        for revision in (7, 8):
+            connection.execute(
+                "insert into message_revisions "
+                "values (%s, %s, %s, %s, %s, 'u', null, %s, '{}', .5, 'completed', %s, false)",
+                (tenant, id_, revision, created_at, NOW + timedelta(revision), f"said before by {tenant}", NOW),
+            )
+        connection.execute("insert into revision_embeddings values (%s, %s, 7, 0, 1, %s)", (tenant, id_, VECTOR))
+        connection.execute(
+            "insert into revision_lexemes values (%s, %s, 7, 'simple', 0, 1, 4, to_tsvector('simple', 'said before'))",
+            (tenant, id_),
         )
         if not archived:
             connection.execute(
@@ -349,6 +403,10 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         )
     for id_ in ids(tenant):
         connection.execute("insert into erasure_items values (%s, %s, %s)", (tenant, ERASURE, id_))
+    connection.execute(
+        "insert into audit_events (id, actor, action, outcome, tenant_id) values (%s, 'a', 'b', 'OK', %s)",
+        (ids(tenant)[0], tenant),
+    )
     connection.execute("insert into tenant_graphs values (%s, 1, %s, 'ready', 4)", (tenant, f"graph_{tenant}"))
 
 
@@ -548,6 +606,15 @@ def test_every_table_of_tenants_has_the_same_two_policies(connection: Connection
         for policy, role, qual in (
             ("one_tenant", "memory_layer_tenant", one),
             ("every_tenant", "memory_layer_worker", "true"),
+        )
+    } | {
+        # What is old goes by a function that works as the owner.
+        ("audit_events", "expired"): (
+            "PERMISSIVE",
+            ["postgres"],
+            "ALL",
+            "(happened_at < (now() - '30 days'::interval))",
+            None,
         )
     }
 

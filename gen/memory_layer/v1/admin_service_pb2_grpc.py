@@ -54,10 +54,11 @@ class AdminServiceServicer:
     def RunRetention(self, request, context):
         """Archives and deletes the messages of one tenant by its policy, now.
 
-        `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search;
-        `delete` removes what was archived more than `delete_after_days` ago. Runs in small transactions: a run that is cut
-        off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
-        nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
+        `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search, but
+        for pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in
+        small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
+        again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
+        without messages: zeros.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -66,7 +67,7 @@ class AdminServiceServicer:
     def GetHealth(self, request, context):
         """Says whether the service works. Needs no key.
 
-        Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
+        Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
         standard gRPC health service for probes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

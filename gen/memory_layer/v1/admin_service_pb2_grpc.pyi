@@ -36,15 +36,16 @@ class AdminServiceStub:
     RunRetention: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RunRetentionRequest, _admin_service_pb2.RunRetentionResponse]
     """Archives and deletes the messages of one tenant by its policy, now.
 
-    `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search;
-    `delete` removes what was archived more than `delete_after_days` ago. Runs in small transactions: a run that is cut
-    off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
-    nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
+    `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search, but
+    for pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in
+    small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
+    again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
+    without messages: zeros.
     """
     GetHealth: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]
     """Says whether the service works. Needs no key.
 
-    Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
+    Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
     standard gRPC health service for probes.
     """
 
@@ -56,15 +57,16 @@ class AdminServiceAsyncStub(AdminServiceStub):
     RunRetention: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RunRetentionRequest, _admin_service_pb2.RunRetentionResponse]  # type: ignore[assignment]
     """Archives and deletes the messages of one tenant by its policy, now.
 
-    `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search;
-    `delete` removes what was archived more than `delete_after_days` ago. Runs in small transactions: a run that is cut
-    off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
-    nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
+    `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search, but
+    for pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in
+    small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
+    again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
+    without messages: zeros.
     """
     GetHealth: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]  # type: ignore[assignment]
     """Says whether the service works. Needs no key.
 
-    Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
+    Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
     standard gRPC health service for probes.
     """
 
@@ -79,10 +81,11 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_service_pb2.RunRetentionResponse, _abc.Awaitable[_admin_service_pb2.RunRetentionResponse]]:
         """Archives and deletes the messages of one tenant by its policy, now.
 
-        `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search;
-        `delete` removes what was archived more than `delete_after_days` ago. Runs in small transactions: a run that is cut
-        off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
-        nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
+        `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search, but
+        for pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in
+        small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
+        again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
+        without messages: zeros.
         """
 
     @_abc_1.abstractmethod
@@ -93,7 +96,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_service_pb2.GetHealthResponse, _abc.Awaitable[_admin_service_pb2.GetHealthResponse]]:
         """Says whether the service works. Needs no key.
 
-        Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
+        Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
         standard gRPC health service for probes.
         """
 

@@ -66,7 +66,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "RATE_LIMITED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 8
-    """RESOURCE_EXHAUSTED, 429. The embedding queue is full; nothing was stored; retry after `retry-after` seconds.
+    """RESOURCE_EXHAUSTED, 429. The embedding model has too many queries of the tenant to do; retry after `retry-after`
+    seconds.
     {"reason": "QUEUE_FULL", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 9
@@ -78,7 +79,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "DEADLINE_EXCEEDED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 11
-    """UNAVAILABLE, 503. The database cannot be reached. Retry, an ingest with its request_id.
+    """UNAVAILABLE, 503. The database cannot be reached, or takes no writes. Retry, an ingest with its request_id.
     {"reason": "DATABASE_UNAVAILABLE", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_EMBEDDING_UNAVAILABLE: _ErrorReason.ValueType  # 12
@@ -111,6 +112,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after
     `retry-after` seconds, on another server where there is one.
     {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
+    """
+    ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 30
+    """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
+    {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -149,7 +154,8 @@ ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 7
 {"reason": "RATE_LIMITED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 8
-"""RESOURCE_EXHAUSTED, 429. The embedding queue is full; nothing was stored; retry after `retry-after` seconds.
+"""RESOURCE_EXHAUSTED, 429. The embedding model has too many queries of the tenant to do; retry after `retry-after`
+seconds.
 {"reason": "QUEUE_FULL", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 9
@@ -161,7 +167,7 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 10
 {"reason": "DEADLINE_EXCEEDED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 11
-"""UNAVAILABLE, 503. The database cannot be reached. Retry, an ingest with its request_id.
+"""UNAVAILABLE, 503. The database cannot be reached, or takes no writes. Retry, an ingest with its request_id.
 {"reason": "DATABASE_UNAVAILABLE", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_EMBEDDING_UNAVAILABLE: ErrorReason.ValueType  # 12
@@ -194,6 +200,10 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
 """RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after
 `retry-after` seconds, on another server where there is one.
 {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 30
+"""ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
+{"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

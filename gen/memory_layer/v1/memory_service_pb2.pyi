@@ -39,6 +39,9 @@ class IngestMessageRequest(_message.Message):
     EMBED_LATER_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     KEEP_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    TTL_SECONDS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Which product or customer the message belongs to."""
     conversation_id: _builtins.str
@@ -67,6 +70,10 @@ class IngestMessageRequest(_message.Message):
     """Remember `request_id` as long as the message is kept, instead of 24 hours: for imports, which are run again weeks
     later.
     """
+    pinned: _builtins.bool
+    """Never archived by retention."""
+    ttl_seconds: _builtins.int
+    """The same as a number of seconds from the moment of ingest on, whatever `created_at` says. Give this or `expires_at`."""
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """Any fields of the caller's own; returned as they are. Numbers are doubles, as in JSON: whole numbers from 2^53 on are
@@ -76,6 +83,12 @@ class IngestMessageRequest(_message.Message):
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the message was said, for back-fills; the server's time when not set. At most a day in the future."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """From this moment on nothing shows the message, and the next sweep erases it. It lies in the future; the message is kept
+        as long as retention says when not set.
+        """
 
     def __init__(
         self,
@@ -92,10 +105,13 @@ class IngestMessageRequest(_message.Message):
         embed_later: _builtins.bool | None = ...,
         user_id: _builtins.str | None = ...,
         keep_request_id: _builtins.bool = ...,
+        pinned: _builtins.bool = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        ttl_seconds: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "_user_id", b"_user_id", "created_at", b"created_at", "embed_later", b"embed_later", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "_ttl_seconds", b"_ttl_seconds", "_user_id", b"_user_id", "created_at", b"created_at", "embed_later", b"embed_later", "expires_at", b"expires_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "ttl_seconds", b"ttl_seconds", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "_user_id", b"_user_id", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embed_later", b"embed_later", "importance_override", b"importance_override", "keep_request_id", b"keep_request_id", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "_ttl_seconds", b"_ttl_seconds", "_user_id", b"_user_id", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embed_later", b"embed_later", "expires_at", b"expires_at", "importance_override", b"importance_override", "keep_request_id", b"keep_request_id", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id", "ttl_seconds", b"ttl_seconds", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__embed_later: _TypeAlias = _typing.Literal["embed_later"]  # noqa: Y015
     _WhichOneofArgType__embed_later: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later"]  # noqa: Y015
@@ -105,6 +121,8 @@ class IngestMessageRequest(_message.Message):
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
+    _WhichOneofReturnType__ttl_seconds: _TypeAlias = _typing.Literal["ttl_seconds"]  # noqa: Y015
+    _WhichOneofArgType__ttl_seconds: _TypeAlias = _typing.Literal["_ttl_seconds", b"_ttl_seconds"]  # noqa: Y015
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
     @_typing.overload
@@ -115,6 +133,8 @@ class IngestMessageRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ttl_seconds) -> _WhichOneofReturnType__ttl_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__user_id) -> _WhichOneofReturnType__user_id | None: ...
 

@@ -56,6 +56,10 @@ def body_digest(message: NewMessage) -> bytes:
     ]
     if message.user_id is not None:  # what was stored before there were users keeps its digest
         body.append(message.user_id)
+    life: dict[str, Any] = {"pinned": message.pinned, "ttl_seconds": message.ttl_seconds}
+    life |= {"expires_at": message.expires_at.isoformat() if message.expires_at else None}
+    if any(life.values()):  # likewise
+        body.append({name: value for name, value in life.items() if value})
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 

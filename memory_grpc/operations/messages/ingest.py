@@ -16,6 +16,7 @@ from memory_grpc.errors import (
     InvalidInput,
     ModelChanged,
     NotFound,
+    QueueFull,
     RequestIdReused,
 )
 from memory_grpc.observability import metrics
@@ -72,14 +73,14 @@ class Ingest:
     async def __call__(self, messages: Sequence[NewMessage]) -> list[Ingested]:
         """Stores messages, all of one tenant and all or none; returns them in order.
 
-        Messages that are to be embedded later, and all of them while the model is down or too slow for the call's
-        deadline, are stored as ``pending`` with a job that embeds them. A message whose request_id has been seen, in
-        this call or before, is not stored again: the stored one is returned, as ``repeated``. Single messages of
-        concurrent calls are committed together, each for itself.
+        Messages that are to be embedded later, and all of them while the model is down, too slow for the call's
+        deadline or has too much of the tenant's to do, are stored as ``pending`` with a job that embeds them. A message
+        whose request_id has been seen, in this call or before, is not stored again: the stored one is returned, as
+        ``repeated``. Single messages of concurrent calls are committed together, each for itself.
 
-        Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id),
-        NotFound (a repeat of what was deleted), QueueFull, StoreUnavailable; nothing is stored then. After
-        DeadlineExceeded they may have been.
+        Raises InvalidInput (a created_at in the future, an expires_at in the past), RequestIdReused (another body under
+        a known request_id), NotFound (a repeat of what was deleted), StoreUnavailable; nothing is stored then.
+        After DeadlineExceeded they may have been.
         """
         while True:
             try:
@@ -87,16 +88,18 @@ class Ingest:
             except ModelChanged:  # between embedding and storing; nothing was stored
                 continue
 
-    async def draft(self, messages: Sequence[NewMessage], places: Sequence[int] | None = None) -> Drafts:
+    async def draft(
+        self, messages: Sequence[NewMessage], places: Sequence[int] | None = None, *, is_patient: bool = False
+    ) -> Drafts:
         """The first half: everything but storing. ``places`` are what the messages are called in errors, their indexes
-        unless given. Raises as a whole ingest."""
+        unless given. Raises as a whole ingest, and QueueFull for those who are patient and come again."""
         tenant_id = messages[0].tenant_id
         policy = await self._policies.get(tenant_id)
         size = sum(message.size for message in messages)
         drafts = await by_size(size, self._drafts, messages, places or range(len(messages)), policy)
         digests = digests_of(drafts)
         known = await self._known((tenant_id,), (tenant_id, digests)) if digests else {}
-        model, fresh = await self._embed(tenant_id, distinct(drafts, known))
+        model, fresh = await self._embed(tenant_id, distinct(drafts, known), is_patient=is_patient)
         by_place = {draft.place: draft for draft in fresh}
         return Drafts(tenant_id, [by_place.get(d.place, d) for d in drafts], fresh, known, model)
 
@@ -134,10 +137,12 @@ class Ingest:
         tenant_id, model = calls[0].tenant_id, calls[0].model
         fresh = [draft for call in calls for draft in call.fresh]
         known = {id_: claim for call in calls for id_, claim in call.known.items()}
+        asked = [draft.message for call in calls for draft in call.drafts if draft.message.keep_request_id]
+        kept = {message.request_id for message in asked if message.request_id is not None}
         async with self._database.transaction(tenant=tenant_id, plan="once", pipelined=True) as tx:
             wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             ready = await self._prepare(tx, fresh)
-            known |= await _claim(tx, tenant_id, ready)
+            known |= await _claim(tx, tenant_id, ready, kept)
             erased = await _erased(tx, tenant_id, ready)
             ready = [(draft, one) for draft, one in ready if draft.message.request_id not in known]
             stored = await message_store.insert_many(tx, tenant_id, [one for _, one in ready])
@@ -152,6 +157,8 @@ class Ingest:
             repeated = await _stored_before(tx, tenant_id, known)
             if erased is not None and await erased.get():
                 raise NotFound(DELETED)
+            if late := [known[id_] for id_ in sorted(kept & known.keys()) if _is_kept_late(known[id_], repeated)]:
+                await idempotency.keep_many(tx, tenant_id, late)
             own = {draft: s for (draft, _), s in zip(ready, stored, strict=True)}
             answers = [outcome(call, own, known, repeated) for call in calls]
             if len(calls) == 1 and isinstance(answers[0], Exception):
@@ -161,9 +168,11 @@ class Ingest:
         metrics.INGEST_REPEATED.inc(sum(len(call.drafts) for call in calls) - len(stored))
         return answers
 
-    async def _embed(self, tenant_id: str, drafts: Sequence[Draft]) -> tuple[Model | None, list[Draft]]:
+    async def _embed(
+        self, tenant_id: str, drafts: Sequence[Draft], *, is_patient: bool
+    ) -> tuple[Model | None, list[Draft]]:
         """The drafts, with vectors where they are to be embedded now, and the model of those; None where there is
-        nothing to embed, and while the model is down."""
+        nothing to embed, and while the model is down or full."""
         now = [d for d in drafts if not (self._embed_later if d.message.embed_later is None else d.message.embed_later)]
         if not now:
             return None, list(drafts)
@@ -171,8 +180,12 @@ class Ingest:
             model = await self._models.of(tenant_id)
             # A text of 100,000 characters is hundreds of windows: a model that is busy has it embedded afterwards.
             async with deadline.most_of_it(EmbeddingUnavailable):
-                vectors = await model.embedder.embed_messages([d.message.content for d in now])
+                vectors = await model.embedder.embed_messages([d.message.content for d in now], tenant=tenant_id)
         except EmbeddingUnavailable:
+            return None, list(drafts)
+        except QueueFull:
+            if is_patient:
+                raise
             return None, list(drafts)
         embedded = dict(zip(now, vectors, strict=True))
         return model, [replace(d, vectors=embedded.get(d)) for d in drafts]
@@ -180,9 +193,9 @@ class Ingest:
     async def _prepare(self, tx: Transaction, drafts: Sequence[Draft]) -> list[tuple[Draft, PreparedMessage]]:
         """Drafts with what will be stored: an id, in their order, and their importance."""
         now: datetime | None = None
-        if any(d.message.created_at is not None for d in drafts):
+        if any(d.message.created_at is not None or d.message.expires_at is not None for d in drafts):
             now = await clock.now(tx)
-            _check_not_future(drafts, now)
+            _check_times(drafts, now)
         prepared = []
         for draft in drafts:
             m = draft.message
@@ -204,10 +217,12 @@ class Ingest:
         return message
 
 
-async def _claim(tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, PreparedMessage]]) -> dict[UUID, Claim]:
+async def _claim(
+    tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, PreparedMessage]], kept: set[UUID]
+) -> dict[UUID, Claim]:
     """Takes the request ids of drafts; returns those that a concurrent call took first."""
     claims = {
-        d.message.request_id: Claim(d.message.request_id, d.digest, one.id, d.message.keep_request_id)
+        d.message.request_id: Claim(d.message.request_id, d.digest, one.id, d.message.request_id in kept)
         for d, one in ready
         if d.message.request_id is not None and d.digest is not None
     }
@@ -231,6 +246,11 @@ async def _erased(
     return await erasure.erased_among(tx, tenant_id, "request", request_ids) if request_ids else None
 
 
+def _is_kept_late(claim: Claim, stored: Mapping[UUID, StoredMessage]) -> bool:
+    """Whether a request id was not to be kept when it was first sent, and its message is still there."""
+    return not claim.kept and claim.message_id in stored
+
+
 async def _stored_before(tx: Transaction, tenant_id: str, known: Mapping[UUID, Claim]) -> dict[UUID, StoredMessage]:
     """The messages of request ids that are known, by their own ids; those that were deleted are missing."""
     if not known:
@@ -238,9 +258,13 @@ async def _stored_before(tx: Transaction, tenant_id: str, known: Mapping[UUID, C
     return await (await message_store.get_many(tx, tenant_id, [claim.message_id for claim in known.values()])).get()
 
 
-def _check_not_future(drafts: Sequence[Draft], now: datetime | None) -> None:
-    late = [d for d in drafts if now and d.message.created_at and d.message.created_at > now + LONGEST_FUTURE]
-    if late:
-        raise InvalidInput(
-            [FieldViolation(f"messages[{draft.place}].created_at", "is more than a day ahead") for draft in late]
-        )
+def _check_times(drafts: Sequence[Draft], now: datetime) -> None:
+    violations = []
+    for draft in drafts:
+        m = draft.message
+        if m.created_at and m.created_at > now + LONGEST_FUTURE:
+            violations.append(FieldViolation(f"messages[{draft.place}].created_at", "is more than a day ahead"))
+        if m.expires_at and m.expires_at <= now:
+            violations.append(FieldViolation(f"messages[{draft.place}].expires_at", "must lie in the future"))
+    if violations:
+        raise InvalidInput(violations)

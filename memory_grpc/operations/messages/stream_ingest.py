@@ -155,7 +155,8 @@ class StreamIngest:
         """Embeds messages of one tenant, by their places in the stream, and stores them when it is their turn."""
         seconds = self._timeout_seconds * max(1.0, len(part) / MESSAGES_PER_TIMEOUT)
         while True:
-            drafts = await _patiently(seconds, partial(self._ingest.draft, list(part.values()), list(part)))
+            draft = partial(self._ingest.draft, list(part.values()), list(part), is_patient=True)
+            drafts = await _patiently(seconds, draft)
             if before is not None:
                 await asyncio.wait([before])
                 if before.cancelled() or before.exception() is not None or before.result().refusal is not None:

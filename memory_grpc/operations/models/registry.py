@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
+from memory_grpc.operations.audit.list_events import ListEvents
+from memory_grpc.operations.audit.trail import Trail
+from memory_grpc.operations.context.build import BuildContext
 from memory_grpc.operations.erasure.erasures import Erasures
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
@@ -13,13 +16,18 @@ from memory_grpc.operations.keys.keyring import Keyring
 from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
+from memory_grpc.operations.messages.listing import Listing
+from memory_grpc.operations.messages.revisions import Revisions
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
+from memory_grpc.operations.messages.update import Update
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.reembeddings import Reembeddings
 from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.transfer.export import Export
+from memory_grpc.operations.transfer.import_ import Import
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +37,12 @@ class Operations:
     ingest: Ingest
     stream_ingest: StreamIngest
     get: Get
+    listing: Listing
+    update: Update
+    revisions: Revisions
     delete: Delete
     search: Search
+    build_context: BuildContext
     retain: Retain
     health: Health
     policies: Policies
@@ -41,6 +53,10 @@ class Operations:
     compare: Compare
     graphs: Graphs
     erasures: Erasures
+    trail: Trail
+    list_events: ListEvents
+    export: Export
+    import_: Import
 
 
 class Slot:

@@ -40,7 +40,7 @@ class Fetched:
             model=await models.of_tenant_deferred(tx, request.tenant_id),
             now=await clock.now_deferred(tx),
             pending=await filters.pending(tx, request.tenant_id, wanted.filter),
-            messages=await messages.found(tx, request.tenant_id, ids, wanted.filter),
+            messages=await messages.found(tx, request.tenant_id, ids, wanted.filter, longest=request.longest),
             neighbours=await messages.neighbours(tx, request.tenant_id, ids, turns, as_of) if turns else None,
         )
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from tests.unit.local.processes import eventually, gone
@@ -154,3 +155,40 @@ def test_a_signal_while_it_starts(start: Callable[[], Run]):
     assert run.process.wait(30) == 0
     assert "Traceback" not in run.said
     assert run.children() == []
+
+
+def test_its_parts_have_no_more_than_they_need(start: Callable[..., Run], home: Path):
+    """No key, proxy or database variable reaches Envoy and Postgres; neither is root; the server is no superuser."""
+    key = "the-key-of-this-very-test"
+    run = start(
+        MEMORY_API_KEYS=key,
+        PGHOSTADDR="192.0.2.1",
+        PGOPTIONS="-c search_path=nowhere",
+        PGPASSWORD="hunter2",
+        http_proxy="http://127.0.0.1:9",
+        ALL_PROXY="http://127.0.0.1:9",
+        grpc_proxy="http://127.0.0.1:9",
+    ).ready()
+    body = {"tenant_id": "acme", "conversation_id": "c", "role": "user", "content": "with all that in the way"}
+    url, headers = f"{run.url}/v1/messages", {"x-api-key": key}
+    assert httpx.post(url, json=body, headers=headers, trust_env=False, timeout=15).status_code == 202
+    envoy = run.child("envoy")
+    for pid in run.children():
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        assert not [word for word in (key, "hunter2", "PGHOST", "_proxy", "_PROXY") if word.encode() in environment]
+    postmaster = min(pid for pid in run.children() if pid != envoy)
+    users = {Path(f"/proc/{pid}").stat().st_uid for pid in (envoy, postmaster)}
+    assert 0 not in users
+    assert len(users) == (2 if os.geteuid() == 0 else 1)
+    with psycopg.connect(host=str(home / "data" / "run"), dbname="memory", user="postgres") as connection:
+        others = connection.execute(
+            "select distinct usename from pg_stat_activity where datname = 'memory' and pid <> pg_backend_pid()"
+        ).fetchall()
+        assert others == [("memory",)]
+        rights = connection.execute(
+            "select rolsuper or rolcreaterole or rolcreatedb or rolbypassrls or rolreplication from pg_roles "
+            "where rolname = 'memory'"
+        ).fetchone()
+        assert rights == (False,)
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(20) == 0

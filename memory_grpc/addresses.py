@@ -1,0 +1,22 @@
+"""Addresses to listen on: which of them only this machine reaches, and how they are written."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on ``host``. Any name but ``localhost`` may lead anywhere."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def bracketed(host: str) -> str:
+    """``host`` as it stands before a port: an IPv6 address within brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
