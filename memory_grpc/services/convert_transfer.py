@@ -143,7 +143,6 @@ def imported(result: Imported) -> pb.ImportResponse:
         stored=result.stored,
         repeated_indexes=result.repeated,
         conflicting_indexes=result.conflicting,
-        erased_indexes=result.erased,
         pending=result.pending,
         erased_indexes=result.erased,
     )
