@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from memory_grpc.domain.messages import Json, NewMessage, StoredMessage
 from memory_grpc.domain.search import Hit, SearchFilters, SearchRequest, SearchResult
 from memory_grpc.services import convert_filter
+from memory_grpc.services.convert_time_zone import time_zone
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import message_pb2
 
@@ -102,7 +103,8 @@ def stored_message(message: StoredMessage) -> message_pb2.Message:
 
 
 def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
-    """A valid request as what to look for. Raises InvalidInput for a filter that cannot be read."""
+    """A valid request as what to look for. Raises InvalidInput for a filter that cannot be read and
+    for an unknown time zone."""
     return SearchRequest(
         tenant_id=request.tenant_id,
         query=request.query,
@@ -116,6 +118,7 @@ def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
         ranking=optional(request, "ranking", None),
         neighbours=optional(request, "neighbours", 0),
         explain=request.explain,
+        zone=time_zone(request),
     )
 
 
