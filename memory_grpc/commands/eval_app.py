@@ -15,6 +15,7 @@ class Dataset(StrEnum):
     """The formats of evaluation data that are understood."""
 
     LOCOMO = "locomo"
+    JSONL = "jsonl"
 
 
 class Rankings(StrEnum):
@@ -30,7 +31,16 @@ class Rankings(StrEnum):
         return ("semantic", "hybrid") if self is Rankings.BOTH else (self.value,)
 
 
-File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The data, as LoCoMo publishes it.")]
+File = Annotated[
+    Path,
+    typer.Argument(exists=True, dir_okay=False, help="The data, as LoCoMo publishes it; or questions, as JSON lines."),
+]
+Messages = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, dir_okay=False, metavar="FILE", help="The messages that questions as JSON lines are about."
+    ),
+]
 DatasetName = Annotated[Dataset, typer.Option("--dataset", help="The format of the data.")]
 RankingNames = Annotated[Rankings, typer.Option("--ranking", help="Which ranking to evaluate.")]
 WithoutNames = Annotated[
@@ -61,10 +71,18 @@ def budgets(first: list[int] | None, more: list[int] | None) -> list[int]:
     return [*(first or []), *(more or [])]
 
 
+def messages_of(dataset: Dataset, messages: Path | None) -> Path | None:
+    """The file of messages, for the format that has one."""
+    if (dataset is Dataset.JSONL) != (messages is not None):
+        raise typer.BadParameter("--dataset jsonl and --messages go together")
+    return messages
+
+
 def evaluate(
     file: File,
     more_budgets: MoreBudgets = None,
     dataset: DatasetName = Dataset.LOCOMO,
+    messages: Messages = None,
     ranking: RankingNames = Rankings.BOTH,
     without_names: WithoutNames = False,
     json_lines: JsonLines = None,
@@ -84,7 +102,8 @@ def evaluate(
     run with MEMORY_RETENTION_SCHEDULE_SECONDS=0, so that old conversations stay searchable, and without a rate limit.
 
     Examples: `memory-grpc eval --dataset locomo locomo10.json --ranking both`; with `--budget 500 1000 2000`, how much
-    of the evidence is in contexts of so many tokens.
+    of the evidence is in contexts of so many tokens; `memory-grpc eval --dataset jsonl questions.jsonl --messages
+    messages.jsonl`.
     """
     from memory_grpc.commands.evaluating.command import Evaluation
     from memory_grpc.commands.evaluating.command import evaluate as run
@@ -101,5 +120,6 @@ def evaluate(
         in_flight,
         give_up_after,
         budgets(budget, more_budgets),
+        messages_of(dataset, messages),
     )
     raise typer.Exit(run(evaluation, target(address, api_key, timeout), as_json=as_json))

@@ -80,11 +80,14 @@ def import_file(
     """Store the messages of a file, each exactly once. Run again, it goes on where it was cut off.
 
     The file holds one JSON object a line with the fields of the ingest request: tenant_id, conversation_id, role,
-    content, and optionally user_id, name, metadata, importance_override, created_at (RFC 3339), embed_later and
-    request_id. A line is known again, from any machine and after any time, as long as the service has its message
-    (keep_request_id is set for all of them). Lines may be appended between two runs; a file that was edited before the
-    place that was reached is refused. An invalid line is reported by its number and field, and ends the import with
-    exit code 1 once everything before it is stored.
+    content, and optionally user_id, name, metadata, importance_override, created_at (RFC 3339), pinned, expires_at
+    or ttl_seconds, embed_later and request_id. A line is known again, from any machine and after any time, as long as
+    the service has its message (keep_request_id is set for all of them). Lines may be appended between two runs; a file
+    that was edited before the place that was reached is refused. An invalid line is reported by its number and field,
+    and ends the import with exit code 1 once everything before it is stored.
+
+    Or it is what `memory-grpc export` wrote: its messages are stored as they were, with ids, times, importance, pins
+    and archive, and need no --tenant.
 
     Or it is what another program exported, into the tenant of --tenant: chatgpt, claude, openai, sharegpt, langchain,
     slack, discord, whatsapp, mem0, locomo, or json (a list of ingest requests). It is read to its end first, and
@@ -92,12 +95,14 @@ def import_file(
 
     Example: `memory-grpc import conversations.json --tenant acme --user ann --dry-run`
     """
-    from memory_grpc.commands.importing import command, reading
+    from memory_grpc.commands.importing import command, detect, reading
     from memory_grpc.commands.importing.run import Options
+    from memory_grpc.commands.transfer.import_ import import_export
 
     how_to_read = reading.of_options(tenant, user, conversation, role or [], dates, timezone)
     files = command.Files(file, reading.format_of(format_name), how_to_read, progress, restart)
-    if dry_run:
+    is_export = detect.is_own_export(file, files.format)
+    if dry_run and not is_export:
         raise typer.Exit(command.try_file(files, as_json=as_json))
     how = Options(
         batch_size=batch_size,
@@ -106,4 +111,7 @@ def import_file(
         patience_seconds=give_up_after,
         keep=keep,
     )
+    if is_export:
+        service = None if dry_run else target(address, api_key, timeout)
+        raise typer.Exit(import_export(file, how_to_read.tenant_id, service, how, as_json=as_json))
     raise typer.Exit(command.import_file(files, target(address, api_key, timeout), how, as_json=as_json))

@@ -6,6 +6,7 @@ translate      everything below may raise; from here on outwards there are only 
 gate           a server that is starting or draining refuses calls before it does any work for them
 concurrency    before anything is spent on it, a call that would be late is refused; see ``concurrency.py``
 rate_limit     before the key is looked at: guessing keys is limited too
+audit          around all that can refuse a call or its key, and outside the deadline, so that an end by it is seen too
 deadline       starts the clock for everything that does real work, looking a key up included
 authenticate   before the request is read: bytes of strangers are not parsed
 authorize      the role, before the request is read too
@@ -137,7 +138,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
         async def bidi_stream(raws: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             async with self._around(method, "bidi_stream", metadata, context) as call:
                 requests: AsyncIterator[Any] = permitted(call, raws)
-                if call.service.startswith("grpc.reflection."):
+                if call.is_reflection:
                     requests = guard_reflection(call, requests)
                 async for response in handler.stream_stream(requests, context):
                     yield response

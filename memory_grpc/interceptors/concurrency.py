@@ -2,7 +2,8 @@
 
 ::
 
-    bound ◀── × 0.8, not below the floor ────── one in ten of the last calls used more than half of its time
+    bound ◀── × 0.8, not below the floor ────── one in ten of the last calls used more than half of its time,
+                                                of a second at least: who gives a call less has not been waited for
           ◀── + 1, not above the ceiling ────── nearly all ended in good time, and the bound was needed
 
 Without a bound an overloaded server takes everything in, everything waits for everything else, and all of it is late:
@@ -20,12 +21,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NoReturn
 
 from memory_grpc.errors import DeadlineExceeded, Overloaded, StoreUnavailable
-from memory_grpc.interceptors.authenticate import HEADER
+from memory_grpc.interceptors.authenticate import shown
 from memory_grpc.interceptors.call import Call
 from memory_grpc.observability import metrics
 
@@ -33,6 +35,9 @@ from memory_grpc.observability import metrics
 LATE_SHARE = 0.5
 LATE_CALLS = 0.1
 BACK_OFF = 0.8
+# Nobody can say of a call that got less that the server was late: otherwise deadlines of a few milliseconds would close
+# the door to everybody.
+LEAST_SECONDS = 1.0
 # The part of the places that is kept for callers who have few.
 RESERVED = 0.125
 # Keys of which it is remembered whose they are.
@@ -112,13 +117,18 @@ class Bound:
 
 
 class ConcurrencyLimiter:
-    """A bound for each kind of call. ``seconds`` is what a unary call gets at most."""
+    """A bound for each kind of call. ``seconds`` is what a unary call gets at most; times are by ``clock``."""
 
-    def __init__(self, *, floor: int, ceiling: int, seconds: float) -> None:
+    def __init__(
+        self, *, floor: int, ceiling: int, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._seconds = seconds
+        self._clock = clock
         self._away_at = float("-inf")
         self._known: OrderedDict[str, Hashable] = OrderedDict()
         self.bounds = {kind: Bound(floor, ceiling) for kind in ("read", "write", "stream", "admin")}
+        for kind, bound in self.bounds.items():
+            metrics.CALLS_PLACES.labels(kind).set_function(partial(getattr, bound, "limit"))
 
     def is_full(self, kind: str, metadata: Mapping[str, str]) -> bool:
         """Whether a call of this kind, of whoever shows this metadata, would be refused for certain."""
@@ -129,8 +139,9 @@ class ConcurrencyLimiter:
         grant = call.grant
         if grant is not None and grant.tenants is not None and len(grant.tenants) == 1:
             # The key tells: its next call that is one too many is refused before anything is spent on it.
-            self._known[call.metadata[HEADER]] = caller
-            self._known.move_to_end(call.metadata[HEADER])
+            key = shown(call.metadata)
+            self._known[key] = caller
+            self._known.move_to_end(key)
             if len(self._known) > _MOST_KNOWN:
                 self._known.popitem(last=False)
         kind = call.facts.kind or "admin"
@@ -140,7 +151,7 @@ class ConcurrencyLimiter:
 
     def _seems(self, metadata: Mapping[str, str]) -> Hashable:
         """Whose call it is, as far as its key tells before it is looked at; None without one."""
-        key = metadata.get(HEADER)
+        key = shown(metadata)
         return self._known.get(key, key) if key else None
 
     def _refuse(self, call: Call, kind: str) -> NoReturn:
@@ -161,25 +172,23 @@ class ConcurrencyLimiter:
         if not bound.enter(call.caller):
             self._refuse(call, kind)
         asked = call.context.time_remaining()
-        allowed = self._seconds if asked is None else min(self._seconds, asked)
-        started = time.monotonic()
-        share: float | None = None
+        allowed = max(LEAST_SECONDS, self._seconds if asked is None else min(self._seconds, asked))
+        started = self._clock()
+        tells = False
         try:
             yield
-            share = (time.monotonic() - started) / max(allowed, 1e-3)
-        except DeadlineExceeded:
-            share = 1.0
-            raise
+            tells = True
         except StoreUnavailable:
-            self._away_at = time.monotonic()
+            self._away_at = self._clock()
             raise
-        except asyncio.CancelledError:
-            # A client that goes early has changed its mind; one that goes late has waited in vain.
-            share = (time.monotonic() - started) / max(allowed, 1e-3)
+        except (DeadlineExceeded, asyncio.CancelledError):
+            # A client that goes early has changed its mind; one that goes late has waited in vain. Who has shown no key
+            # yet has not waited for what is behind it.
+            tells = call.grant is not None
             raise
         finally:
             # Late because the database was away: fewer calls inside would not have made it come back sooner.
-            if self._away_at >= started:
-                share = None
+            tells = tells and self._away_at < started
             # A stream lasts as long as its client likes, and a sweep by hand as long as there is something to sweep.
-            bound.leave(share if kind in ("read", "write") else None, call.caller)
+            tells = tells and kind in ("read", "write")
+            bound.leave((self._clock() - started) / allowed if tells else None, call.caller)

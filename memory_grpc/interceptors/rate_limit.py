@@ -17,6 +17,7 @@ from memory_grpc.errors import RateLimited, StartupError
 from memory_grpc.interceptors.call import Call
 
 _EXPIRY_SECONDS = 5.0
+_PROBES = "probes"
 
 
 class RateLimit:
@@ -37,15 +38,26 @@ class RateLimit:
 
     @asynccontextmanager
     async def interceptor(self, call: Call) -> AsyncIterator[None]:
-        """Notes the client's address; raises RateLimited, which says when it may come back."""
-        client = call.client = self.client_ip(call.context.peer(), call.metadata.get("x-forwarded-for", ""))
-        if not call.is_probe:
-            for limit in self._limits:
-                self._rest_from_expiry()
-                if not await self._limiter.hit(limit, client):
-                    window = await self._limiter.get_window_stats(limit, client)
-                    raise RateLimited(retry_after_seconds=window.reset_time - time.time())
+        """Notes the client's address; raises RateLimited, which says when it may come back.
+
+        Health and probes are counted apart, so that a client that is over its limit still hears how the server is; not
+        those of a trusted proxy itself, which asks for everybody. Reflection tells whether a key holds, and counts as
+        any other call.
+        """
+        forwarded_for = call.metadata.get("x-forwarded-for", "")
+        call.client = self.client_ip(call.context.peer(), forwarded_for)
+        if not call.is_probe or call.is_reflection:
+            await self._count(call.client)
+        elif forwarded_for or not self._is_trusted(call.client):
+            await self._count(call.client, _PROBES)
         yield
+
+    async def _count(self, *names: str) -> None:
+        for limit in self._limits:
+            self._rest_from_expiry()
+            if not await self._limiter.hit(limit, *names):
+                window = await self._limiter.get_window_stats(limit, *names)
+                raise RateLimited(retry_after_seconds=window.reset_time - time.time())
 
     def _rest_from_expiry(self) -> None:
         """Lets the storage look for what has expired now and then only.

@@ -33,6 +33,12 @@ LOOP_LAG_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 CALLS_SHED = Counter("memory_calls_shed", "Calls refused because too many of their kind were inside already.", ["kind"])
+CALLS_PLACES = Gauge(
+    "memory_calls_places", "Calls of a kind that may be inside now; fewer while calls are late.", ["kind"]
+)
+AUDIT_DROPPED = Counter(
+    "memory_audit_events_dropped", "Denials and uses of keys that were not recorded, as there were too many."
+)
 INGESTED = Counter("memory_messages_ingested", "Messages stored, by their embedding status.", ["embedding_status"])
 INGEST_REPEATED = Counter("memory_ingest_repeated", "Messages not stored again, because of their request_id.")
 SEARCHES = Counter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -14,9 +15,9 @@ from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.offload import by_size
 from memory_grpc.operations.models.registry import Slot
 from memory_grpc.paging import PageRequest
-from memory_grpc.services import convert, convert_context, convert_listing
+from memory_grpc.services import convert, convert_context, convert_listing, convert_revisions
 from memory_grpc.services.convert_page import page_request
-from memory_layer.v1 import context_pb2, listing_pb2, message_pb2
+from memory_layer.v1 import context_pb2, listing_pb2, message_pb2, revision_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import memory_service_pb2_grpc as pb_grpc
 
@@ -68,6 +69,19 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         found = await self._slot.operations.get(UUID(request.message_id), tenant_id, access.current())
         return convert.stored_message(found)
 
+    async def UpdateMessage(self, request: revision_pb2.UpdateMessageRequest, context: Context) -> message_pb2.Message:
+        """Changes a message."""
+        updated = await self._slot.operations.update(convert_revisions.message_update(request))
+        return convert.stored_message(updated)
+
+    async def ListRevisions(
+        self, request: revision_pb2.ListRevisionsRequest, context: Context
+    ) -> revision_pb2.ListRevisionsResponse:
+        """Lists what a message was."""
+        message_id = UUID(request.message_id)
+        page = await self._slot.operations.revisions(message_id, request.tenant_id, _page(request))
+        return convert_revisions.revisions(page)
+
     async def ListMessages(
         self, request: listing_pb2.ListMessagesRequest, context: Context
     ) -> listing_pb2.ListMessagesResponse:
@@ -98,7 +112,7 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
     async def SearchMemories(self, request: pb.SearchMemoriesRequest, context: Context) -> pb.SearchMemoriesResponse:
         """Ranks a tenant's memory."""
         result = await self._slot.operations.search(convert.search_request(request))
-        return convert.search_response(result, explain=request.explain)
+        return await by_size(result.size, partial(convert.search_response, explain=request.explain), result)
 
     async def BuildContext(
         self, request: context_pb2.BuildContextRequest, context: Context
@@ -118,7 +132,9 @@ async def _streamed(requests: AsyncIterator[pb.StreamIngestRequest]) -> AsyncIte
     except InvalidInput as error:
         raise InvalidInput(
             [
-                FieldViolation(f"messages[{place}]{v.field.removeprefix('message')}", v.description)
+                FieldViolation(
+                    f"messages[{place}].{v.field.removeprefix('message').lstrip('.')}".rstrip("."), v.description
+                )
                 for v in error.violations
             ]
         ) from error
@@ -129,13 +145,15 @@ def _page(request: Any) -> PageRequest:
 
 
 def _batch(request: pb.BatchIngestMessagesRequest) -> list[NewMessage]:
-    """The messages of a batch. Raises InvalidInput for more tenants than one and for a request_id that comes twice:
-    what the fields' own limits cannot say."""
+    """The messages of a batch. Raises InvalidInput for more tenants than one, for a request_id that comes twice and for
+    two ends of one message: what the fields' own limits cannot say."""
     violations = []
     seen: dict[str, int] = {}
     for index, message in enumerate(request.messages):
         if message.tenant_id != request.messages[0].tenant_id:
             violations.append(FieldViolation(f"messages[{index}].tenant_id", "must be that of messages[0]"))
+        if message.HasField("expires_at") and message.HasField("ttl_seconds"):
+            violations.append(FieldViolation(f"messages[{index}].ttl_seconds", convert.EITHER_EXPIRY))
         if message.HasField("request_id"):
             first = seen.setdefault(message.request_id.lower(), index)
             if first != index:

@@ -12,8 +12,8 @@ class Access(BaseModel):
 
     api_keys: Keys = Field(
         [],
-        description="Comma-separated keys, 16 characters each at least; once set, every call but health, metrics and "
-        "docs needs x-api-key.",
+        description="Comma-separated keys, 4 characters each at least, 16 where other machines reach the service; once "
+        "set, every call but health, metrics and docs needs x-api-key.",
     )
     accept_open_access: bool = Field(
         False, description="Start although other machines can reach the service and there is no key at all."
@@ -42,5 +42,10 @@ class Access(BaseModel):
     )
     max_request_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, description="Largest request; a larger one gets RESOURCE_EXHAUSTED / 413."
+    )
+    max_answer_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Largest answer of a search; a larger one gets RESOURCE_EXHAUSTED before it is read.",
     )
     drain_seconds: float = Field(10.0, ge=0, description="Time that calls in flight get to finish at shutdown.")

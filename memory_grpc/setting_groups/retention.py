@@ -19,4 +19,7 @@ class Retention(BaseModel):
         3600, ge=0, description="Time between two sweeps of all tenants; 0 switches the scheduler off."
     )
     retention_batch_size: int = Field(1000, ge=1, le=100000, description="Rows moved or deleted in one transaction.")
+    audit_days: float = Field(
+        365, ge=30, description="How long it is recorded who did what: administration, denials, uses of keys."
+    )
     idempotency_hours: float = Field(24, gt=0, description="How long a request_id is remembered.")

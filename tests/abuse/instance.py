@@ -15,7 +15,7 @@ from memory_layer.v1 import key_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import Client, ServerProcess, connected, scrape, serving
 
-ROOT = "root-key"
+ROOT = "root-key-of-the-instance"
 ATTACKER, VICTIM = "attacker", "victim"
 
 
@@ -26,6 +26,12 @@ class Instance:
     server: ServerProcess
     attacker: Client
     victim: Client
+
+    def resident_mb(self) -> float:
+        """Memory of the server process."""
+        assert self.server.process is not None
+        status = Path(f"/proc/{self.server.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
     async def metrics(self) -> str:
         """The page of metrics."""

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from memory_grpc.embedding import Embedder
 from memory_grpc.errors import EmbeddingUnavailable
-from memory_layer.v1 import context_pb2
+from memory_layer.v1 import context_pb2, revision_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import RunningRest, RunningServer, StartRest
 from tests.integration.test_ingest import message
@@ -173,13 +173,26 @@ async def test_what_is_expired_archived_or_later_than_as_of_is_not_there(server:
 async def test_what_is_not_embedded_is_recent_all_the_same_and_counted(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def down(*_: object) -> None:
+    async def down(*_: object, **__: object) -> None:
         raise EmbeddingUnavailable("The embedding model does not answer.")
 
     monkeypatch.setattr(Embedder, "embed_messages", down)
     await store(server, said(0, "fresh bread"))
     found = await built(server, conversation_id="conv-1")
     assert (reasons(found), found.pending) == ({"fresh bread": "recent"}, 1)
+
+
+async def test_a_context_of_the_past_holds_what_was_then_said(server: RunningServer) -> None:
+    (id_,) = await store(server, said(0, "I bake white bread", user_id="u"))
+    stored = await server.memory.GetMessage(pb.GetMessageRequest(message_id=id_))
+    change = revision_pb2.UpdateMessageRequest(tenant_id="acme", message_id=id_, content="I bake rye bread")
+    change.update_mask.append("content")
+    await server.memory.UpdateMessage(change)
+    assert contents(await built(server, user_id="u")) == ["I bake rye bread"]
+    wanted = context_pb2.BuildContextRequest(tenant_id="acme", query="what bread", user_id="u")
+    wanted.as_of.CopyFrom(stored.updated_at)
+    before = await server.memory.BuildContext(wanted)
+    assert reasons(before) == {"I bake white bread": "recent"}
 
 
 async def test_the_share_of_what_leads(server: RunningServer) -> None:

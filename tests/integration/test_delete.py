@@ -42,6 +42,12 @@ async def everywhere(server: RunningServer, rows: Rows, **fields: Any) -> str:
     stored = await server.memory.IngestMessage(message("my secret", request_id=str(uuid4()), **fields))
     rows("insert into embedding_jobs (tenant_id, message_id, run_at) values ('acme', %s, 'infinity')", stored.id)
     rows("insert into reembedding_backlog (tenant_id, message_id, attempts) values ('acme', %s, 9)", stored.id)
+    rows(
+        "insert into erasures (tenant_id, id, scope, state, planned_by, expires_at) "
+        "values ('acme', %s, 'user', 'planned', 'none', now() + interval '1 hour')",
+        stored.id,
+    )
+    rows("insert into erasure_items (tenant_id, erasure_id, message_id) values ('acme', %s, %s)", stored.id, stored.id)
     return str(stored.id)
 
 

@@ -20,7 +20,7 @@ from memory_grpc.settings import Settings, unknown_variables
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 WIDTH = 116
 # What sounds secret and is an address, or the name of a key of metadata.
-NO_SECRETS = {"openai_base_url", "user_id_metadata_key", "context_tokenizer"}
+NO_SECRETS = {"openai_base_url", "user_id_metadata_key", "context_tokenizer", "jwt_jwks_url"}
 
 GOOD = "sixteen-letters!"
 REMEDY = {"a key is empty": "; give it a value, or leave the variable out"}
@@ -146,8 +146,8 @@ def test_a_key_that_is_set_and_empty_stops_the_start(name: str, text: str, monke
         (",", "a key is empty"),
         (f"{GOOD},", "a key is empty"),
         (f"{GOOD}, ,{GOOD}", "a key is empty"),
-        ("fifteen-letters", "each key needs 16 characters at least"),
-        (f"{GOOD},short", "each key needs 16 characters at least"),
+        ("key", "each key needs 4 characters at least"),
+        (f"{GOOD},x", "each key needs 4 characters at least"),
         (f"{GOOD}\nhunter2", "a key holds characters that no header can carry"),
         (f"{GOOD}ü", "a key holds characters that no header can carry"),
     ],

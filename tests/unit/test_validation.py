@@ -44,12 +44,12 @@ def rules_of(field: FieldDescriptor) -> Limits:
 
 
 def example(descriptor: Descriptor) -> dict[str, Any]:
-    """A request with every field set to the example of its documentation."""
+    """A request with every field set to the example of its documentation; what has none is left out there too."""
     result: dict[str, Any] = {}
     for field in descriptor.fields:
         if rules_of(field).example:
             result[field.name] = json.loads(rules_of(field).example)
-        else:
+        elif field.message_type is not None:
             inner = example(field.message_type)
             result[field.name] = [inner] * BATCH if field.is_repeated else inner
     return result

@@ -21,6 +21,8 @@ app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
 def experiment(
     file: options.File,
     more_budgets: options.MoreBudgets = None,
+    dataset: options.DatasetName = options.Dataset.LOCOMO,
+    messages: options.Messages = None,
     ranking: options.RankingNames = options.Rankings.BOTH,
     ablation: Annotated[
         bool, typer.Option("--ablation", help="Add cosine alone, and hybrid with one part off at a time.")
@@ -46,7 +48,16 @@ def experiment(
     asked = variants(ranking.names, ablation=ablation, cosine=without_names)
     budgets = options.budgets(budget, more_budgets)
     evaluation = Evaluation(
-        file, asked, without_names, json_lines, limit, tenant_prefix, in_flight, give_up_after, budgets
+        file,
+        asked,
+        without_names,
+        json_lines,
+        limit,
+        tenant_prefix,
+        in_flight,
+        give_up_after,
+        budgets,
+        options.messages_of(dataset, messages),
     )
     service = target(address, api_key, timeout)
     raise typer.Exit(evaluate(evaluation, service, ask=ask_weighted, as_json=as_json))

@@ -7,6 +7,7 @@ from memory_layer.v1 import context_pb2 as memory__layer_dot_v1_dot_context__pb2
 from memory_layer.v1 import listing_pb2 as memory__layer_dot_v1_dot_listing__pb2
 from memory_layer.v1 import memory_service_pb2 as memory__layer_dot_v1_dot_memory__service__pb2
 from memory_layer.v1 import message_pb2 as memory__layer_dot_v1_dot_message__pb2
+from memory_layer.v1 import revision_pb2 as memory__layer_dot_v1_dot_revision__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -60,6 +61,16 @@ class MemoryServiceStub:
                 '/memory_layer.v1.MemoryService/GetMessage',
                 request_serializer=memory__layer_dot_v1_dot_memory__service__pb2.GetMessageRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_message__pb2.Message.FromString,
+                _registered_method=True)
+        self.UpdateMessage = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/UpdateMessage',
+                request_serializer=memory__layer_dot_v1_dot_revision__pb2.UpdateMessageRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_message__pb2.Message.FromString,
+                _registered_method=True)
+        self.ListRevisions = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/ListRevisions',
+                request_serializer=memory__layer_dot_v1_dot_revision__pb2.ListRevisionsRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_revision__pb2.ListRevisionsResponse.FromString,
                 _registered_method=True)
         self.ListMessages = channel.unary_unary(
                 '/memory_layer.v1.MemoryService/ListMessages',
@@ -151,6 +162,29 @@ class MemoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateMessage(self, request, context):
+        """Changes what a message says, archived ones included.
+
+        Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a revision,
+        which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is stored all the
+        same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
+        there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
+        and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
+        what others wrote meanwhile: send the `etag` too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRevisions(self, request, context):
+        """Lists what a message was before its updates, the last one first.
+
+        Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListMessages(self, request, context):
         """Lists a tenant's messages, page by page.
 
@@ -199,7 +233,8 @@ class MemoryServiceServicer:
         Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
         never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
         ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-        ordered by `created_at`, newest first, then by id.
+        ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
+        neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -238,6 +273,16 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     servicer.GetMessage,
                     request_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.GetMessageRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_message__pb2.Message.SerializeToString,
+            ),
+            'UpdateMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMessage,
+                    request_deserializer=memory__layer_dot_v1_dot_revision__pb2.UpdateMessageRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_message__pb2.Message.SerializeToString,
+            ),
+            'ListRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevisions,
+                    request_deserializer=memory__layer_dot_v1_dot_revision__pb2.ListRevisionsRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_revision__pb2.ListRevisionsResponse.SerializeToString,
             ),
             'ListMessages': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMessages,
@@ -382,6 +427,60 @@ class MemoryService:
             '/memory_layer.v1.MemoryService/GetMessage',
             memory__layer_dot_v1_dot_memory__service__pb2.GetMessageRequest.SerializeToString,
             memory__layer_dot_v1_dot_message__pb2.Message.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/UpdateMessage',
+            memory__layer_dot_v1_dot_revision__pb2.UpdateMessageRequest.SerializeToString,
+            memory__layer_dot_v1_dot_message__pb2.Message.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/ListRevisions',
+            memory__layer_dot_v1_dot_revision__pb2.ListRevisionsRequest.SerializeToString,
+            memory__layer_dot_v1_dot_revision__pb2.ListRevisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

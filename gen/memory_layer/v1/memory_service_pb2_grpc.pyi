@@ -9,6 +9,7 @@ from memory_layer.v1 import context_pb2 as _context_pb2
 from memory_layer.v1 import listing_pb2 as _listing_pb2
 from memory_layer.v1 import memory_service_pb2 as _memory_service_pb2
 from memory_layer.v1 import message_pb2 as _message_pb2
+from memory_layer.v1 import revision_pb2 as _revision_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -75,6 +76,21 @@ class MemoryServiceStub:
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
     answers are the same, also when `tenant_id` names a tenant that the key may not read.
     """
+    UpdateMessage: _grpc.UnaryUnaryMultiCallable[_revision_pb2.UpdateMessageRequest, _message_pb2.Message]
+    """Changes what a message says, archived ones included.
+
+    Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a revision,
+    which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is stored all the
+    same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
+    there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
+    and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
+    what others wrote meanwhile: send the `etag` too.
+    """
+    ListRevisions: _grpc.UnaryUnaryMultiCallable[_revision_pb2.ListRevisionsRequest, _revision_pb2.ListRevisionsResponse]
+    """Lists what a message was before its updates, the last one first.
+
+    Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty list.
+    """
     ListMessages: _grpc.UnaryUnaryMultiCallable[_listing_pb2.ListMessagesRequest, _listing_pb2.ListMessagesResponse]
     """Lists a tenant's messages, page by page.
 
@@ -107,7 +123,8 @@ class MemoryServiceStub:
     Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
     never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
     ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-    ordered by `created_at`, newest first, then by id.
+    ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
+    neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
     """
     BuildContext: _grpc.UnaryUnaryMultiCallable[_context_pb2.BuildContextRequest, _context_pb2.BuildContextResponse]
     """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
@@ -161,6 +178,21 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
     answers are the same, also when `tenant_id` names a tenant that the key may not read.
     """
+    UpdateMessage: _aio.UnaryUnaryMultiCallable[_revision_pb2.UpdateMessageRequest, _message_pb2.Message]  # type: ignore[assignment]
+    """Changes what a message says, archived ones included.
+
+    Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a revision,
+    which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is stored all the
+    same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
+    there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
+    and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
+    what others wrote meanwhile: send the `etag` too.
+    """
+    ListRevisions: _aio.UnaryUnaryMultiCallable[_revision_pb2.ListRevisionsRequest, _revision_pb2.ListRevisionsResponse]  # type: ignore[assignment]
+    """Lists what a message was before its updates, the last one first.
+
+    Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty list.
+    """
     ListMessages: _aio.UnaryUnaryMultiCallable[_listing_pb2.ListMessagesRequest, _listing_pb2.ListMessagesResponse]  # type: ignore[assignment]
     """Lists a tenant's messages, page by page.
 
@@ -193,7 +225,8 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
     never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
     ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-    ordered by `created_at`, newest first, then by id.
+    ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
+    neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
     """
     BuildContext: _aio.UnaryUnaryMultiCallable[_context_pb2.BuildContextRequest, _context_pb2.BuildContextResponse]  # type: ignore[assignment]
     """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
@@ -270,6 +303,33 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def UpdateMessage(
+        self,
+        request: _revision_pb2.UpdateMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_message_pb2.Message, _abc.Awaitable[_message_pb2.Message]]:
+        """Changes what a message says, archived ones included.
+
+        Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a revision,
+        which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is stored all the
+        same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
+        there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
+        and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
+        what others wrote meanwhile: send the `etag` too.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRevisions(
+        self,
+        request: _revision_pb2.ListRevisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_revision_pb2.ListRevisionsResponse, _abc.Awaitable[_revision_pb2.ListRevisionsResponse]]:
+        """Lists what a message was before its updates, the last one first.
+
+        Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty list.
+        """
+
+    @_abc_1.abstractmethod
     def ListMessages(
         self,
         request: _listing_pb2.ListMessagesRequest,
@@ -330,7 +390,8 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
         never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
         ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-        ordered by `created_at`, newest first, then by id.
+        ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
+        neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
         """
 
     @_abc_1.abstractmethod

@@ -11,7 +11,7 @@ from typing import Any
 
 from memory_grpc.commands import client, output
 from memory_grpc.commands.configuration import Target
-from memory_grpc.commands.evaluating import contexts
+from memory_grpc.commands.evaluating import contexts, jsonl
 from memory_grpc.commands.evaluating.caller import Caller
 from memory_grpc.commands.evaluating.dataset import Dataset, read
 from memory_grpc.commands.evaluating.loading import load
@@ -27,7 +27,7 @@ class Evaluation:
 
     ``without_names`` takes the participants' names out of the questions. ``patience_seconds`` is how long a service
     that is down is waited for, and embeddings while none is made. With ``budgets`` contexts of so many tokens are built
-    instead of searches made.
+    instead of searches made. With ``messages`` both files are JSON lines.
     """
 
     file: Path
@@ -39,16 +39,12 @@ class Evaluation:
     in_flight: int = 4
     patience_seconds: float = 120.0
     budgets: Sequence[int] = ()
+    messages: Path | None = None
 
 
 def evaluate(evaluation: Evaluation, target: Target, *, ask: Ask = ask_all, as_json: bool = False) -> int:
     """Imports what is missing, asks, and prints the figures; returns the exit code."""
-    dataset = read(
-        evaluation.file,
-        prefix=evaluation.tenant_prefix,
-        without_names=evaluation.without_names,
-        limit=evaluation.limit,
-    )
+    dataset = _read(evaluation)
     report: Report[Any] = Report(
         len(evaluation.variants) * max(1, len(evaluation.budgets)) * len(dataset.questions), evaluation.json_lines
     )
@@ -68,6 +64,17 @@ def evaluate(evaluation: Evaluation, target: Target, *, ask: Ask = ask_all, as_j
     output.console().print(shown(rows, title))
     sys.stdout.flush()
     return OK
+
+
+def _read(evaluation: Evaluation) -> Dataset:
+    how: dict[str, Any] = {
+        "prefix": evaluation.tenant_prefix,
+        "without_names": evaluation.without_names,
+        "limit": evaluation.limit,
+    }
+    if evaluation.messages is not None:
+        return jsonl.read(evaluation.file, evaluation.messages, **how)
+    return read(evaluation.file, **how)
 
 
 async def _run(evaluation: Evaluation, dataset: Dataset, ask: Ask, target: Target, report: Report[Any]) -> None:

@@ -35,6 +35,7 @@ class Format(StrEnum):
     AUTO = "auto"
     JSONL = "jsonl"
     JSON = "json"
+    EXPORT = "export"
     LOCOMO = "locomo"
     CHATGPT = "chatgpt"
     CLAUDE = "claude"
@@ -70,6 +71,7 @@ TITLES: dict[Format, str] = {
 }
 # Fields that only one format has, at the top of its first object.
 _MARKS = {
+    "header": Format.EXPORT,
     "tenant_id": Format.JSONL,
     "mapping": Format.CHATGPT,
     "chat_messages": Format.CLAUDE,
@@ -141,11 +143,16 @@ def open_source(path: Path, wanted: Format, reading: Reading | None = None) -> t
         if not reading.tenant_id:
             raise CommandError(f"{path.name} is {title}, which names no tenant: say whose it is with --tenant.")
         return History(path, kind, turns, reading), kind
-    if path.is_dir():
-        raise CommandError(f"{path} is a folder; {kind} is a file.")
+    if path.is_dir() or kind is Format.EXPORT:
+        raise CommandError(f"{path} is no file of the format {kind}.")
     if kind is Format.LOCOMO:
         return Locomo(path), kind
     return (JsonList(path) if kind is Format.JSON else JsonLines(path)), kind
+
+
+def is_own_export(path: Path, wanted: Format) -> bool:
+    """Whether a file is what `memory-grpc export` wrote. Raises CommandError for what cannot be read."""
+    return wanted is Format.EXPORT or (wanted is Format.AUTO and path.is_file() and detect(path) is Format.EXPORT)
 
 
 def progress_name(kind: Format, reading: Reading) -> str:

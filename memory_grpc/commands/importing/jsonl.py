@@ -32,7 +32,7 @@ class JsonLines:
         """
         chain, before = Chain(), Mark()
         with utf8.opened(self._path) as file:
-            for number, position, line, too_long in _lines(file):
+            for number, position, line, too_long in lines(file):
                 chain.add(line)
                 if number < after.number:
                     continue
@@ -58,7 +58,7 @@ def _record(line: bytes, before: Mark, after: Mark, *, too_long: bool) -> Record
     return Record(label, before, after, request, faults)
 
 
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, int, bytes, bool]]:
+def lines(file: IO[bytes]) -> Iterator[tuple[int, int, bytes, bool]]:
     """(number, bytes read so far, line without blanks around it, whether it was cut as too long).
 
     Blanks at the end do not count, so that the last line stays the same when a newline and more lines come after it.

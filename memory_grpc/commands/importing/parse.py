@@ -23,6 +23,10 @@ _KINDS = {
     "created_at": "must be an RFC 3339 time with an offset, like 2026-11-14T20:30:00Z",
     "embed_later": "must be true or false",
     "keep_request_id": "must be true or false",
+    "pinned": "must be true or false",
+    "expires_at": "must be an RFC 3339 time with an offset, like 2036-11-14T20:30:00Z",
+    "ttl_seconds": "must be a whole number of seconds",
+    "duplicate_window_seconds": "must be a whole number of seconds",
 }
 # Former names, which files may still hold.
 _RENAMED = {"async": "embed_later"}

@@ -15,7 +15,7 @@ from memory_grpc.offload import in_thread
 from memory_grpc.operations.context.render import line
 from memory_grpc.operations.search.search import Search
 from memory_grpc.ranking.budget import Candidate, Filled, Reason, fill
-from memory_grpc.store import context, filters, messages
+from memory_grpc.store import context, filters, messages, revisions
 from memory_grpc.store.database import Database
 
 # Of so many tokens one memory is looked for: twice or three times as many as fit, within what a graph gives.
@@ -68,6 +68,7 @@ class BuildContext:
         filter_ = filters.compiled(SearchFilters(where=where, as_of=found.as_of))
         around = {turn.id for hit in found.hits for side in hit.neighbours or () for turn in side}
         async with self._database.transaction(tenant=tenant_id, plan="each", pipelined=True, at_one_moment=True) as tx:
+            await revisions.look_back(tx, tenant_id, request.as_of)
             pinned = await context.pinned(tx, tenant_id, request.user_id, filter_, _MOST_PINNED)
             recent = None
             if turns and request.conversation_id is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -21,6 +21,7 @@ from memory_grpc.errors import (
 )
 from memory_grpc.observability import metrics
 from memory_grpc.offload import by_size
+from memory_grpc.operations.messages import twins
 from memory_grpc.operations.messages.drafts import (
     DELETED,
     Draft,
@@ -78,9 +79,9 @@ class Ingest:
         whose request_id has been seen, in this call or before, is not stored again: the stored one is returned, as
         ``repeated``. Single messages of concurrent calls are committed together, each for itself.
 
-        Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id),
-        NotFound (a repeat of what was deleted), StoreUnavailable; nothing is stored then. After
-        DeadlineExceeded they may have been.
+        Raises InvalidInput (a created_at in the future, an expires_at in the past), RequestIdReused (another body under
+        a known request_id), NotFound (a repeat of what was deleted), StoreUnavailable; nothing is stored then.
+        After DeadlineExceeded they may have been.
         """
         while True:
             try:
@@ -142,9 +143,12 @@ class Ingest:
         async with self._database.transaction(tenant=tenant_id, plan="once", pipelined=True) as tx:
             wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             ready = await self._prepare(tx, fresh)
-            known |= await _claim(tx, tenant_id, ready, kept)
+            said_before = await twins.found(tx, tenant_id, ready)
+            known |= await _claim(tx, tenant_id, twins.claimed(ready, said_before), kept)
             erased = await _erased(tx, tenant_id, ready)
-            ready = [(draft, one) for draft, one in ready if draft.message.request_id not in known]
+            new = [(d, one) for d, one in ready if d.message.request_id not in known and d not in said_before]
+            twins.check(ready, new, said_before)
+            ready = new
             stored = await message_store.insert_many(tx, tenant_id, [one for _, one in ready])
             await lexical.insert_many(tx, tenant_id, self._text_config, stored)
             vectors = {one.id: draft.vectors for draft, one in ready if draft.vectors is not None}
@@ -154,13 +158,13 @@ class Ingest:
                     await reembedding.note_many(tx, tenant_id, list(vectors))
             if len(vectors) < len(stored):
                 await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in vectors])
-            repeated = await _stored_before(tx, tenant_id, known)
+            repeated = await _stored_before(tx, tenant_id, known, said_before.values())
             if erased is not None and await erased.get():
                 raise NotFound(DELETED)
             if late := [known[id_] for id_ in sorted(kept & known.keys()) if _is_kept_late(known[id_], repeated)]:
                 await idempotency.keep_many(tx, tenant_id, late)
             own = {draft: s for (draft, _), s in zip(ready, stored, strict=True)}
-            answers = [outcome(call, own, known, repeated) for call in calls]
+            answers = [outcome(call, own, known, repeated, said_before) for call in calls]
             if len(calls) == 1 and isinstance(answers[0], Exception):
                 raise answers[0]  # all or nothing; each of several calls is one message
         metrics.INGESTED.labels("completed").inc(len(vectors))
@@ -193,9 +197,9 @@ class Ingest:
     async def _prepare(self, tx: Transaction, drafts: Sequence[Draft]) -> list[tuple[Draft, PreparedMessage]]:
         """Drafts with what will be stored: an id, in their order, and their importance."""
         now: datetime | None = None
-        if any(d.message.created_at is not None for d in drafts):
+        if any(d.message.created_at is not None or d.message.expires_at is not None for d in drafts):
             now = await clock.now(tx)
-            _check_not_future(drafts, now)
+            _check_times(drafts, now)
         prepared = []
         for draft in drafts:
             m = draft.message
@@ -251,16 +255,22 @@ def _is_kept_late(claim: Claim, stored: Mapping[UUID, StoredMessage]) -> bool:
     return not claim.kept and claim.message_id in stored
 
 
-async def _stored_before(tx: Transaction, tenant_id: str, known: Mapping[UUID, Claim]) -> dict[UUID, StoredMessage]:
-    """The messages of request ids that are known, by their own ids; those that were deleted are missing."""
-    if not known:
-        return {}
-    return await (await message_store.get_many(tx, tenant_id, [claim.message_id for claim in known.values()])).get()
+async def _stored_before(
+    tx: Transaction, tenant_id: str, known: Mapping[UUID, Claim], twins: Collection[UUID]
+) -> dict[UUID, StoredMessage]:
+    """The messages of request ids that are known, and those that have twins, by their own ids; those that were deleted
+    are missing."""
+    ids = {claim.message_id for claim in known.values()} | set(twins)
+    return await (await message_store.get_many(tx, tenant_id, sorted(ids))).get() if ids else {}
 
 
-def _check_not_future(drafts: Sequence[Draft], now: datetime | None) -> None:
-    late = [d for d in drafts if now and d.message.created_at and d.message.created_at > now + LONGEST_FUTURE]
-    if late:
-        raise InvalidInput(
-            [FieldViolation(f"messages[{draft.place}].created_at", "is more than a day ahead") for draft in late]
-        )
+def _check_times(drafts: Sequence[Draft], now: datetime) -> None:
+    violations = []
+    for draft in drafts:
+        m = draft.message
+        if m.created_at and m.created_at > now + LONGEST_FUTURE:
+            violations.append(FieldViolation(f"messages[{draft.place}].created_at", "is more than a day ahead"))
+        if m.expires_at and m.expires_at <= now:
+            violations.append(FieldViolation(f"messages[{draft.place}].expires_at", "must lie in the future"))
+    if violations:
+        raise InvalidInput(violations)

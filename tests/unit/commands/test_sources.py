@@ -81,7 +81,7 @@ def test_request_ids_are_kept_as_long_as_their_messages(tmp_path: Path, fields: 
         (line(importance_override="SECRET"), "importance_override", "must be a number"),
         (line(embed_later="SECRET"), "embed_later", "must be true or false"),
         (line(keep_request_id="SECRET"), "keep_request_id", "must be true or false"),
-        (line(metadata={"user": 1546130668394913822}), "metadata.user", "send it as text"),
+        (line(metadata={"user": 1546130668394913822}), "metadata.*", "send it as text"),
         (line(importance_override=2), "importance_override", "must be at most 1"),
         (line(role="SECRET"), "role", "must be one of"),
         (line("SECRET\0"), "content", "NUL"),

@@ -24,7 +24,18 @@ from memory_layer.v1.admin_service_pb2 import GetHealthRequest
 from memory_layer.v1.memory_service_pb2 import GetMessageRequest, IngestMessageRequest
 from tests.unit.interceptors.fakes import HEALTH, METHOD, FakeContext
 
-ORDER = ["observe", "translate", "gate", "concurrency", "rate_limit", "deadline", "authenticate", "authorize", "share"]
+ORDER = [
+    "observe",
+    "translate",
+    "gate",
+    "concurrency",
+    "rate_limit",
+    "audit",
+    "deadline",
+    "authenticate",
+    "authorize",
+    "share",
+]
 GET = GetMessageRequest(message_id="550e8400-e29b-41d4-a716-446655440000").SerializeToString()
 ROOT = "a-key-of-this-test"
 KEY = (("x-api-key", ROOT),)

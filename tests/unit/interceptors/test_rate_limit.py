@@ -180,13 +180,40 @@ async def test_a_forged_header_gives_no_fresh_count(clock: list[float]) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("method", [HEALTH, PROBE, REFLECTION])
-async def test_probes_are_not_counted_and_not_refused(method: str, clock: list[float]) -> None:
+@pytest.mark.parametrize("method", [HEALTH, PROBE])
+async def test_probes_are_counted_apart(method: str, clock: list[float]) -> None:
+    rate_limit = limit("2/minute")
+    for _ in range(2):
+        await call(rate_limit, method)
+    with pytest.raises(RateLimited):
+        await call(rate_limit, method)
+    for _ in range(2):
+        await call(rate_limit)
+    with pytest.raises(RateLimited):
+        await call(rate_limit)
+    clock[0] += 61
+    await call(rate_limit, method)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("method", [HEALTH, PROBE])
+async def test_a_trusted_proxy_s_own_probes_are_not_counted(method: str, clock: list[float]) -> None:
     rate_limit = limit("1/minute")
     for _ in range(5):
-        await call(rate_limit, method)
-    await call(rate_limit)
-    await call(rate_limit, method)
+        await call(rate_limit, method, peer=ENVOY)
+    await call(rate_limit, method, peer=ENVOY, forwarded_for="198.51.100.9")
+    with pytest.raises(RateLimited):
+        await call(rate_limit, method, peer=ENVOY, forwarded_for="198.51.100.9")
+
+
+@pytest.mark.asyncio
+async def test_reflection_which_tells_whether_a_key_holds_counts_as_any_call(clock: list[float]) -> None:
+    rate_limit = limit("2/minute")
+    await call(rate_limit, REFLECTION, peer=ENVOY)
+    await call(rate_limit, peer=ENVOY)
+    for method in (REFLECTION, METHOD):
+        with pytest.raises(RateLimited):
+            await call(rate_limit, method, peer=ENVOY)
 
 
 @pytest.mark.asyncio
