@@ -78,6 +78,10 @@ bench-large: $(STAMP) ## Measure tenants of up to a million messages (most of an
 bench-filters: $(STAMP) ## Measure searches with every kind of filter against the same without one
 	@$(BIN)/python bench/filters.py $(ARGS)
 
+.PHONY: bench-life
+bench-life: $(STAMP) ## Measure pages, updates, deletes and contexts in a small and a large tenant
+	@$(BIN)/python bench/life.py $(ARGS)
+
 .PHONY: bench-rls
 bench-rls: $(STAMP) ## Measure what row-level security costs a search
 	@$(BIN)/python bench/row_security.py $(ARGS)
