@@ -37,7 +37,8 @@ class Grant:
     key_id: UUID | None = None
     """Of a made key; None for those of MEMORY_API_KEYS and without keys."""
     actor: str = ANONYMOUS_ACTOR
-    """Who that is, as the audit trail names them: ``key:`` and a prefix, ``setting:`` and a number."""
+    """Who that is, as the audit trail names them: ``key:`` and a prefix, ``jwt:`` and a subject, ``setting:`` and a
+    number."""
     is_anonymous: bool = False
     """The deployment has no keys: nobody knows who calls."""
 

@@ -17,6 +17,16 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
+def from_here(host: str) -> str:
+    """Where a client on this machine reaches what listens on ``host``."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+
+
+def unbracketed(host: str) -> str:
+    """``host`` as sockets take it: an IPv6 address without brackets."""
+    return host.strip().removeprefix("[").removesuffix("]")
+
+
 def bracketed(host: str) -> str:
     """``host`` as it stands before a port: an IPv6 address within brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host

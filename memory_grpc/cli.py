@@ -22,6 +22,7 @@ from memory_grpc.commands.listing_app import list_conversations, list_messages, 
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Tenant, Timeout, target
 from memory_grpc.commands.policy_app import policy_app
 from memory_grpc.commands.reembed_app import reembed
+from memory_grpc.commands.statistics_app import stats
 from memory_grpc.commands.update_app import get, revisions, update
 
 _SERVER, _CLIENT = "The service", "Using the service"
@@ -39,6 +40,7 @@ app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
 app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
 app.command("audit", rich_help_panel=_CLIENT, epilog=EPILOG)(audit)
 app.command("list", rich_help_panel=_CLIENT, epilog=EPILOG)(list_messages)
+app.command("stats", rich_help_panel=_CLIENT, epilog=EPILOG)(stats)
 app.command("get", rich_help_panel=_CLIENT, epilog=EPILOG)(get)
 app.command("update", rich_help_panel=_CLIENT, epilog=EPILOG)(update)
 app.command("revisions", rich_help_panel=_CLIENT, epilog=EPILOG)(revisions)
@@ -46,10 +48,10 @@ app.command("conversations", rich_help_panel=_CLIENT, epilog=EPILOG)(list_conver
 app.command("users", rich_help_panel=_CLIENT, epilog=EPILOG)(list_users)
 app.command("delete", rich_help_panel=_CLIENT, epilog=EPILOG)(delete)
 app.command("eval", rich_help_panel=_CLIENT, epilog=EPILOG)(evaluate)
-app.command("forget", rich_help_panel=_CLIENT, epilog=EPILOG)(forget)
 app.command("context", rich_help_panel=_CLIENT, epilog=EPILOG)(context)
 app.command("export", rich_help_panel=_CLIENT, epilog=EPILOG)(export)
 app.command("import", rich_help_panel=_CLIENT, epilog=EPILOG)(import_file)
+app.command("forget", rich_help_panel=_CLIENT, epilog=EPILOG)(forget)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 
 
@@ -150,7 +152,7 @@ def health(
         raise typer.BadParameter("give one of --grpc and --rest")
     if rest:
         url = address or configuration.rest_url(configuration.load_settings(warn=False))
-        raise typer.Exit(health.rest_report(url, timeout, as_json=as_json))
+        raise typer.Exit(health.rest_report(url, timeout, as_json=as_json, is_own=not address))
     service = target(address, None, timeout, warn=False)
     raise typer.Exit(health.standard_check(service) if grpc else health.report(service, as_json=as_json))
 
@@ -174,6 +176,10 @@ def search(
     top_k: options.TopK = None,
     neighbours: options.Neighbours = None,
     explain: options.Explain = False,
+    min_score: options.MinScore = None,
+    distinct: options.Distinct = False,
+    exclude: options.Exclude = None,
+    exclude_query_text: options.NotTheQuestion = False,
     address: Address = None,
     api_key: ApiKey = None,
     timeout: Timeout = 30.0,
@@ -203,6 +209,10 @@ def search(
         top_k=top_k,
         neighbours=neighbours,
         explain=explain,
+        min_score=min_score,
+        distinct=distinct,
+        exclude_message_ids=tuple(exclude or ()),
+        exclude_query_text=exclude_query_text,
     )
     raise typer.Exit(search.search(wanted, target(address, api_key, timeout), as_json=as_json))
 

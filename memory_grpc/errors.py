@@ -18,7 +18,8 @@
     │   ├── RateLimited           too many calls from one client
     │   ├── Overloaded            more calls inside than can be served in time
     │   ├── QueueFull             the embedding model has too much of a tenant's to do
-    │   └── BodyTooLarge          the request is larger than allowed
+    │   ├── BodyTooLarge          the request is larger than allowed
+    │   └── AnswerTooLarge        the answer would be
     ├── DeadlineExceeded        the call ran out of time                 DEADLINE_EXCEEDED
     ├── Unavailable             a part the call needs is down            UNAVAILABLE
     │   ├── StoreUnavailable      Postgres
@@ -26,6 +27,7 @@
     │   ├── EmbeddingUnavailable  the embedding model
     │   │   ├── ProviderDown        for every text alike
     │   │   └── ModelNotHeld        on this server, for this tenant
+    │   ├── IdentityUnavailable   the keys of the identity provider
     │   └── NotServing            this process is starting, or
     │       └── Draining            shutting down
     ├── StartupError            the process cannot start (exit code, never on the wire)
@@ -90,7 +92,7 @@ class UnknownMethod(MemoryLayerError):
 
 
 class Unauthenticated(MemoryLayerError):
-    """A valid x-api-key is required."""
+    """A valid x-api-key or token is required."""
 
 
 class PermissionDenied(MemoryLayerError):
@@ -141,6 +143,10 @@ class BodyTooLarge(Exhausted):
     """The request is larger than the server accepts."""
 
 
+class AnswerTooLarge(Exhausted):
+    """The answer is larger than the server gives; ask for less by top_k or neighbours."""
+
+
 class DeadlineExceeded(MemoryLayerError):
     """The call ran out of time."""
 
@@ -169,6 +175,10 @@ class ProviderDown(EmbeddingUnavailable):
 
 class ModelNotHeld(EmbeddingUnavailable):
     """This server does not hold the embedding model that the tenant's memory uses now: restart it with that model."""
+
+
+class IdentityUnavailable(Unavailable):
+    """The keys that tokens are checked with cannot be had; try again."""
 
 
 class NotServing(Unavailable):

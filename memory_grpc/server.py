@@ -8,11 +8,12 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
+from memory_grpc import reflection
+from memory_grpc.addresses import bracketed
 from memory_grpc.errors import StartupError
 from memory_grpc.interceptors.audit import audit, begun
-from memory_grpc.interceptors.authenticate import Authenticate
+from memory_grpc.interceptors.authenticate import Authenticate, Tokens
 from memory_grpc.interceptors.authorize import authorize, check_request, tenants
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.chain import Chain
@@ -25,6 +26,7 @@ from memory_grpc.interceptors.share import Share
 from memory_grpc.interceptors.shed import Shed
 from memory_grpc.interceptors.translate import translate
 from memory_grpc.operations.models.registry import Slot
+from memory_grpc.probes import Health
 from memory_grpc.rpcs import SERVICES
 from memory_grpc.services import add_services
 from memory_grpc.settings import Settings
@@ -57,18 +59,20 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
         # Dead peers are noticed, and eager keepalives of live ones are borne.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        # Clients that ping every 10 seconds may be early; without calls grpc would bear one ping in two hours.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ]
 
 
 class Server:
     """Listens from ``start`` on; serves from ``open`` on; ends with ``drain``."""
 
-    def __init__(self, settings: Settings, slot: Slot) -> None:
+    def __init__(self, settings: Settings, slot: Slot, tokens: Tokens | None = None) -> None:
         self._settings = settings
         self._started_at = time.monotonic()
         self.gate = Gate()
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing in the stubs
+        self._health = Health(("", *_NAMES))
         door = ConcurrencyLimiter(
             # What the database can do at once is not too much.
             floor=settings.database_pool_max_size,
@@ -77,7 +81,7 @@ class Server:
         )
         share = Share(door)
         rate_limit = RateLimit(settings.global_rate_limit, settings.trusted_proxies)
-        authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring)
+        authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring, tokens)
 
         async def permit(call: Call, request: Any) -> None:
             if call.kind != "unary":
@@ -107,12 +111,12 @@ class Server:
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         add_services(self._server, slot, settings, lambda: time.monotonic() - self._started_at)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((*_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        reflection.enable((*_NAMES, health.SERVICE_NAME), self._server)
 
     async def start(self) -> int:
         """Listens, NOT_SERVING; returns the port. Raises StartupError when the port is taken or a certificate unfit."""
         await self._set_health(_NOT_SERVING)
-        address = f"{self._settings.host}:{self._settings.grpc_port}"
+        address = f"{bracketed(self._settings.host)}:{self._settings.grpc_port}"
         credentials = server_credentials(self._settings)
         try:
             if credentials is None:

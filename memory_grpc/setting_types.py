@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from memory_grpc.addresses import unbracketed
+
 # Anything shorter is a slip. What other machines reach needs longer ones: see operations/keys/open_access.py.
 _KEY_CHARACTERS = 4
 
@@ -51,9 +53,15 @@ def _not_guessed(keys: list[SecretStr]) -> list[SecretStr]:
     return keys
 
 
+def _host(value: object) -> object:
+    """``[::1]`` and ``::1`` are one address."""
+    return unbracketed(value) if isinstance(value, str) else value
+
+
 COMMAS = BeforeValidator(_split)
 
 Names = Annotated[list[str], NoDecode, COMMAS]
+Host = Annotated[str, BeforeValidator(_host)]
 File = Annotated[Path | None, BeforeValidator(_unset)]
 Key = Annotated[SecretStr | None, BeforeValidator(_not_blank)]
 Keys = Annotated[list[SecretStr], NoDecode, AfterValidator(_not_guessed), COMMAS, BeforeValidator(_none_blank)]

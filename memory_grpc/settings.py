@@ -14,6 +14,7 @@ from memory_grpc.setting_groups.access import Access
 from memory_grpc.setting_groups.database import Database
 from memory_grpc.setting_groups.deployment import Deployment
 from memory_grpc.setting_groups.embedding import Embedding
+from memory_grpc.setting_groups.identity import Identity
 from memory_grpc.setting_groups.listening import Listening
 from memory_grpc.setting_groups.retention import Retention
 from memory_grpc.setting_groups.scoring import Scoring
@@ -24,7 +25,7 @@ from memory_grpc.setting_groups.users import Users
 
 # pydantic takes fields from the last base to the first, so the sections stand here from the last to the first.
 class Settings(
-    Retention, Search, Scoring, Users, Embedding, Access, Database, Tls, Listening, Deployment, BaseSettings
+    Retention, Search, Scoring, Users, Embedding, Identity, Access, Database, Tls, Listening, Deployment, BaseSettings
 ):
     """The service's configuration, read from the environment and from ``.env``."""
 

@@ -50,13 +50,13 @@ class Stubs:
         return IndexServiceStub(self.channel)
 
     @cached_property
-    def erasure(self) -> Any:
-        return ErasureServiceStub(self.channel)
-
-    @cached_property
     def audit(self) -> Any:
         return AuditServiceStub(self.channel)
 
     @cached_property
     def transfer(self) -> Any:
         return TransferServiceStub(self.channel)
+
+    @cached_property
+    def erasure(self) -> Any:
+        return ErasureServiceStub(self.channel)

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from memory_grpc.addresses import is_loopback
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import CommandError
 from memory_grpc.tls import channel_credentials
@@ -46,7 +47,7 @@ def connected(target: Target) -> Iterator[grpc.Channel]:
     channel = (
         grpc.secure_channel(host, _credentials(target), options=_options(target))
         if tls
-        else grpc.insecure_channel(host, options=_OPTIONS)
+        else grpc.insecure_channel(host, options=_options(target))
     )
     with channel:
         try:
@@ -60,7 +61,7 @@ def connected_aio(target: Target) -> grpc.aio.Channel:
     host, tls = _endpoint(target.address)
     if tls:
         return grpc.aio.secure_channel(host, _credentials(target), options=_options(target))
-    return grpc.aio.insecure_channel(host, options=_OPTIONS)
+    return grpc.aio.insecure_channel(host, options=_options(target))
 
 
 class Client:
@@ -73,8 +74,8 @@ class Client:
         self._key = KeyServiceStub(channel)
         self._audit = AuditServiceStub(channel)
         self._embedding = EmbeddingServiceStub(channel)
-        self._erasure = ErasureServiceStub(channel)
         self._transfer = TransferServiceStub(channel)
+        self._erasure = ErasureServiceStub(channel)
         self._target = target
 
     def memory(self, method: str, request: Any) -> Any:
@@ -97,10 +98,6 @@ class Client:
         """A call of EmbeddingService."""
         return self._call(getattr(self._embedding, method), request)
 
-    def erasure(self, method: str, request: Any) -> Any:
-        """A call of ErasureService."""
-        return self._call(getattr(self._erasure, method), request)
-
     def audit(self, method: str, request: Any) -> Any:
         """A call of AuditService."""
         return self._call(getattr(self._audit, method), request)
@@ -108,6 +105,10 @@ class Client:
     def transfer(self, method: str, request: Any) -> Any:
         """A call of TransferService."""
         return self._call(getattr(self._transfer, method), request)
+
+    def erasure(self, method: str, request: Any) -> Any:
+        """A call of ErasureService."""
+        return self._call(getattr(self._erasure, method), request)
 
     def _call(self, method: Any, request: Any) -> Any:
         return method(request, metadata=metadata(self._target), timeout=self._target.timeout_seconds)
@@ -181,8 +182,13 @@ def _credentials(target: Target) -> grpc.ChannelCredentials:
 
 
 def _options(target: Target) -> list[tuple[str, Any]]:
-    name = target.settings.tls_server_name if target.settings else ""
-    return [*_OPTIONS, ("grpc.ssl_target_name_override", name)] if name else _OPTIONS
+    options = list(_OPTIONS)
+    if target.settings and target.settings.tls_server_name:
+        options.append(("grpc.ssl_target_name_override", target.settings.tls_server_name))
+    if is_loopback(_endpoint(target.address)[0].rpartition(":")[0]):
+        # grpc would ask http_proxy for this machine too, which no proxy reaches.
+        options.append(("grpc.enable_http_proxy", 0))
+    return options
 
 
 def _endpoint(address: str) -> tuple[str, bool]:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from memory_grpc.addresses import bracketed, from_here
 from memory_grpc.commands.failure import CommandError, complain
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 # Read by the command line alone, so no setting of the service.
 CLIENT_API_KEY = "MEMORY_CLIENT_API_KEY"
-
-_EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - recognised, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +61,11 @@ def sentence(error: ValidationError) -> str:
     return f"The configuration is wrong: {'; '.join(faults)}."
 
 
-def local_host(settings: Settings) -> str:
-    """The host under which this machine reaches the server of these settings."""
-    return "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
-
-
 def target(address: str | None, api_key: str | None, timeout_seconds: float, **kwargs: Any) -> Target:
     """The service to talk to: what the options say, and the settings for the rest."""
     settings = load_settings(**kwargs)
     if not address:
-        host = local_host(settings)
-        address = f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
+        address = f"{bracketed(from_here(settings.host))}:{settings.grpc_port}"
     if "://" not in address and (settings.tls_ca_file or settings.tls_cert_file):
         address = f"https://{address}"
     key = api_key or os.environ.get(CLIENT_API_KEY) or None
@@ -89,5 +82,5 @@ def _lower_first(text: str) -> str:
 
 def rest_url(settings: Settings) -> str:
     """Where this machine reaches Envoy of these settings."""
-    host = "127.0.0.1" if settings.http_host in _EVERYWHERE else settings.http_host
-    return f"http://{host}:{settings.http_port}"
+    scheme = "https" if settings.http_tls_cert_file else "http"
+    return f"{scheme}://{bracketed(from_here(settings.http_host))}:{settings.http_port}"

@@ -113,6 +113,12 @@ IncludeArchived = Annotated[bool, typer.Option("--include-archived", help="Rank 
 SearchRanking = Annotated[Ranking | None, typer.Option(help="How to rank. [default: as the tenant's policy says]")]
 Explain = Annotated[bool, typer.Option("--explain", help="Show the terms of each score, and how it was ranked.")]
 Neighbours = Annotated[int | None, typer.Option(metavar="N", help="Show N turns before and after each hit.")]
+MinScore = Annotated[float | None, typer.Option(metavar="SCORE", help="Only hits with at least this score.")]
+Distinct = Annotated[bool, typer.Option("--distinct", help="Show equal texts once.")]
+Exclude = Annotated[list[str] | None, typer.Option(metavar="ID", help="Without this message; may repeat.")]
+NotTheQuestion = Annotated[
+    bool, typer.Option("--exclude-query-text", help="Without messages whose text is the question itself.")
+]
 
 # retention
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count only, change nothing.")]

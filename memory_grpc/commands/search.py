@@ -42,6 +42,10 @@ class Query:
     top_k: int | None = None
     neighbours: int | None = None
     explain: bool = False
+    min_score: float | None = None
+    distinct: bool = False
+    exclude_message_ids: tuple[str, ...] = ()
+    exclude_query_text: bool = False
 
     def request(self) -> pb.SearchMemoriesRequest:
         """As the contract has it."""
@@ -60,6 +64,10 @@ class Query:
             top_k=self.top_k,
             neighbours=self.neighbours,
             explain=self.explain,
+            min_score=self.min_score,
+            distinct=self.distinct,
+            exclude_message_ids=self.exclude_message_ids,
+            exclude_query_text=self.exclude_query_text,
         )
         for field in ("created_after", "created_before", "as_of"):
             moment: datetime | None = getattr(self, field)

@@ -35,7 +35,8 @@ def migrate() -> int:
     with needed("server"), _configured() as settings:
         from memory_grpc.store.migrations import migrate as apply
 
-        applied = apply(_conninfo(settings))
+        conninfo = _conninfo(settings)
+        applied = apply(settings.direct_conninfo or conninfo)
     for name in applied:
         print(f"applied {name}")
     if not applied:
@@ -47,13 +48,12 @@ def envoy_config(output: Path | None) -> int:
     """Writes Envoy's configuration for these settings."""
     settings = load_settings()
     with needed("server"):
-        from memory_grpc.local.envoy_config import render
+        from memory_grpc.local.envoy_config import render, write
 
-        text = render(settings)
-    if output is None:
-        print(text, end="")
-    else:
-        output.write_text(text, encoding="utf-8")
+        if output is None:
+            print(render(settings), end="")
+        else:
+            write(settings, output)
     return OK
 
 

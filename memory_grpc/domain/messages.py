@@ -31,6 +31,8 @@ class NewMessage:
     expires_at: datetime | None = None
     ttl_seconds: int | None = None
     """How long after it is stored it expires; one of the two at most."""
+    duplicate_window_seconds: int | None = None
+    """Not to be stored where the same was said at most so long before; None stores it whatever was said."""
     size: int = field(default=0, compare=False)
     """About how many bytes it has, those of its metadata included; 0 where nobody counted them."""
 

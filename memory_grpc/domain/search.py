@@ -10,6 +10,9 @@ from uuid import UUID
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.filtering import Node
 
+# What a message has besides its text takes as long to tell as so many characters of one.
+_AROUND_A_TEXT = 500
+
 
 @dataclass(frozen=True, slots=True)
 class SearchFilters:
@@ -67,6 +70,12 @@ class SearchRequest:
     explain: bool = False
     longest: int | None = None
     """How many bytes of text a hit may have to be fetched; None for any number."""
+    min_score: float | None = None
+    distinct: bool = False
+    """Of equal texts only the best one."""
+    exclude_message_ids: frozenset[UUID] = frozenset()
+    exclude_query_text: bool = False
+    """Without messages whose text is the query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +92,10 @@ class SearchResult:
     as_of: datetime
     pending: int
     too_long: tuple[UUID, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """About how much there is to tell, in characters."""
+        told = [hit.message for hit in self.hits]
+        told += [turn for hit in self.hits for side in hit.neighbours or () for turn in side]
+        return sum(len(message.content) + _AROUND_A_TEXT for message in told)

@@ -27,7 +27,7 @@ from functools import partial
 from typing import NoReturn
 
 from memory_grpc.errors import DeadlineExceeded, Overloaded, StoreUnavailable
-from memory_grpc.interceptors.authenticate import HEADER
+from memory_grpc.interceptors.authenticate import shown
 from memory_grpc.interceptors.call import Call
 from memory_grpc.observability import metrics
 
@@ -139,8 +139,9 @@ class ConcurrencyLimiter:
         grant = call.grant
         if grant is not None and grant.tenants is not None and len(grant.tenants) == 1:
             # The key tells: its next call that is one too many is refused before anything is spent on it.
-            self._known[call.metadata[HEADER]] = caller
-            self._known.move_to_end(call.metadata[HEADER])
+            key = shown(call.metadata)
+            self._known[key] = caller
+            self._known.move_to_end(key)
             if len(self._known) > _MOST_KNOWN:
                 self._known.popitem(last=False)
         kind = call.facts.kind or "admin"
@@ -150,7 +151,7 @@ class ConcurrencyLimiter:
 
     def _seems(self, metadata: Mapping[str, str]) -> Hashable:
         """Whose call it is, as far as its key tells before it is looked at; None without one."""
-        key = metadata.get(HEADER)
+        key = shown(metadata)
         return self._known.get(key, key) if key else None
 
     def _refuse(self, call: Call, kind: str) -> NoReturn:

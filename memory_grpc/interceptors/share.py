@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Hashable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from memory_grpc.errors import Overloaded
-from memory_grpc.interceptors.authenticate import HEADER
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
 
@@ -65,4 +64,4 @@ def _caller(call: Call, tenants: Iterable[str]) -> Hashable:
     grant = call.grant
     if grant is None or grant.is_anonymous:
         return call.client
-    return frozenset(tenants) - {""} or grant.tenants or call.metadata[HEADER]
+    return frozenset(tenants) - {""} or grant.tenants or grant.actor

@@ -44,9 +44,11 @@ STATUSES: dict[type[errors.MemoryLayerError], tuple[grpc.StatusCode, ErrorReason
     errors.Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED),
     errors.QueueFull: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_QUEUE_FULL),
     errors.BodyTooLarge: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE),
+    errors.AnswerTooLarge: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_ANSWER_TOO_LARGE),
     errors.DeadlineExceeded: (grpc.StatusCode.DEADLINE_EXCEEDED, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED),
     errors.StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_DATABASE_UNAVAILABLE),
     errors.EmbeddingUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_EMBEDDING_UNAVAILABLE),
+    errors.IdentityUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_IDENTITY_UNAVAILABLE),
     errors.NotServing: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_NOT_SERVING),
 }
 _INTERNAL = (grpc.StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL)
@@ -104,6 +106,8 @@ def status_of(error: Exception, message: str) -> tuple[grpc.StatusCode, Trailers
     if isinstance(error, errors.BodyTooLarge):
         # RESOURCE_EXHAUSTED is 429 over REST unless the filter in envoy.yaml is told otherwise.
         trailers = (("x-http-status", "413"),)
+    elif isinstance(error, errors.AnswerTooLarge):
+        trailers = (("x-http-status", "400"),)  # to come back later would be of no use
     elif isinstance(error, errors.Exhausted):
         seconds = max(1, ceil(error.retry_after_seconds))
         retry = error_details_pb2.RetryInfo()

@@ -21,6 +21,7 @@ from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.indexes.graphs import REFRESH_SECONDS, Graphs
 from memory_grpc.operations.models.models import Models
 from memory_grpc.operations.retention.retain import Retain
+from memory_grpc.operations.tokens.published_keys import PublishedKeys
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
 from memory_grpc.store.notifications import listen
@@ -56,6 +57,7 @@ class Parts:
     graphs: Graphs
     retain: Retain
     trail: Trail
+    published_keys: PublishedKeys | None
 
     def lease(self, name: str, seconds: float) -> Lease:
         """A lease of this server's."""
@@ -88,6 +90,10 @@ def loops(parts: Parts) -> list[Loop]:
             memory_mb=settings.graph_build_memory_mb,
         )
         found.append(Loop("build_graphs", build, settings.graph_check_seconds))
+    if (keys := parts.published_keys) is not None:
+        refresh = Loop("jwt_keys", keys.refresh, keys.seconds)
+        keys.woken_by(refresh.wake)
+        found.append(refresh)
     if settings.retention_schedule_seconds > 0:
         sweeper = Sweep(
             database,

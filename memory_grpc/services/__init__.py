@@ -36,6 +36,6 @@ def add_services(server: grpc.aio.Server, slot: Slot, settings: Settings, uptime
     add_KeyServiceServicer_to_server(KeyService(slot), server)
     add_EmbeddingServiceServicer_to_server(EmbeddingService(slot), server)
     add_IndexServiceServicer_to_server(IndexService(slot), server)
-    add_ErasureServiceServicer_to_server(ErasureService(slot), server)
     add_AuditServiceServicer_to_server(AuditService(slot), server)
     add_TransferServiceServicer_to_server(TransferService(slot), server)
+    add_ErasureServiceServicer_to_server(ErasureService(slot), server)

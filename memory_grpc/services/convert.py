@@ -21,6 +21,7 @@ from memory_layer.v1 import message_pb2
 T = TypeVar("T")
 
 DEFAULT_TOP_K = 5
+DEFAULT_DUPLICATE_WINDOW_SECONDS = 3600
 EITHER_EXPIRY = "give either expires_at or ttl_seconds"
 
 
@@ -83,6 +84,11 @@ def new_message(request: pb.IngestMessageRequest) -> NewMessage:
         pinned=request.pinned,
         expires_at=moment(request, "expires_at"),
         ttl_seconds=optional(request, "ttl_seconds", None),
+        duplicate_window_seconds=(
+            optional(request, "duplicate_window_seconds", DEFAULT_DUPLICATE_WINDOW_SECONDS)
+            if request.on_duplicate == "return_existing"
+            else None
+        ),
         size=request.ByteSize(),
     )
 
@@ -127,6 +133,10 @@ def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
         ranking=optional(request, "ranking", None),
         neighbours=optional(request, "neighbours", 0),
         explain=request.explain,
+        min_score=optional(request, "min_score", None),
+        distinct=request.distinct,
+        exclude_message_ids=frozenset(map(UUID, request.exclude_message_ids)),
+        exclude_query_text=request.exclude_query_text,
     )
 
 

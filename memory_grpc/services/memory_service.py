@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -111,7 +112,7 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
     async def SearchMemories(self, request: pb.SearchMemoriesRequest, context: Context) -> pb.SearchMemoriesResponse:
         """Ranks a tenant's memory."""
         result = await self._slot.operations.search(convert.search_request(request))
-        return convert.search_response(result, explain=request.explain)
+        return await by_size(result.size, partial(convert.search_response, explain=request.explain), result)
 
     async def BuildContext(
         self, request: context_pb2.BuildContextRequest, context: Context

@@ -43,4 +43,9 @@ class Access(BaseModel):
     max_request_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, description="Largest request; a larger one gets RESOURCE_EXHAUSTED / 413."
     )
+    max_answer_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Largest answer of a search; a larger one gets RESOURCE_EXHAUSTED before it is read.",
+    )
     drain_seconds: float = Field(10.0, ge=0, description="Time that calls in flight get to finish at shutdown.")

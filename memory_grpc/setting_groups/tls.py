@@ -1,4 +1,4 @@
-"""Certificates and keys of the gRPC port, and of those who connect to it."""
+"""Certificates and keys of the gRPC port, of those who connect to it, and of Envoy's port."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ class Tls(BaseModel):
         None, description="Certificate that Envoy and the commands show to the server, PEM."
     )
     tls_client_key_file: File = Field(None, description="Its private key, PEM, without a password.")
+    http_tls_cert_file: File = Field(
+        None, description="Certificate of Envoy's port with its chain, PEM. Unset: the port speaks plaintext."
+    )
+    http_tls_key_file: File = Field(None, description="Its private key, PEM, without a password.")
     tls_server_name: str = Field(
         "", description="Name that the server's certificate must bear. Unset: the host that is connected to."
     )

@@ -45,15 +45,6 @@ async def erased_among(tx: Transaction, tenant_id: str, kind: Kind, ids: Iterabl
     return await tx.defer("erasure.among", params, lambda rows: {row["id"] for row in rows})
 
 
-async def keep_out(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> set[UUID]:
-    """Takes messages that were just stored out again where they are erased; returns which are."""
-    erased = await (await erased_among(tx, tenant_id, "message", ids)).get()
-    if erased:
-        (of_messages,) = (table for table in OF_MESSAGES if table.name == "messages")
-        await _rows(tx, "erasure.delete_rows", of_messages, tenant_id, list(erased))
-    return erased
-
-
 async def vacuum(database: Database) -> None:
     """Takes what was deleted out of every table of messages, its indexes and the planner's samples. As the owner, and
     for as long as it takes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -83,6 +84,20 @@ async def found(
     return await tx.defer("search.found", params, _by_id, parts=filter_.parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What stands for a text, and whether it is the one that it was compared with."""
+
+    digest: bytes
+    is_the_same: bool
+
+
+async def texts(tx: Transaction, tenant_id: str, ids: Sequence[UUID], compared: str) -> dict[UUID, Text]:
+    """What stands for the texts of messages, by id; a SHA-256 each, to be compared with each other."""
+    rows = await tx.all("search.texts", {"tenant_id": tenant_id, "ids": list(ids), "compared": compared})
+    return {row["id"]: Text(bytes(row["digest"]), row["is_the_same"]) for row in rows}
+
+
 async def neighbours(
     tx: Transaction, tenant_id: str, ids: Sequence[UUID], turns: int, as_of: datetime | None
 ) -> Deferred[dict[UUID, Neighbours]]:
@@ -90,6 +105,16 @@ async def neighbours(
     those without any are missing."""
     given = {"tenant_id": tenant_id, "ids": list(ids), "turns": turns, "as_of": as_of}
     return await tx.defer("messages.neighbours", given, _around)
+
+
+async def bytes_of_hits(
+    tx: Transaction, tenant_id: str, ids: Sequence[UUID], turns: int, as_of: datetime | None
+) -> int:
+    """What these messages take in an answer, each with its neighbours; no row is read for it."""
+    given = {"tenant_id": tenant_id, "ids": list(ids), "turns": turns, "as_of": as_of}
+    row = await tx.one("messages.bytes_of_hits", given)
+    assert row is not None, "an aggregate has a row"
+    return int(row["bytes"])
 
 
 async def tenants(tx: Transaction) -> list[str]:
@@ -109,8 +134,12 @@ def _by_id(rows: list[Row]) -> dict[UUID, StoredMessage]:
 def _around(rows: list[Row]) -> dict[UUID, Neighbours]:
     found: dict[UUID, Neighbours] = {}
     for row in rows:
-        before, after = found.setdefault(row.pop("neighbour_of"), ([], []))
-        (before if row.pop("is_before") else after).append(_stored(row))
+        followed, preceded = row.pop("followed") or (), row.pop("preceded") or ()
+        turn = _stored(row)
+        for given in followed:
+            found.setdefault(given, ([], []))[0].append(turn)
+        for given in preceded:
+            found.setdefault(given, ([], []))[1].append(turn)
     return found
 
 

@@ -48,6 +48,12 @@ async def insert_many(tx: Transaction, tenant_id: str, messages: Sequence[Stored
     return stored
 
 
+async def there(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> dict[UUID, StoredMessage]:
+    """What the tenant has under these ids, expired or not."""
+    rows = await tx.all("transfer.there", {"tenant_id": tenant_id, "ids": list(ids)})
+    return {row["id"]: StoredMessage(**row) for row in rows}
+
+
 async def archive_words(tx: Transaction, tenant_id: str, message_ids: Sequence[UUID]) -> None:
     """Marks the words of messages that were stored in this transaction as archived."""
     await tx.execute("transfer.archive_words", {"tenant_id": tenant_id, "message_ids": list(message_ids)})

@@ -258,6 +258,18 @@ cross join lateral (
     limit 1
 ) as found;
 
+-- name: search.texts
+-- What stands for the texts of some messages, and whether each is a given one; each looked up by itself, as in
+-- messages.get_many.
+select found.*
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    select m.id, sha256(convert_to(m.content, 'UTF8')) as digest, m.content = %(compared)s::text as is_the_same
+    from messages m
+    where m.tenant_id = %(tenant_id)s and m.id = wanted.id
+    limit 1
+) as found;
+
 -- name: search.count
 -- How many messages a search with these filters ranks.
 select count(*) as candidates from messages m where {{search.messages}};

@@ -27,6 +27,12 @@ class Instance:
     attacker: Client
     victim: Client
 
+    def resident_mb(self) -> float:
+        """Memory of the server process."""
+        assert self.server.process is not None
+        status = Path(f"/proc/{self.server.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
     async def metrics(self) -> str:
         """The page of metrics."""
         return await scrape(self.server)

@@ -42,7 +42,7 @@ HEADERS: dict[str, tuple[bytes, set[int]]] = {
     "internals": (b"grpc-internal-encoding-request: x\r\ngrpc-status: 13\r\ngrpc-message: x", FINE),
     "who calls": (b"x-forwarded-for: nonsense, \xe9\r\nx-request-id: \xe9", FINE),
     "te": (b"te: chunked", FINE),
-    "an upgrade": (b"connection: upgrade\r\nupgrade: websocket", {403}),
+    "an upgrade": (b"connection: upgrade\r\nupgrade: websocket", FINE),
     "a transfer-encoding that nobody speaks": (b"transfer-encoding: gzip, chunked", BAD),
     "two lengths": (b"content-length: 0\r\ncontent-length: 5", BAD),
     "a length and chunks": (b"content-length: 0\r\ntransfer-encoding: chunked", BAD),

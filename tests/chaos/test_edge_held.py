@@ -1,4 +1,4 @@
-"""What one client holds open at the edge: watches, reflection, endless uploads. Others, and its own calls, go on."""
+"""What one client holds open at the edge: watches, uploads without an end. Others, and its own calls, go on."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.timeout(300)
 
 KEY = "the-key-of-those-who-have-one"
 SEARCH = "/v1/memory/search?tenant_id=acme&query=hello"
+POST = "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 LARGEST = 4_194_304
 WATCHES, UPLOADS = 1_040, 140
 ANOTHER_ADDRESS = "127.0.0.2"
@@ -78,8 +79,7 @@ async def first_answer(watch: grpc.aio.UnaryStreamCall) -> str:
 async def hold(port: int, key: str | None) -> tuple[str, asyncio.StreamWriter]:
     """Uploads all of the largest body but its last byte; the status that came instead of waiting, or «held»."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-    head += f"content-length: {LARGEST}\r\n"
+    head = f"{POST}content-length: {LARGEST}\r\n"
     writer.write((head + (f"x-api-key: {key}\r\n" if key else "") + "\r\n").encode())
     answer = asyncio.ensure_future(reader.read(100))
     try:
@@ -155,9 +155,7 @@ async def test_16_nothing_is_unpacked_of_a_strangers_message(dsn: str, tmp_path:
                         assert "ompress" in str(refused.value.details())
             result.held += 1
             for encoding in ("gzip", "deflate", "br", "zstd", "identity, gzip"):
-                head = f"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: {KEY}\r\n"
-                head += f"content-encoding: {encoding}\r\n"
-                head += "content-type: application/json\r\ncontent-length: 100\r\n\r\n"
+                head = f"{POST}x-api-key: {KEY}\r\ncontent-encoding: {encoding}\r\ncontent-length: 100\r\n\r\n"
                 answer = await exchange(running.port, head.encode(), patience=5)
                 assert status(answer) == 415, encoding
             result.held += 1

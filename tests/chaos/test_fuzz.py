@@ -25,6 +25,7 @@ from memory_layer.v1 import (
     policy_pb2,
     policy_service_pb2,
     revision_pb2,
+    statistics_pb2,
 )
 from memory_layer.v1 import embedding_service_pb2 as embedding
 from memory_layer.v1 import erasure_service_pb2 as erasure
@@ -92,16 +93,6 @@ def _valid(name: str) -> list[Message]:
         "IngestMessage": [full, message("short")],
         "BatchIngestMessages": [pb.BatchIngestMessagesRequest(messages=[full, message("two")])],
         "GetMessage": [pb.GetMessageRequest(message_id=str(uuid4()), tenant_id="chaos")],
-        "DeleteMessage": [pb.DeleteMessageRequest(message_id=str(uuid4()), tenant_id="chaos")],
-        "PlanErasure": [
-            erasure.PlanErasureRequest(tenant_id="chaos", user_id="u-1", sample_size=3),
-            erasure.PlanErasureRequest(tenant_id="chaos", filter='metadata.source = "web"'),
-            erasure.PlanErasureRequest(tenant_id="chaos", whole_tenant=True),
-        ],
-        "ApplyErasure": [erasure.ApplyErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
-        "GetErasure": [erasure.GetErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
-        "GetErasureReceipt": [erasure.GetErasureReceiptRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
-        "VerifyErasure": [erasure.VerifyErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
         "ListMessages": [
             listing_pb2.ListMessagesRequest(
                 tenant_id="chaos", role="user", metadata_equals=["a=1"], order_by="created_at desc", include_total=True
@@ -115,11 +106,22 @@ def _valid(name: str) -> list[Message]:
         "ListRevisions": [revision_pb2.ListRevisionsRequest(message_id=str(uuid4()), tenant_id="chaos", page_size=5)],
         "ListConversations": [listing_pb2.ListConversationsRequest(tenant_id="chaos", page_size=10, page_token="x")],
         "ListUsers": [listing_pb2.ListUsersRequest(tenant_id="chaos", page_size=10, page_token="x")],
+        "DeleteMessage": [pb.DeleteMessageRequest(message_id=str(uuid4()), tenant_id="chaos")],
+        "PlanErasure": [
+            erasure.PlanErasureRequest(tenant_id="chaos", user_id="u-1", sample_size=3),
+            erasure.PlanErasureRequest(tenant_id="chaos", filter='metadata.source = "web"'),
+            erasure.PlanErasureRequest(tenant_id="chaos", whole_tenant=True),
+        ],
+        "ApplyErasure": [erasure.ApplyErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
+        "GetErasure": [erasure.GetErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
+        "GetErasureReceipt": [erasure.GetErasureReceiptRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
+        "VerifyErasure": [erasure.VerifyErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
         "SearchMemories": [search, pb.SearchMemoriesRequest(tenant_id="chaos", query="Python")],
         "RunRetention": [admin.RunRetentionRequest(tenant_id="chaos", actions=["archive", "delete"], dry_run=True)],
         "RetryFailedEmbeddings": [embedding.RetryFailedEmbeddingsRequest(tenant_id="chaos")],
         "ListEvents": [audit_service_pb2.ListEventsRequest(tenant_id="chaos", actor="anonymous", page_size=10)],
         "ListGraphs": [index_service_pb2.ListGraphsRequest(tenant_id="chaos"), index_service_pb2.ListGraphsRequest()],
+        "GetStatistics": [statistics_pb2.GetStatisticsRequest(tenant_id="chaos")],
         "GetHealth": [admin.GetHealthRequest()],
         "GetTenantPolicy": [policy_service_pb2.GetTenantPolicyRequest(tenant_id="chaos")],
         "SetTenantPolicy": [policy],

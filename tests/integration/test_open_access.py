@@ -45,7 +45,7 @@ async def test_other_machines_and_no_key_stop_the_start(
 async def test_a_key_that_can_be_guessed_is_for_this_machine(start_server: StartServer) -> None:
     async with start_server(api_keys="key1,key2,key3"):
         pass
-    with pytest.raises(StartupError, match="MEMORY_HOST=0.0.0.0 can .* fewer than 16 characters"):
+    with pytest.raises(StartupError, match=r"MEMORY_HOST=0\.0\.0\.0 can .* fewer than 16 characters"):
         async with start_server(host="0.0.0.0", api_keys=f"{ROOT},key1"):
             pass
     async with start_server(host="0.0.0.0", api_keys="key1", accept_open_access=True):

@@ -17,6 +17,7 @@ from memory_grpc.operations.transfer import export as export_module
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import policy_service_pb2 as policy
+from memory_layer.v1 import revision_pb2 as revision
 from memory_layer.v1 import transfer_service_pb2 as transfer
 from tests.cli import Rows
 from tests.conftest import RunningRest, RunningServer, StartServer
@@ -25,6 +26,7 @@ from tests.integration.test_ingest import eventually, message
 pytestmark = pytest.mark.asyncio
 
 LATER = datetime(2999, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 12, 31, tzinfo=UTC)
 
 
 async def exported(server: RunningServer, tenant_id: str = "acme", **asked: Any) -> list[transfer.TransferRecord]:
@@ -57,7 +59,15 @@ async def fill(server: RunningServer, rows: Rows) -> None:
         await server.memory.IngestMessage(request)
     await server.memory.IngestMessage(message("word " * 2000))
     await server.memory.IngestMessage(message("theirs", tenant_id="other"))
-    rows("update messages set pinned = true, revision = 3 where content like 'turn 1 %%'")
+    rows("update messages set pinned = true where content like 'turn 1 %%'")
+    ((updated,),) = rows("select id::text from messages where content like 'turn 5 %%'")
+    for changes in (
+        {"content": "turn 5 about badgers"},
+        {"content": "turn 5 about bats", "name": "Bea", "pinned": True},
+    ):
+        await server.memory.UpdateMessage(
+            revision.UpdateMessageRequest(message_id=updated, tenant_id="acme", update_mask=list(changes), **changes)
+        )
     rows("update messages set expires_at = %s where content like 'turn 2 %%'", LATER)
     rows("update messages set expires_at = now() - interval '1 day' where content like 'turn 3 %%'")
     rows(
@@ -71,11 +81,31 @@ async def fill(server: RunningServer, rows: Rows) -> None:
     )
 
 
-async def search(server: RunningServer, **asked: Any) -> pb.SearchMemoriesResponse:
+async def revisions(server: RunningServer, message_id: str) -> list[revision.Revision]:
+    request = revision.ListRevisionsRequest(message_id=message_id, tenant_id="acme")
+    found = list((await server.memory.ListRevisions(request)).revisions)
+    for one in found:
+        one.message.ClearField("updated_at")
+    return found
+
+
+async def search(server: RunningServer, as_of: datetime = NOW, **asked: Any) -> pb.SearchMemoriesResponse:
     asked = {"tenant_id": "acme", "query": "turn about bread and bees", "top_k": 50, "include_archived": True} | asked
     request = pb.SearchMemoriesRequest(**asked)
-    request.as_of.FromDatetime(datetime(2026, 12, 31, tzinfo=UTC))
+    request.as_of.FromDatetime(as_of)
     return await server.memory.SearchMemories(request)
+
+
+async def everything(server: RunningServer) -> list[pb.SearchMemoriesResponse]:
+    """Answers by both rankings, of a user, and of before what was said was updated."""
+    past = {"as_of": datetime(2026, 2, 1, tzinfo=UTC), "query": "turn 5 about bread"}
+    return [
+        await search(server),
+        await search(server, ranking="semantic"),
+        await search(server, user_id="u-5"),
+        await search(server, **past),
+        await search(server, **past, ranking="semantic"),
+    ]
 
 
 @pytest.mark.parametrize("with_embeddings", [True, False])
@@ -90,7 +120,9 @@ async def test_a_memory_comes_back_as_it_was(
         before = await exported(server, **asked)
         # Erased, as a sweep does: until then its words count in the hybrid ranking.
         rows("delete from messages where expires_at <= now()")
-        answers = [await search(server), await search(server, ranking="semantic"), await search(server, user_id="u-5")]
+        answers = await everything(server)
+        (bats,) = [one for one in messages(before) if one.content == "turn 5 about bats"]
+        history = await revisions(server, bats.id)
     assert len(messages(before)) == 12, "all but the one that has expired"
     assert before[0].header == transfer.TransferHeader(version=1, tenant_id="acme", has_embeddings=with_embeddings)
     assert before[1].policy.retention.max_age_days == 1
@@ -114,11 +146,14 @@ async def test_a_memory_comes_back_as_it_was(
         assert [one.SerializeToString(deterministic=True) for one in again] == [
             one.SerializeToString(deterministic=True) for one in before
         ]
-        after = [await search(server), await search(server, ranking="semantic"), await search(server, user_id="u-5")]
+        after = await everything(server)
+        assert await revisions(server, bats.id) == history
     assert [one.SerializeToString(deterministic=True) for one in after] == [
         one.SerializeToString(deterministic=True) for one in answers
     ]
     assert len(answers[0].items) == 12
+    assert len(history) == 2
+    assert answers[4].items[0].content == "turn 5 about bread"
 
 
 async def test_each_message_is_stored_once_and_what_is_there_stays(server: RunningServer, rows: Rows) -> None:
@@ -137,6 +172,32 @@ async def test_each_message_is_stored_once_and_what_is_there_stays(server: Runni
     ]
     again = await imported(server, sent)
     assert (again.stored, list(again.repeated_indexes), list(again.conflicting_indexes)) == (0, [0, 1], [2])
+
+
+async def test_what_was_erased_stays_erased(server: RunningServer, rows: Rows) -> None:
+    for text in ("one", "two"):
+        await server.memory.IngestMessage(message(text))
+    sent = messages(await exported(server))
+    await server.memory.DeleteMessage(pb.DeleteMessageRequest(tenant_id="acme", message_id=sent[0].id))
+    rows("delete from messages where content = 'two'")
+    for stored, repeated in ((1, []), (0, [1])):
+        result = await imported(server, sent)
+        assert (result.stored, list(result.erased_indexes)) == (stored, [0])
+        assert list(result.repeated_indexes) == repeated
+    assert rows("select content from messages") == [("two",)]
+
+
+async def test_an_import_and_deletions_at_once_leave_nothing_that_was_erased(server: RunningServer, rows: Rows) -> None:
+    for number in range(30):
+        await server.memory.IngestMessage(message(f"turn {number}"))
+    sent = messages(await exported(server))
+
+    async def delete(one: transfer.TransferMessage) -> None:
+        await server.memory.DeleteMessage(pb.DeleteMessageRequest(tenant_id="acme", message_id=one.id))
+
+    await asyncio.gather(*map(delete, sent), *(imported(server, sent[n:] + sent[:n]) for n in range(0, 30, 5)))
+    assert rows("select count(*) from messages") == [(0,)]
+    assert rows("select count(*) from embedding_jobs") == [(0,)]
 
 
 async def test_concurrent_imports_of_the_same_messages_store_each_once(server: RunningServer, rows: Rows) -> None:
@@ -169,12 +230,18 @@ async def test_all_or_nothing(server: RunningServer, rows: Rows) -> None:
     nan.embedding.windows[0] = np.full(len(sent.embedding.windows[0]) // 2, np.nan, "<f2").tobytes()
     untimed = broken()
     untimed.ClearField("created_at")
+    was = transfer.TransferRevision(revision=1, content="was", valid_from=sent.created_at, valid_to=sent.created_at)
+    twice_first = broken(revision=3, revisions=[was, was])
+    was.valid_to.seconds -= 1
+    backwards = broken(revision=2, revisions=[was])
     faults = [
         ([good, ahead], "messages[1].created_at: is more than a day ahead"),
         ([good, short], "messages[1].embedding.windows[0]: must have"),
         ([good, nan], "messages[1].embedding.windows: must be vectors of length 1"),
         ([good, good], "messages[1].id: is that of messages[0]"),
         ([good, untimed], "messages[1].created_at: is required"),
+        ([good, twice_first], "messages[1].revisions[0].revision: must be lower than the one after it"),
+        ([good, backwards], "messages[1].revisions[0].valid_to: must not come before valid_from"),
         ([good, broken(role="wizard")], "messages[1].role: must be one of"),
         ([good, broken(importance=2)], "messages[1].importance: must be at most 1"),
     ]
@@ -252,7 +319,7 @@ async def test_over_rest_an_export_is_lines(rest: RunningRest) -> None:
     )
     assert (back.status_code, back.json()) == (
         200,
-        {"stored": 3, "repeated_indexes": [], "conflicting_indexes": [], "erased_indexes": [], "pending": 0},
+        {"stored": 3, "repeated_indexes": [], "conflicting_indexes": [], "pending": 0, "erased_indexes": []},
     )
     bad = await rest.http.get("/v1/admin/export")
     assert bad.status_code == 400

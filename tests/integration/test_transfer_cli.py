@@ -74,8 +74,13 @@ async def test_the_real_model_answers_the_same_after_the_move(
         done = await cli("import", "acme.jsonl", "--address", server.grpc_address, "--json")
         assert done.code == 0, done.err
         figures = json.loads(done.out)
-        pending = 0 if with_embeddings else 5
-        assert figures == {"stored": 5, "repeated": 0, "conflicting": 0, "erased": 0, "pending": pending}
+        assert figures == {
+            "stored": 5,
+            "repeated": 0,
+            "conflicting": 0,
+            "erased": 0,
+            "pending": 0 if with_embeddings else 5,
+        }
         with psycopg.connect(other_dsn) as connection:
             await eventually(
                 lambda: connection.execute("select count(*) from embedding_jobs").fetchone() == (0,), seconds=60

@@ -86,7 +86,7 @@ def test_envoy_runs_the_same_file():
     assert rendered["overload_manager"] == written["overload_manager"]
     listener = rendered["static_resources"]["listeners"][0]
     assert listener["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 8000}
-    (target,) = re.findall(r"> (\S+)$", SERVICES["envoy-config"]["command"][0])
+    (target,) = re.findall(r"--output (\S+)$", SERVICES["envoy-config"]["command"][0])
     assert target in SERVICES["envoy"]["command"]
     (volume,) = SERVICES["envoy-config"]["volumes"]
     assert SERVICES["envoy"]["volumes"] == [f"{volume}:ro"]

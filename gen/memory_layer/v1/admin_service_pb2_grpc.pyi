@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from memory_layer.v1 import admin_service_pb2 as _admin_service_pb2
+from memory_layer.v1 import statistics_pb2 as _statistics_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -42,6 +43,12 @@ class AdminServiceStub:
     again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
     without messages: zeros.
     """
+    GetStatistics: _grpc.UnaryUnaryMultiCallable[_statistics_pb2.GetStatisticsRequest, _statistics_pb2.TenantStatistics]
+    """Says what is stored of one tenant.
+
+    Reads only. Counts stop at a bound, so that the call takes about as long in a tenant of a million messages as in the
+    largest. A tenant without messages: zeros.
+    """
     GetHealth: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]
     """Says whether the service works. Needs no key.
 
@@ -62,6 +69,12 @@ class AdminServiceAsyncStub(AdminServiceStub):
     small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
     again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
     without messages: zeros.
+    """
+    GetStatistics: _aio.UnaryUnaryMultiCallable[_statistics_pb2.GetStatisticsRequest, _statistics_pb2.TenantStatistics]  # type: ignore[assignment]
+    """Says what is stored of one tenant.
+
+    Reads only. Counts stop at a bound, so that the call takes about as long in a tenant of a million messages as in the
+    largest. A tenant without messages: zeros.
     """
     GetHealth: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]  # type: ignore[assignment]
     """Says whether the service works. Needs no key.
@@ -86,6 +99,18 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
         again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
         without messages: zeros.
+        """
+
+    @_abc_1.abstractmethod
+    def GetStatistics(
+        self,
+        request: _statistics_pb2.GetStatisticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_statistics_pb2.TenantStatistics, _abc.Awaitable[_statistics_pb2.TenantStatistics]]:
+        """Says what is stored of one tenant.
+
+        Reads only. Counts stop at a bound, so that the call takes about as long in a tenant of a million messages as in the
+        largest. A tenant without messages: zeros.
         """
 
     @_abc_1.abstractmethod

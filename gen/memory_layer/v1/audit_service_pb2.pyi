@@ -132,11 +132,13 @@ class AuditEvent(_message.Message):
     id: _builtins.str
     """Its id."""
     actor: _builtins.str
-    """Who: `key:` and the prefix of a made key, `setting:` and the number of one of MEMORY_API_KEYS, or `anonymous`."""
+    """Who: `key:` and the prefix of a made key, `jwt:` and the subject of a token, `setting:` and the number of one of
+    MEMORY_API_KEYS, or `anonymous`.
+    """
     action: _builtins.str
     """What: service and RPC, or `key.use`."""
     outcome: _builtins.str
-    """What came of it: OK, or the name of a gRPC code such as PERMISSION_DENIED."""
+    """What came of it: OK, or the name of a gRPC code such as PERMISSION_DENIED; STARTED when an export began."""
     tenant_id: _builtins.str
     """The tenant that the call named, or the only one that a used key reaches; empty for the deployment as a whole. A call
     that named several is an event for each.

@@ -50,7 +50,7 @@ class AuditServiceServicer:
         """Lists events, the newest first.
 
         Recorded are all calls that need the role admin or erase something, whatever came of them; calls that were refused for
-        want of a key or of its rights, at a bounded rate; and that a key was used, once an hour at most. Never content. Paging is stable: events
+        want of a key or of its rights, at a bounded rate; and that a key or a token was used, once an hour at most. Never content. Paging is stable: events
         that come meanwhile are not on later pages. Nothing found: an empty list. A key that does not reach every tenant must
         name one, and sees that tenant's events.
         """

@@ -46,7 +46,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "MALFORMED_REQUEST", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_INVALID_API_KEY: _ErrorReason.ValueType  # 3
-    """UNAUTHENTICATED, 401. x-api-key is missing, not known, revoked or expired: which of them is not said.
+    """UNAUTHENTICATED, 401. x-api-key or the token is missing, not known, revoked or expired: which of them is not said.
     {"reason": "INVALID_API_KEY", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_KEY_NOT_ALLOWED: _ErrorReason.ValueType  # 4
@@ -117,6 +117,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
     {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_IDENTITY_UNAVAILABLE: _ErrorReason.ValueType  # 40
+    """UNAVAILABLE, 503. The keys that tokens are checked with cannot be had from the identity provider. Retry.
+    {"reason": "IDENTITY_UNAVAILABLE", "domain": "memory_layer.v1"}
+    """
+    ERROR_REASON_ANSWER_TOO_LARGE: _ErrorReason.ValueType  # 24
+    """RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
+    was read. Ask for less.
+    {"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons, one for each way a call can fail. New reasons may be added. Those without `any_call` are given only by the
@@ -134,7 +143,7 @@ ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 2
 {"reason": "MALFORMED_REQUEST", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_INVALID_API_KEY: ErrorReason.ValueType  # 3
-"""UNAUTHENTICATED, 401. x-api-key is missing, not known, revoked or expired: which of them is not said.
+"""UNAUTHENTICATED, 401. x-api-key or the token is missing, not known, revoked or expired: which of them is not said.
 {"reason": "INVALID_API_KEY", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_KEY_NOT_ALLOWED: ErrorReason.ValueType  # 4
@@ -204,6 +213,15 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 30
 """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
 {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_IDENTITY_UNAVAILABLE: ErrorReason.ValueType  # 40
+"""UNAVAILABLE, 503. The keys that tokens are checked with cannot be had from the identity provider. Retry.
+{"reason": "IDENTITY_UNAVAILABLE", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_ANSWER_TOO_LARGE: ErrorReason.ValueType  # 24
+"""RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
+was read. Ask for less.
+{"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

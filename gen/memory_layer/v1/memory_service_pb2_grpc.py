@@ -233,7 +233,8 @@ class MemoryServiceServicer:
         Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
         never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
         ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-        ordered by `created_at`, newest first, then by id.
+        ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
+        neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -123,7 +123,8 @@ class MemoryServiceStub:
     Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
     never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
     ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-    ordered by `created_at`, newest first, then by id.
+    ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
+    neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
     """
     BuildContext: _grpc.UnaryUnaryMultiCallable[_context_pb2.BuildContextRequest, _context_pb2.BuildContextResponse]
     """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
@@ -224,7 +225,8 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
     never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
     ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-    ordered by `created_at`, newest first, then by id.
+    ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
+    neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
     """
     BuildContext: _aio.UnaryUnaryMultiCallable[_context_pb2.BuildContextRequest, _context_pb2.BuildContextResponse]  # type: ignore[assignment]
     """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
@@ -388,7 +390,8 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
         never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
         ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-        ordered by `created_at`, newest first, then by id.
+        ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
+        neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
         """
 
     @_abc_1.abstractmethod

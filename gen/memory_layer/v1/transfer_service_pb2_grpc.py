@@ -65,11 +65,11 @@ class TransferServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Import(self, request, context):
-        """Stores messages of an export as they were: with their ids, times, importance, pins, expiry and archive.
+        """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and revisions.
 
         All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
         has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
-        then stays as it is. One that was erased since is not stored either. Messages come with the vectors of the tenant's model, or are embedded afterwards.
+        then stays as it is. One that was erased stays erased. Messages come with the vectors of the tenant's model, or are embedded afterwards.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,11 +43,11 @@ class TransferServiceStub:
     hands out everything at once.
     """
     Import: _grpc.UnaryUnaryMultiCallable[_transfer_service_pb2.ImportRequest, _transfer_service_pb2.ImportResponse]
-    """Stores messages of an export as they were: with their ids, times, importance, pins, expiry and archive.
+    """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and revisions.
 
     All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
     has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
-    then stays as it is. One that was erased since is not stored either. Messages come with the vectors of the tenant's model, or are embedded afterwards.
+    then stays as it is. One that was erased stays erased. Messages come with the vectors of the tenant's model, or are embedded afterwards.
     """
 
 @_typing.type_check_only
@@ -65,11 +65,11 @@ class TransferServiceAsyncStub(TransferServiceStub):
     hands out everything at once.
     """
     Import: _aio.UnaryUnaryMultiCallable[_transfer_service_pb2.ImportRequest, _transfer_service_pb2.ImportResponse]  # type: ignore[assignment]
-    """Stores messages of an export as they were: with their ids, times, importance, pins, expiry and archive.
+    """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and revisions.
 
     All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
     has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
-    then stays as it is. One that was erased since is not stored either. Messages come with the vectors of the tenant's model, or are embedded afterwards.
+    then stays as it is. One that was erased stays erased. Messages come with the vectors of the tenant's model, or are embedded afterwards.
     """
 
 class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -96,11 +96,11 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _transfer_service_pb2.ImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_transfer_service_pb2.ImportResponse, _abc.Awaitable[_transfer_service_pb2.ImportResponse]]:
-        """Stores messages of an export as they were: with their ids, times, importance, pins, expiry and archive.
+        """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and revisions.
 
         All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
         has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
-        then stays as it is. One that was erased since is not stored either. Messages come with the vectors of the tenant's model, or are embedded afterwards.
+        then stays as it is. One that was erased stays erased. Messages come with the vectors of the tenant's model, or are embedded afterwards.
         """
 
 def add_TransferServiceServicer_to_server(servicer: TransferServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

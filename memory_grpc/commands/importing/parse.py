@@ -26,6 +26,7 @@ _KINDS = {
     "pinned": "must be true or false",
     "expires_at": "must be an RFC 3339 time with an offset, like 2036-11-14T20:30:00Z",
     "ttl_seconds": "must be a whole number of seconds",
+    "duplicate_window_seconds": "must be a whole number of seconds",
 }
 # Former names, which files may still hold.
 _RENAMED = {"async": "embed_later"}

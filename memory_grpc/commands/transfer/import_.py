@@ -62,7 +62,7 @@ def import_export(path: Path, tenant_id: str, target: Target | None, options: Op
                 complain(f"line {batch[index].number}: another message has this id, and stays as it is")
             if time.monotonic() - said >= _LINE_EVERY_SECONDS:
                 said = time.monotonic()
-                done = sum(totals[name] for name in ("stored", "repeated", "conflicting", "erased"))
+                done = sum(totals.values()) - totals["pending"]
                 complain(f"{done:,} of {found.messages:,} messages, {done / (said - began):,.0f}/s")
     _sum_up(totals, as_json=as_json)
     return FAILED if totals["conflicting"] else OK
@@ -164,7 +164,7 @@ def _sum_up(totals: dict[str, int], *, as_json: bool) -> None:
     meanings = {
         "repeated": "the service had them already",
         "conflicting": "not stored",
-        "erased": "deleted since, and not stored again",
+        "erased": "forgotten here, and not stored",
         "pending": "without an embedding yet: search does not find them",
     }
     parts = [f"{totals['stored']:,} stored"]

@@ -57,6 +57,7 @@ def body_digest(message: NewMessage) -> bytes:
     if message.user_id is not None:  # what was stored before there were users keeps its digest
         body.append(message.user_id)
     life: dict[str, Any] = {"pinned": message.pinned, "ttl_seconds": message.ttl_seconds}
+    life["duplicate_window_seconds"] = message.duplicate_window_seconds
     life |= {"expires_at": message.expires_at.isoformat() if message.expires_at else None}
     if any(life.values()):  # likewise
         body.append({name: value for name, value in life.items() if value})
@@ -99,13 +100,20 @@ def outcome(
     own: Mapping[Draft, StoredMessage],
     known: Mapping[UUID, Claim],
     repeated: Mapping[UUID, StoredMessage],
+    twins: Mapping[Draft, UUID],
 ) -> list[Ingested] | Exception:
-    """What became of the messages of one call; NotFound when one is a repeat of what is no longer there."""
-    stored_now = {draft.message.request_id: stored for draft, stored in own.items()}
+    """What became of the messages of one call; ``twins`` are those that were said before. NotFound when one is a
+    repeat of what is no longer there."""
+    by_id = {stored.id: stored for stored in own.values()} | dict(repeated)
+    said_before = {draft: by_id[id_] for draft, id_ in twins.items() if id_ in by_id}
+    stored_now = {draft.message.request_id: stored for draft, stored in (*own.items(), *said_before.items())}
     ingested = []
     for draft in call.drafts:
         if draft in own:  # a repeat in the same call is another draft
             ingested.append(Ingested(own[draft], repeated=False))
+            continue
+        if draft in said_before:
+            ingested.append(Ingested(said_before[draft], repeated=True))
             continue
         request_id = draft.message.request_id
         assert request_id is not None, "only a request_id makes a repeat"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -21,6 +21,7 @@ from memory_grpc.errors import (
 )
 from memory_grpc.observability import metrics
 from memory_grpc.offload import by_size
+from memory_grpc.operations.messages import twins
 from memory_grpc.operations.messages.drafts import (
     DELETED,
     Draft,
@@ -142,9 +143,12 @@ class Ingest:
         async with self._database.transaction(tenant=tenant_id, plan="once", pipelined=True) as tx:
             wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             ready = await self._prepare(tx, fresh)
-            known |= await _claim(tx, tenant_id, ready, kept)
+            said_before = await twins.found(tx, tenant_id, ready)
+            known |= await _claim(tx, tenant_id, twins.claimed(ready, said_before), kept)
             erased = await _erased(tx, tenant_id, ready)
-            ready = [(draft, one) for draft, one in ready if draft.message.request_id not in known]
+            new = [(d, one) for d, one in ready if d.message.request_id not in known and d not in said_before]
+            twins.check(ready, new, said_before)
+            ready = new
             stored = await message_store.insert_many(tx, tenant_id, [one for _, one in ready])
             await lexical.insert_many(tx, tenant_id, self._text_config, stored)
             vectors = {one.id: draft.vectors for draft, one in ready if draft.vectors is not None}
@@ -154,13 +158,13 @@ class Ingest:
                     await reembedding.note_many(tx, tenant_id, list(vectors))
             if len(vectors) < len(stored):
                 await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in vectors])
-            repeated = await _stored_before(tx, tenant_id, known)
+            repeated = await _stored_before(tx, tenant_id, known, said_before.values())
             if erased is not None and await erased.get():
                 raise NotFound(DELETED)
             if late := [known[id_] for id_ in sorted(kept & known.keys()) if _is_kept_late(known[id_], repeated)]:
                 await idempotency.keep_many(tx, tenant_id, late)
             own = {draft: s for (draft, _), s in zip(ready, stored, strict=True)}
-            answers = [outcome(call, own, known, repeated) for call in calls]
+            answers = [outcome(call, own, known, repeated, said_before) for call in calls]
             if len(calls) == 1 and isinstance(answers[0], Exception):
                 raise answers[0]  # all or nothing; each of several calls is one message
         metrics.INGESTED.labels("completed").inc(len(vectors))
@@ -251,11 +255,13 @@ def _is_kept_late(claim: Claim, stored: Mapping[UUID, StoredMessage]) -> bool:
     return not claim.kept and claim.message_id in stored
 
 
-async def _stored_before(tx: Transaction, tenant_id: str, known: Mapping[UUID, Claim]) -> dict[UUID, StoredMessage]:
-    """The messages of request ids that are known, by their own ids; those that were deleted are missing."""
-    if not known:
-        return {}
-    return await (await message_store.get_many(tx, tenant_id, [claim.message_id for claim in known.values()])).get()
+async def _stored_before(
+    tx: Transaction, tenant_id: str, known: Mapping[UUID, Claim], twins: Collection[UUID]
+) -> dict[UUID, StoredMessage]:
+    """The messages of request ids that are known, and those that have twins, by their own ids; those that were deleted
+    are missing."""
+    ids = {claim.message_id for claim in known.values()} | set(twins)
+    return await (await message_store.get_many(tx, tenant_id, sorted(ids))).get() if ids else {}
 
 
 def _check_times(drafts: Sequence[Draft], now: datetime) -> None:

@@ -26,6 +26,7 @@ from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.statistics import Statistics
 from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
 
@@ -44,6 +45,7 @@ class Operations:
     search: Search
     build_context: BuildContext
     retain: Retain
+    statistics: Statistics
     health: Health
     policies: Policies
     retry_failed: RetryFailed
@@ -52,11 +54,11 @@ class Operations:
     reembeddings: Reembeddings
     compare: Compare
     graphs: Graphs
-    erasures: Erasures
     trail: Trail
     list_events: ListEvents
     export: Export
     import_: Import
+    erasures: Erasures
 
 
 class Slot:

@@ -14,10 +14,10 @@ from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.search.fetch import Fetched
+from memory_grpc.operations.search.select import selected
 from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.store import filters, lexical, revisions, word_index
 from memory_grpc.store.database import Database, Plan
-from memory_grpc.store.rank import rank
 from memory_grpc.store.rank_request import HybridQuery, RankRequest
 
 # To look for dates in a character of a query takes so many times what most work on a byte does.
@@ -28,18 +28,26 @@ class Search:
     """What is ranked and fetched is read in one transaction, at one moment."""
 
     def __init__(
-        self, database: Database, models: Models, policies: Policies, graphs: Graphs, *, text_config: str
+        self,
+        database: Database,
+        models: Models,
+        policies: Policies,
+        graphs: Graphs,
+        *,
+        text_config: str,
+        max_answer_bytes: int,
     ) -> None:
         self._database = database
         self._models = models
         self._policies = policies
         self._graphs = graphs
         self._text_config = text_config
+        self._most_bytes = max_answer_bytes
 
     async def __call__(self, request: SearchRequest) -> SearchResult:
         """The best ``top_k`` hits, best first; none when nothing passes the filters.
 
-        Raises EmbeddingUnavailable, QueueFull, StoreUnavailable, DeadlineExceeded.
+        Raises AnswerTooLarge, EmbeddingUnavailable, QueueFull, StoreUnavailable, DeadlineExceeded.
         """
         while True:
             model = await self._models.of(request.tenant_id)
@@ -82,8 +90,8 @@ class Search:
         ) as tx:
             if await revisions.look_back(tx, request.tenant_id, request.filters.as_of):
                 wanted = wanted.without_indexes()
-            ranked = await rank(tx, wanted)
-            fetched = await Fetched.ask(tx, request, wanted, ranked.hits)
+            ranked = await selected(tx, request, wanted)
+            fetched = await Fetched.ask(tx, request, wanted, ranked.hits, self._most_bytes)
         if in_use:
             self._models.check_read(request.tenant_id, model, await fetched.model.get())
         hits = await fetched.hits()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.certificates import Authority
 from tests.unit.local.processes import eventually, gone
 
 PROGRAM = """
@@ -192,3 +194,46 @@ def test_its_parts_have_no_more_than_they_need(start: Callable[..., Run], home: 
         assert rights == (False,)
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(20) == 0
+
+
+def test_ipv6_and_no_terminal(start: Callable[..., Run]):
+    """Everything on ::1, where Envoy finds the server too; and under nohup a hang-up means nothing."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited, as from nohup
+    try:
+        run = start(MEMORY_HOST="::1", MEMORY_HTTP_HOST="[::1]")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    run.url = run.url.replace("127.0.0.1", "[::1]")
+    run.ready()
+    assert f"REST     {run.url}" in run.said
+    ingest(run, "by IPv6")
+    run.process.send_signal(signal.SIGHUP)
+    ingest(run, "after the hang-up")
+    assert run.process.poll() is None
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(20) == 0
+
+
+def test_https(start: Callable[..., Run], tmp_path: Path):
+    """With a key that only its owner reads, and a certificate that does not name 127.0.0.1."""
+    authority = Authority(tmp_path)
+    files = authority.issue("memory.example", file="server")
+    run = start(MEMORY_HTTP_TLS_CERT_FILE=str(files.cert), MEMORY_HTTP_TLS_KEY_FILE=str(files.key))
+    run.url = run.url.replace("http:", "https:")
+    run.ready()
+    assert f"REST     {run.url}" in run.said
+    context = ssl.create_default_context(cafile=str(authority.file))
+    headers = {"host": "localhost"}
+    with httpx.Client(verify=context, trust_env=False) as client:
+        url, extensions = f"{run.url}/v1/admin/health", {"sni_hostname": "memory.example"}
+        assert client.get(url, headers=headers, extensions=extensions).status_code == 200
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(20) == 0
+
+
+def test_a_certificate_without_its_key_is_one_sentence(start: Callable[..., Run], tmp_path: Path):
+    files = Authority(tmp_path).issue("memory.example", file="server")
+    run = start(MEMORY_HTTP_TLS_CERT_FILE=str(files.cert))
+    assert run.process.wait(60) == 1
+    assert "MEMORY_HTTP_TLS_CERT_FILE needs MEMORY_HTTP_TLS_KEY_FILE" in run.said
+    assert "Traceback" not in run.said
