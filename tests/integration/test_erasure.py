@@ -294,7 +294,14 @@ async def test_deleted_rows_leave_the_tables_and_the_planner_s_samples(server: R
     assert set(re.findall(r"tuples: (\d+) removed", " ".join(told))) == {"0"}, "nothing was left for another vacuum"
 
 
-async def test_queries_are_forgotten_by_every_server(server: RunningServer) -> None:
+async def test_queries_are_forgotten_by_every_server(server: RunningServer, rows: Rows) -> None:
+    # It forgets when it begins to listen, too.
+    listening = (
+        "select count(*) from pg_stat_activity where datname = current_database() and query = 'listen \"erasures\"'"
+    )
+    async with asyncio.timeout(10):
+        while rows(listening) != [(1,)]:
+            await asyncio.sleep(0.02)
     request = memory.SearchMemoriesRequest(tenant_id="acme", query="my secret question")
     await server.memory.SearchMemories(request)
     models = server.application.operations.search._models
