@@ -27,6 +27,7 @@ from memory_grpc.observability.loop_lag import watched
 from memory_grpc.operations.audit.list_events import ListEvents
 from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.context.build import BuildContext
+from memory_grpc.operations.erasure.erasures import Erasures
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
@@ -58,6 +59,7 @@ from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
 from memory_grpc.store.durability import check_durability
 from memory_grpc.store.migrations import migrate
+from memory_grpc.store.poolers import shares_sessions
 
 log = structlog.get_logger(__name__)
 
@@ -99,11 +101,13 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         grpc_port = await server.start()
         stack.push_async_callback(server.drain)
 
-        for name in await _migrate(conninfo):
+        direct = settings.direct_conninfo or conninfo
+        for name in await _migrate(direct):
             log.info("migration_applied", migration=name)
-        for setting in await asyncio.to_thread(check_durability, conninfo, settings.accept_data_loss_with):
+        for setting in await asyncio.to_thread(check_durability, direct, settings.accept_data_loss_with):
             log.warning("data_loss_accepted", setting=setting)
-        pools = await _pools(stack, settings, conninfo)
+        shared = direct != conninfo and await asyncio.to_thread(shares_sessions, conninfo)
+        pools = await _pools(stack, settings, _Place(conninfo, direct, shared))
         keyring = Keyring(pools.keys)
         await check_open_access(settings, keyring)
 
@@ -121,7 +125,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         stack.push_async_callback(flushed, operations.trail)
         parts = Parts(
             settings,
-            conninfo,
+            direct,
             pools.background,
             pools.heartbeats,
             models,
@@ -166,10 +170,21 @@ def settle() -> None:
     gc.freeze()
 
 
-async def _database(stack: AsyncExitStack, settings: Settings, conninfo: str, min_size: int, max_size: int) -> Database:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the database is: ``direct`` is Postgres itself."""
+
+    conninfo: str
+    direct: str
+    shared_sessions: bool
+
+
+async def _database(stack: AsyncExitStack, settings: Settings, place: _Place, min_size: int, max_size: int) -> Database:
     """An open pool, closed at the end of the stack."""
     database = Database(
-        conninfo,
+        place.conninfo,
+        direct=place.direct,
+        shared_sessions=place.shared_sessions,
         min_size=min_size,
         max_size=max_size,
         max_waiting=settings.database_pool_max_waiting,
@@ -193,14 +208,12 @@ class _Pools:
     """While slow jobs hold every other connection, their leases are still renewed."""
 
 
-async def _pools(stack: AsyncExitStack, settings: Settings, conninfo: str) -> _Pools:
+async def _pools(stack: AsyncExitStack, settings: Settings, place: _Place) -> _Pools:
     pools = _Pools(
-        calls=await _database(
-            stack, settings, conninfo, settings.database_pool_min_size, settings.database_pool_max_size
-        ),
-        background=await _database(stack, settings, conninfo, 1, settings.database_background_pool_size),
-        keys=await _database(stack, settings, conninfo, 1, _KEYS_CONNECTIONS),
-        heartbeats=await _database(stack, settings, conninfo, 0, _HEARTBEAT_CONNECTIONS),
+        calls=await _database(stack, settings, place, settings.database_pool_min_size, settings.database_pool_max_size),
+        background=await _database(stack, settings, place, 1, settings.database_background_pool_size),
+        keys=await _database(stack, settings, place, 1, _KEYS_CONNECTIONS),
+        heartbeats=await _database(stack, settings, place, 0, _HEARTBEAT_CONNECTIONS),
     )
     for database in (pools.calls, pools.background):
         stack.callback(metrics.POOLS.add(database.pool.get_stats))
@@ -260,6 +273,7 @@ def _operations(
         list_events=ListEvents(database),
         export=Export(pools.background, settings.request_timeout_seconds),
         import_=Import(pools.background, models, text_config=settings.search_text_config),
+        erasures=Erasures(pools.background, Uuid7()),
     )
 
 

@@ -15,6 +15,7 @@ from memory_grpc.commands.delete_app import delete
 from memory_grpc.commands.eval_app import evaluate
 from memory_grpc.commands.export_app import export
 from memory_grpc.commands.failure import said_plainly
+from memory_grpc.commands.forget_app import forget
 from memory_grpc.commands.import_app import import_file
 from memory_grpc.commands.key_app import key_app
 from memory_grpc.commands.listing_app import list_conversations, list_messages, list_users
@@ -50,6 +51,7 @@ app.command("eval", rich_help_panel=_CLIENT, epilog=EPILOG)(evaluate)
 app.command("context", rich_help_panel=_CLIENT, epilog=EPILOG)(context)
 app.command("export", rich_help_panel=_CLIENT, epilog=EPILOG)(export)
 app.command("import", rich_help_panel=_CLIENT, epilog=EPILOG)(import_file)
+app.command("forget", rich_help_panel=_CLIENT, epilog=EPILOG)(forget)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 
 
@@ -170,6 +172,7 @@ def search(
     include_archived: options.IncludeArchived = False,
     candidate_limit: options.CandidateLimit = None,
     as_of: options.AsOf = None,
+    time_zone: options.TimeZone = None,
     ranking: options.SearchRanking = None,
     top_k: options.TopK = None,
     neighbours: options.Neighbours = None,
@@ -203,6 +206,7 @@ def search(
         include_archived=include_archived,
         candidate_limit=candidate_limit,
         as_of=as_of,
+        time_zone=time_zone,
         ranking=ranking,
         top_k=top_k,
         neighbours=neighbours,

@@ -88,10 +88,15 @@ class Server:
         tenant_limit = TenantRateLimit(settings.tenant_rate_limit, counts)
         authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring, tokens)
 
-        async def permit(call: Call, request: Any) -> None:
-            if call.kind != "unary":
-                await authenticate.again(call)
+        async def holds(call: Call, request: Any) -> None:
+            await authenticate.again(call)
             check_request(call, request)
+
+        async def permit(call: Call, request: Any) -> None:
+            if call.kind == "unary":
+                check_request(call, request)
+            else:
+                await holds(call, request)
             named = list(tenants(request))
             await tenant_limit.count(call, named)
             if call.kind == "unary":
@@ -114,6 +119,7 @@ class Server:
             settings.max_request_bytes,
             permit,
             Shed(self.gate, door),
+            holds,
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         add_services(self._server, slot, settings, lambda: time.monotonic() - self._started_at)

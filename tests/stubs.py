@@ -11,6 +11,7 @@ import grpc
 from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
 from memory_layer.v1.audit_service_pb2_grpc import AuditServiceStub
 from memory_layer.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from memory_layer.v1.erasure_service_pb2_grpc import ErasureServiceStub
 from memory_layer.v1.index_service_pb2_grpc import IndexServiceStub
 from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
@@ -55,3 +56,7 @@ class Stubs:
     @cached_property
     def transfer(self) -> Any:
         return TransferServiceStub(self.channel)
+
+    @cached_property
+    def erasure(self) -> Any:
+        return ErasureServiceStub(self.channel)

@@ -18,6 +18,7 @@ from memory_grpc.tls import channel_credentials
 from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
 from memory_layer.v1.audit_service_pb2_grpc import AuditServiceStub
 from memory_layer.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from memory_layer.v1.erasure_service_pb2_grpc import ErasureServiceStub
 from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 from memory_layer.v1.policy_service_pb2_grpc import PolicyServiceStub
@@ -74,6 +75,7 @@ class Client:
         self._audit = AuditServiceStub(channel)
         self._embedding = EmbeddingServiceStub(channel)
         self._transfer = TransferServiceStub(channel)
+        self._erasure = ErasureServiceStub(channel)
         self._target = target
 
     def memory(self, method: str, request: Any) -> Any:
@@ -103,6 +105,10 @@ class Client:
     def transfer(self, method: str, request: Any) -> Any:
         """A call of TransferService."""
         return self._call(getattr(self._transfer, method), request)
+
+    def erasure(self, method: str, request: Any) -> Any:
+        """A call of ErasureService."""
+        return self._call(getattr(self._erasure, method), request)
 
     def _call(self, method: Any, request: Any) -> Any:
         return method(request, metadata=metadata(self._target), timeout=self._target.timeout_seconds)

@@ -18,7 +18,7 @@ def delete(
     timeout: Timeout = 30.0,
     as_json: AsJson = False,
 ) -> None:
-    """Erase messages at once and for good.
+    """Erase messages at once and for good. `memory-grpc forget` erases many, and proves it.
 
     An id that is not there, or not any more, is named, and the exit code is 1.
 

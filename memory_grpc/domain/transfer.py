@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from memory_grpc.domain.messages import StoredMessage
+from memory_grpc.domain.revisions import Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +18,21 @@ class MessageVectors:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferredRevision:
+    """What a message was, on its way."""
+
+    revision: Revision
+    vectors: MessageVectors | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Transferred:
-    """A message on its way; of ``message``, embedding_status and updated_at mean nothing there."""
+    """A message on its way, and what it was, the first first; of all of them embedding_status and updated_at mean
+    nothing there."""
 
     message: StoredMessage
     vectors: MessageVectors | None = None
+    revisions: tuple[TransferredRevision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,10 @@ class Embedder:
         self._cache.put(self.identity, text, vector)
         return vector
 
+    def forget(self) -> None:
+        """Forgets every query: one may be word for word what somebody wants forgotten."""
+        self._cache.clear()
+
     async def embed_messages(
         self, texts: Sequence[str], *, tenant: str = "", is_background: bool = False
     ) -> list[Vectors]:

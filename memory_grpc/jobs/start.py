@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import uuid4
 
-from memory_grpc.jobs import graphs, reembed, sweep
+from memory_grpc.jobs import erase, graphs, reembed, sweep
 from memory_grpc.jobs.audit import ExpireAudit
+from memory_grpc.jobs.erase import Erase
 from memory_grpc.jobs.follow_model import FollowModel, Report
 from memory_grpc.jobs.graphs import BuildGraphs
 from memory_grpc.jobs.lease import Lease
@@ -38,6 +39,8 @@ _AUDIT_SECONDS = 1.0
 _EXPIRE_AUDIT_SECONDS = 3600.0
 # How often a server asks whether there is something to re-embed.
 _REEMBED_POLL_SECONDS = 1.0
+# How often a server asks whether there is something to erase.
+_ERASE_POLL_SECONDS = 1.0
 # How often a server asks whether it still holds the deployment's model.
 _FOLLOW_SECONDS = 2.0
 
@@ -74,6 +77,7 @@ def loops(parts: Parts) -> list[Loop]:
             Reembed(database, parts.lease(reembed.LEASE, reembed.LEASE_SECONDS), parts.models),
             _REEMBED_POLL_SECONDS,
         ),
+        Loop("erase", Erase(database, parts.lease(erase.LEASE, erase.LEASE_SECONDS)), _ERASE_POLL_SECONDS),
         Loop("graphs", parts.graphs.refresh, REFRESH_SECONDS),
     ]
     if settings.graph_threshold > 0:
@@ -109,7 +113,7 @@ def follow_model(database: Database, models: Models, report: Report) -> Loop:
 
 
 def _pending(parts: Parts) -> list[Loop]:
-    """The workers of the queue, and what wakes them."""
+    """The workers of the queue, and what wakes them; the same connection hears of erasures."""
     embed = EmbedPending(parts.database, parts.heartbeats, parts.models, parts.settings.embedding_max_attempts)
     workers = [Loop(f"embed_pending_{i}", embed, _PENDING_POLL_SECONDS) for i in range(_PENDING_WORKERS)]
 
@@ -118,6 +122,6 @@ def _pending(parts: Parts) -> list[Loop]:
             worker.wake()
 
     async def hear() -> None:
-        await listen(parts.conninfo, wake)
+        await listen(parts.conninfo, {"embedding_jobs": wake, "erasures": parts.models.forget})
 
     return [*workers, Loop("listen", hear, _LISTEN_SECONDS)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
-from memory_grpc.domain.transfer import Imported, MessageVectors, OwnPolicy, Transferred
+from memory_grpc.domain.revisions import Revision
+from memory_grpc.domain.transfer import Imported, MessageVectors, OwnPolicy, Transferred, TransferredRevision
 from memory_grpc.services import convert
 from memory_layer.v1 import transfer_service_pb2 as pb
 
@@ -57,8 +59,30 @@ def message(one: Transferred) -> pb.TransferRecord:
         revision=m.revision,
     )
     if one.vectors is not None:
-        result.embedding.CopyFrom(pb.TransferEmbedding(model=one.vectors.model, windows=one.vectors.windows))
+        result.embedding.CopyFrom(_embedding(one.vectors))
+    result.revisions.extend(map(_revision, one.revisions))
     return pb.TransferRecord(message=result)
+
+
+def _revision(was: TransferredRevision) -> pb.TransferRevision:
+    m = was.revision.message
+    return pb.TransferRevision(
+        revision=m.revision,
+        valid_from=convert.timestamp(was.revision.valid_from),
+        valid_to=convert.timestamp(was.revision.valid_to),
+        user_id=m.user_id,
+        name=m.name,
+        content=m.content,
+        metadata=convert.struct(m.metadata),
+        importance=m.importance,
+        pinned=m.pinned,
+        expires_at=convert.timestamp(m.expires_at) if m.expires_at else None,
+        embedding=None if was.vectors is None else _embedding(was.vectors),
+    )
+
+
+def _embedding(vectors: MessageVectors) -> pb.TransferEmbedding:
+    return pb.TransferEmbedding(model=vectors.model, windows=vectors.windows)
 
 
 def transferred(request: pb.ImportRequest) -> list[Transferred]:
@@ -67,9 +91,6 @@ def transferred(request: pb.ImportRequest) -> list[Transferred]:
 
 
 def _transferred(tenant_id: str, one: pb.TransferMessage) -> Transferred:
-    vectors = None
-    if one.HasField("embedding"):
-        vectors = MessageVectors(one.embedding.model, tuple(one.embedding.windows))
     created_at = convert.moment(one, "created_at")
     assert created_at is not None, "the contract requires it"
     stored = StoredMessage(
@@ -90,7 +111,30 @@ def _transferred(tenant_id: str, one: pb.TransferMessage) -> Transferred:
         expires_at=convert.moment(one, "expires_at"),
         revision=max(one.revision, 1),
     )
-    return Transferred(stored, vectors)
+    return Transferred(stored, _vectors(one), tuple(_transferred_revision(stored, was) for was in one.revisions))
+
+
+def _transferred_revision(message: StoredMessage, one: pb.TransferRevision) -> TransferredRevision:
+    valid_from, valid_to = convert.moment(one, "valid_from"), convert.moment(one, "valid_to")
+    assert valid_from is not None and valid_to is not None, "the contract requires them"
+    was = replace(
+        message,
+        user_id=convert.optional(one, "user_id", None),
+        name=convert.optional(one, "name", None),
+        content=one.content,
+        metadata=convert.plain(one.metadata) if one.HasField("metadata") else {},
+        importance=one.importance,
+        pinned=one.pinned,
+        expires_at=convert.moment(one, "expires_at"),
+        revision=one.revision,
+    )
+    return TransferredRevision(Revision(was, valid_from, valid_to), _vectors(one))
+
+
+def _vectors(one: pb.TransferMessage | pb.TransferRevision) -> MessageVectors | None:
+    if not one.HasField("embedding"):
+        return None
+    return MessageVectors(one.embedding.model, tuple(one.embedding.windows))
 
 
 def imported(result: Imported) -> pb.ImportResponse:

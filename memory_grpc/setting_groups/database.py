@@ -22,6 +22,11 @@ class Database(BaseModel):
         description="Postgres with pgvector, postgresql://user:password@host/db (the postgresql+asyncpg:// spelling is "
         "accepted). Unset: `memory-grpc up` runs an embedded Postgres.",
     )
+    database_direct_url: SecretStr | None = Field(
+        None,
+        description="The same database without a pooler, for migrations, LISTEN and building indexes. Needed where "
+        "MEMORY_DATABASE_URL leads to PgBouncer in transaction mode.",
+    )
     data_dir: Path = Field(Path(".data"), description="Where the embedded Postgres keeps its data.")
     database_pool_min_size: int = Field(2, ge=0, description="Connections kept open.")
     database_pool_max_size: int = Field(10, ge=1, description="Connections opened at most.")
@@ -43,6 +48,14 @@ class Database(BaseModel):
     @property
     def conninfo(self) -> str | None:
         """The DSN psycopg understands, or None for the embedded Postgres."""
-        if self.database_url is None or not self.database_url.get_secret_value().strip():
-            return None
-        return re.sub(r"^(\w+)\+\w+://", r"\1://", self.database_url.get_secret_value().strip())
+        return _dsn(self.database_url)
+
+    @property
+    def direct_conninfo(self) -> str | None:
+        """The DSN that leads to Postgres itself, or None where MEMORY_DATABASE_URL does."""
+        return _dsn(self.database_direct_url) if self.conninfo else None
+
+
+def _dsn(url: SecretStr | None) -> str | None:
+    text = url.get_secret_value().strip() if url else ""
+    return re.sub(r"^(\w+)\+\w+://", r"\1://", text) or None

@@ -19,13 +19,12 @@ import structlog
 
 from memory_grpc.errors import StartupError
 from memory_grpc.resources import SQL
-from memory_grpc.store import requirements, roles
+from memory_grpc.store import poolers, requirements, roles
 from memory_grpc.store.connections import PINS
 from memory_grpc.store.queries import QUERIES
 
 # Any constant that no other program takes: the first bytes of sha256("memory-grpc migrations").
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"memory-grpc migrations").digest()[:7], "big")
-CONNECT_TIMEOUT_SECONDS = 5
 _SECONDS_BETWEEN_LINES = 10
 
 log = structlog.get_logger(__name__)
@@ -73,11 +72,11 @@ def migrate(
     """
     wanted = load() if migrations is None else migrations
     try:
-        with psycopg.connect(
-            conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS, client_encoding="UTF8"
-        ) as connection:
+        with poolers.connect(conninfo) as connection:
+            poolers.refuse(connection, conninfo)
             requirements.check(connection)
             connection.execute(PINS)
+            connection.execute(QUERIES["database.be_patient"])
             _wait_for_turn(connection, stopped or threading.Event())
             # Where row-level security holds for the owner, a migration that changes rows would find none and be noted
             # as done. So it fails instead, and has to say what it means (decision 17).
@@ -118,7 +117,7 @@ def _wait_for_turn(connection: psycopg.Connection, stopped: threading.Event) -> 
             if stopped.is_set():
                 raise StartupError("The start was ended while another process held the lock of migrations.") from None
         else:
-            connection.execute("reset lock_timeout")
+            connection.execute(QUERIES["database.be_patient"])
             return
 
 

@@ -28,6 +28,7 @@ TENANT_TABLES = (
     TenantTable("idempotency_keys", "message_id"),
     TenantTable("embedding_jobs", "message_id"),
     TenantTable("reembedding_backlog", "message_id"),
+    TenantTable("erasure_items", "message_id"),
     TenantTable("tenant_policies"),
     TenantTable("tenant_graphs"),
     TenantTable("tenant_models"),
@@ -36,4 +37,5 @@ TENANT_TABLES = (
     # What was done to a tenant outlives its data.
     TenantTable("audit_events"),
     TenantTable("erased_messages"),
+    TenantTable("erasures"),
 )

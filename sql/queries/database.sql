@@ -2,6 +2,10 @@
 -- Says that the database answers.
 select true as ok;
 
+-- name: database.process
+-- The process of Postgres that the session of this statement has.
+select pg_backend_pid() as process;
+
 -- name: database.writable
 -- Says that the database answers, and whether it takes writes: a standby does not, nor one whose operator forbids them.
 select current_setting('transaction_read_only') = 'off' as writable;
@@ -9,6 +13,10 @@ select current_setting('transaction_read_only') = 'off' as writable;
 -- name: database.now
 -- The database's clock, which rules over every server's.
 select now() as now;
+
+-- name: database.be_patient
+-- For what takes minutes and waits for nobody's call: migrations, and building indexes. What bounds calls is not for it.
+select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false);
 
 -- name: database.advisory_lock_holders
 -- The processes of Postgres that hold a lock of one number.
@@ -71,6 +79,10 @@ grant usage on schema {schema} to memory_layer_tenant, memory_layer_worker;
     ) as schemas
 );
 
+-- name: database.path
+-- Where the session finds tables and types now.
+select current_setting('search_path') as path;
+
 -- name: database.pin
 -- What every connection is set to, whatever the role, the database or the environment says: how values are written and
 -- read, that row-level security holds, and where names are looked up.
@@ -85,8 +97,8 @@ select set_config('client_encoding', 'UTF8', {local}), set_config('datestyle', '
 -- What every connection is set to. Every statement has the index it needs, so that the planner is not to weigh a walk
 -- through the rows of all tenants against it; compiling takes longer than a search does; and a graph is searched as wide
 -- as the smallest pool, and on past what filters take away.
-select set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false),
-    set_config('hnsw.ef_search', '300', false), set_config('hnsw.iterative_scan', 'relaxed_order', false);
+select set_config('enable_seqscan', 'off', {local}), set_config('jit', 'off', {local}),
+    set_config('hnsw.ef_search', '300', {local}), set_config('hnsw.iterative_scan', 'relaxed_order', {local});
 
 -- name: database.watch_client
 -- A statement whose client has gone is given up within this time, not at its timeout: a cancellation that arrives before

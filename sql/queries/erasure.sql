@@ -5,14 +5,15 @@ select id from messages where tenant_id = %(tenant_id)s and id = any(%(ids)s) or
 
 -- name: erasure.note_messages
 -- Notes that these ids are erased.
-insert into erased_messages (tenant_id, digest, kind)
-select %(tenant_id)s, erasure_digest('message', id, %(tenant_id)s), 'message' from unnest(%(ids)s::uuid[]) as erased (id)
+insert into erased_messages (tenant_id, digest, kind, erasure_id)
+select %(tenant_id)s, erasure_digest('message', id, %(tenant_id)s), 'message', %(erasure_id)s::uuid
+from unnest(%(ids)s::uuid[]) as erased (id)
 on conflict do nothing;
 
 -- name: erasure.note_requests
 -- Notes that the request ids of messages are erased.
-insert into erased_messages (tenant_id, digest, kind)
-select tenant_id, erasure_digest('request', request_id, tenant_id), 'request'
+insert into erased_messages (tenant_id, digest, kind, erasure_id)
+select tenant_id, erasure_digest('request', request_id, tenant_id), 'request', %(erasure_id)s::uuid
 from idempotency_keys
 where tenant_id = %(tenant_id)s and message_id = any(%(ids)s)
 on conflict do nothing;
@@ -36,3 +37,11 @@ where exists (
     select from erased_messages
     where tenant_id = %(tenant_id)s and digest = erasure_digest(%(kind)s, wanted.id, %(tenant_id)s)
 );
+
+-- name: erasure.notify
+-- Tells every server, once this transaction is committed, to forget what it remembers.
+select pg_notify('erasures', '');
+
+-- name: erasure.vacuum
+-- Takes deleted rows out of a table and its indexes, graphs too, and samples its values anew for the planner.
+vacuum (analyze, index_cleanup on) {table};

@@ -58,3 +58,28 @@ cross join lateral (
     where m.tenant_id = %(tenant_id)s and m.id = wanted.id
     limit 1
 ) as found;
+
+-- name: transfer.revisions
+-- What some messages were before they were updated, the first first.
+select message_id, revision, valid_from, valid_to, user_id, name, content, metadata, importance, pinned, expires_at
+from message_revisions
+where tenant_id = %(tenant_id)s and message_id = any(%(message_ids)s)
+order by message_id, revision;
+
+-- name: transfer.revision_vectors
+-- The vectors that a model made of these, in the order of their windows.
+select message_id, revision, embedding
+from revision_embeddings
+where tenant_id = %(tenant_id)s and model_id = %(model_id)s and message_id = any(%(message_ids)s)
+order by message_id, revision, chunk;
+
+-- name: transfer.insert_revision
+-- Stores what a message was, as it was.
+insert into message_revisions (
+    tenant_id, message_id, revision, valid_from, valid_to, user_id, name, content, metadata, importance,
+    embedding_status, updated_at, pinned, expires_at
+)
+values (
+    %(tenant_id)s, %(id)s, %(revision)s, %(valid_from)s, %(valid_to)s, %(user_id)s, %(name)s, %(content)s, %(metadata)s,
+    %(importance)s, %(embedding_status)s, %(valid_from)s, %(pinned)s, %(expires_at)s
+);

@@ -28,6 +28,7 @@ from memory_layer.v1 import (
     statistics_pb2,
 )
 from memory_layer.v1 import embedding_service_pb2 as embedding
+from memory_layer.v1 import erasure_service_pb2 as erasure
 from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import transfer_service_pb2 as transfer
@@ -105,6 +106,16 @@ def _valid(name: str) -> list[Message]:
         "ListRevisions": [revision_pb2.ListRevisionsRequest(message_id=str(uuid4()), tenant_id="chaos", page_size=5)],
         "ListConversations": [listing_pb2.ListConversationsRequest(tenant_id="chaos", page_size=10, page_token="x")],
         "ListUsers": [listing_pb2.ListUsersRequest(tenant_id="chaos", page_size=10, page_token="x")],
+        "DeleteMessage": [pb.DeleteMessageRequest(message_id=str(uuid4()), tenant_id="chaos")],
+        "PlanErasure": [
+            erasure.PlanErasureRequest(tenant_id="chaos", user_id="u-1", sample_size=3),
+            erasure.PlanErasureRequest(tenant_id="chaos", filter='metadata.source = "web"'),
+            erasure.PlanErasureRequest(tenant_id="chaos", whole_tenant=True),
+        ],
+        "ApplyErasure": [erasure.ApplyErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
+        "GetErasure": [erasure.GetErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
+        "GetErasureReceipt": [erasure.GetErasureReceiptRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
+        "VerifyErasure": [erasure.VerifyErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
         "SearchMemories": [search, pb.SearchMemoriesRequest(tenant_id="chaos", query="Python")],
         "RunRetention": [admin.RunRetentionRequest(tenant_id="chaos", actions=["archive", "delete"], dry_run=True)],
         "RetryFailedEmbeddings": [embedding.RetryFailedEmbeddingsRequest(tenant_id="chaos")],

@@ -22,6 +22,7 @@ from memory_layer.v1 import audit_service_pb2 as pb
 from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as memory
 from memory_layer.v1 import policy_service_pb2 as policy
+from memory_layer.v1 import transfer_service_pb2 as transfer
 from tests.chaos.harness import until
 from tests.conftest import RunningServer, StartRest, StartServer
 from tests.integration.test_cli import Cli
@@ -76,6 +77,25 @@ async def test_administration_is_recorded_before_it_is_answered(start_server: St
         ]
         # To have looked is recorded too.
         assert told(await events(server))[0] == ("setting:2", "AuditService.ListEvents", "OK", "")
+
+
+@pytest.mark.asyncio
+async def test_an_export_is_recorded_before_its_first_line_and_an_erasure_too(
+    start_server: StartServer, rows: Rows
+) -> None:
+    async with start_server(api_keys=[ROOT]) as server:
+        recorded = (
+            "select action, outcome, tenant_id from audit_events where action <> 'key.use' order by happened_at, id"
+        )
+        export = server.transfer.Export(transfer.ExportRequest(tenant_id="acme"), metadata=sent(ROOT))
+        lines = aiter(export)
+        await anext(lines)
+        assert rows(recorded)[:1] == [("TransferService.Export", "STARTED", "acme")]
+        assert [line async for line in lines] == []
+        assert rows(recorded)[1:] == [("TransferService.Export", "OK", "acme")]
+        gone = memory.DeleteMessageRequest(message_id=str(uuid4()), tenant_id="acme")
+        assert await code(server.memory.DeleteMessage(gone, metadata=sent(ROOT))) == "NOT_FOUND"
+        assert rows(recorded)[2:] == [("MemoryService.DeleteMessage", "NOT_FOUND", "acme")]
 
 
 @pytest.mark.asyncio

@@ -20,8 +20,8 @@ DATABASE = "memory_kept_plans"
 LOOKING_UP = {
     "embeddings.insert_many": {"messages"},
     "messages.get_many": {"messages"},
-    "messages.bytes_of_hits": {"messages"},
     "search.texts": {"messages"},
+    "messages.bytes_of_hits": {"messages"},
     "messages.neighbours": {"messages"},
     "search.found": {"messages"},
     f"search.found{FILTERED}": {"messages"},

@@ -50,6 +50,7 @@ WALKS = {"messages.tenants", "graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
 WORKERS_ONLY = {"models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
 WORKERS_ONLY |= {"audit.append"}
+WORKERS_ONLY |= {"erasures.expire", "erasures.forget_model"}
 WORKERS_ONLY |= {"reembedding.open", "reembedding.newest", "reembedding.get"}
 
 # A part of a statement (hybrid.flags) is tested in it.
@@ -90,6 +91,7 @@ def ids(tenant: str, count: int = 6) -> list[UUID]:
 LIVE, ARCHIVED = {t: ids(t)[:4] for t in (OURS, THEIRS)}, {t: ids(t)[4:] for t in (OURS, THEIRS)}
 BOTH = [*ids(OURS), *ids(THEIRS)]
 FRESH = ids("fresh", 2)
+ERASURE, EMPTY = UUID(int=7), UUID(int=9)
 VECTOR = HalfVector(np.ones(8, dtype=np.float32))
 
 # Every parameter of every query, chosen so that without row-level security the other tenant's rows are reached. A query
@@ -214,6 +216,12 @@ DEFAULTS: dict[str, Any] = {
     "whose": "u",
     "looked_at": 1000,
     "longest": None,
+    "erasure_id": ERASURE,
+    "scope": "user",
+    "by": "none",
+    "rows": Jsonb({}),
+    "erased": 1,
+    "error": "Trouble",
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
@@ -223,6 +231,8 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
     "audit.of_tenant": {"after_at": None, "after_id": None},
     "audit.of_all": {"after_at": None, "after_id": None},
+    # After the last of ours, before the last of theirs.
+    "revisions.any_since": {"moment": NOW + timedelta(days=20)},
     "revisions.update": {
         "content": "words",
         "metadata": Jsonb({}),
@@ -234,6 +244,20 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
         "embedding_status": "completed",
     },
     "transfer.insert_many": FRESH_ROWS | {"ids": FRESH},
+    "transfer.insert_revision": {
+        "id": LIVE[OURS][0],
+        "revision": 9,
+        "valid_from": NOW,
+        "valid_to": NOW,
+        "content": "words",
+        "metadata": Jsonb({}),
+        "name": None,
+        "user_id": None,
+        "importance": 0.5,
+        "pinned": False,
+        "expires_at": None,
+        "embedding_status": "pending",
+    },
     "duplicates.find": {
         "user_ids": ["u"] * len(BOTH),
         "contents": ["words said by rival"] * len(BOTH),
@@ -250,6 +274,11 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "hybrid.spoken": {"speaker_names": ["Ann", "Bea"]},
     "hybrid.important": {"important_limit": 3},
     "context.newest_of_conversation": {"whose": "c"},
+    "erasures.begin": {"erasure_id": UUID(int=8)},
+    "erasures.choose": {"erasure_id": EMPTY},
+    "erasures.apply": {"erasure_id": EMPTY},
+    "erasures.advance": {"state": "cleaning"},
+    "erasures.hold": {"state": "erasing"},
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
@@ -270,9 +299,17 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     filter that everything passes; and for one word."""
     of_filter = parts(filtered if name.endswith(FILTERED) else unfiltered, _hybrid)
     own = (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)))
+    own += (("table", "messages"), ("column", "id"))
     listed = (("direction", "asc"), ("beyond", ">"), ("lists_live", "true"), ("lists_archived", "true"))
     listed += (("statement", "select id, content from messages"),)
     return text(name.removesuffix(FILTERED), (*own, *listed, ("of_metadata", ""), *of_filter))
+    own = (
+        ("table", "messages"),
+        ("column", "id"),
+        ("source", part("hybrid.scanned")),
+        ("dimensions", str(dimensions + 2)),
+    )
+    return text(name.removesuffix(FILTERED), (*own, *of_filter))
 
 
 def stripped(name: str) -> str:
@@ -364,7 +401,15 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             connection.execute(
                 "insert into message_revisions "
                 "values (%s, %s, %s, %s, %s, 'u', null, %s, '{}', .5, 'completed', %s, false)",
-                (tenant, id_, revision, created_at, NOW + timedelta(revision), f"said before by {tenant}", NOW),
+                (
+                    tenant,
+                    id_,
+                    revision,
+                    created_at,
+                    NOW + timedelta(revision + (30 if tenant == THEIRS else 0)),
+                    f"said before by {tenant}",
+                    NOW,
+                ),
             )
         connection.execute("insert into revision_embeddings values (%s, %s, 7, 0, 1, %s)", (tenant, id_, VECTOR))
         connection.execute(
@@ -394,6 +439,20 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         "insert into erased_messages select %s, erasure_digest('message', id, %s), 'message' from unnest(%s) as e (id)",
         (tenant, tenant, [*BOTH, *FRESH]),
     )
+    for erasure, state in ((ERASURE, "erasing"), (EMPTY, "planned")):
+        connection.execute(
+            "insert into erasures (tenant_id, id, scope, state, planned_by, expires_at, erased_at) "
+            "values (%s, %s, 'user', %s, 'none', now() + interval '1 hour', now())",
+            (tenant, erasure, state),
+        )
+    for kind, noted in (("message", [*BOTH, *FRESH]), ("request", [*ids(OURS)[:3], *ids(THEIRS)[:3]])):
+        connection.execute(
+            "insert into erased_messages "
+            "select %s, erasure_digest(%s, id, %s), %s, now(), %s from unnest(%s) as erased (id)",
+            (tenant, kind, tenant, kind, ERASURE, noted),
+        )
+    for id_ in ids(tenant):
+        connection.execute("insert into erasure_items values (%s, %s, %s)", (tenant, ERASURE, id_))
     connection.execute("insert into tenant_graphs values (%s, 1, %s, 'ready', 4)", (tenant, f"graph_{tenant}"))
 
 

@@ -15,8 +15,10 @@ import pytest
 
 from memory_grpc.operations.transfer import export as export_module
 from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import policy_service_pb2 as policy
+from memory_layer.v1 import revision_pb2 as revision
 from memory_layer.v1 import transfer_service_pb2 as transfer
 from tests.cli import Rows
 from tests.conftest import RunningRest, RunningServer, StartServer
@@ -25,6 +27,7 @@ from tests.integration.test_ingest import eventually, message
 pytestmark = pytest.mark.asyncio
 
 LATER = datetime(2999, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 12, 31, tzinfo=UTC)
 
 
 async def exported(server: RunningServer, tenant_id: str = "acme", **asked: Any) -> list[transfer.TransferRecord]:
@@ -57,7 +60,15 @@ async def fill(server: RunningServer, rows: Rows) -> None:
         await server.memory.IngestMessage(request)
     await server.memory.IngestMessage(message("word " * 2000))
     await server.memory.IngestMessage(message("theirs", tenant_id="other"))
-    rows("update messages set pinned = true, revision = 3 where content like 'turn 1 %%'")
+    rows("update messages set pinned = true where content like 'turn 1 %%'")
+    ((updated,),) = rows("select id::text from messages where content like 'turn 5 %%'")
+    for changes in (
+        {"content": "turn 5 about badgers"},
+        {"content": "turn 5 about bats", "name": "Bea", "pinned": True},
+    ):
+        await server.memory.UpdateMessage(
+            revision.UpdateMessageRequest(message_id=updated, tenant_id="acme", update_mask=list(changes), **changes)
+        )
     rows("update messages set expires_at = %s where content like 'turn 2 %%'", LATER)
     rows("update messages set expires_at = now() - interval '1 day' where content like 'turn 3 %%'")
     rows(
@@ -71,11 +82,31 @@ async def fill(server: RunningServer, rows: Rows) -> None:
     )
 
 
-async def search(server: RunningServer, **asked: Any) -> pb.SearchMemoriesResponse:
+async def revisions(server: RunningServer, message_id: str) -> list[revision.Revision]:
+    request = revision.ListRevisionsRequest(message_id=message_id, tenant_id="acme")
+    found = list((await server.memory.ListRevisions(request)).revisions)
+    for one in found:
+        one.message.ClearField("updated_at")
+    return found
+
+
+async def search(server: RunningServer, as_of: datetime = NOW, **asked: Any) -> pb.SearchMemoriesResponse:
     asked = {"tenant_id": "acme", "query": "turn about bread and bees", "top_k": 50, "include_archived": True} | asked
     request = pb.SearchMemoriesRequest(**asked)
-    request.as_of.FromDatetime(datetime(2026, 12, 31, tzinfo=UTC))
+    request.as_of.FromDatetime(as_of)
     return await server.memory.SearchMemories(request)
+
+
+async def everything(server: RunningServer) -> list[pb.SearchMemoriesResponse]:
+    """Answers by both rankings, of a user, and of before what was said was updated."""
+    past = {"as_of": datetime(2026, 2, 1, tzinfo=UTC), "query": "turn 5 about bread"}
+    return [
+        await search(server),
+        await search(server, ranking="semantic"),
+        await search(server, user_id="u-5"),
+        await search(server, **past),
+        await search(server, **past, ranking="semantic"),
+    ]
 
 
 @pytest.mark.parametrize("with_embeddings", [True, False])
@@ -90,7 +121,9 @@ async def test_a_memory_comes_back_as_it_was(
         before = await exported(server, **asked)
         # Erased, as a sweep does: until then its words count in the hybrid ranking.
         rows("delete from messages where expires_at <= now()")
-        answers = [await search(server), await search(server, ranking="semantic"), await search(server, user_id="u-5")]
+        answers = await everything(server)
+        (bats,) = [one for one in messages(before) if one.content == "turn 5 about bats"]
+        history = await revisions(server, bats.id)
     assert len(messages(before)) == 12, "all but the one that has expired"
     assert before[0].header == transfer.TransferHeader(version=1, tenant_id="acme", has_embeddings=with_embeddings)
     assert before[1].policy.retention.max_age_days == 1
@@ -114,11 +147,14 @@ async def test_a_memory_comes_back_as_it_was(
         assert [one.SerializeToString(deterministic=True) for one in again] == [
             one.SerializeToString(deterministic=True) for one in before
         ]
-        after = [await search(server), await search(server, ranking="semantic"), await search(server, user_id="u-5")]
+        after = await everything(server)
+        assert await revisions(server, bats.id) == history
     assert [one.SerializeToString(deterministic=True) for one in after] == [
         one.SerializeToString(deterministic=True) for one in answers
     ]
     assert len(answers[0].items) == 12
+    assert len(history) == 2
+    assert answers[4].items[0].content == "turn 5 about bread"
 
 
 async def test_each_message_is_stored_once_and_what_is_there_stays(server: RunningServer, rows: Rows) -> None:
@@ -195,12 +231,18 @@ async def test_all_or_nothing(server: RunningServer, rows: Rows) -> None:
     nan.embedding.windows[0] = np.full(len(sent.embedding.windows[0]) // 2, np.nan, "<f2").tobytes()
     untimed = broken()
     untimed.ClearField("created_at")
+    was = transfer.TransferRevision(revision=1, content="was", valid_from=sent.created_at, valid_to=sent.created_at)
+    twice_first = broken(revision=3, revisions=[was, was])
+    was.valid_to.seconds -= 1
+    backwards = broken(revision=2, revisions=[was])
     faults = [
         ([good, ahead], "messages[1].created_at: is more than a day ahead"),
         ([good, short], "messages[1].embedding.windows[0]: must have"),
         ([good, nan], "messages[1].embedding.windows: must be vectors of length 1"),
         ([good, good], "messages[1].id: is that of messages[0]"),
         ([good, untimed], "messages[1].created_at: is required"),
+        ([good, twice_first], "messages[1].revisions[0].revision: must be lower than the one after it"),
+        ([good, backwards], "messages[1].revisions[0].valid_to: must not come before valid_from"),
         ([good, broken(role="wizard")], "messages[1].role: must be one of"),
         ([good, broken(importance=2)], "messages[1].importance: must be at most 1"),
     ]
@@ -263,6 +305,28 @@ async def test_a_slow_reader_holds_no_transaction_open(server: RunningServer, ro
     while await call.read() is not grpc.aio.EOF:
         rest += 1
     assert rest == 149
+
+
+async def test_a_key_that_is_revoked_ends_its_exports(start_server: StartServer) -> None:
+    text = "word " * 18_000
+    async with start_server() as server:
+        for start in range(0, 300, 25):
+            batch = [message(f"{number} {text}", embed_later=True) for number in range(start, start + 25)]
+            await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=batch))
+        root = await server.key.CreateApiKey(keys.CreateApiKeyRequest(label="root", role="admin", all_tenants=True))
+        as_root = (("x-api-key", root.key),)
+        made = await server.key.CreateApiKey(
+            keys.CreateApiKeyRequest(label="own", role="admin", tenant_ids=["acme"]), metadata=as_root
+        )
+        call = server.transfer.Export(transfer.ExportRequest(tenant_id="acme"), metadata=(("x-api-key", made.key),))
+        assert (await call.read()).header.tenant_id == "acme"
+        await server.key.RevokeApiKey(keys.RevokeApiKeyRequest(key_id=made.api_key.id), metadata=as_root)
+        read = 0
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            while await call.read() is not grpc.aio.EOF:
+                read += 1
+        assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert read < 300
 
 
 async def test_over_rest_an_export_is_lines(rest: RunningRest) -> None:

@@ -138,7 +138,7 @@ class AuditEvent(_message.Message):
     action: _builtins.str
     """What: service and RPC, or `key.use`."""
     outcome: _builtins.str
-    """What came of it: OK, or the name of a gRPC code such as PERMISSION_DENIED."""
+    """What came of it: OK, or the name of a gRPC code such as PERMISSION_DENIED; STARTED when an export began."""
     tenant_id: _builtins.str
     """The tenant that the call named, or the only one that a used key reaches; empty for the deployment as a whole. A call
     that named several is an event for each.

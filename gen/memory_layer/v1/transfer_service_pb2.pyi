@@ -208,6 +208,7 @@ class TransferMessage(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     EMBEDDING_FIELD_NUMBER: _builtins.int
+    REVISIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id."""
     conversation_id: _builtins.str
@@ -246,6 +247,10 @@ class TransferMessage(_message.Message):
     def embedding(self) -> Global___TransferEmbedding:
         """Its vectors, where they travel along and are there."""
 
+    @_builtins.property
+    def revisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferRevision]:
+        """What it was before it was updated, the first first."""
+
     def __init__(
         self,
         *,
@@ -263,10 +268,11 @@ class TransferMessage(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
         embedding: Global___TransferEmbedding | None = ...,
+        revisions: _abc.Iterable[Global___TransferRevision] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "created_at", b"created_at", "embedding", b"embedding", "expires_at", b"expires_at", "metadata", b"metadata", "name", b"name", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embedding", b"embedding", "expires_at", b"expires_at", "id", b"id", "importance", b"importance", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "revision", b"revision", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embedding", b"embedding", "expires_at", b"expires_at", "id", b"id", "importance", b"importance", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "revision", b"revision", "revisions", b"revisions", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
@@ -278,6 +284,85 @@ class TransferMessage(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__user_id) -> _WhichOneofReturnType__user_id | None: ...
 
 Global___TransferMessage: _TypeAlias = TransferMessage  # noqa: Y015
+
+@_typing.final
+class TransferRevision(_message.Message):
+    """What a message was before an update."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_TO_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    IMPORTANCE_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    EMBEDDING_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """Which: 1 is the first."""
+    user_id: _builtins.str
+    """Whose memory it belonged to."""
+    name: _builtins.str
+    """The speaker's name."""
+    content: _builtins.str
+    """The text."""
+    importance: _builtins.float
+    """Its importance."""
+    pinned: _builtins.bool
+    """Whether it was kept whatever the policy says."""
+    @_builtins.property
+    def valid_from(self) -> _timestamp_pb2.Timestamp:
+        """From when on it was so."""
+
+    @_builtins.property
+    def valid_to(self) -> _timestamp_pb2.Timestamp:
+        """When it was updated."""
+
+    @_builtins.property
+    def metadata(self) -> _struct_pb2.Struct:
+        """The caller's own fields."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """From when on nothing was to show it; not set when that was never."""
+
+    @_builtins.property
+    def embedding(self) -> Global___TransferEmbedding:
+        """Its vectors, where they travel along and are there."""
+
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        valid_from: _timestamp_pb2.Timestamp | None = ...,
+        valid_to: _timestamp_pb2.Timestamp | None = ...,
+        user_id: _builtins.str | None = ...,
+        name: _builtins.str | None = ...,
+        content: _builtins.str = ...,
+        metadata: _struct_pb2.Struct | None = ...,
+        importance: _builtins.float = ...,
+        pinned: _builtins.bool = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        embedding: Global___TransferEmbedding | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "embedding", b"embedding", "expires_at", b"expires_at", "metadata", b"metadata", "name", b"name", "user_id", b"user_id", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "content", b"content", "embedding", b"embedding", "expires_at", b"expires_at", "importance", b"importance", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "revision", b"revision", "user_id", b"user_id", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
+    _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__user_id) -> _WhichOneofReturnType__user_id | None: ...
+
+Global___TransferRevision: _TypeAlias = TransferRevision  # noqa: Y015
 
 @_typing.final
 class TransferEmbedding(_message.Message):

@@ -8,6 +8,7 @@ from memory_grpc.errors import NotServing
 from memory_grpc.operations.audit.list_events import ListEvents
 from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.context.build import BuildContext
+from memory_grpc.operations.erasure.erasures import Erasures
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
@@ -57,6 +58,7 @@ class Operations:
     list_events: ListEvents
     export: Export
     import_: Import
+    erasures: Erasures
 
 
 class Slot:

@@ -11,9 +11,9 @@ from dataclasses import replace
 from uuid import UUID
 
 from memory_grpc import deadline
-from memory_grpc.domain.transfer import MessageVectors, OwnPolicy, Transferred
+from memory_grpc.domain.transfer import MessageVectors, OwnPolicy, Transferred, TransferredRevision
 from memory_grpc.filtering import EVERYTHING, Node, where
-from memory_grpc.store import models, transfer
+from memory_grpc.store import models, transfer, transfer_revisions
 from memory_grpc.store import policy as policy_store
 from memory_grpc.store.database import Database, Transaction
 
@@ -46,7 +46,11 @@ class Export:
             with deadline.within(self._timeout_seconds):
                 async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                     messages, last = await transfer.page(tx, tenant_id, condition, last, _PAGE)
-                    found = [Transferred(message) for message in messages]
+                    revisions = await transfer_revisions.of_messages(tx, tenant_id, messages)
+                    found = [
+                        Transferred(m, revisions=tuple(map(TransferredRevision, revisions.get(m.id, ()))))
+                        for m in messages
+                    ]
                     if with_vectors and found:
                         found = await _with_vectors(tx, tenant_id, found)
             for one in found:
@@ -57,8 +61,22 @@ async def _with_vectors(tx: Transaction, tenant_id: str, found: list[Transferred
     """The same with the vectors that the tenant's searches read, where there are any."""
     model_id = (await models.of_tenant(tx, tenant_id)).model_id
     name = next(model.identity for model in await models.all_(tx) if model.id == model_id)
-    vectors = await transfer.vectors(tx, tenant_id, model_id, [one.message.id for one in found])
+    ids = [one.message.id for one in found]
+    vectors = await transfer.vectors(tx, tenant_id, model_id, ids)
+    updated = [one.message.id for one in found if one.revisions]
+    past = await transfer_revisions.vectors(tx, tenant_id, model_id, updated) if updated else {}
+
+    def of(windows: tuple[bytes, ...] | None) -> MessageVectors | None:
+        return None if windows is None else MessageVectors(name, windows)
+
     return [
-        replace(one, vectors=MessageVectors(name, vectors[one.message.id])) if one.message.id in vectors else one
+        Transferred(
+            one.message,
+            of(vectors.get(one.message.id)),
+            tuple(
+                replace(was, vectors=of(past.get((one.message.id, was.revision.message.revision))))
+                for was in one.revisions
+            ),
+        )
         for one in found
     ]

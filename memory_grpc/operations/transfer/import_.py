@@ -7,19 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-import numpy as np
-
 from memory_grpc.domain.messages import StoredMessage
-from memory_grpc.domain.transfer import Imported, MessageVectors, Transferred
+from memory_grpc.domain.transfer import Imported, Transferred
 from memory_grpc.embedding.provider import Vectors
 from memory_grpc.errors import EmbeddingUnavailable, FieldViolation, InvalidInput, ModelChanged
 from memory_grpc.operations.messages.ingest import LONGEST_FUTURE
 from memory_grpc.operations.models.models import Model, Models
-from memory_grpc.store import clock, embeddings, erasure, jobs, lexical, reembedding, transfer
+from memory_grpc.operations.transfer.vectors import OfRevisions, of_messages, of_revisions
+from memory_grpc.store import clock, embeddings, erasure, jobs, lexical, reembedding, transfer, transfer_revisions
 from memory_grpc.store.database import Database, Transaction
-
-# A vector has length 1, but for what 16 bits make of it.
-_LENGTH_TOLERANCE = 0.01
 
 
 class _Erased(Exception):
@@ -41,11 +37,13 @@ class Import:
         stored then. After DeadlineExceeded they may have been.
         """
         _check_ids(sent)
+        _check_revisions(sent)
         while True:
-            model = await self._model(tenant_id) if any(one.vectors for one in sent) else None
-            vectors = _vectors(sent, model)
+            model = await self._model(tenant_id) if any(one.vectors or one.revisions for one in sent) else None
+            vectors = of_messages(sent, model)
+            past = await of_revisions(tenant_id, sent, model)
             try:
-                return await self._store(tenant_id, sent, model, vectors)
+                return await self._store(tenant_id, sent, model, vectors, past)
             except (ModelChanged, _Erased):  # nothing was stored
                 continue
 
@@ -56,11 +54,16 @@ class Import:
             return None
 
     async def _store(
-        self, tenant_id: str, sent: Sequence[Transferred], model: Model | None, vectors: dict[UUID, Vectors]
+        self,
+        tenant_id: str,
+        sent: Sequence[Transferred],
+        model: Model | None,
+        vectors: dict[UUID, Vectors],
+        past: OfRevisions,
     ) -> Imported:
         async with self._database.transaction(tenant=tenant_id, plan="once") as tx:
             _check_times(sent, await clock.now(tx))
-            wanted = await self._models.check_write(tx, tenant_id, model) if vectors and model else None
+            wanted = await self._models.check_write(tx, tenant_id, model) if (vectors or past) and model else None
             ids = [one.message.id for one in sent]
             erased = await (await erasure.erased_among(tx, tenant_id, "message", ids)).get()
             ready = [
@@ -72,6 +75,9 @@ class Import:
             if await (await erasure.erased_among(tx, tenant_id, "message", stored)).get():
                 raise _Erased
             new = [message for message in ready if message.id in stored]
+            for one in sent:
+                if one.message.id in stored:
+                    await self._store_revisions(tx, tenant_id, one, model, past)
             await self._project(tx, tenant_id, new)
             own = {id_: vector for id_, vector in vectors.items() if id_ in stored}
             if own and model:
@@ -94,6 +100,14 @@ class Import:
             erased=tuple(place for place, message in enumerate(ready) if message.id in erased),
         )
 
+    async def _store_revisions(
+        self, tx: Transaction, tenant_id: str, one: Transferred, model: Model | None, past: OfRevisions
+    ) -> None:
+        for was in one.revisions:
+            vectors = past.get((one.message.id, was.revision.message.revision))
+            model_id = model.id if model else None
+            await transfer_revisions.insert(tx, tenant_id, self._text_config, was.revision, model_id, vectors)
+
     async def _project(self, tx: Transaction, tenant_id: str, new: Sequence[StoredMessage]) -> None:
         await lexical.insert_many(tx, tenant_id, self._text_config, new)
         if archived := [message.id for message in new if message.archived_at is not None]:
@@ -113,29 +127,6 @@ def _says(message: StoredMessage) -> tuple[object, ...]:
     )
 
 
-def _vectors(sent: Sequence[Transferred], model: Model | None) -> dict[UUID, Vectors]:
-    """The vectors that can be stored: those of the tenant's model. Raises InvalidInput for what is no vector of it."""
-    if model is None:
-        return {}
-    identity = model.embedder.identity
-    found = {}
-    for place, one in enumerate(sent):
-        if one.vectors is not None and one.vectors.model == str(identity):
-            found[one.message.id] = _read(one.vectors, identity.dimensions, place)
-    return found
-
-
-def _read(vectors: MessageVectors, dimensions: int, place: int) -> Vectors:
-    for number, window in enumerate(vectors.windows):
-        if len(window) != 2 * dimensions:
-            field = f"messages[{place}].embedding.windows[{number}]"
-            raise InvalidInput.of(field, f"must have {2 * dimensions} bytes")
-    read = np.frombuffer(b"".join(vectors.windows), dtype="<f2").reshape(-1, dimensions).astype(np.float32)
-    if not np.all(np.abs(np.linalg.norm(read, axis=1) - 1) < _LENGTH_TOLERANCE):  # NaN is none either
-        raise InvalidInput.of(f"messages[{place}].embedding.windows", "must be vectors of length 1")
-    return read
-
-
 def _check_ids(sent: Sequence[Transferred]) -> None:
     first: dict[UUID, int] = {}
     twice = [
@@ -148,8 +139,28 @@ def _check_ids(sent: Sequence[Transferred]) -> None:
 
 
 def _check_times(sent: Sequence[Transferred], now: datetime) -> None:
-    late = [place for place, one in enumerate(sent) if one.message.created_at > now + LONGEST_FUTURE]
+    latest = now + LONGEST_FUTURE
+    late = [f"messages[{place}].created_at" for place, one in enumerate(sent) if one.message.created_at > latest]
+    late += [
+        f"messages[{place}].revisions[{number}].valid_to"
+        for place, one in enumerate(sent)
+        for number, was in enumerate(one.revisions)
+        if was.revision.valid_to > latest
+    ]
     if late:
-        raise InvalidInput(
-            [FieldViolation(f"messages[{place}].created_at", "is more than a day ahead") for place in late]
-        )
+        raise InvalidInput([FieldViolation(field, "is more than a day ahead") for field in late])
+
+
+def _check_revisions(sent: Sequence[Transferred]) -> None:
+    faults = []
+    for place, one in enumerate(sent):
+        following = one.message.revision
+        for number, was in reversed(list(enumerate(one.revisions))):
+            field = f"messages[{place}].revisions[{number}]"
+            if was.revision.message.revision >= following:
+                faults.append(FieldViolation(f"{field}.revision", "must be lower than the one after it"))
+            if was.revision.valid_from > was.revision.valid_to:
+                faults.append(FieldViolation(f"{field}.valid_to", "must not come before valid_from"))
+            following = was.revision.message.revision
+    if faults:
+        raise InvalidInput(faults)

@@ -34,6 +34,11 @@ DOCUMENTED = {
     ("post", "/v1/memory/search"): 200,
     ("post", "/v1/memory/context"): 200,
     ("post", "/v1/admin/retention/run"): 200,
+    ("post", "/v1/admin/erasure/plan"): 200,
+    ("post", "/v1/admin/erasure/apply"): 200,
+    ("get", "/v1/admin/erasure"): 200,
+    ("get", "/v1/admin/erasure/receipt"): 200,
+    ("post", "/v1/admin/erasure/verify"): 200,
     ("post", "/v1/admin/embeddings/retry"): 200,
     ("get", "/v1/admin/graphs"): 200,
     ("get", "/v1/admin/audit"): 200,
@@ -193,6 +198,7 @@ def test_errors_are_shared_and_complete() -> None:
         # A request_id may be of a message that was deleted since.
         one |= {"CancelReembedding", "DeleteMessage", "IngestMessage", "BatchIngestMessages"}
         one |= {"UpdateMessage", "ListRevisions"}
+        one |= {"ApplyErasure", "GetErasure", "GetErasureReceipt", "VerifyErasure"}
         wanted |= {"404"} if operation["operationId"] in one else set()
         wanted |= {"409"} if key[1].startswith("/v1/messages") and key[0] in ("post", "patch") else set()
         assert {status for status in operation["responses"] if status >= "400"} == wanted, key
