@@ -95,6 +95,10 @@ bench-ingest: $(STAMP) ## Measure ingest against the bare model: make bench-inge
 chaos: $(STAMP) ## Break things for real and print a table; about an hour (ARGS=--short: minutes)
 	@$(BIN)/python bench/chaos.py $(ARGS)
 
+.PHONY: abuse
+abuse: $(STAMP) ## Let one caller attack all others and print a table; some minutes (ARGS="--only watches")
+	@$(BIN)/python bench/abuse.py $(ARGS)
+
 .PHONY: migrate
 migrate: $(STAMP) ## Migrate the database of MEMORY_DATABASE_URL
 	@$(BIN)/memory-grpc migrate
