@@ -120,6 +120,8 @@ class EmbedPending:
     async def _failed(self, batch: Sequence[Job], error: str) -> None:
         tenant_id = batch[0].tenant_id
         async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+            # Updates and erasures take a message before its job, alone in their tenant.
+            await model_store.lock_tenant_shared(tx, tenant_id)
             held = await jobs.hold(tx, batch, self._seconds)
             spent = [job.message_id for job in held if job.attempts >= self._max_attempts]
             if spent:

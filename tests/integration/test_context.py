@@ -173,7 +173,7 @@ async def test_what_is_expired_archived_or_later_than_as_of_is_not_there(server:
 async def test_what_is_not_embedded_is_recent_all_the_same_and_counted(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def down(*_: object) -> None:
+    async def down(*_: object, **__: object) -> None:
         raise EmbeddingUnavailable("The embedding model does not answer.")
 
     monkeypatch.setattr(Embedder, "embed_messages", down)

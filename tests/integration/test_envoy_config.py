@@ -53,6 +53,9 @@ class Stub(memory_grpc_stubs.MemoryServiceServicer, admin_grpc.AdminServiceServi
         self.release = threading.Event()
 
     def IngestMessage(self, request, context):
+        if request.content == "many words":
+            context.set_trailing_metadata(tuple((f"x-word-{number}", "y" * 10_000) for number in range(7)))
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "many words")
         if request.content == "too large":
             context.set_trailing_metadata((("x-http-status", "413"), ("retry-after", "7")))
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too large")
@@ -227,6 +230,19 @@ def test_the_server_chooses_413_and_retry_after(rest: httpx.Client):
     response = rest.post("/v1/messages", json={"content": "too large"})
     assert (response.status_code, response.headers["retry-after"]) == (413, "7")
     assert response.json() == {"code": 8, "message": "too large", "details": []}
+
+
+def test_an_answer_of_many_words_is_its_callers_and_resets_no_other(settings: Settings, rest: httpx.Client, stub: Stub):
+    """Trailers past what Envoy takes of a server would reset the connection that it shares, and every call on it."""
+    with ThreadPoolExecutor(8) as threads:
+        slow = {"tenant_id": "a", "query": "slow"}
+        waiting = [threads.submit(rest.get, "/v1/memory/search", params=slow) for _ in range(4)]
+        for _ in range(4):
+            refused = rest.post("/v1/messages", json={"content": "many words"})
+            assert (refused.status_code, refused.json()["message"]) == (400, "many words")
+        stub.release.set()
+        assert {call.result().status_code for call in waiting} == {200}
+    stub.release.clear()
 
 
 def test_unknown_path_and_method(rest: httpx.Client):

@@ -231,6 +231,8 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
     "audit.of_tenant": {"after_at": None, "after_id": None},
     "audit.of_all": {"after_at": None, "after_id": None},
+    # After the last of ours, before the last of theirs.
+    "revisions.any_since": {"moment": NOW + timedelta(days=20)},
     "revisions.update": {
         "content": "words",
         "metadata": Jsonb({}),
@@ -398,7 +400,15 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             connection.execute(
                 "insert into message_revisions "
                 "values (%s, %s, %s, %s, %s, 'u', null, %s, '{}', .5, 'completed', %s, false)",
-                (tenant, id_, revision, created_at, NOW + timedelta(revision), f"said before by {tenant}", NOW),
+                (
+                    tenant,
+                    id_,
+                    revision,
+                    created_at,
+                    NOW + timedelta(revision + (30 if tenant == THEIRS else 0)),
+                    f"said before by {tenant}",
+                    NOW,
+                ),
             )
         connection.execute("insert into revision_embeddings values (%s, %s, 7, 0, 1, %s)", (tenant, id_, VECTOR))
         connection.execute(
