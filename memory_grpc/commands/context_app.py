@@ -37,6 +37,7 @@ def context(
     min_score: MinScore = None,
     neighbours: Neighbours = None,
     as_of: options.AsOf = None,
+    time_zone: options.TimeZone = None,
     explain: Explain = False,
     address: Address = None,
     api_key: ApiKey = None,
@@ -62,5 +63,6 @@ def context(
         ranking=ranking,
         min_score=min_score,
         neighbours=neighbours,
+        time_zone=time_zone,
     )
     raise typer.Exit(context.context(wanted, target(address, api_key, timeout), explain=explain, as_json=as_json))

@@ -88,6 +88,10 @@ AsOf = Annotated[
     datetime | None,
     typer.Option(parser=moment, metavar="TIME", help="The moment to search from, RFC 3339. [default: now]"),
 ]
+TimeZone = Annotated[
+    str | None,
+    typer.Option(metavar="ZONE", help='Whose days "yesterday" and the like are, such as Europe/Berlin. [default: UTC]'),
+]
 OnlyRole = Annotated[Role | None, typer.Option(help="Only messages of this role.")]
 CreatedAfter = Annotated[
     datetime | None, typer.Option(parser=moment, metavar="TIME", help="Only messages said then or later.")

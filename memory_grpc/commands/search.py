@@ -38,6 +38,7 @@ class Query:
     include_archived: bool = False
     candidate_limit: int | None = None
     as_of: datetime | None = None
+    time_zone: str | None = None
     ranking: str | None = None
     top_k: int | None = None
     neighbours: int | None = None
@@ -60,6 +61,7 @@ class Query:
             importance_min=self.importance_min,
             include_archived=self.include_archived,
             candidate_limit=self.candidate_limit,
+            time_zone=self.time_zone,
             ranking=self.ranking,
             top_k=self.top_k,
             neighbours=self.neighbours,

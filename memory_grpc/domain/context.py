@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
@@ -17,7 +17,8 @@ RECENT_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ContextRequest:
-    """What to build: ``where`` is what messages must pass, besides being of ``user_id`` where that is set."""
+    """What to build: ``where`` is what messages must pass, besides being of ``user_id`` where that is set, and
+    ``zone`` whose days the dates of the query are."""
 
     tenant_id: str
     query: str
@@ -31,6 +32,7 @@ class ContextRequest:
     min_score: float | None = None
     neighbours: int = 0
     as_of: datetime | None = None
+    zone: tzinfo = UTC
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from memory_grpc.domain.messages import Json, NewMessage, StoredMessage
 from memory_grpc.domain.search import Hit, SearchFilters, SearchRequest, SearchResult
 from memory_grpc.errors import InvalidInput
 from memory_grpc.services import convert_filter
+from memory_grpc.services.convert_time_zone import time_zone
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import message_pb2
 
@@ -119,7 +120,8 @@ def stored_message(message: StoredMessage) -> message_pb2.Message:
 
 
 def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
-    """A valid request as what to look for. Raises InvalidInput for a filter that cannot be read."""
+    """A valid request as what to look for. Raises InvalidInput for a filter that cannot be read and
+    for an unknown time zone."""
     return SearchRequest(
         tenant_id=request.tenant_id,
         query=request.query,
@@ -137,6 +139,7 @@ def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
         distinct=request.distinct,
         exclude_message_ids=frozenset(map(UUID, request.exclude_message_ids)),
         exclude_query_text=request.exclude_query_text,
+        zone=time_zone(request),
     )
 
 

@@ -171,7 +171,8 @@ def dated(created: Integers, plan: QueryPlan) -> Flags:
     """[windows]: whether a date that the query names is a window's."""
     matches = np.zeros(len(created), bool)
     for start, end in plan.date_ranges:
-        matches |= (created >= microseconds(start)) & (created < microseconds(end))
+        begun = True if start is None else created >= microseconds(start)
+        matches |= begun & (True if end is None else created < microseconds(end))
     return matches
 
 

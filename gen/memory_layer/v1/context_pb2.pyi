@@ -38,6 +38,7 @@ class BuildContextRequest(_message.Message):
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     RECENT_SHARE_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Whose memory."""
     query: _builtins.str
@@ -70,6 +71,10 @@ class BuildContextRequest(_message.Message):
     """The share of `max_tokens` that pinned and recent messages may take together; what they leave is for memories. 0.5 when
     not set.
     """
+    time_zone: _builtins.str
+    """Whose days "yesterday" and "in June" are: a time zone of the IANA database. Only the hybrid ranking reads dates. UTC when
+    not set.
+    """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The moment to build it for: later messages are left out. The same request with the same `as_of` gives the same bytes as
@@ -91,10 +96,11 @@ class BuildContextRequest(_message.Message):
         neighbours: _builtins.int | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         recent_share: _builtins.float | None = ...,
+        time_zone: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id", "_filter", b"_filter", "_max_tokens", b"_max_tokens", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_recent_share", b"_recent_share", "_recent_turns", b"_recent_turns", "_user_id", b"_user_id", "as_of", b"as_of", "conversation_id", b"conversation_id", "filter", b"filter", "max_tokens", b"max_tokens", "min_score", b"min_score", "neighbours", b"neighbours", "ranking", b"ranking", "recent_share", b"recent_share", "recent_turns", b"recent_turns", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id", "_filter", b"_filter", "_max_tokens", b"_max_tokens", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_recent_share", b"_recent_share", "_recent_turns", b"_recent_turns", "_time_zone", b"_time_zone", "_user_id", b"_user_id", "as_of", b"as_of", "conversation_id", b"conversation_id", "filter", b"filter", "max_tokens", b"max_tokens", "min_score", b"min_score", "neighbours", b"neighbours", "ranking", b"ranking", "recent_share", b"recent_share", "recent_turns", b"recent_turns", "time_zone", b"time_zone", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id", "_filter", b"_filter", "_max_tokens", b"_max_tokens", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_recent_share", b"_recent_share", "_recent_turns", b"_recent_turns", "_user_id", b"_user_id", "as_of", b"as_of", "conversation_id", b"conversation_id", "filter", b"filter", "max_tokens", b"max_tokens", "min_score", b"min_score", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "recent_share", b"recent_share", "recent_turns", b"recent_turns", "tenant_id", b"tenant_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id", "_filter", b"_filter", "_max_tokens", b"_max_tokens", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_recent_share", b"_recent_share", "_recent_turns", b"_recent_turns", "_time_zone", b"_time_zone", "_user_id", b"_user_id", "as_of", b"as_of", "conversation_id", b"conversation_id", "filter", b"filter", "max_tokens", b"max_tokens", "min_score", b"min_score", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "recent_share", b"recent_share", "recent_turns", b"recent_turns", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__conversation_id: _TypeAlias = _typing.Literal["conversation_id"]  # noqa: Y015
     _WhichOneofArgType__conversation_id: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015
@@ -112,6 +118,8 @@ class BuildContextRequest(_message.Message):
     _WhichOneofArgType__recent_share: _TypeAlias = _typing.Literal["_recent_share", b"_recent_share"]  # noqa: Y015
     _WhichOneofReturnType__recent_turns: _TypeAlias = _typing.Literal["recent_turns"]  # noqa: Y015
     _WhichOneofArgType__recent_turns: _TypeAlias = _typing.Literal["_recent_turns", b"_recent_turns"]  # noqa: Y015
+    _WhichOneofReturnType__time_zone: _TypeAlias = _typing.Literal["time_zone"]  # noqa: Y015
+    _WhichOneofArgType__time_zone: _TypeAlias = _typing.Literal["_time_zone", b"_time_zone"]  # noqa: Y015
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
     @_typing.overload
@@ -130,6 +138,8 @@ class BuildContextRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recent_share) -> _WhichOneofReturnType__recent_share | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recent_turns) -> _WhichOneofReturnType__recent_turns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__time_zone) -> _WhichOneofReturnType__time_zone | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__user_id) -> _WhichOneofReturnType__user_id | None: ...
 

@@ -379,6 +379,7 @@ class SearchMemoriesRequest(_message.Message):
     DISTINCT_FIELD_NUMBER: _builtins.int
     EXCLUDE_MESSAGE_IDS_FIELD_NUMBER: _builtins.int
     EXCLUDE_QUERY_TEXT_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Whose memory to search."""
     query: _builtins.str
@@ -415,6 +416,10 @@ class SearchMemoriesRequest(_message.Message):
     """Of messages with the same text only the best one. There are still `top_k` hits while that many texts pass."""
     exclude_query_text: _builtins.bool
     """Without messages whose text is the query itself: what was just asked is often stored already."""
+    time_zone: _builtins.str
+    """Whose days "yesterday" and "in June" are: a time zone of the IANA database. Only the hybrid ranking reads dates. UTC when
+    not set.
+    """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The moment to search from: ages are counted up to it, and later messages are left out. The same request with the
@@ -470,10 +475,11 @@ class SearchMemoriesRequest(_message.Message):
         distinct: _builtins.bool = ...,
         exclude_message_ids: _abc.Iterable[_builtins.str] | None = ...,
         exclude_query_text: _builtins.bool = ...,
+        time_zone: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "metadata", b"metadata", "min_score", b"min_score", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_time_zone", b"_time_zone", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "metadata", b"metadata", "min_score", b"min_score", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "time_zone", b"time_zone", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "distinct", b"distinct", "exclude_message_ids", b"exclude_message_ids", "exclude_query_text", b"exclude_query_text", "explain", b"explain", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "min_score", b"min_score", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_time_zone", b"_time_zone", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "distinct", b"distinct", "exclude_message_ids", b"exclude_message_ids", "exclude_query_text", b"exclude_query_text", "explain", b"explain", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "min_score", b"min_score", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__candidate_limit: _TypeAlias = _typing.Literal["candidate_limit"]  # noqa: Y015
     _WhichOneofArgType__candidate_limit: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit"]  # noqa: Y015
@@ -491,6 +497,8 @@ class SearchMemoriesRequest(_message.Message):
     _WhichOneofArgType__ranking: _TypeAlias = _typing.Literal["_ranking", b"_ranking"]  # noqa: Y015
     _WhichOneofReturnType__role: _TypeAlias = _typing.Literal["role"]  # noqa: Y015
     _WhichOneofArgType__role: _TypeAlias = _typing.Literal["_role", b"_role"]  # noqa: Y015
+    _WhichOneofReturnType__time_zone: _TypeAlias = _typing.Literal["time_zone"]  # noqa: Y015
+    _WhichOneofArgType__time_zone: _TypeAlias = _typing.Literal["_time_zone", b"_time_zone"]  # noqa: Y015
     _WhichOneofReturnType__top_k: _TypeAlias = _typing.Literal["top_k"]  # noqa: Y015
     _WhichOneofArgType__top_k: _TypeAlias = _typing.Literal["_top_k", b"_top_k"]  # noqa: Y015
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
@@ -511,6 +519,8 @@ class SearchMemoriesRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ranking) -> _WhichOneofReturnType__ranking | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__role) -> _WhichOneofReturnType__role | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__time_zone) -> _WhichOneofReturnType__time_zone | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__top_k) -> _WhichOneofReturnType__top_k | None: ...
     @_typing.overload

@@ -55,6 +55,7 @@ class BuildContext:
                 top_k=min(max(request.max_tokens // _TOKENS_A_HIT, _LEAST_HITS), _MOST_HITS),
                 ranking=request.ranking,
                 neighbours=request.neighbours,
+                zone=request.zone,
                 longest=longest,
             )
         )

@@ -121,7 +121,7 @@ class Search:
         as_of = request.filters.as_of or now
         who = Participants(names, roles)
         size = _READING * len(request.query) + who.characters
-        plan = await by_size(size, plan_query, request.query, who, as_of, parts)
+        plan = await by_size(size, plan_query, request.query, who, as_of, parts, request.zone)
         return HybridQuery(plan, await words.get(), parts, self._text_config, as_of)
 
 

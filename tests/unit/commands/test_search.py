@@ -63,6 +63,7 @@ def test_every_option_is_asked_for() -> None:
         include_archived=True,
         candidate_limit=9,
         as_of=moment,
+        time_zone="Europe/Berlin",
         ranking="hybrid",
         top_k=3,
         neighbours=2,
