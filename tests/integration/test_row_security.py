@@ -435,10 +435,6 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         "insert into audit_events (id, actor, action, outcome, tenant_id) values (%s, 'a', 'b', 'OK', %s)",
         (ids(tenant)[0], tenant),
     )
-    connection.execute(
-        "insert into erased_messages select %s, erasure_digest('message', id, %s), 'message' from unnest(%s) as e (id)",
-        (tenant, tenant, [*BOTH, *FRESH]),
-    )
     for erasure, state in ((ERASURE, "erasing"), (EMPTY, "planned")):
         connection.execute(
             "insert into erasures (tenant_id, id, scope, state, planned_by, expires_at, erased_at) "
