@@ -137,7 +137,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         await stack.enter_async_context(at_work(loops(parts)))
         if believed:
             # The loop goes on reading them; the first calls should not come before the first keys.
-            await believed.keys.refresh()
+            await believed.keys.begin()
         # From here on, as starting takes what it takes.
         await stack.enter_async_context(watched())
         await server.open()

@@ -13,7 +13,7 @@ import grpc
 import httpx
 import pytest
 
-from memory_grpc.operations.tokens import verify
+from memory_grpc.operations.tokens import published_keys, verify
 from memory_layer.v1 import audit_service_pb2 as audit
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import until
@@ -120,6 +120,24 @@ async def test_a_provider_that_is_down_at_the_start_is_waited_for_by_nobody(star
             here.fail()
             await rest.server.application.published_keys.refresh()
             assert (await search(rest, bearer(text))).status_code == 200
+
+
+@pytest.mark.asyncio
+async def test_a_provider_that_hangs_holds_up_neither_the_start_nor_a_call(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published_keys, "FIRST_SECONDS", 0.2)
+    with provider() as here:
+        here.publish(jwk())
+        here.may_answer.clear()
+        async with start_server(jwt_jwks_url=f"{here.address}/keys", jwt_audience=AUDIENCE) as server:
+            assert await code(server, token()) == "UNAVAILABLE"
+            here.may_answer.set()
+
+            async def holds() -> bool:
+                return await code(server, token()) == "OK"
+
+            await until(holds)
 
 
 @pytest.mark.asyncio

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import structlog
 
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 KEEP_SECONDS = 3600.0
 AGAIN_SECONDS = 10.0
+FIRST_SECONDS = 3.0
 
 
 class PublishedKeys:
@@ -44,6 +46,12 @@ class PublishedKeys:
     def woken_by(self, wake: Callable[[], None]) -> None:
         """Whom to tell that the set should be read again."""
         self._wake = wake
+
+    async def begin(self) -> None:
+        """Reads the set before the first call comes; the start waits FIRST_SECONDS for it at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_SECONDS):
+                await self.refresh()
 
     async def refresh(self) -> None:
         """Reads the set, in a thread. What is wrong with it is logged, and the one before stays."""
