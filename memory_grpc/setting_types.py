@@ -22,13 +22,15 @@ _KEY_CHARACTERS = 4
 
 def _split(value: object) -> object:
     """Comma-separated text becomes a list; blanks around and between the commas do not count. So does a JSON list."""
-    if not isinstance(value, str):
-        return value
+    return [part.strip() for part in _parts(value) if part.strip()] if isinstance(value, str) else value
+
+
+def _parts(text: str) -> list[str]:
     with suppress(ValueError):
-        parsed = json.loads(value)
+        parsed = json.loads(text)
         if isinstance(parsed, list) and all(isinstance(part, str) for part in parsed):
-            return [part.strip() for part in parsed if part.strip()]
-    return [part.strip() for part in value.split(",") if part.strip()]
+            return parsed
+    return text.split(",")
 
 
 def _stripped(value: object) -> object:
@@ -50,8 +52,9 @@ def _not_blank(value: object) -> object:
 
 def _none_blank(value: object) -> object:
     """The same of each key in a list."""
-    for part in value.split(",") if isinstance(value, str) else []:
-        _not_blank(part)
+    if isinstance(value, str):
+        for part in _parts(value) or [""]:
+            _not_blank(part)
     return value
 
 
