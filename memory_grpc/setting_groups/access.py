@@ -48,7 +48,10 @@ class Access(BaseModel):
         "RESOURCE_EXHAUSTED. Fewer while calls are late.",
     )
     max_request_bytes: int = Field(
-        4 * 1024 * 1024, ge=1024, description="Largest request; a larger one gets RESOURCE_EXHAUSTED / 413."
+        4 * 1024 * 1024,
+        ge=1024,
+        le=500_000_000,  # gRPC counts what it may read in 31 bits, and four times this is read
+        description="Largest request; a larger one gets RESOURCE_EXHAUSTED / 413.",
     )
     max_answer_bytes: int = Field(
         16 * 1024 * 1024,

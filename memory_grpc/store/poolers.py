@@ -47,7 +47,7 @@ def shares_sessions(conninfo: str) -> bool:
             return _shares_sessions(connection, conninfo)
     except (psycopg.Error, UnicodeError) as error:
         raise StartupError(
-            "The database of MEMORY_DATABASE_URL cannot be reached: check it and what is there."
+            "The database cannot be reached: check MEMORY_DATABASE_URL and that what it leads to is running."
         ) from error
 
 

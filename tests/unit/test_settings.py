@@ -153,6 +153,9 @@ def test_a_key_that_is_set_and_empty_stops_the_start(name: str, text: str, monke
         (f'["{GOOD}", " "]', "a key is empty"),
         (f"{GOOD},", "a key is empty"),
         (f"{GOOD}, ,{GOOD}", "a key is empty"),
+        ("[]", "a key is empty"),
+        ('[""]', "a key is empty"),
+        (f'["{GOOD}", " "]', "a key is empty"),
         ("key", "each key needs 4 characters at least"),
         (f"{GOOD},x", "each key needs 4 characters at least"),
         (f"{GOOD}\nhunter2", "a key holds characters that no header can carry"),
@@ -246,6 +249,7 @@ def test_a_wrong_setting_is_named_without_the_secrets_beside_it(monkeypatch: pyt
     [
         ("GRPC_PORT", "-1"),
         ("GRPC_PORT", "65536"),
+        ("MAX_REQUEST_BYTES", "600000000"),
         ("REQUEST_TIMEOUT_SECONDS", "0"),
         ("REQUEST_TIMEOUT_SECONDS", "nan"),
         ("REQUEST_TIMEOUT_SECONDS", "inf"),
