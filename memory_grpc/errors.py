@@ -16,6 +16,7 @@
     ├── WrongState              not in the state that the call needs     FAILED_PRECONDITION
     ├── Exhausted               a limit was met; carries retry_after     RESOURCE_EXHAUSTED
     │   ├── RateLimited           too many calls from one client
+    │   ├── TenantRateLimited     too many calls for one tenant
     │   ├── Overloaded            more calls inside than can be served in time
     │   ├── QueueFull             the embedding model has too much of a tenant's to do
     │   ├── BodyTooLarge          the request is larger than allowed
@@ -129,6 +130,10 @@ class Exhausted(MemoryLayerError):
 
 class RateLimited(Exhausted):
     """Too many calls from this client."""
+
+
+class TenantRateLimited(Exhausted):
+    """Too many calls for this tenant."""
 
 
 class Overloaded(Exhausted):

@@ -17,11 +17,13 @@ from memory_grpc.interceptors.authenticate import Authenticate, Tokens
 from memory_grpc.interceptors.authorize import authorize, check_request, tenants
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.chain import Chain
+from memory_grpc.interceptors.client_address import ClientAddresses
 from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
+from memory_grpc.interceptors.counts import Counts
 from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.observe import observe
-from memory_grpc.interceptors.rate_limit import RateLimit
+from memory_grpc.interceptors.rate_limit import RateLimit, TenantRateLimit
 from memory_grpc.interceptors.share import Share
 from memory_grpc.interceptors.shed import Shed
 from memory_grpc.interceptors.translate import translate
@@ -80,15 +82,25 @@ class Server:
             seconds=settings.request_timeout_seconds,
         )
         share = Share(door)
-        rate_limit = RateLimit(settings.global_rate_limit, settings.trusted_proxies)
+        storage = settings.rate_limit_storage
+        counts = Counts(storage.get_secret_value() if storage else "")
+        rate_limit = RateLimit(settings.global_rate_limit, ClientAddresses(settings.trusted_proxies), counts)
+        tenant_limit = TenantRateLimit(settings.tenant_rate_limit, counts)
         authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring, tokens)
 
-        async def permit(call: Call, request: Any) -> None:
-            if call.kind != "unary":
-                await authenticate.again(call)
+        async def holds(call: Call, request: Any) -> None:
+            await authenticate.again(call)
             check_request(call, request)
+
+        async def permit(call: Call, request: Any) -> None:
             if call.kind == "unary":
-                share.admit(call, tenants(request))
+                check_request(call, request)
+            else:
+                await holds(call, request)
+            named = list(tenants(request))
+            await tenant_limit.count(call, named)
+            if call.kind == "unary":
+                share.admit(call, named)
             await begun(lambda: slot.operations.trail, call)
 
         self.chain = Chain(
@@ -107,6 +119,7 @@ class Server:
             settings.max_request_bytes,
             permit,
             Shed(self.gate, door),
+            holds,
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         add_services(self._server, slot, settings, lambda: time.monotonic() - self._started_at)

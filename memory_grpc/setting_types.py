@@ -5,6 +5,8 @@ Of the validators before a type, the last one runs first.
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -19,9 +21,23 @@ from memory_grpc.domain.time_zone import WANTED, is_known
 _KEY_CHARACTERS = 4
 
 
+def _parts(text: str) -> list[str]:
+    """A JSON list's texts, or what stands between commas; without blanks around each."""
+    with suppress(ValueError):
+        parsed = json.loads(text)
+        if isinstance(parsed, list) and all(isinstance(part, str) for part in parsed):
+            return [part.strip() for part in parsed]
+    return [part.strip() for part in text.split(",")]
+
+
 def _split(value: object) -> object:
-    """Comma-separated text becomes a list; blanks around and between the commas do not count."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    """Comma-separated text, or a JSON list, becomes a list; blanks around and between the commas do not count."""
+    return [part for part in _parts(value) if part] if isinstance(value, str) else value
+
+
+def _stripped(value: object) -> object:
+    """Files of secrets end with a newline."""
+    return value.strip() if isinstance(value, str) else value
 
 
 def _unset(value: object) -> object:
@@ -38,7 +54,7 @@ def _not_blank(value: object) -> object:
 
 def _none_blank(value: object) -> object:
     """The same of each key in a list."""
-    for part in value.split(",") if isinstance(value, str) else []:
+    for part in (_parts(value) or [""]) if isinstance(value, str) else []:
         _not_blank(part)
     return value
 
@@ -71,5 +87,6 @@ Names = Annotated[list[str], NoDecode, COMMAS]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 Host = Annotated[str, BeforeValidator(_host)]
 File = Annotated[Path | None, BeforeValidator(_unset)]
-Key = Annotated[SecretStr | None, BeforeValidator(_not_blank)]
+# Of the validators, the last is the first to be asked.
+Key = Annotated[SecretStr | None, BeforeValidator(_stripped), BeforeValidator(_not_blank)]
 Keys = Annotated[list[SecretStr], NoDecode, AfterValidator(_not_guessed), COMMAS, BeforeValidator(_none_blank)]

@@ -7,9 +7,12 @@ misspelt limit is a limit that does not hold.
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from memory_grpc import service_links
 from memory_grpc.setting_groups.access import Access
 from memory_grpc.setting_groups.database import Database
 from memory_grpc.setting_groups.deployment import Deployment
@@ -23,16 +26,41 @@ from memory_grpc.setting_groups.tls import Tls
 from memory_grpc.setting_groups.users import Users
 
 
+class _Environment(EnvSettingsSource):
+    """The environment without what Kubernetes puts there under names of ours."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        return (None if service_links.is_link(f"MEMORY_{field_name.upper()}", value) else value), key, is_complex
+
+
 # pydantic takes fields from the last base to the first, so the sections stand here from the last to the first.
 class Settings(
     Retention, Search, Scoring, Users, Embedding, Identity, Access, Database, Tls, Listening, Deployment, BaseSettings
 ):
     """The service's configuration, read from the environment and from ``.env``."""
 
-    model_config = SettingsConfigDict(env_prefix="MEMORY_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MEMORY_", env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", frozen=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The usual ones, the environment without service links."""
+        return named["init_settings"], _Environment(settings_cls), named["dotenv_settings"]
+
+
+def variables() -> set[str]:
+    """The names of all settings in the environment."""
+    return {f"MEMORY_{name.upper()}" for name in Settings.model_fields}
 
 
 def unknown_variables() -> list[str]:
     """Names of MEMORY_* environment variables that no setting reads, sorted."""
-    known = {f"MEMORY_{name.upper()}" for name in Settings.model_fields}
-    return sorted(name for name in os.environ if name.startswith("MEMORY_") and name not in known)
+    return sorted(
+        name
+        for name, value in os.environ.items()
+        if name.startswith("MEMORY_") and name not in variables() and not service_links.is_link(name, value)
+    )

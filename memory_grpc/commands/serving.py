@@ -60,10 +60,15 @@ def envoy_config(output: Path | None) -> int:
 @contextmanager
 def _configured() -> Iterator[Settings]:
     """The settings, with logging set up by them. What was logged is written before anything else is said."""
+    import structlog
+
+    from memory_grpc import libpq_environment
     from memory_grpc.observability.logging import configure, flush
 
     settings = load_settings()
     configure(settings.log_level, settings.log_format)
+    if forgotten := libpq_environment.forget_changes():
+        structlog.get_logger(__name__).info("libpq_variables_ignored", names=forgotten)
     try:
         yield settings
     finally:

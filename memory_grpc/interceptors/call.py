@@ -27,9 +27,11 @@ class Call:
     """Text metadata of the request; of a repeated key the last value."""
     request_id: str = ""
     client: str = ""
-    """Address that the call comes from, as ``rate_limit.py`` reads it."""
+    """Address that the call comes from, as it is counted; see ``rate_limit.py``."""
     caller: Hashable = None
     """Whose share of the places it has; see ``concurrency.py`` and ``share.py``."""
+    counted: frozenset[str] = frozenset()
+    """Tenants whose rate limit it was counted against."""
     was_shed: bool = False
     """Refused because the server has too much to do: a line of the log for each would be more to do."""
     grant: Grant | None = None

@@ -64,11 +64,14 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
         max_request_bytes: int,
         permit: Permit = permit_all,
         shortcut: Shortcut = no_shortcut,
+        holds: Permit = permit_all,
     ) -> None:
+        """``holds`` is asked before each answer of a stream whether it may still come."""
         self.interceptors = tuple(interceptors)
         self._max_request_bytes = max_request_bytes
         self._permit = permit
         self._shortcut = shortcut
+        self._holds = holds
 
     async def intercept_service(
         self,
@@ -127,6 +130,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                     await responses
                     return
                 async for response in responses:
+                    await self._holds(call, request)
                     yield response
 
         async def permitted(call: Call, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:

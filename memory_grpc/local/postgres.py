@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from memory_grpc import libpq_environment
 from memory_grpc.errors import StartupError
 from memory_grpc.local import account, child, cluster, leftovers, sockets
 
@@ -73,6 +74,7 @@ class EmbeddedPostgres:
         Raises StartupError when another process runs on the directory, when the directory cannot be used, and when the
         server does not answer in ``timeout_seconds`` (recovery after a crash counts).
         """
+        libpq_environment.forget_all()
         try:
             self._home.mkdir(parents=True, exist_ok=True)
             self._take_lock()

@@ -39,6 +39,9 @@ CALLS_PLACES = Gauge(
 AUDIT_DROPPED = Counter(
     "memory_audit_events_dropped", "Denials and uses of keys that were not recorded, as there were too many."
 )
+RATE_LIMIT_FAILURES = Counter(
+    "memory_rate_limit_storage_failures", "Times that the storage shared by servers did not count, and the process did."
+)
 INGESTED = Counter("memory_messages_ingested", "Messages stored, by their embedding status.", ["embedding_status"])
 INGEST_REPEATED = Counter("memory_ingest_repeated", "Messages not stored again, because of their request_id.")
 SEARCHES = Counter(

@@ -23,7 +23,7 @@ _UNREACHABLE = (
 )
 _KEPT = (
     "digests of the erased ids and request ids, so that none comes back",
-    "this receipt",
+    "this receipt, and the audit trail, which holds no content",
     "keys of several tenants, and the record of revoked ones",
     "which changes of model there were",
 )

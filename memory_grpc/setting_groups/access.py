@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
 from memory_grpc.setting_types import Keys, Names
 
@@ -26,6 +26,13 @@ class Access(BaseModel):
     allowed_origins: Names = Field([], description="Comma-separated origins that browsers may call from (CORS), or *.")
     global_rate_limit: str = Field(
         "200/minute", description="Calls per client IP, in the notation of the limits library; empty for none."
+    )
+    tenant_rate_limit: str = Field(
+        "", description="Calls per tenant, whoever makes them, in the same notation; empty for none."
+    )
+    rate_limit_storage: SecretStr | None = Field(
+        None,
+        description="URL of a Redis, as redis://host:6379/0, in which all servers count together.",
     )
     trusted_proxies: Names = Field(
         ["127.0.0.0/8", "::1/128"],

@@ -19,7 +19,7 @@ from memory_grpc.store.errors import translated
 from memory_grpc.store.opening import EVERY_TENANT as EVERY_TENANT
 from memory_grpc.store.opening import Plan as Plan
 from memory_grpc.store.opening import Tenant, opening
-from memory_grpc.store.queries import Parts, looked_back, text
+from memory_grpc.store.queries import QUERIES, Parts, looked_back, text
 
 Row = dict[str, Any]
 Params = Mapping[str, Any]
@@ -236,6 +236,7 @@ class Database:
                 application_name="memory-grpc maintenance",
             ) as connection:
                 await connection.execute(PINS)
+                await connection.execute(QUERIES["database.be_patient"])
                 yield connection
 
     async def ping(self) -> None:

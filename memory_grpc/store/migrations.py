@@ -76,6 +76,7 @@ def migrate(
             poolers.refuse(connection, conninfo)
             requirements.check(connection)
             connection.execute(PINS)
+            connection.execute(QUERIES["database.be_patient"])
             _wait_for_turn(connection, stopped or threading.Event())
             # Where row-level security holds for the owner, a migration that changes rows would find none and be noted
             # as done. So it fails instead, and has to say what it means (decision 17).
@@ -116,7 +117,7 @@ def _wait_for_turn(connection: psycopg.Connection, stopped: threading.Event) -> 
             if stopped.is_set():
                 raise StartupError("The start was ended while another process held the lock of migrations.") from None
         else:
-            connection.execute("reset lock_timeout")
+            connection.execute(QUERIES["database.be_patient"])
             return
 
 

@@ -14,6 +14,10 @@ select current_setting('transaction_read_only') = 'off' as writable;
 -- The database's clock, which rules over every server's.
 select now() as now;
 
+-- name: database.be_patient
+-- For what takes minutes and waits for nobody's call: migrations, and building indexes. What bounds calls is not for it.
+select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false);
+
 -- name: database.advisory_lock_holders
 -- The processes of Postgres that hold a lock of one number.
 select coalesce(array_agg(pid), '{}') as held_by

@@ -42,9 +42,9 @@ async def _interrupted(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("whom", ["server", "command"])
-async def test_17_an_export_that_is_cut_off(dsn: str, tmp_path: Path, whom: str) -> None:
-    chance, cli = random.Random(17), Cli(tmp_path)
-    with item(17, f"export, SIGKILL of the {whom}") as result:
+async def test_18_an_export_that_is_cut_off(dsn: str, tmp_path: Path, whom: str) -> None:
+    chance, cli = random.Random(18), Cli(tmp_path)
+    with item(18, f"export, SIGKILL of the {whom}") as result:
         async with serving(dsn, tmp_path) as server:
             await _said(server)
             to_server = ("export", "--tenant", "chaos", "--address", server.address)
@@ -65,9 +65,9 @@ async def test_17_an_export_that_is_cut_off(dsn: str, tmp_path: Path, whom: str)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("whom", ["server", "command"])
-async def test_17_an_import_that_is_cut_off(dsn: str, tmp_path: Path, whom: str) -> None:
-    chance, cli = random.Random(18), Cli(tmp_path)
-    with item(17, f"import of an export, SIGKILL of the {whom}") as result:
+async def test_18_an_import_that_is_cut_off(dsn: str, tmp_path: Path, whom: str) -> None:
+    chance, cli = random.Random(19), Cli(tmp_path)
+    with item(18, f"import of an export, SIGKILL of the {whom}") as result:
         async with serving(dsn, tmp_path) as server:
             await _said(server)
             whole = (await cli("export", "--tenant", "chaos", "--address", server.address)).out

@@ -14,6 +14,7 @@ import pytest
 from memory_grpc.store import erasure
 from memory_grpc.store.tenant_tables import TENANT_TABLES
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import revision_pb2, transfer_service_pb2
 from tests.cli import Cli
 from tests.conftest import RunningRest, RunningServer
 from tests.integration.test_ingest import message
@@ -40,6 +41,9 @@ def held(rows: Rows, message_id: str) -> dict[str, int]:
 async def everywhere(server: RunningServer, rows: Rows, **fields: Any) -> str:
     """The id of a message that every table of messages holds something of."""
     stored = await server.memory.IngestMessage(message("my secret", request_id=str(uuid4()), **fields))
+    await server.memory.UpdateMessage(
+        revision_pb2.UpdateMessageRequest(tenant_id="acme", message_id=stored.id, content="my other secret")
+    )
     rows("insert into embedding_jobs (tenant_id, message_id, run_at) values ('acme', %s, 'infinity')", stored.id)
     rows("insert into reembedding_backlog (tenant_id, message_id, attempts) values ('acme', %s, 9)", stored.id)
     rows(
@@ -118,6 +122,20 @@ async def test_a_retry_does_not_bring_it_back(server: RunningServer, rows: Rows,
     # Of the same tenant, but with a request id that was never used; and the same request id in another tenant.
     await server.memory.IngestMessage(message("mine", request_id=str(uuid4())))
     await server.memory.IngestMessage(message("mine", tenant_id="rival", request_id=request.request_id))
+
+
+async def test_an_older_export_does_not_bring_it_back(server: RunningServer, rows: Rows) -> None:
+    ids = [(await server.memory.IngestMessage(message(f"mine {n}"))).id for n in range(3)]
+    export = server.transfer.Export(transfer_service_pb2.ExportRequest(tenant_id="acme"))
+    sent = [record.message async for record in export if record.HasField("message")]
+    await server.memory.DeleteMessage(of(ids[0]))
+    rows("delete from messages where id = %s", ids[1])
+    again = await server.transfer.Import(transfer_service_pb2.ImportRequest(tenant_id="acme", messages=sent))
+    assert (again.stored, list(again.erased_indexes), list(again.repeated_indexes)) == (1, [0], [2])
+    assert {str(id_) for (id_,) in rows("select id from messages")} == {*ids[1:]}
+    # Another tenant has erased nothing.
+    other = await server.transfer.Import(transfer_service_pb2.ImportRequest(tenant_id="rival", messages=sent))
+    assert other.stored == 3
 
 
 async def test_retries_and_deletions_at_the_same_time_leave_nothing_behind(server: RunningServer, rows: Rows) -> None:

@@ -247,7 +247,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "transfer.insert_many": FRESH_ROWS | {"ids": FRESH},
     "transfer.insert_revision": {
         "id": LIVE[OURS][0],
-        "revision": 7,
+        "revision": 9,
         "valid_from": NOW,
         "valid_to": NOW,
         "content": "words",
@@ -300,6 +300,7 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     filter that everything passes; and for one word."""
     of_filter = parts(filtered if name.endswith(FILTERED) else unfiltered, _hybrid)
     own = (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)))
+    own += (("table", "messages"), ("column", "id"))
     listed = (("direction", "asc"), ("beyond", ">"), ("lists_live", "true"), ("lists_archived", "true"))
     listed += (("statement", "select id, content from messages"),)
     return text(name.removesuffix(FILTERED), (*own, *listed, ("of_metadata", ""), *of_filter))

@@ -15,6 +15,7 @@ import pytest
 
 from memory_grpc.operations.transfer import export as export_module
 from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import policy_service_pb2 as policy
 from memory_layer.v1 import revision_pb2 as revision
@@ -304,6 +305,28 @@ async def test_a_slow_reader_holds_no_transaction_open(server: RunningServer, ro
     while await call.read() is not grpc.aio.EOF:
         rest += 1
     assert rest == 149
+
+
+async def test_a_key_that_is_revoked_ends_its_exports(start_server: StartServer) -> None:
+    text = "word " * 18_000
+    async with start_server() as server:
+        for start in range(0, 300, 25):
+            batch = [message(f"{number} {text}", embed_later=True) for number in range(start, start + 25)]
+            await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=batch))
+        root = await server.key.CreateApiKey(keys.CreateApiKeyRequest(label="root", role="admin", all_tenants=True))
+        as_root = (("x-api-key", root.key),)
+        made = await server.key.CreateApiKey(
+            keys.CreateApiKeyRequest(label="own", role="admin", tenant_ids=["acme"]), metadata=as_root
+        )
+        call = server.transfer.Export(transfer.ExportRequest(tenant_id="acme"), metadata=(("x-api-key", made.key),))
+        assert (await call.read()).header.tenant_id == "acme"
+        await server.key.RevokeApiKey(keys.RevokeApiKeyRequest(key_id=made.api_key.id), metadata=as_root)
+        read = 0
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            while await call.read() is not grpc.aio.EOF:
+                read += 1
+        assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert read < 300
 
 
 async def test_over_rest_an_export_is_lines(rest: RunningRest) -> None:

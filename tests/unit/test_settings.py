@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
-from memory_grpc.commands.configuration import load_settings
+from memory_grpc.commands.configuration import load_settings, target
 from memory_grpc.commands.failure import CommandError
 from memory_grpc.settings import Settings, unknown_variables
 
@@ -120,10 +120,14 @@ def test_an_unset_dsn_means_the_embedded_postgres() -> None:
         ("a", ["a"]),
         ("a,b,c", ["a", "b", "c"]),
         (" a , b ,, c ", ["a", "b", "c"]),
-        ('["a","b"]', ['["a"', '"b"]']),
+        ('["a","b"]', ["a", "b"]),
+        (' [ "a" , " b ", "" ]\n', ["a", "b"]),
+        ("[]", []),
+        ("[::1],[::2]", ["[::1]", "[::2]"]),
+        ("[1,2]", ["[1", "2]"]),
     ],
 )
-def test_lists_are_separated_by_commas_and_nothing_else(
+def test_lists_are_separated_by_commas_or_are_json(
     text: str, parts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ALLOWED_HOSTS", "ALLOWED_ORIGINS", "TRUSTED_PROXIES"):
@@ -144,6 +148,9 @@ def test_a_key_that_is_set_and_empty_stops_the_start(name: str, text: str, monke
     ("text", "said"),
     [
         (",", "a key is empty"),
+        ("[]", "a key is empty"),
+        ('[""]', "a key is empty"),
+        (f'["{GOOD}", " "]', "a key is empty"),
         (f"{GOOD},", "a key is empty"),
         (f"{GOOD}, ,{GOOD}", "a key is empty"),
         ("key", "each key needs 4 characters at least"),
@@ -164,6 +171,45 @@ def test_keys_that_are_empty_short_or_unfit_stop_the_start(
 def test_blanks_and_newlines_around_keys_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMORY_API_KEYS", f" {GOOD}, {GOOD}2\n")
     assert [key.get_secret_value() for key in Settings().api_keys] == [GOOD, f"{GOOD}2"]
+
+
+def test_newlines_behind_keys_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_API_KEYS", "first\n")
+    monkeypatch.setenv("MEMORY_OPENAI_API_KEY", "second\r\n")
+    monkeypatch.setenv("MEMORY_CLIENT_API_KEY", "third\n")
+    settings = Settings()
+    assert [key.get_secret_value() for key in settings.api_keys] == ["first"]
+    assert settings.openai_api_key is not None
+    assert settings.openai_api_key.get_secret_value() == "second"
+    assert target(None, None, 1.0).api_key == "third"
+
+
+LINKS = {
+    "MEMORY_GRPC_PORT": "tcp://10.96.0.12:50051",
+    "MEMORY_GRPC_SERVICE_HOST": "10.96.0.12",
+    "MEMORY_GRPC_SERVICE_PORT": "50051",
+    "MEMORY_GRPC_SERVICE_PORT_REST": "8000",
+    "MEMORY_GRPC_PORT_50051_TCP": "tcp://10.96.0.12:50051",
+    "MEMORY_GRPC_PORT_50051_TCP_ADDR": "10.96.0.12",
+    "MEMORY_PORT": "tcp://10.96.0.13:80",
+    "MEMORY_SERVICE_HOST": "10.96.0.13",
+}
+
+
+def test_service_links_of_kubernetes_are_no_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in LINKS.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().grpc_port == 50051
+    assert capsys.readouterr().err == (
+        "Warning: MEMORY_GRPC_PORT: set by Kubernetes for a service of that name, and not read.\n"
+    )
+    (tmp_path / ".env").write_text("MEMORY_GRPC_PORT=7000\n")
+    assert Settings(_env_file=tmp_path / ".env").grpc_port == 7000
+    monkeypatch.setenv("MEMORY_GRPC_PORT", "http://10.96.0.12")
+    with pytest.raises(CommandError, match="MEMORY_GRPC_PORT"):
+        load_settings()
 
 
 def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:

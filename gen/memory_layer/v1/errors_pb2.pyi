@@ -113,6 +113,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `retry-after` seconds, on another server where there is one.
     {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_ANSWER_TOO_LARGE: _ErrorReason.ValueType  # 24
+    """RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
+    was read. Ask for less.
+    {"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
+    """
+    ERROR_REASON_TENANT_RATE_LIMITED: _ErrorReason.ValueType  # 25
+    """RESOURCE_EXHAUSTED, 429. Too many calls for this tenant, whoever made them; `retry-after` says when to come back, in
+    seconds.
+    {"reason": "TENANT_RATE_LIMITED", "domain": "memory_layer.v1"}
+    """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 30
     """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
     {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
@@ -120,11 +130,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_IDENTITY_UNAVAILABLE: _ErrorReason.ValueType  # 40
     """UNAVAILABLE, 503. The keys that tokens are checked with cannot be had from the identity provider. Retry.
     {"reason": "IDENTITY_UNAVAILABLE", "domain": "memory_layer.v1"}
-    """
-    ERROR_REASON_ANSWER_TOO_LARGE: _ErrorReason.ValueType  # 24
-    """RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
-    was read. Ask for less.
-    {"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -210,6 +215,16 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
 `retry-after` seconds, on another server where there is one.
 {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
 """
+ERROR_REASON_ANSWER_TOO_LARGE: ErrorReason.ValueType  # 24
+"""RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
+was read. Ask for less.
+{"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_TENANT_RATE_LIMITED: ErrorReason.ValueType  # 25
+"""RESOURCE_EXHAUSTED, 429. Too many calls for this tenant, whoever made them; `retry-after` says when to come back, in
+seconds.
+{"reason": "TENANT_RATE_LIMITED", "domain": "memory_layer.v1"}
+"""
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 30
 """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
 {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
@@ -217,11 +232,6 @@ ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 30
 ERROR_REASON_IDENTITY_UNAVAILABLE: ErrorReason.ValueType  # 40
 """UNAVAILABLE, 503. The keys that tokens are checked with cannot be had from the identity provider. Retry.
 {"reason": "IDENTITY_UNAVAILABLE", "domain": "memory_layer.v1"}
-"""
-ERROR_REASON_ANSWER_TOO_LARGE: ErrorReason.ValueType  # 24
-"""RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
-was read. Ask for less.
-{"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

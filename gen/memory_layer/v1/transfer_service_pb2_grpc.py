@@ -57,7 +57,8 @@ class TransferServiceServicer:
         The same database state and request give the same records. They are read in pages, each at a moment of its own: a
         message that is stored meanwhile comes at the end, one that is deleted before its page is read does not come. A
         client that reads slowly holds nothing up. A stream that broke goes on with `after_id`, the id of the last message
-        that came. No such tenant, or nothing that passes: a header and no more. Needs the key of an administrator, as it
+        that came. A key that is revoked
+        ends the stream. No such tenant, or nothing that passes: a header and no more. Needs the key of an administrator, as it
         hands out everything at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -39,7 +39,8 @@ class TransferServiceStub:
     The same database state and request give the same records. They are read in pages, each at a moment of its own: a
     message that is stored meanwhile comes at the end, one that is deleted before its page is read does not come. A
     client that reads slowly holds nothing up. A stream that broke goes on with `after_id`, the id of the last message
-    that came. No such tenant, or nothing that passes: a header and no more. Needs the key of an administrator, as it
+    that came. A key that is revoked
+    ends the stream. No such tenant, or nothing that passes: a header and no more. Needs the key of an administrator, as it
     hands out everything at once.
     """
     Import: _grpc.UnaryUnaryMultiCallable[_transfer_service_pb2.ImportRequest, _transfer_service_pb2.ImportResponse]
@@ -61,7 +62,8 @@ class TransferServiceAsyncStub(TransferServiceStub):
     The same database state and request give the same records. They are read in pages, each at a moment of its own: a
     message that is stored meanwhile comes at the end, one that is deleted before its page is read does not come. A
     client that reads slowly holds nothing up. A stream that broke goes on with `after_id`, the id of the last message
-    that came. No such tenant, or nothing that passes: a header and no more. Needs the key of an administrator, as it
+    that came. A key that is revoked
+    ends the stream. No such tenant, or nothing that passes: a header and no more. Needs the key of an administrator, as it
     hands out everything at once.
     """
     Import: _aio.UnaryUnaryMultiCallable[_transfer_service_pb2.ImportRequest, _transfer_service_pb2.ImportResponse]  # type: ignore[assignment]
@@ -86,7 +88,8 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         The same database state and request give the same records. They are read in pages, each at a moment of its own: a
         message that is stored meanwhile comes at the end, one that is deleted before its page is read does not come. A
         client that reads slowly holds nothing up. A stream that broke goes on with `after_id`, the id of the last message
-        that came. No such tenant, or nothing that passes: a header and no more. Needs the key of an administrator, as it
+        that came. A key that is revoked
+        ends the stream. No such tenant, or nothing that passes: a header and no more. Needs the key of an administrator, as it
         hands out everything at once.
         """
 
