@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from memory_grpc.addresses import unbracketed
+from memory_grpc.domain.time_zone import WANTED, is_known
 
 # Anything shorter is a slip. What other machines reach needs longer ones: see operations/keys/open_access.py.
 _KEY_CHARACTERS = 4
@@ -74,9 +75,16 @@ def _host(value: object) -> object:
     return unbracketed(value) if isinstance(value, str) else value
 
 
+def _known_zone(name: str) -> str:
+    if not is_known(name):
+        raise PydanticCustomError("zone", WANTED)
+    return name
+
+
 COMMAS = BeforeValidator(_split)
 
 Names = Annotated[list[str], NoDecode, COMMAS]
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
 Host = Annotated[str, BeforeValidator(_host)]
 File = Annotated[Path | None, BeforeValidator(_unset)]
 # Of the validators, the last is the first to be asked.

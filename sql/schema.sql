@@ -164,7 +164,8 @@ create table tenant_policies (
     search_ranking text collate "C" check (search_ranking in ('semantic', 'hybrid')),
     updated_at timestamptz not null default now(),
     hybrid_previous_weight double precision,
-    hybrid_names_to_i boolean
+    hybrid_names_to_i boolean,
+    time_zone text collate "C"
 );
 
 -- Who may do a job that only one server may do at a time, and until when by the database's clock.

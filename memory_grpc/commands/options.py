@@ -90,7 +90,9 @@ AsOf = Annotated[
 ]
 TimeZone = Annotated[
     str | None,
-    typer.Option(metavar="ZONE", help='Whose days "yesterday" and the like are, such as Europe/Berlin. [default: UTC]'),
+    typer.Option(
+        metavar="ZONE", help='Whose days "yesterday" and the like are, such as Europe/Berlin. [default: the policy]'
+    ),
 ]
 OnlyRole = Annotated[Role | None, typer.Option(help="Only messages of this role.")]
 CreatedAfter = Annotated[

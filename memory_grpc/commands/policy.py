@@ -70,6 +70,8 @@ def _print(policy: Any, *, as_json: bool) -> None:
     ]
     if policy.ranking:  # a server of an earlier version has none
         values.append(("ranking", policy.ranking))
+    if policy.time_zone:
+        values.append(("time_zone", policy.time_zone))
     rows = [(name, value + (" (the tenant's own)" if name in policy.overrides else "")) for name, value in values]
     if policy.HasField("updated_at"):
         rows.append(("updated_at", output.moment(policy.updated_at)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
@@ -32,7 +32,7 @@ class ContextRequest:
     min_score: float | None = None
     neighbours: int = 0
     as_of: datetime | None = None
-    zone: tzinfo = UTC
+    zone: tzinfo | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
@@ -68,8 +68,8 @@ class SearchRequest:
     ranking: str | None = None
     neighbours: int = 0
     explain: bool = False
-    zone: tzinfo = UTC
-    """Whose days the dates of the query are."""
+    zone: tzinfo | None = None
+    """Whose days the dates of the query are; None leaves it to the policy."""
     longest: int | None = None
     """How many bytes of text a hit may have to be fetched; None for any number."""
     min_score: float | None = None

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from memory_grpc.setting_types import File
+from memory_grpc.setting_types import File, TimeZone
 
 
 class Search(BaseModel):
@@ -14,6 +14,9 @@ class Search(BaseModel):
 
     search_ranking: Literal["semantic", "hybrid"] = Field(
         "semantic", description="Ranking of searches that name none: the documented score, or hybrid."
+    )
+    time_zone: TimeZone = Field(
+        "UTC", description='Whose days "yesterday" and the like are in queries that do not say: an IANA time zone.'
     )
     search_text_config: str = Field(
         "english",

@@ -155,6 +155,7 @@ DEFAULTS: dict[str, Any] = {
     "conversation_weight": 0.4,
     "date_weight": 0.3,
     "search_ranking": "hybrid",
+    "time_zone": "UTC",
     "graph_query": HalfVector(np.ones(10, dtype=np.float32)),
     "pool": 1000,
     "is_counted": True,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from memory_layer.v1 import context_pb2
-from tests.conftest import RunningRest, RunningServer, StartRest
+from memory_layer.v1 import context_pb2, policy_service_pb2
+from tests.conftest import RunningRest, RunningServer, StartRest, StartServer
 from tests.integration.test_search import fill, message, query
 
 pytestmark = pytest.mark.asyncio
@@ -70,6 +70,22 @@ async def test_a_context_is_built_by_the_days_of_the_zone(server: RunningServer)
     assert apart["Asia/Tokyo"] > apart["UTC"] + 0.05
 
 
+async def test_the_zone_comes_from_the_request_then_the_policy_then_the_deployment(start_server: StartServer) -> None:
+    asked = "What was said on 4 November?"
+    async with start_server(time_zone="Asia/Tokyo") as server:
+        await fill(server, [message("I like bread", SAID)])
+        assert await searched(server, asked) == [1]
+        assert await searched(server, asked, time_zone="UTC") == [0]
+        policy = policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme", time_zone="Europe/Berlin")
+        set_ = await server.policy.SetTenantPolicy(policy)
+        assert (set_.time_zone, list(set_.overrides)) == ("Europe/Berlin", ["time_zone"])
+        assert await searched(server, asked) == [0]
+        assert await searched(server, asked, time_zone="Asia/Tokyo") == [1]
+        unset = await server.policy.SetTenantPolicy(policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme"))
+        assert (unset.time_zone, list(unset.overrides)) == ("Asia/Tokyo", [])
+        assert await searched(server, asked) == [1]
+
+
 @pytest.mark.parametrize("zone", ["Europe/Atlantis", "CEST+1", "../etc/passwd", "localtime", "europe/berlin", " "])
 async def test_an_unknown_zone_is_refused_by_name(rest: RunningRest, zone: str) -> None:
     asked = {"tenant_id": "acme", "query": "bread", "time_zone": zone}
@@ -77,6 +93,7 @@ async def test_an_unknown_zone_is_refused_by_name(rest: RunningRest, zone: str) 
         await rest.http.get("/v1/memory/search", params=asked),
         await rest.http.post("/v1/memory/search", json=asked),
         await rest.http.post("/v1/memory/context", json=asked),
+        await rest.http.put("/v1/admin/tenants/acme/policy", json={"time_zone": zone}),
     ):
         assert answer.status_code == 400
         assert "time_zone" in answer.text

@@ -72,8 +72,8 @@ class BuildContextRequest(_message.Message):
     not set.
     """
     time_zone: _builtins.str
-    """Whose days "yesterday" and "in June" are: a time zone of the IANA database. Only the hybrid ranking reads dates. UTC when
-    not set.
+    """Whose days "yesterday" and "in June" are: a time zone of the IANA database. Only the hybrid ranking reads dates. When
+    not set, the tenant's policy decides, then MEMORY_TIME_ZONE.
     """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:

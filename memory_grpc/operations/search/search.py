@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from zoneinfo import ZoneInfo
 
 from memory_grpc.domain.policy import Policy
 from memory_grpc.domain.search import SearchRequest, SearchResult
@@ -121,7 +122,8 @@ class Search:
         as_of = request.filters.as_of or now
         who = Participants(names, roles)
         size = _READING * len(request.query) + who.characters
-        plan = await by_size(size, plan_query, request.query, who, as_of, parts, request.zone)
+        zone = request.zone or ZoneInfo(policy.time_zone)
+        plan = await by_size(size, plan_query, request.query, who, as_of, parts, zone)
         return HybridQuery(plan, await words.get(), parts, self._text_config, as_of)
 
 
