@@ -65,6 +65,7 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
     search, policy = "/v1/memory/search", "/v1/admin/tenants/{tenant_id}/policy"
     keys = "/v1/admin/api-keys"
     reembedding = "/v1/admin/reembedding"
+    erasure, no_erasure = "/v1/admin/erasure", {"tenant_id": "acme", "erasure_id": str(uuid4())}
     calls: list[tuple[str, str, int, dict[str, Any], dict[str, str]]] = [
         ("/v1/messages", "POST", 202, {"json": MESSAGE}, {}),
         ("/v1/messages", "POST", 400, {"json": MESSAGE | {"role": "robot"}}, {}),
@@ -103,6 +104,12 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         ("/v1/admin/export", "GET", 400, {"params": {"tenant_id": "acme", "filter": "role ="}}, {}),
         ("/v1/admin/import", "POST", 200, {"json": {"tenant_id": "moved", "messages": [MOVED]}}, {}),
         ("/v1/admin/import", "POST", 400, {"json": {"tenant_id": "moved", "messages": [MOVED, MOVED]}}, {}),
+        (f"{erasure}/plan", "POST", 200, {"json": {"tenant_id": "acme", "user_id": "nobody"}}, {}),
+        (f"{erasure}/plan", "POST", 400, {"json": {"tenant_id": "acme"}}, {}),
+        (f"{erasure}/apply", "POST", 404, {"json": no_erasure}, {}),
+        (erasure, "GET", 404, {"params": no_erasure}, {}),
+        (f"{erasure}/receipt", "GET", 404, {"params": no_erasure}, {}),
+        (f"{erasure}/verify", "POST", 404, {"json": no_erasure}, {}),
         (f"{reembedding}/start", "POST", 200, {"json": {"tenant_id": "nobody", "model": "current"}}, {}),
         (f"{reembedding}/start", "POST", 400, {"json": {"model": "next"}}, {}),
         (reembedding, "GET", 200, {}, {}),

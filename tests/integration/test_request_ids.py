@@ -255,9 +255,12 @@ async def test_a_request_id_is_kept_from_the_call_on_that_asks_for_it(
 
 async def test_a_request_id_twice_in_a_call_is_kept_where_one_of_them_asks(server: RunningServer, rows: Rows) -> None:
     request_id = str(uuid4())
-    await server.memory.BatchIngestMessages(
-        batch(message(request_id=request_id), message(request_id=request_id, keep_request_id=True))
-    )
+
+    async def twice() -> AsyncIterator[pb.StreamIngestRequest]:
+        for kept in (False, True):
+            yield pb.StreamIngestRequest(message=message(request_id=request_id, keep_request_id=kept))
+
+    assert [ack.is_repeated async for ack in server.memory.StreamIngest(twice())] == [False, True]
     assert rows("select kept from idempotency_keys") == [(True,)]
 
 
