@@ -82,7 +82,7 @@ class IngestMessageRequest(_message.Message):
     nothing and returns the one that is there, as for a repeated `request_id`.
     """
     duplicate_window_seconds: _builtins.int
-    """How far apart two messages may have been said to be taken for one; an hour when not set."""
+    """How far apart two messages may have been said to be taken for one, up to a year; an hour when not set."""
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """Any fields of the caller's own; returned as they are. Numbers are doubles, as in JSON: whole numbers from 2^53 on are
