@@ -32,6 +32,7 @@ async def test_create_message(rest: RunningRest) -> None:
         "embedding_status",
         "created_at",
         "updated_at",
+        "etag",  # besides the documented ones
     ]
     assert {key: body[key] for key in MESSAGE} == MESSAGE
     assert body["metadata"] == {"source": "web", "n": 1}
@@ -160,6 +161,7 @@ async def test_tenant_policy(rest: RunningRest) -> None:
             "names_to_i": True,
         },
         "ranking": "semantic",
+        "time_zone": "UTC",
     }
     changed = await rest.http.put(path, json={"retention": {"max_age_days": 7}, "score_weights": {"decay": 0}})
     assert changed.status_code == 200
