@@ -33,7 +33,7 @@ async def test_deadlines_that_pass_at_once_do_not_close_the_door(dsn: str, tmp_p
 
 @pytest.mark.asyncio
 async def test_guesses_by_reflection_are_counted(dsn: str, tmp_path: Path) -> None:
-    async with under_attack(dsn, tmp_path, GLOBAL_RATE_LIMIT="20/minute") as instance:
+    async with under_attack(dsn, tmp_path, GLOBAL_RATE_LIMIT="20/hour") as instance:
         counts = await guesses.guessed(instance)
         # Making the two keys were calls too.
         assert counts == {"UNAUTHENTICATED": 18, "RESOURCE_EXHAUSTED": guesses.GUESSES - 18}
