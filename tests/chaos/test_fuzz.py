@@ -20,6 +20,7 @@ from memory_grpc.rpcs import METHODS
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import (
     audit_service_pb2,
+    context_pb2,
     index_service_pb2,
     listing_pb2,
     policy_pb2,
@@ -117,6 +118,10 @@ def _valid(name: str) -> list[Message]:
         "GetErasureReceipt": [erasure.GetErasureReceiptRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
         "VerifyErasure": [erasure.VerifyErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
         "SearchMemories": [search, pb.SearchMemoriesRequest(tenant_id="chaos", query="Python")],
+        "BuildContext": [
+            context_pb2.BuildContextRequest(tenant_id="chaos", query="Python", conversation_id="c", max_tokens=100),
+            context_pb2.BuildContextRequest(tenant_id="chaos", query="Python", user_id="u", filter="role = user"),
+        ],
         "RunRetention": [admin.RunRetentionRequest(tenant_id="chaos", actions=["archive", "delete"], dry_run=True)],
         "RetryFailedEmbeddings": [embedding.RetryFailedEmbeddingsRequest(tenant_id="chaos")],
         "ListEvents": [audit_service_pb2.ListEventsRequest(tenant_id="chaos", actor="anonymous", page_size=10)],
