@@ -269,7 +269,7 @@ def _operations(
         keys=Keys(database, keyring, uuid4, new_key),
         reembeddings=Reembeddings(pools.background, models),
         compare=Compare(pools.background, models, search),
-        trail=Trail(database, pools.background, Uuid7(), time.monotonic),
+        trail=Trail(pools.background, Uuid7(), time.monotonic),
         list_events=ListEvents(database),
         export=Export(pools.background, settings.request_timeout_seconds),
         import_=Import(pools.background, models, text_config=settings.search_text_config),

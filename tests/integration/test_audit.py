@@ -134,7 +134,7 @@ async def test_denials_and_the_use_of_keys_are_recorded_once(start_server: Start
 
 @pytest.mark.asyncio
 async def test_a_use_is_kept_once_an_hour_whatever_the_servers(database: Database, rows: Rows) -> None:
-    servers = [Trail(database, database, uuid4, lambda: 5.0) for _ in range(2)]
+    servers = [Trail(database, uuid4, lambda: 5.0) for _ in range(2)]
     grant = Grant(Role.READER, frozenset({"acme"}), actor="key:1")
     for trail in (*servers, *servers):
         trail.use(grant, "r")
@@ -143,7 +143,7 @@ async def test_a_use_is_kept_once_an_hour_whatever_the_servers(database: Databas
     assert rows("select actor, action, tenant_id from audit_events") == [("key:1", "key.use", "acme")]
     rows("alter table audit_events disable trigger append_only")
     rows("update audit_events set happened_at = happened_at - interval '61 minutes'")
-    again = Trail(database, database, uuid4, lambda: 5.0)
+    again = Trail(database, uuid4, lambda: 5.0)
     again.use(grant, "r")
     await again.flush()
     assert rows("select count(*) from audit_events") == [(2,)]
@@ -210,7 +210,7 @@ async def test_events_are_filtered_and_paged_and_stay_where_they_are(start_rest:
     "change", ["update audit_events set actor = 'x'", "delete from audit_events", "truncate audit_events"]
 )
 async def test_the_service_can_only_append(database: Database, tenant: Any, change: str) -> None:
-    await Trail(database, database, uuid4, lambda: 0.0).record("a", "b", "OK", ["acme"], "r")
+    await Trail(database, uuid4, lambda: 0.0).record("a", "b", "OK", ["acme"], "r")
     async with database.transaction(tenant=tenant) as tx:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await tx._connection.execute(change.encode())
@@ -249,7 +249,7 @@ async def test_a_flood_of_strangers_is_bounded_and_hides_no_caller_that_is_known
     database: Database, rows: Rows
 ) -> None:
     now = 0.0
-    trail = Trail(database, database, uuid4, lambda: now)
+    trail = Trail(database, uuid4, lambda: now)
     for number in range(10 * DENIALS_PER_MINUTE):
         trail.deny("anonymous", f"S.M{number}", "UNAUTHENTICATED", [], "r")
     trail.deny("key:1", "S.M", "PERMISSION_DENIED", ["acme", "rival"], "r")
@@ -269,7 +269,7 @@ async def test_a_flood_of_strangers_is_bounded_and_hides_no_caller_that_is_known
 async def test_without_the_database_nothing_that_waits_is_lost_and_no_more_waits_than_there_is_room(
     database: Database, rows: Rows
 ) -> None:
-    trail = Trail(database, database, uuid4, lambda: 0.0)
+    trail = Trail(database, uuid4, lambda: 0.0)
     rows("alter table audit_events rename to elsewhere")
     with pytest.raises(psycopg.errors.UndefinedTable):
         await trail.record("a", "S.Admin", "OK", ["acme"], "r")
@@ -288,7 +288,7 @@ async def test_without_the_database_nothing_that_waits_is_lost_and_no_more_waits
 async def test_what_an_administrator_did_is_recorded_when_the_caller_has_gone(
     database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trail = Trail(database, database, uuid4, lambda: 0.0)
+    trail = Trail(database, uuid4, lambda: 0.0)
     may_go, has_begun = asyncio.Event(), asyncio.Event()
     append = audit.append
 

@@ -32,13 +32,13 @@ _BATCH = 200
 
 
 class Trail:
-    """Of one server. ``now`` is a monotonic clock, in seconds."""
+    """Of one server. ``now`` is a monotonic clock, in seconds.
 
-    def __init__(
-        self, calls: Database, background: Database, new_id: Callable[[], UUID], now: Callable[[], float]
-    ) -> None:
-        self._calls = calls
-        self._background = background
+    ``database`` is that of administration: while calls hold every connection of theirs, what is administered goes on.
+    """
+
+    def __init__(self, database: Database, new_id: Callable[[], UUID], now: Callable[[], float]) -> None:
+        self._database = database
         self._new_id = new_id
         self._now = now
         self._storing: set[asyncio.Task[None]] = set()
@@ -82,7 +82,7 @@ class Trail:
         if not events:
             return False
         try:
-            async with self._background.transaction(tenant=EVERY_TENANT) as tx:
+            async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 await audit.append(tx, events, self._now())
         except BaseException:
             self._waiting.extendleft(reversed(events))
@@ -91,7 +91,7 @@ class Trail:
 
     async def _store(self, events: Sequence[NewEvent]) -> None:
         try:
-            async with self._calls.transaction(tenant=EVERY_TENANT) as tx:
+            async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                 await audit.append(tx, events, self._now())
         except BaseException:
             for event in events:
