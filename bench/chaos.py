@@ -1,6 +1,6 @@
 """Everything that was done to break the service, in its long form, and a table of what held: ``python bench/chaos.py``.
 
-The table has a row for each of the items 1 to 16, and grows while they run; an item that nobody tests is a row too, and
+The table has a row for each of the items 1 to 17, and grows while they run; an item that nobody tests is a row too, and
 does not hold. ``--short`` is the form that runs among all other tests, ``--hour`` soaks for an hour instead of ten
 minutes, ``--only`` takes some items, ``--csv FILE`` writes the soak's samples. Single numbers can be changed by their
 environment variables (CHAOS_KILL_SERVER and the others below). Exit code 1 when something did not hold.
@@ -40,16 +40,19 @@ ITEMS: dict[int, tuple[str, float, float]] = {
     14: ("fuzzed bytes, messages and JSON", 2, 30),
     15: ("canary secrets", 0.4, 0.5),
     16: ("TLS and connections", 0.5, 2),
+    17: ("SIGKILL in the middle of an erasure", 0.8, 15),
 }
 LONG = {
     "CHAOS_KILL_SERVER": 20,
     "CHAOS_KILL_POSTGRES": 10,
+    "CHAOS_KILL_ERASURE": 100,
     "CHAOS_CUT": 1000,
     "CHAOS_SIGTERM": 5,
     "CHAOS_SWEEP": 400,
     "CHAOS_SWEEP_KILL": 5,
     "CHAOS_FUZZ": 10_000,
     "CHAOS_REST_FUZZ": 200,
+    "CHAOS_CANARIES": 1,
     "CHAOS_SCRIPTS": 1,
     "CHAOS_RLS_PAIRS": 150,
     "CHAOS_SLOW": 1,

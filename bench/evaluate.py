@@ -66,8 +66,8 @@ def main() -> int:
                 "tools.evaluation",
                 "--address",
                 address,
-                *options,
                 str(file.file.resolve()),
+                *options,
             ]
             return subprocess.run(command, env=environment, check=False).returncode
         finally:

@@ -16,6 +16,7 @@ from enum import IntEnum
 from uuid import UUID
 
 MARK = "mk_"
+ANONYMOUS_ACTOR = "anonymous"
 _KEY = re.compile(r"mk_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 
 
@@ -35,6 +36,9 @@ class Grant:
     tenants: frozenset[str] | None
     key_id: UUID | None = None
     """Of a made key; None for those of MEMORY_API_KEYS and without keys."""
+    actor: str = ANONYMOUS_ACTOR
+    """Who that is, as the audit trail names them: ``key:`` and a prefix, ``jwt:`` and a subject, ``setting:`` and a
+    number."""
     is_anonymous: bool = False
     """The deployment has no keys: nobody knows who calls."""
 

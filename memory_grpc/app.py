@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,19 +16,30 @@ import structlog
 
 from memory_grpc.access import new_key
 from memory_grpc.embedding import Embedder, create_provider
+from memory_grpc.embedding.token_counts import TokenCounter
 from memory_grpc.ids import Uuid7
+from memory_grpc.jobs.audit import flushed
 from memory_grpc.jobs.loop import at_work
 from memory_grpc.jobs.start import Parts, follow_model, loops
 from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
 from memory_grpc.observability.loop_lag import watched
+from memory_grpc.operations.audit.list_events import ListEvents
+from memory_grpc.operations.audit.trail import Trail
+from memory_grpc.operations.context.build import BuildContext
+from memory_grpc.operations.erasure.erasures import Erasures
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.operations.keys.open_access import check_open_access
+from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
+from memory_grpc.operations.messages.listing import Listing
+from memory_grpc.operations.messages.revisions import Revisions
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
+from memory_grpc.operations.messages.update import Update
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.models import Models
 from memory_grpc.operations.models.reembeddings import Reembeddings
@@ -36,11 +49,17 @@ from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.statistics import Statistics
+from memory_grpc.operations.tokens.configured import identity
+from memory_grpc.operations.tokens.published_keys import PublishedKeys
+from memory_grpc.operations.transfer.export import Export
+from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
 from memory_grpc.store.durability import check_durability
 from memory_grpc.store.migrations import migrate
+from memory_grpc.store.poolers import shares_sessions
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +80,7 @@ class Application:
     server: Server
     database: Database
     operations: Operations
+    published_keys: PublishedKeys | None
 
 
 @asynccontextmanager
@@ -76,15 +96,20 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         http_side = HttpSide(settings.host, settings.metrics_port)
         metrics_port = http_side.start()
         stack.callback(http_side.close)
-        server = Server(settings, slot)
+        believed = identity(settings)
+        server = Server(settings, slot, believed.tokens if believed else None)
         grpc_port = await server.start()
         stack.push_async_callback(server.drain)
 
-        for name in await asyncio.to_thread(migrate, conninfo):
+        direct = settings.direct_conninfo or conninfo
+        for name in await _migrate(direct):
             log.info("migration_applied", migration=name)
-        for setting in await asyncio.to_thread(check_durability, conninfo, settings.accept_data_loss_with):
+        for setting in await asyncio.to_thread(check_durability, direct, settings.accept_data_loss_with):
             log.warning("data_loss_accepted", setting=setting)
-        pools = await _pools(stack, settings, conninfo)
+        shared = direct != conninfo and await asyncio.to_thread(shares_sessions, conninfo)
+        pools = await _pools(stack, settings, _Place(conninfo, direct, shared))
+        keyring = Keyring(pools.keys)
+        await check_open_access(settings, keyring)
 
         current = await _embedder(stack, settings)
         next_settings = settings.with_next_model
@@ -93,10 +118,26 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
 
         graphs = Graphs(pools.background)
         await graphs.refresh()
-        operations = _operations(settings, pools, models, graphs)
+        counter = TokenCounter.of(settings.context_tokenizer, settings.embedding_model_name, current.tokenizer)
+        operations = _operations(settings, pools, keyring, models, graphs, counter)
         slot.fill(operations)
-        parts = Parts(settings, conninfo, pools.background, pools.heartbeats, models, graphs, operations.retain)
+        # At the end, when the loops have ended: what still waits to be recorded.
+        stack.push_async_callback(flushed, operations.trail)
+        parts = Parts(
+            settings,
+            direct,
+            pools.background,
+            pools.heartbeats,
+            models,
+            graphs,
+            operations.retain,
+            operations.trail,
+            believed.keys if believed else None,
+        )
         await stack.enter_async_context(at_work(loops(parts)))
+        if believed:
+            # The loop goes on reading them; the first calls should not come before the first keys.
+            await believed.keys.begin()
         # From here on, as starting takes what it takes.
         await stack.enter_async_context(watched())
         await server.open()
@@ -106,8 +147,17 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         # What is reported while draining would contradict it.
         await stack.enter_async_context(at_work([follow_model(pools.background, models, server.report)]))
         log.info("serving", grpc_port=grpc_port, metrics_port=metrics_port, environment=settings.environment)
-        yield Application(grpc_port, metrics_port, server, pools.calls, operations)
+        yield Application(grpc_port, metrics_port, server, pools.calls, operations, parts.published_keys)
         log.info("draining")
+
+
+async def _migrate(conninfo: str) -> list[str]:
+    """Migrates in a thread, which does not outlast this: the end of the process waits for its threads."""
+    stopped = threading.Event()
+    try:
+        return await asyncio.to_thread(migrate, conninfo, stopped=stopped)
+    finally:
+        stopped.set()
 
 
 def settle() -> None:
@@ -120,10 +170,21 @@ def settle() -> None:
     gc.freeze()
 
 
-async def _database(stack: AsyncExitStack, settings: Settings, conninfo: str, min_size: int, max_size: int) -> Database:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the database is: ``direct`` is Postgres itself."""
+
+    conninfo: str
+    direct: str
+    shared_sessions: bool
+
+
+async def _database(stack: AsyncExitStack, settings: Settings, place: _Place, min_size: int, max_size: int) -> Database:
     """An open pool, closed at the end of the stack."""
     database = Database(
-        conninfo,
+        place.conninfo,
+        direct=place.direct,
+        shared_sessions=place.shared_sessions,
         min_size=min_size,
         max_size=max_size,
         max_waiting=settings.database_pool_max_waiting,
@@ -147,24 +208,23 @@ class _Pools:
     """While slow jobs hold every other connection, their leases are still renewed."""
 
 
-async def _pools(stack: AsyncExitStack, settings: Settings, conninfo: str) -> _Pools:
+async def _pools(stack: AsyncExitStack, settings: Settings, place: _Place) -> _Pools:
     pools = _Pools(
-        calls=await _database(
-            stack, settings, conninfo, settings.database_pool_min_size, settings.database_pool_max_size
-        ),
-        background=await _database(stack, settings, conninfo, 1, settings.database_background_pool_size),
-        keys=await _database(stack, settings, conninfo, 1, _KEYS_CONNECTIONS),
-        heartbeats=await _database(stack, settings, conninfo, 0, _HEARTBEAT_CONNECTIONS),
+        calls=await _database(stack, settings, place, settings.database_pool_min_size, settings.database_pool_max_size),
+        background=await _database(stack, settings, place, 1, settings.database_background_pool_size),
+        keys=await _database(stack, settings, place, 1, _KEYS_CONNECTIONS),
+        heartbeats=await _database(stack, settings, place, 0, _HEARTBEAT_CONNECTIONS),
     )
     for database in (pools.calls, pools.background):
         stack.callback(metrics.POOLS.add(database.pool.get_stats))
     return pools
 
 
-def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graphs) -> Operations:
+def _operations(
+    settings: Settings, pools: _Pools, keyring: Keyring, models: Models, graphs: Graphs, counter: TokenCounter
+) -> Operations:
     """One of each."""
     database = pools.calls
-    keyring = Keyring(pools.keys)
     policies = Policies(database, settings)
     ingest = Ingest(
         database,
@@ -175,12 +235,31 @@ def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graph
         text_config=settings.search_text_config,
         user_id_metadata_key=settings.user_id_metadata_key,
     )
-    search = Search(database, models, policies, graphs, text_config=settings.search_text_config)
+    search = Search(
+        database,
+        models,
+        policies,
+        graphs,
+        text_config=settings.search_text_config,
+        max_answer_bytes=settings.max_answer_bytes,
+    )
     return Operations(
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
         get=Get(database),
+        listing=Listing(database),
+        statistics=Statistics(pools.background),
+        update=Update(
+            database,
+            models,
+            policies,
+            embed_later=settings.async_embeddings,
+            text_config=settings.search_text_config,
+        ),
+        revisions=Revisions(database),
+        delete=Delete(database),
         search=search,
+        build_context=BuildContext(database, search, counter),
         graphs=graphs,
         retain=Retain(pools.background, Policies(pools.background, settings), settings.retention_batch_size),
         health=Health(database),
@@ -190,6 +269,11 @@ def _operations(settings: Settings, pools: _Pools, models: Models, graphs: Graph
         keys=Keys(database, keyring, uuid4, new_key),
         reembeddings=Reembeddings(pools.background, models),
         compare=Compare(pools.background, models, search),
+        trail=Trail(pools.background, Uuid7(), time.monotonic),
+        list_events=ListEvents(database),
+        export=Export(pools.background, settings.request_timeout_seconds),
+        import_=Import(pools.background, models, text_config=settings.search_text_config),
+        erasures=Erasures(pools.background, Uuid7()),
     )
 
 

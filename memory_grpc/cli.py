@@ -9,12 +9,21 @@ from typing import Annotated
 import typer
 
 from memory_grpc.commands import options
+from memory_grpc.commands.audit_app import audit
+from memory_grpc.commands.context_app import context
+from memory_grpc.commands.delete_app import delete
 from memory_grpc.commands.eval_app import evaluate
+from memory_grpc.commands.export_app import export
 from memory_grpc.commands.failure import said_plainly
+from memory_grpc.commands.forget_app import forget
+from memory_grpc.commands.import_app import import_file
 from memory_grpc.commands.key_app import key_app
+from memory_grpc.commands.listing_app import list_conversations, list_messages, list_users
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Tenant, Timeout, target
 from memory_grpc.commands.policy_app import policy_app
 from memory_grpc.commands.reembed_app import reembed
+from memory_grpc.commands.statistics_app import stats
+from memory_grpc.commands.update_app import get, revisions, update
 
 _SERVER, _CLIENT = "The service", "Using the service"
 
@@ -29,7 +38,20 @@ app = typer.Typer(
 )
 app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
 app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
+app.command("audit", rich_help_panel=_CLIENT, epilog=EPILOG)(audit)
+app.command("list", rich_help_panel=_CLIENT, epilog=EPILOG)(list_messages)
+app.command("stats", rich_help_panel=_CLIENT, epilog=EPILOG)(stats)
+app.command("get", rich_help_panel=_CLIENT, epilog=EPILOG)(get)
+app.command("update", rich_help_panel=_CLIENT, epilog=EPILOG)(update)
+app.command("revisions", rich_help_panel=_CLIENT, epilog=EPILOG)(revisions)
+app.command("conversations", rich_help_panel=_CLIENT, epilog=EPILOG)(list_conversations)
+app.command("users", rich_help_panel=_CLIENT, epilog=EPILOG)(list_users)
+app.command("delete", rich_help_panel=_CLIENT, epilog=EPILOG)(delete)
 app.command("eval", rich_help_panel=_CLIENT, epilog=EPILOG)(evaluate)
+app.command("context", rich_help_panel=_CLIENT, epilog=EPILOG)(context)
+app.command("export", rich_help_panel=_CLIENT, epilog=EPILOG)(export)
+app.command("import", rich_help_panel=_CLIENT, epilog=EPILOG)(import_file)
+app.command("forget", rich_help_panel=_CLIENT, epilog=EPILOG)(forget)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 
 
@@ -130,47 +152,9 @@ def health(
         raise typer.BadParameter("give one of --grpc and --rest")
     if rest:
         url = address or configuration.rest_url(configuration.load_settings(warn=False))
-        raise typer.Exit(health.rest_report(url, timeout, as_json=as_json))
+        raise typer.Exit(health.rest_report(url, timeout, as_json=as_json, is_own=not address))
     service = target(address, None, timeout, warn=False)
     raise typer.Exit(health.standard_check(service) if grpc else health.report(service, as_json=as_json))
-
-
-@app.command("import", rich_help_panel=_CLIENT, epilog=EPILOG)
-def import_(
-    file: options.ImportFile,
-    format_name: options.FormatName = "auto",
-    batch_size: options.BatchSize = 256,
-    in_flight: options.InFlight = 2,
-    skip_invalid: options.SkipInvalid = False,
-    restart: options.Restart = False,
-    progress: options.ProgressPath = None,
-    give_up_after: options.GiveUpAfter = 120.0,
-    address: Address = None,
-    api_key: ApiKey = None,
-    timeout: Timeout = 30.0,
-    as_json: AsJson = False,
-) -> None:
-    """Store the messages of a file, each exactly once. Run again, it goes on where it was cut off.
-
-    The file holds one JSON object a line with the fields of the ingest request: tenant_id, conversation_id, role,
-    content, and optionally user_id, name, metadata, importance_override, created_at (RFC 3339), embed_later and
-    request_id. Or it is a LoCoMo file: sample → tenant, session → conversation. A line is known again, from any machine
-    and after any time, as long as the service has its message (keep_request_id is set for all of them). Lines may be
-    appended between two runs; a file that was edited before the place that was reached is refused. An invalid line is
-    reported by its number and field, and ends the import with exit code 1 once everything before it is stored.
-
-    Example: `memory-grpc import history.jsonl --skip-invalid`
-    """
-    from memory_grpc.commands.importing.detect import Format
-
-    if format_name not in set(Format):
-        raise typer.BadParameter("give auto, jsonl or locomo", param_hint="--format")
-    from memory_grpc.commands.importing import command
-    from memory_grpc.commands.importing.run import Options
-
-    files = command.Files(file, Format(format_name), progress, restart)
-    how = Options(batch_size=batch_size, in_flight=in_flight, skip_invalid=skip_invalid, patience_seconds=give_up_after)
-    raise typer.Exit(command.import_file(files, target(address, api_key, timeout), how, as_json=as_json))
 
 
 @app.command(rich_help_panel=_CLIENT, epilog=EPILOG)
@@ -188,10 +172,15 @@ def search(
     include_archived: options.IncludeArchived = False,
     candidate_limit: options.CandidateLimit = None,
     as_of: options.AsOf = None,
+    time_zone: options.TimeZone = None,
     ranking: options.SearchRanking = None,
     top_k: options.TopK = None,
     neighbours: options.Neighbours = None,
     explain: options.Explain = False,
+    min_score: options.MinScore = None,
+    distinct: options.Distinct = False,
+    exclude: options.Exclude = None,
+    exclude_query_text: options.NotTheQuestion = False,
     address: Address = None,
     api_key: ApiKey = None,
     timeout: Timeout = 30.0,
@@ -217,10 +206,15 @@ def search(
         include_archived=include_archived,
         candidate_limit=candidate_limit,
         as_of=as_of,
+        time_zone=time_zone,
         ranking=ranking,
         top_k=top_k,
         neighbours=neighbours,
         explain=explain,
+        min_score=min_score,
+        distinct=distinct,
+        exclude_message_ids=tuple(exclude or ()),
+        exclude_query_text=exclude_query_text,
     )
     raise typer.Exit(search.search(wanted, target(address, api_key, timeout), as_json=as_json))
 

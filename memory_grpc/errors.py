@@ -12,18 +12,23 @@
     │   └── TenantNotAllowed      or not in this tenant
     ├── NotFound                nothing under that name                  NOT_FOUND
     ├── RequestIdReused         same request_id, another body            ALREADY_EXISTS
+    ├── EtagMismatch            changed since the caller saw it          ABORTED
     ├── WrongState              not in the state that the call needs     FAILED_PRECONDITION
     ├── Exhausted               a limit was met; carries retry_after     RESOURCE_EXHAUSTED
     │   ├── RateLimited           too many calls from one client
+    │   ├── TenantRateLimited     too many calls for one tenant
     │   ├── Overloaded            more calls inside than can be served in time
-    │   ├── QueueFull             the embedding queue is full
-    │   └── BodyTooLarge          the request is larger than allowed
+    │   ├── QueueFull             the embedding model has too much of a tenant's to do
+    │   ├── BodyTooLarge          the request is larger than allowed
+    │   └── AnswerTooLarge        the answer would be
     ├── DeadlineExceeded        the call ran out of time                 DEADLINE_EXCEEDED
     ├── Unavailable             a part the call needs is down            UNAVAILABLE
     │   ├── StoreUnavailable      Postgres
+    │   │   └── StoreReadOnly       for whatever writes
     │   ├── EmbeddingUnavailable  the embedding model
     │   │   ├── ProviderDown        for every text alike
     │   │   └── ModelNotHeld        on this server, for this tenant
+    │   ├── IdentityUnavailable   the keys of the identity provider
     │   └── NotServing            this process is starting, or
     │       └── Draining            shutting down
     ├── StartupError            the process cannot start (exit code, never on the wire)
@@ -88,7 +93,7 @@ class UnknownMethod(MemoryLayerError):
 
 
 class Unauthenticated(MemoryLayerError):
-    """A valid x-api-key is required."""
+    """A valid x-api-key or token is required."""
 
 
 class PermissionDenied(MemoryLayerError):
@@ -107,6 +112,10 @@ class RequestIdReused(MemoryLayerError):
     """This request_id was used before with another body."""
 
 
+class EtagMismatch(MemoryLayerError):
+    """The message was changed since that etag; read it again."""
+
+
 class WrongState(MemoryLayerError):
     """That cannot be done in the state things are in."""
 
@@ -123,16 +132,24 @@ class RateLimited(Exhausted):
     """Too many calls from this client."""
 
 
+class TenantRateLimited(Exhausted):
+    """Too many calls for this tenant."""
+
+
 class Overloaded(Exhausted):
     """The server has more to do than it can; try again in a moment, or another server."""
 
 
 class QueueFull(Exhausted):
-    """The embedding queue is full."""
+    """The embedding model has too much of this tenant's to do; try again in a moment."""
 
 
 class BodyTooLarge(Exhausted):
     """The request is larger than the server accepts."""
+
+
+class AnswerTooLarge(Exhausted):
+    """The answer is larger than the server gives; ask for less by top_k or neighbours."""
 
 
 class DeadlineExceeded(MemoryLayerError):
@@ -147,6 +164,10 @@ class StoreUnavailable(Unavailable):
     """The database cannot be reached; try again."""
 
 
+class StoreReadOnly(StoreUnavailable):
+    """The database takes no writes now; try again."""
+
+
 class EmbeddingUnavailable(Unavailable):
     """The embedding model cannot answer; try again."""
 
@@ -159,6 +180,10 @@ class ProviderDown(EmbeddingUnavailable):
 
 class ModelNotHeld(EmbeddingUnavailable):
     """This server does not hold the embedding model that the tenant's memory uses now: restart it with that model."""
+
+
+class IdentityUnavailable(Unavailable):
+    """The keys that tokens are checked with cannot be had; try again."""
 
 
 class NotServing(Unavailable):

@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from uuid import UUID
 
 _COUNTER_BITS = 12 + 30
 _RANDOM_BITS = 32
+
+
+def moment_of(id_: UUID) -> datetime | None:
+    """When an id was made, to the millisecond, by the clock of who made it; None of an id of another version."""
+    return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC) if id_.version == 7 else None
 
 
 class Uuid7:

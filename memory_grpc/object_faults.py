@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -16,8 +15,6 @@ FIRST_INEXACT = 2.0**53
 INEXACT = "is a number beyond 2^53, which JSON numbers do not keep exactly: send it as text"
 NOT_FINITE = "must hold finite numbers only"
 NUL = "must not hold NUL characters"
-# A key that is shown in a path; any other may be what somebody said.
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 # Where a value is: the steps to it, the last one first. Kept as links, as hardly any is ever shown.
 Place: TypeAlias = "tuple[Place, str | int] | None"
@@ -114,7 +111,7 @@ class _Pass:
 def object_faults(
     value: Struct, *, max_depth: int, max_json_bytes: int, room: Room | None = None
 ) -> Iterator[tuple[str, str]]:
-    """The path within the object, as ``.ids[3]`` (empty for all of it), and what is wrong there.
+    """The path within the object, as ``.*[3]`` (empty for all of it), and what is wrong there.
 
     ``max_depth`` counts the object itself as one; ``max_json_bytes`` are those of its compact JSON; ``room`` is what
     other objects have left. Past any of them nothing more is looked at, and nothing else is told.
@@ -123,12 +120,9 @@ def object_faults(
 
 
 def _path(place: Place) -> str:
-    """``.user``, ``.ids[3]``; a key that is no plain name is ``*``, as errors do not repeat what was sent."""
+    """``.*``, ``.*[3]``: a key may be what somebody said, and errors do not repeat what was sent."""
     steps: list[str] = []
     while place is not None:
         place, step = place
-        if isinstance(step, int):
-            steps.append(f"[{step}]")
-        else:
-            steps.append(f".{step if _PLAIN_KEY.fullmatch(step) else '*'}")
+        steps.append(f"[{step}]" if isinstance(step, int) else ".*")
     return "".join(reversed(steps))

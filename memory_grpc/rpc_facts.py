@@ -26,6 +26,8 @@ class RpcFacts:
     """Of success, over REST."""
     reasons: tuple[str, ...] = ()
     """Those it can fail with besides those of any call, as ``NOT_FOUND``."""
+    is_recorded: bool = False
+    """Each call is recorded: it says so, or needs the role admin."""
     is_streaming: bool = False
     """In either direction."""
 
@@ -44,6 +46,7 @@ def read(option: Any, *, is_streaming: bool) -> RpcFacts:
         reach=_name(access, "reach", "REACH_"),
         http_status=option.http_status or 200,
         reasons=tuple(_reason(option, number) for number in option.reasons),
+        is_recorded=option.recorded or (_name(access, "role", "ROLE_") == "admin" and not access.open),
         is_streaming=is_streaming,
     )
 

@@ -12,11 +12,14 @@ from memory_grpc import rpc_facts
 from memory_grpc.rpc_facts import UNDECLARED, RpcFacts
 from memory_layer.v1 import (
     admin_service_pb2,
+    audit_service_pb2,
     embedding_service_pb2,
+    erasure_service_pb2,
     index_service_pb2,
     key_service_pb2,
     memory_service_pb2,
     policy_service_pb2,
+    transfer_service_pb2,
 )
 from memory_layer.v1.rpc_pb2 import rpc
 
@@ -24,8 +27,11 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
     service
     for file in (
         memory_service_pb2,
+        transfer_service_pb2,
         admin_service_pb2,
+        audit_service_pb2,
         embedding_service_pb2,
+        erasure_service_pb2,
         index_service_pb2,
         key_service_pb2,
         policy_service_pb2,

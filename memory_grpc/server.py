@@ -8,21 +8,27 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
+from memory_grpc import reflection
+from memory_grpc.addresses import bracketed
 from memory_grpc.errors import StartupError
-from memory_grpc.interceptors.authenticate import Authenticate
-from memory_grpc.interceptors.authorize import authorize, check_request
+from memory_grpc.interceptors.audit import audit, begun
+from memory_grpc.interceptors.authenticate import Authenticate, Tokens
+from memory_grpc.interceptors.authorize import authorize, check_request, tenants
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.chain import Chain
+from memory_grpc.interceptors.client_address import ClientAddresses
 from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
+from memory_grpc.interceptors.counts import Counts
 from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.observe import observe
-from memory_grpc.interceptors.rate_limit import RateLimit
+from memory_grpc.interceptors.rate_limit import RateLimit, TenantRateLimit
+from memory_grpc.interceptors.share import Share
 from memory_grpc.interceptors.shed import Shed
 from memory_grpc.interceptors.translate import translate
 from memory_grpc.operations.models.registry import Slot
+from memory_grpc.probes import Health
 from memory_grpc.rpcs import SERVICES
 from memory_grpc.services import add_services
 from memory_grpc.settings import Settings
@@ -45,6 +51,9 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
         # resets the stream, which Envoy may see before the status and then report as UNAVAILABLE.
         ("grpc.max_receive_message_length", 4 * settings.max_request_bytes + 65536),
         ("grpc.max_send_message_length", -1),
+        # 16 KB of gzip can be a thousand times its size, and would be unpacked before the key is looked at: compressed
+        # messages are UNIMPLEMENTED. The one algorithm that is left is none.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
         # As much as Envoy lets through, with room for what it adds.
         ("grpc.max_metadata_size", 64 * 1024),
         ("grpc.absolute_max_metadata_size", 64 * 1024),
@@ -52,31 +61,47 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
         # Dead peers are noticed, and eager keepalives of live ones are borne.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        # Clients that ping every 10 seconds may be early; without calls grpc would bear one ping in two hours.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ]
 
 
 class Server:
     """Listens from ``start`` on; serves from ``open`` on; ends with ``drain``."""
 
-    def __init__(self, settings: Settings, slot: Slot) -> None:
+    def __init__(self, settings: Settings, slot: Slot, tokens: Tokens | None = None) -> None:
         self._settings = settings
         self._started_at = time.monotonic()
         self.gate = Gate()
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing in the stubs
+        self._health = Health(("", *_NAMES))
         door = ConcurrencyLimiter(
             # What the database can do at once is not too much.
             floor=settings.database_pool_max_size,
             ceiling=settings.max_calls_in_flight,
             seconds=settings.request_timeout_seconds,
         )
-        rate_limit = RateLimit(settings.global_rate_limit, settings.trusted_proxies)
-        authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring)
+        share = Share(door)
+        storage = settings.rate_limit_storage
+        counts = Counts(storage.get_secret_value() if storage else "")
+        rate_limit = RateLimit(settings.global_rate_limit, ClientAddresses(settings.trusted_proxies), counts)
+        tenant_limit = TenantRateLimit(settings.tenant_rate_limit, counts)
+        authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring, tokens)
+
+        async def holds(call: Call, request: Any) -> None:
+            await authenticate.again(call)
+            check_request(call, request)
 
         async def permit(call: Call, request: Any) -> None:
-            if call.kind != "unary":
-                await authenticate.again(call)
-            check_request(call, request)
+            if call.kind == "unary":
+                check_request(call, request)
+            else:
+                await holds(call, request)
+            named = list(tenants(request))
+            await tenant_limit.count(call, named)
+            if call.kind == "unary":
+                share.admit(call, named)
+            await begun(lambda: slot.operations.trail, call)
 
         self.chain = Chain(
             [
@@ -85,23 +110,26 @@ class Server:
                 self.gate.interceptor,
                 door.interceptor,
                 rate_limit.interceptor,
+                audit(lambda: slot.operations.trail),
                 limit_time(settings.request_timeout_seconds),
                 authenticate.interceptor,
                 authorize,
+                share.interceptor,
             ],
             settings.max_request_bytes,
             permit,
             Shed(self.gate, door),
+            holds,
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         add_services(self._server, slot, settings, lambda: time.monotonic() - self._started_at)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((*_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        reflection.enable((*_NAMES, health.SERVICE_NAME), self._server)
 
     async def start(self) -> int:
         """Listens, NOT_SERVING; returns the port. Raises StartupError when the port is taken or a certificate unfit."""
         await self._set_health(_NOT_SERVING)
-        address = f"{self._settings.host}:{self._settings.grpc_port}"
+        address = f"{bracketed(self._settings.host)}:{self._settings.grpc_port}"
         credentials = server_credentials(self._settings)
         try:
             if credentials is None:

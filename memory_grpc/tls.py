@@ -61,6 +61,15 @@ def client_pair(settings: Settings) -> KeyPair | None:
     )
 
 
+def http_pair(settings: Settings) -> KeyPair | None:
+    """What Envoy shows to its clients, or None for plaintext. Raises StartupError when half of it is set."""
+    return _pair(
+        settings.http_tls_cert_file,
+        settings.http_tls_key_file,
+        names=("MEMORY_HTTP_TLS_CERT_FILE", "MEMORY_HTTP_TLS_KEY_FILE"),
+    )
+
+
 def channel_credentials(settings: Settings) -> grpc.ChannelCredentials:
     """Credentials of a client: MEMORY_TLS_CA_FILE, or the CAs that grpc comes with; and the client's own certificate.
 

@@ -50,9 +50,15 @@ create index messages_live_by_age on messages (tenant_id, created_at, id) where 
 
 create index messages_archived_by_age on messages (tenant_id, created_at, id) where archived_at is not null;
 
-create index messages_by_conversation on messages (tenant_id, conversation_id, created_at, id);
+-- Lists of conversations and of users count from these alone.
+create index messages_by_conversation on messages (tenant_id, conversation_id, created_at, id)
+include (archived_at, expires_at, user_id);
 
-create index messages_by_user on messages (tenant_id, user_id, created_at, id) where user_id is not null;
+create index messages_by_user on messages (tenant_id, user_id, created_at, id) include (archived_at, expires_at)
+where user_id is not null;
+
+-- Pinned messages lead every context.
+create index messages_pinned on messages (tenant_id, user_id, created_at, id) where pinned;
 
 create index messages_live_by_importance on messages (tenant_id, importance, id) where archived_at is null;
 
@@ -60,6 +66,9 @@ create index messages_live_by_importance on messages (tenant_id, importance, id)
 create index messages_live_by_speaker on messages (tenant_id, name, role) where archived_at is null;
 
 create index messages_by_archival on messages (tenant_id, archived_at) where archived_at is not null;
+
+-- What has expired, for the sweep.
+create index messages_by_expiry on messages (tenant_id, expires_at) where expires_at is not null;
 
 -- What a search cannot find yet.
 create index messages_not_embedded on messages (tenant_id, created_at) where embedding_status <> 'completed';
@@ -122,7 +131,7 @@ create table idempotency_keys (
 
 create index idempotency_keys_by_age on idempotency_keys (created_at);
 
-create index idempotency_keys_by_message on idempotency_keys (tenant_id, message_id) where kept;
+create index idempotency_keys_by_message on idempotency_keys (tenant_id, message_id);
 
 -- Messages that wait for their embedding. A queue over all tenants, small, and never distributed.
 create table embedding_jobs (
@@ -155,7 +164,8 @@ create table tenant_policies (
     search_ranking text collate "C" check (search_ranking in ('semantic', 'hybrid')),
     updated_at timestamptz not null default now(),
     hybrid_previous_weight double precision,
-    hybrid_names_to_i boolean
+    hybrid_names_to_i boolean,
+    time_zone text collate "C"
 );
 
 -- Who may do a job that only one server may do at a time, and until when by the database's clock.
@@ -264,8 +274,8 @@ $$;
 -- which works with the owner's rights.
 grant select, insert, update, delete on messages, embedding_jobs, tenant_policies to memory_layer_tenant;
 grant select, insert, update, delete on message_embeddings to memory_layer_tenant;
-grant select, insert, update on message_lexemes to memory_layer_tenant;
-grant select, insert, delete on idempotency_keys to memory_layer_tenant;
+grant select, insert, update, delete on message_lexemes to memory_layer_tenant;
+grant select, insert, delete, update (kept) on idempotency_keys to memory_layer_tenant;
 grant select on embedding_models to memory_layer_tenant;
 -- A sweep renews its lease in the transaction that archives.
 grant select, update on leases to memory_layer_tenant;
@@ -477,3 +487,231 @@ begin
     execute format('revoke create on schema %I from memory_layer_worker', current_schema());
 end
 $$;
+
+-- Who did what: a table that the service can only append to.
+
+create table audit_events (
+    id uuid primary key,
+    happened_at timestamptz not null default now(),
+    actor text collate "C" not null check (length(actor) between 1 and 300),
+    action text collate "C" not null check (length(action) between 1 and 100),
+    outcome text collate "C" not null check (length(outcome) between 1 and 50),
+    -- Null: the deployment as a whole.
+    tenant_id text collate "C",
+    request_id text collate "C" not null default ''
+);
+
+create index audit_events_by_age on audit_events (happened_at, id);
+
+create index audit_events_of_tenant on audit_events (tenant_id, happened_at, id);
+
+-- Whether a key was used within the last hour.
+create index audit_events_of_use on audit_events (actor, happened_at) where action = 'key.use';
+
+-- Nobody has the right to change an event or to take one away. What is old goes by expire_audit_events.
+grant select on audit_events to memory_layer_tenant;
+grant select, insert on audit_events to memory_layer_worker;
+
+alter table audit_events enable row level security, force row level security;
+create policy one_tenant on audit_events to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on audit_events to memory_layer_worker using (true);
+-- The owner, as whom the function below works, reaches what is old and nothing else.
+create policy expired on audit_events to current_user using (happened_at < now() - interval '30 days');
+
+-- An event stands as it was written, whoever would change it.
+create function refuse_change() returns trigger
+language plpgsql
+as $$
+begin
+    raise exception 'audit_events is only appended to' using errcode = 'insufficient_privilege';
+end
+$$;
+
+create trigger append_only before update or truncate on audit_events
+for each statement execute function refuse_change();
+
+-- Forgets up to `most` events that are older than so many days, 30 at least, and returns how many there were.
+create function expire_audit_events(days double precision, most integer) returns integer
+language plpgsql security definer
+as $$
+declare
+    forgotten integer;
+begin
+    delete from audit_events
+    where id in (
+        select id
+        from audit_events
+        where happened_at < now() - make_interval(secs => greatest(days, 30) * 86400)
+        order by happened_at, id
+        limit most
+        for update skip locked
+    );
+    get diagnostics forgotten = row_count;
+    return forgotten;
+end
+$$;
+
+revoke all on function refuse_change, expire_audit_events from public;
+grant execute on function expire_audit_events to memory_layer_worker;
+
+do $$
+begin
+    execute format('alter function expire_audit_events set search_path = pg_catalog, %I, pg_temp', current_schema());
+end
+$$;
+
+-- What is kept of an erased message, and of the request ids that stored or changed it: that there was something of this
+-- id, so that no retry and no import brings it back. The id itself is in none of them.
+create table erased_messages (
+    tenant_id text collate "C" not null,
+    -- Of the id: erasure_digest().
+    digest bytea not null check (octet_length(digest) = 32),
+    kind text collate "C" not null check (kind in ('message', 'request')),
+    erased_at timestamptz not null default now(),
+    -- The planned erasure that it was a part of; null where one message was deleted by itself.
+    erasure_id uuid,
+    primary key (tenant_id, digest)
+);
+
+-- What stands for an id of a tenant after its erasure. An id is 36 characters, so that no two kinds, ids and tenants read
+-- the same.
+create function erasure_digest(kind text, id uuid, tenant_id text) returns bytea
+language sql immutable strict parallel safe
+return sha256(convert_to(kind || ' ' || id || ' ' || tenant_id, 'UTF8'));
+
+revoke all on function erasure_digest from public;
+grant execute on function erasure_digest to memory_layer_tenant, memory_layer_worker;
+
+grant select, insert on erased_messages to memory_layer_tenant;
+grant select on erased_messages to memory_layer_worker;
+alter table erased_messages enable row level security, force row level security;
+create policy one_tenant on erased_messages to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on erased_messages to memory_layer_worker using (true);
+
+-- What messages were before they were updated, as long as the messages are there. Only searches as of a moment before a
+-- tenant's last update look here; no other statement becomes wider.
+create table message_revisions (
+    tenant_id text collate "C" not null,
+    message_id uuid not null,
+    revision integer not null check (revision > 0),
+    valid_from timestamptz not null,
+    valid_to timestamptz not null,
+    user_id text collate "C",
+    name text collate "C",
+    content text not null,
+    metadata jsonb not null,
+    importance double precision not null,
+    embedding_status text collate "C" not null,
+    updated_at timestamptz not null,
+    pinned boolean not null,
+    expires_at timestamptz,
+    primary key (tenant_id, message_id, revision),
+    foreign key (tenant_id, message_id) references messages (tenant_id, id) on delete cascade
+);
+
+-- What was another at some moment.
+create index message_revisions_by_end on message_revisions (tenant_id, valid_to);
+
+-- Their vectors and words. What messages repeat in message_embeddings and message_lexemes is not repeated here.
+create table revision_embeddings (
+    tenant_id text collate "C" not null,
+    message_id uuid not null,
+    revision integer not null,
+    chunk integer not null,
+    model_id smallint not null references embedding_models (id),
+    embedding halfvec not null,
+    primary key (tenant_id, message_id, revision, chunk, model_id),
+    foreign key (tenant_id, message_id, revision) references message_revisions (tenant_id, message_id, revision)
+        on delete cascade
+);
+
+create table revision_lexemes (
+    tenant_id text collate "C" not null,
+    message_id uuid not null,
+    revision integer not null,
+    config text collate "C" not null,
+    part integer not null,
+    parts integer not null,
+    length integer not null,
+    lexemes tsvector storage external not null,
+    primary key (tenant_id, message_id, revision, config, part),
+    foreign key (tenant_id, message_id, revision) references message_revisions (tenant_id, message_id, revision)
+        on delete cascade
+);
+
+-- They go with their message by themselves.
+grant select, insert on message_revisions, revision_embeddings, revision_lexemes to memory_layer_tenant;
+grant select on message_revisions, revision_embeddings, revision_lexemes to memory_layer_worker;
+
+alter table message_revisions enable row level security, force row level security;
+create policy one_tenant on message_revisions to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on message_revisions to memory_layer_worker using (true);
+
+alter table revision_embeddings enable row level security, force row level security;
+create policy one_tenant on revision_embeddings to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on revision_embeddings to memory_layer_worker using (true);
+
+alter table revision_lexemes enable row level security, force row level security;
+create policy one_tenant on revision_lexemes to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on revision_lexemes to memory_layer_worker using (true);
+
+-- Planned erasures, and what became of them. What was asked for is not here, it may be somebody's name: only what kind of
+-- thing it was.
+create table erasures (
+    tenant_id text collate "C" not null,
+    id uuid not null,
+    scope text collate "C" not null check (scope in ('filter', 'user', 'conversation', 'whole_tenant')),
+    -- planned; erasing: messages go; cleaning: all are gone, and what was counted and indexed of them goes; done.
+    state text collate "C" not null check (state in ('planned', 'erasing', 'cleaning', 'done')),
+    planned integer not null default 0,
+    erased integer not null default 0,
+    -- Rows of each table, by its name.
+    planned_rows jsonb not null default '{}',
+    erased_rows jsonb not null default '{}',
+    -- SHA-256 over the planned ids, in order.
+    ids_digest bytea,
+    -- The id of a key, or what there was instead of one.
+    planned_by text not null,
+    applied_by text,
+    planned_at timestamptz not null default now(),
+    expires_at timestamptz not null,
+    applied_at timestamptz,
+    erased_at timestamptz,
+    finished_at timestamptz,
+    last_error text,
+    primary key (tenant_id, id)
+);
+
+create index erasures_open on erasures (applied_at) where state in ('erasing', 'cleaning');
+
+create index erasures_planned on erasures (expires_at) where state = 'planned';
+
+-- The messages that an erasure has yet to erase.
+create table erasure_items (
+    tenant_id text collate "C" not null,
+    erasure_id uuid not null,
+    message_id uuid not null,
+    primary key (tenant_id, erasure_id, message_id),
+    foreign key (tenant_id, erasure_id) references erasures (tenant_id, id) on delete cascade
+);
+
+create index erasure_items_by_message on erasure_items (tenant_id, message_id);
+
+grant select, insert, update on erasures to memory_layer_tenant;
+grant select, delete on erasures to memory_layer_worker;
+alter table erasures enable row level security, force row level security;
+create policy one_tenant on erasures to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on erasures to memory_layer_worker using (true);
+
+grant select, insert, delete on erasure_items to memory_layer_tenant;
+grant select on erasure_items to memory_layer_worker;
+alter table erasure_items enable row level security, force row level security;
+create policy one_tenant on erasure_items to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on erasure_items to memory_layer_worker using (true);

@@ -102,7 +102,7 @@ def request(descriptor: Descriptor, values: Body) -> Body:
 
 
 def _example(item: FieldDescriptor, limits: Any, values: Body) -> Any:
-    if item.message_type is not None:
+    if item.message_type is not None and item.message_type.full_name.startswith("memory_layer."):
         inner = request(item.message_type, values)
         return [inner] if item.is_repeated else inner
     return json.loads(limits.example)
@@ -197,7 +197,7 @@ class Caller:
         target = f"{path}?{urlencode(query, doseq=True)}" if query else path
 
         async def send(key: str | None) -> Outcome:
-            headers = {} if key is None else {"x-api-key": key}
+            headers = dict(shown(key))
             response = await self.http.request(verb.upper(), target, json=body, headers=headers)
             told = {n: v for n, v in response.headers.items() if n not in ("x-request-id", "date", "content-length")}
             everything = f"{response.status_code} {sorted(told.items())} {response.text}"
@@ -213,16 +213,18 @@ class Caller:
     def _grpc(self, channel: grpc.aio.Channel, rpc: Rpc, body: Body) -> Send:
         message = ParseDict(body, GetMessageClass(rpc.method.input_type)())
         answer = GetMessageClass(rpc.method.output_type)
-        make = channel.stream_stream if rpc.method.client_streaming else channel.unary_unary
+        made = {(True, True): channel.stream_stream, (False, True): channel.unary_stream}
+        make = made.get((rpc.method.client_streaming, rpc.method.server_streaming), channel.unary_unary)
         call: Any = make(
             rpc.path, request_serializer=lambda m: m.SerializeToString(), response_deserializer=answer.FromString
         )
 
         async def send(key: str | None) -> Outcome:
-            metadata = None if key is None else [("x-api-key", key)]
+            metadata = shown(key)
             try:
-                if rpc.method.client_streaming:
-                    found = [item async for item in call(iter([message]), metadata=metadata, timeout=30)]
+                if rpc.method.server_streaming:
+                    sent = iter([message]) if rpc.method.client_streaming else message
+                    found = [item async for item in call(sent, metadata=metadata, timeout=30)]
                 else:
                     found = [await call(message, metadata=metadata, timeout=30)]
             except grpc.aio.AioRpcError as error:
@@ -230,6 +232,13 @@ class Caller:
             return Outcome("OK", everything=" ".join(MessageToJson(item, ensure_ascii=False) for item in found))
 
         return send
+
+
+def shown(key: str | None) -> list[tuple[str, str]]:
+    """How a key, or a token after its scheme, is sent."""
+    if key is None:
+        return []
+    return [("authorization" if key.startswith("Bearer ") else "x-api-key", key)]
 
 
 def _failure(error: grpc.aio.AioRpcError) -> Outcome:

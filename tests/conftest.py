@@ -93,6 +93,12 @@ def dsn(template: str) -> Iterator[str]:
     yield from _database(template, TEMPLATE)
 
 
+@pytest.fixture
+def other_dsn(template: str) -> Iterator[str]:
+    """Another migrated database."""
+    yield from _database(template, TEMPLATE)
+
+
 @pytest_asyncio.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
     """The pool over the test's own database."""
@@ -160,16 +166,16 @@ StartServer = Callable[..., AbstractAsyncContextManager[RunningServer]]
 
 @pytest.fixture
 def start_server(dsn: str) -> StartServer:
-    """Starts a real server in this process on the test's own database, with the settings given."""
+    """Starts a real server in this process on the test's own database, or another, with the settings given."""
 
     @asynccontextmanager
-    async def start(**changes: Any) -> AsyncIterator[RunningServer]:
+    async def start(on: str = dsn, /, **changes: Any) -> AsyncIterator[RunningServer]:
         settings = settings_for_tests(**changes)
         async with (
-            running(settings, dsn) as application,
+            running(settings, on) as application,
             grpc.aio.insecure_channel(f"127.0.0.1:{application.grpc_port}") as channel,
         ):
-            yield RunningServer(channel, application, settings, dsn)
+            yield RunningServer(channel, application, settings, on)
 
     return start
 

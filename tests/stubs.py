@@ -9,11 +9,14 @@ from typing import Any
 import grpc
 
 from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
+from memory_layer.v1.audit_service_pb2_grpc import AuditServiceStub
 from memory_layer.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from memory_layer.v1.erasure_service_pb2_grpc import ErasureServiceStub
 from memory_layer.v1.index_service_pb2_grpc import IndexServiceStub
 from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 from memory_layer.v1.policy_service_pb2_grpc import PolicyServiceStub
+from memory_layer.v1.transfer_service_pb2_grpc import TransferServiceStub
 
 
 @dataclass
@@ -45,3 +48,15 @@ class Stubs:
     @cached_property
     def index(self) -> Any:
         return IndexServiceStub(self.channel)
+
+    @cached_property
+    def audit(self) -> Any:
+        return AuditServiceStub(self.channel)
+
+    @cached_property
+    def transfer(self) -> Any:
+        return TransferServiceStub(self.channel)
+
+    @cached_property
+    def erasure(self) -> Any:
+        return ErasureServiceStub(self.channel)

@@ -11,14 +11,18 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from memory_grpc.addresses import is_loopback
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import CommandError
 from memory_grpc.tls import channel_credentials
 from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
+from memory_layer.v1.audit_service_pb2_grpc import AuditServiceStub
 from memory_layer.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from memory_layer.v1.erasure_service_pb2_grpc import ErasureServiceStub
 from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 from memory_layer.v1.policy_service_pb2_grpc import PolicyServiceStub
+from memory_layer.v1.transfer_service_pb2_grpc import TransferServiceStub
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", -1),
@@ -43,7 +47,7 @@ def connected(target: Target) -> Iterator[grpc.Channel]:
     channel = (
         grpc.secure_channel(host, _credentials(target), options=_options(target))
         if tls
-        else grpc.insecure_channel(host, options=_OPTIONS)
+        else grpc.insecure_channel(host, options=_options(target))
     )
     with channel:
         try:
@@ -57,7 +61,7 @@ def connected_aio(target: Target) -> grpc.aio.Channel:
     host, tls = _endpoint(target.address)
     if tls:
         return grpc.aio.secure_channel(host, _credentials(target), options=_options(target))
-    return grpc.aio.insecure_channel(host, options=_OPTIONS)
+    return grpc.aio.insecure_channel(host, options=_options(target))
 
 
 class Client:
@@ -68,7 +72,10 @@ class Client:
         self._admin = AdminServiceStub(channel)
         self._policy = PolicyServiceStub(channel)
         self._key = KeyServiceStub(channel)
+        self._audit = AuditServiceStub(channel)
         self._embedding = EmbeddingServiceStub(channel)
+        self._transfer = TransferServiceStub(channel)
+        self._erasure = ErasureServiceStub(channel)
         self._target = target
 
     def memory(self, method: str, request: Any) -> Any:
@@ -90,6 +97,18 @@ class Client:
     def embedding(self, method: str, request: Any) -> Any:
         """A call of EmbeddingService."""
         return self._call(getattr(self._embedding, method), request)
+
+    def audit(self, method: str, request: Any) -> Any:
+        """A call of AuditService."""
+        return self._call(getattr(self._audit, method), request)
+
+    def transfer(self, method: str, request: Any) -> Any:
+        """A call of TransferService."""
+        return self._call(getattr(self._transfer, method), request)
+
+    def erasure(self, method: str, request: Any) -> Any:
+        """A call of ErasureService."""
+        return self._call(getattr(self._erasure, method), request)
 
     def _call(self, method: Any, request: Any) -> Any:
         return method(request, metadata=metadata(self._target), timeout=self._target.timeout_seconds)
@@ -163,8 +182,13 @@ def _credentials(target: Target) -> grpc.ChannelCredentials:
 
 
 def _options(target: Target) -> list[tuple[str, Any]]:
-    name = target.settings.tls_server_name if target.settings else ""
-    return [*_OPTIONS, ("grpc.ssl_target_name_override", name)] if name else _OPTIONS
+    options = list(_OPTIONS)
+    if target.settings and target.settings.tls_server_name:
+        options.append(("grpc.ssl_target_name_override", target.settings.tls_server_name))
+    if is_loopback(_endpoint(target.address)[0].rpartition(":")[0]):
+        # grpc would ask http_proxy for this machine too, which no proxy reaches.
+        options.append(("grpc.enable_http_proxy", 0))
+    return options
 
 
 def _endpoint(address: str) -> tuple[str, bool]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memory_grpc.addresses import bracketed, from_here
 from memory_grpc.commands.failure import CommandError, complain
 
 if TYPE_CHECKING:
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
 
 # Read by the command line alone, so no setting of the service.
 CLIENT_API_KEY = "MEMORY_CLIENT_API_KEY"
-
-_EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - recognised, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,35 @@ def load_settings(*, warn: bool = True) -> Settings:
     """Reads the settings; raises CommandError with one sentence that names the variables that are wrong."""
     from pydantic import ValidationError
 
-    from memory_grpc.settings import Settings, unknown_variables
+    from memory_grpc import service_links
+    from memory_grpc.settings import Settings, unknown_variables, variables
 
+    misspelt = _look_at_env_file(Settings.model_config.get("env_file"), variables())
     try:
         settings = Settings()  # type: ignore[call-arg]  # every field has a default
     except ValidationError as error:
         raise CommandError(sentence(error)) from None
-    unknown = [name for name in unknown_variables() if name != CLIENT_API_KEY]
+    unknown = [name for name in unknown_variables() if name != CLIENT_API_KEY] + misspelt
     if warn and unknown:
         complain(f"Warning: no setting reads {', '.join(unknown)}: look for a misspelling.")
+    links = service_links.instead_of_settings(variables())
+    if warn and links:
+        complain(f"Warning: {', '.join(links)}: set by Kubernetes for a service of that name, and not read.")
     return settings
+
+
+def _look_at_env_file(path: Any, known: set[str]) -> list[str]:
+    """Names in ``.env`` that no setting has, each with its line; CommandError where a line cannot be understood."""
+    from memory_grpc.env_file import look
+
+    if not isinstance(path, str) or not Path(path).is_file():
+        return []
+    found = look(Path(path))
+    if found.faults:
+        raise CommandError(f"The configuration is wrong: {'; '.join(found.faults)}.")
+    return [
+        f"{name} ({path}, line {line})" for name, line in found.names.items() if name not in known | {CLIENT_API_KEY}
+    ]
 
 
 def sentence(error: ValidationError) -> str:
@@ -62,20 +81,14 @@ def sentence(error: ValidationError) -> str:
     return f"The configuration is wrong: {'; '.join(faults)}."
 
 
-def local_host(settings: Settings) -> str:
-    """The host under which this machine reaches the server of these settings."""
-    return "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
-
-
 def target(address: str | None, api_key: str | None, timeout_seconds: float, **kwargs: Any) -> Target:
     """The service to talk to: what the options say, and the settings for the rest."""
     settings = load_settings(**kwargs)
     if not address:
-        host = local_host(settings)
-        address = f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
+        address = f"{bracketed(from_here(settings.host))}:{settings.grpc_port}"
     if "://" not in address and (settings.tls_ca_file or settings.tls_cert_file):
         address = f"https://{address}"
-    key = api_key or os.environ.get(CLIENT_API_KEY) or None
+    key = (api_key or os.environ.get(CLIENT_API_KEY) or "").strip() or None  # files of secrets end with a newline
     if key is None and settings.api_keys:
         key = settings.api_keys[0].get_secret_value()
     if key is not None and not (key.isascii() and key.isprintable()):
@@ -89,5 +102,5 @@ def _lower_first(text: str) -> str:
 
 def rest_url(settings: Settings) -> str:
     """Where this machine reaches Envoy of these settings."""
-    host = "127.0.0.1" if settings.http_host in _EVERYWHERE else settings.http_host
-    return f"http://{host}:{settings.http_port}"
+    scheme = "https" if settings.http_tls_cert_file else "http"
+    return f"{scheme}://{bracketed(from_here(settings.http_host))}:{settings.http_port}"

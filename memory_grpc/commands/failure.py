@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from memory_grpc.errors import MemoryLayerError
 
@@ -28,8 +28,10 @@ class CommandError(Exception):
 
 
 def complain(message: str) -> None:
-    """Prints to standard error, as it is: no markup, no wrapping."""
-    print(message, file=sys.stderr, flush=True)
+    """Prints to standard error, as it is: no markup, no wrapping. Where nobody can read it, the exit code must do."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(message, file=sys.stderr, flush=True)
 
 
 @contextmanager

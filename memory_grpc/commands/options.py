@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,19 +70,6 @@ Timeout = Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="Long
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 
-# import
-ImportFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="JSON lines, or LoCoMo.")]
-FormatName = Annotated[
-    str, typer.Option("--format", metavar="auto|jsonl|locomo", help="What the file holds; auto looks.")
-]
-BatchSize = Annotated[int, typer.Option(min=1, max=1000, help="Messages sent in one call at most.")]
-InFlight = Annotated[int, typer.Option(min=1, max=16, help="Calls made at once.")]
-SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Report and count invalid lines, and go on.")]
-Restart = Annotated[bool, typer.Option("--restart", help="Begin again, whatever an earlier run did.")]
-ProgressPath = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Where to keep the progress. [default: in $XDG_STATE_HOME/memory-grpc]"),
-]
 GiveUpAfter = Annotated[
     float, typer.Option(min=0, metavar="SECONDS", help="How long a service that is down is waited for.")
 ]
@@ -101,6 +87,12 @@ CandidateLimit = Annotated[
 AsOf = Annotated[
     datetime | None,
     typer.Option(parser=moment, metavar="TIME", help="The moment to search from, RFC 3339. [default: now]"),
+]
+TimeZone = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ZONE", help='Whose days "yesterday" and the like are, such as Europe/Berlin. [default: the policy]'
+    ),
 ]
 OnlyRole = Annotated[Role | None, typer.Option(help="Only messages of this role.")]
 CreatedAfter = Annotated[
@@ -127,6 +119,12 @@ IncludeArchived = Annotated[bool, typer.Option("--include-archived", help="Rank 
 SearchRanking = Annotated[Ranking | None, typer.Option(help="How to rank. [default: as the tenant's policy says]")]
 Explain = Annotated[bool, typer.Option("--explain", help="Show the terms of each score, and how it was ranked.")]
 Neighbours = Annotated[int | None, typer.Option(metavar="N", help="Show N turns before and after each hit.")]
+MinScore = Annotated[float | None, typer.Option(metavar="SCORE", help="Only hits with at least this score.")]
+Distinct = Annotated[bool, typer.Option("--distinct", help="Show equal texts once.")]
+Exclude = Annotated[list[str] | None, typer.Option(metavar="ID", help="Without this message; may repeat.")]
+NotTheQuestion = Annotated[
+    bool, typer.Option("--exclude-query-text", help="Without messages whose text is the question itself.")
+]
 
 # retention
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count only, change nothing.")]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from memory_grpc.commands import output
-from memory_grpc.commands.client import client
+from memory_grpc.commands.client import Client, client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK
 from memory_layer.v1 import policy_service_pb2 as pb
@@ -28,15 +28,20 @@ def change(tenant_id: str, values: Mapping[str, float | str], target: Target, *,
     The contract replaces the whole policy: two of these at once keep the later one's view.
     """
     with client(target) as service:
-        request = pb.SetTenantPolicyRequest(tenant_id=tenant_id)
-        if not reset:
-            policy = service.policy("GetTenantPolicy", pb.GetTenantPolicyRequest(tenant_id=tenant_id))
-            for name in policy.overrides:
-                _set(request, name, _get(policy, name))
-        for name, value in values.items():
-            _set(request, name, value)
-        _print(service.policy("SetTenantPolicy", request), as_json=as_json)
+        _print(put(service, tenant_id, values, reset=reset), as_json=as_json)
     return OK
+
+
+def put(service: Client, tenant_id: str, values: Mapping[str, float | str], *, reset: bool = False) -> Any:
+    """The policy after the change."""
+    request = pb.SetTenantPolicyRequest(tenant_id=tenant_id)
+    if not reset:
+        policy = service.policy("GetTenantPolicy", pb.GetTenantPolicyRequest(tenant_id=tenant_id))
+        for name in policy.overrides:
+            _set(request, name, _get(policy, name))
+    for name, value in values.items():
+        _set(request, name, value)
+    return service.policy("SetTenantPolicy", request)
 
 
 def _get(policy: Any, name: str) -> Any:
@@ -65,6 +70,8 @@ def _print(policy: Any, *, as_json: bool) -> None:
     ]
     if policy.ranking:  # a server of an earlier version has none
         values.append(("ranking", policy.ranking))
+    if policy.time_zone:
+        values.append(("time_zone", policy.time_zone))
     rows = [(name, value + (" (the tenant's own)" if name in policy.overrides else "")) for name, value in values]
     if policy.HasField("updated_at"):
         rows.append(("updated_at", output.moment(policy.updated_at)))

@@ -41,6 +41,9 @@ def policy_set(
     score_importance: Annotated[float | None, typer.Option(help="Weight of importance in the score.")] = None,
     score_decay: Annotated[float | None, typer.Option(help="Weight of decay in the score.")] = None,
     ranking: Annotated[Ranking | None, typer.Option(help="How searches rank that do not say.")] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Whose days queries mean that do not say.")
+    ] = None,
     hybrid_lexical_weight: Annotated[float | None, typer.Option(help="Hybrid: weight of words.")] = None,
     hybrid_conversation_weight: Annotated[
         float | None, typer.Option(help="Hybrid: weight of the conversation's best turn.")
@@ -82,6 +85,7 @@ def policy_set(
         "hybrid_weights.previous": hybrid_previous_weight,
         "hybrid_weights.names_to_i": hybrid_names_to_i,
         "ranking": ranking,
+        "time_zone": time_zone,
     }
     values = {name: value for name, value in given.items() if value is not None}
     if not values and not reset:

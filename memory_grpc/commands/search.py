@@ -38,10 +38,15 @@ class Query:
     include_archived: bool = False
     candidate_limit: int | None = None
     as_of: datetime | None = None
+    time_zone: str | None = None
     ranking: str | None = None
     top_k: int | None = None
     neighbours: int | None = None
     explain: bool = False
+    min_score: float | None = None
+    distinct: bool = False
+    exclude_message_ids: tuple[str, ...] = ()
+    exclude_query_text: bool = False
 
     def request(self) -> pb.SearchMemoriesRequest:
         """As the contract has it."""
@@ -56,10 +61,15 @@ class Query:
             importance_min=self.importance_min,
             include_archived=self.include_archived,
             candidate_limit=self.candidate_limit,
+            time_zone=self.time_zone,
             ranking=self.ranking,
             top_k=self.top_k,
             neighbours=self.neighbours,
             explain=self.explain,
+            min_score=self.min_score,
+            distinct=self.distinct,
+            exclude_message_ids=self.exclude_message_ids,
+            exclude_query_text=self.exclude_query_text,
         )
         for field in ("created_after", "created_before", "as_of"):
             moment: datetime | None = getattr(self, field)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memory_grpc.commands.configuration import load_settings
@@ -17,8 +18,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def up() -> int:
     """Postgres (embedded, unless MEMORY_DATABASE_URL is set), the server and Envoy, until a signal."""
-    with needed("local"):
-        settings = _configured()
+    with needed("local"), _configured() as settings:
         from memory_grpc.local.up import up as run_everything
 
         return asyncio.run(run_everything(settings))
@@ -26,18 +26,17 @@ def up() -> int:
 
 def serve() -> int:
     """The server alone, until a signal."""
-    with needed("server"):
-        settings = _configured()
+    with needed("server"), _configured() as settings:
         return asyncio.run(_serve(settings, _conninfo(settings)))
 
 
 def migrate() -> int:
     """Brings the database up to date and says what was applied."""
-    with needed("server"):
-        settings = _configured()
+    with needed("server"), _configured() as settings:
         from memory_grpc.store.migrations import migrate as apply
 
-        applied = apply(_conninfo(settings))
+        conninfo = _conninfo(settings)
+        applied = apply(settings.direct_conninfo or conninfo)
     for name in applied:
         print(f"applied {name}")
     if not applied:
@@ -49,22 +48,31 @@ def envoy_config(output: Path | None) -> int:
     """Writes Envoy's configuration for these settings."""
     settings = load_settings()
     with needed("server"):
-        from memory_grpc.local.envoy_config import render
+        from memory_grpc.local.envoy_config import render, write
 
-        text = render(settings)
-    if output is None:
-        print(text, end="")
-    else:
-        output.write_text(text, encoding="utf-8")
+        if output is None:
+            print(render(settings), end="")
+        else:
+            write(settings, output)
     return OK
 
 
-def _configured() -> Settings:
-    from memory_grpc.observability.logging import configure
+@contextmanager
+def _configured() -> Iterator[Settings]:
+    """The settings, with logging set up by them. What was logged is written before anything else is said."""
+    import structlog
+
+    from memory_grpc import libpq_environment
+    from memory_grpc.observability.logging import configure, flush
 
     settings = load_settings()
     configure(settings.log_level, settings.log_format)
-    return settings
+    if forgotten := libpq_environment.forget_changes():
+        structlog.get_logger(__name__).info("libpq_variables_ignored", names=forgotten)
+    try:
+        yield settings
+    finally:
+        flush()
 
 
 def _conninfo(settings: Settings) -> str:

@@ -27,6 +27,12 @@ class NewMessage:
     embed_later: bool | None = None
     user_id: str | None = None
     keep_request_id: bool = False
+    pinned: bool = False
+    expires_at: datetime | None = None
+    ttl_seconds: int | None = None
+    """How long after it is stored it expires; one of the two at most."""
+    duplicate_window_seconds: int | None = None
+    """Not to be stored where the same was said at most so long before; None stores it whatever was said."""
     size: int = field(default=0, compare=False)
     """About how many bytes it has, those of its metadata included; 0 where nobody counted them."""
 
@@ -62,6 +68,11 @@ class StoredMessage:
     pinned: bool = False
     expires_at: datetime | None = None
     revision: int = 1
+
+    @property
+    def etag(self) -> str:
+        """Another after each update."""
+        return str(self.revision)
 
 
 @dataclass(frozen=True, slots=True)

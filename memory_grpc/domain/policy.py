@@ -54,5 +54,6 @@ class Policy:
     score: ScoreWeights = field(default_factory=ScoreWeights)
     hybrid: HybridWeights = field(default_factory=HybridWeights)
     ranking: str = "semantic"
+    time_zone: str = "UTC"
     overrides: tuple[str, ...] = ()
     updated_at: datetime | None = None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.filtering import Node
+
+# What a message has besides its text takes as long to tell as so many characters of one.
+_AROUND_A_TEXT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,12 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A message that was ranked; the terms add up to the score."""
+    """A message that was ranked; the terms add up to the score. ``relevance`` is its similarity, or what the hybrid
+    ranking makes of that, before it is weighed against that of others."""
 
     message_id: UUID
     score: float
+    relevance: float
     similarity: float
     importance: float
     decay: float
@@ -63,12 +68,22 @@ class SearchRequest:
     ranking: str | None = None
     neighbours: int = 0
     explain: bool = False
+    zone: tzinfo | None = None
+    """Whose days the dates of the query are; None leaves it to the policy."""
+    longest: int | None = None
+    """How many bytes of text a hit may have to be fetched; None for any number."""
+    min_score: float | None = None
+    distinct: bool = False
+    """Of equal texts only the best one."""
+    exclude_message_ids: frozenset[UUID] = frozenset()
+    exclude_query_text: bool = False
+    """Without messages whose text is the query."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """Hits, best first, and how they were ranked; ``candidates`` were ranked, if that was asked for. ``pending``
-    messages pass the filters and are not embedded, counted to 10,000."""
+    messages pass the filters and are not embedded, counted to 10,000. ``too_long`` were found and not fetched."""
 
     hits: tuple[Hit, ...]
     ranking: str
@@ -78,3 +93,11 @@ class SearchResult:
     model: str
     as_of: datetime
     pending: int
+    too_long: tuple[UUID, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """About how much there is to tell, in characters."""
+        told = [hit.message for hit in self.hits]
+        told += [turn for hit in self.hits for side in hit.neighbours or () for turn in side]
+        return sum(len(message.content) + _AROUND_A_TEXT for message in told)

@@ -2,20 +2,19 @@
 
 ::
 
-    submit(call) ──▶ queries: q1 q2 …        ──▶ take() ──▶ [windows of similar length, of one kind]
-                     ingests: c1 c2 c3 …
-                              ▲          │ a call with windows left goes to the back
-                              └──────────┘
+    submit(call) ──▶ queries: tenant A: q1 q2 …   ──▶ take() ──▶ [windows of similar length, of one kind]
+                     ingests: tenant A: c1 c2 …
+                              tenant B: c3 …
 
-Queries go first. Ingest calls take turns: the call in front gives the batch its first window, and every call may add
-windows of about that length up to an even share, so a call of a thousand messages and a call of one both advance.
+Queries go first. Tenants take turns, and so do the calls of a tenant (``turns.py``): the call in front gives the batch
+its first window, and every tenant and call may add windows of about that length up to an even share. So a tenant that
+sends a thousand long messages and one that sends a short one both advance.
 All methods are thread-safe; nothing here knows of asyncio or of the model.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from memory_grpc.errors import Draining, QueueFull
@@ -23,7 +22,8 @@ from memory_grpc.errors import Draining, QueueFull
 from . import stats
 from .calls import KINDS, EmbeddingCall, Item, Kind
 from .provider import Vectors
-from .selection import candidates, similar
+from .selection import similar
+from .turns import Turns
 
 
 class BatchQueue:
@@ -49,8 +49,7 @@ class BatchQueue:
         self._changed = threading.Condition(lock)
         # Apart, so that a thread that takes nothing but queries is not woken for every message.
         self._asked = threading.Condition(lock)
-        self._calls: dict[Kind, deque[EmbeddingCall]] = {"query": deque(), "ingest": deque()}
-        self._waiting: dict[Kind, int] = {"query": 0, "ingest": 0}
+        self._turns: dict[Kind, Turns] = {"query": Turns(), "ingest": Turns()}
         self._length = 0  # of all windows waiting
         self._in_flight = 0  # ingest batches in the model
         self._expected = 1  # callers in the last ingest batch
@@ -60,16 +59,19 @@ class BatchQueue:
     def submit(self, call: EmbeddingCall) -> None:
         """Queue a call's windows; QueueFull at once past the limit, Draining once closing.
 
-        A call that finds no window of its kind waiting is accepted whatever its size: it could never be otherwise.
+        The limit is shared evenly by the tenants that have windows waiting. A call that finds none of its tenant's is
+        accepted whatever its size: it could never be otherwise. So is one in the background: they come one by one.
         """
         with self._changed:
             if self._closing:
                 raise Draining()
-            waiting = self._waiting[call.kind]
-            if waiting and waiting + len(call.windows) > self._limit:
-                raise QueueFull(retry_after_seconds=min(max(waiting / self._rate, 0.1), 60.0))
-            self._calls[call.kind].append(call)
-            self._count(call.kind, len(call.windows), sum(window.length for window in call.windows))
+            turns = self._turns[call.kind]
+            waiting = turns.of(call.tenant)
+            is_too_much = waiting + len(call.windows) > turns.share(call.tenant, self._limit)
+            if waiting and is_too_much and not call.is_background:
+                raise QueueFull(retry_after_seconds=min(max(turns.windows / self._rate, 0.1), 60.0))
+            turns.add(call)
+            self._count(len(call.windows), sum(window.length for window in call.windows))
             if call.kind == "query":
                 self._asked.notify_all()
             self._changed.notify_all()
@@ -83,13 +85,13 @@ class BatchQueue:
         """The next batch, at least one item; blocks for it. Empty when closing and nothing is left."""
         with self._changed:
             while True:
-                if self._waiting["query"]:
+                if self._turns["query"].windows:
                     return self._pick("query")
-                if not queries_only and self._waiting["ingest"]:
+                if not queries_only and self._turns["ingest"].windows:
                     self._linger()
                     # Either may have come or gone during the wait.
                     for kind in KINDS:
-                        if self._waiting[kind]:
+                        if self._turns[kind].windows:
                             return self._pick(kind)
                     continue
                 if self._closing:
@@ -132,7 +134,7 @@ class BatchQueue:
     def fail_all(self, kind: Kind, error: Callable[[], Exception]) -> list[EmbeddingCall]:
         """End every call of a kind that has windows waiting, each with an error of its own; the calls that it ended."""
         with self._changed:
-            waiting = list(self._calls[kind])
+            waiting = self._turns[kind].calls
         return [call for call in waiting if self.fail(call, error())]
 
     def close(self) -> None:
@@ -145,12 +147,10 @@ class BatchQueue:
     def _drop(self, call: EmbeddingCall) -> None:
         call.over = True
         if call.waiting:
-            self._count(call.kind, -len(call.waiting), -sum(call.windows[i].length for i in call.waiting))
-            call.waiting.clear()
-            self._calls[call.kind].remove(call)
+            self._count(-len(call.waiting), -sum(call.windows[i].length for i in call.waiting))
+            self._turns[call.kind].drop(call)
 
-    def _count(self, kind: Kind, change: int, length: int) -> None:
-        self._waiting[kind] += change
+    def _count(self, change: int, length: int) -> None:
         self._length += length
         stats.QUEUE_WINDOWS.inc(change)
 
@@ -163,40 +163,26 @@ class BatchQueue:
         deadline = self._clock() + self._wait
         while (
             not self._closing
-            and not self._waiting["query"]
-            and 0 < self._waiting["ingest"] < self._batch_size
+            and not self._turns["query"].windows
+            and 0 < self._turns["ingest"].windows < self._batch_size
             and self._length < self._batch_length
         ):
-            enough = self._in_flight == 0 and len(self._calls["ingest"]) >= self._expected
+            enough = self._in_flight == 0 and self._turns["ingest"].count() >= self._expected
             left = deadline - self._clock()
             if enough or left <= 0:
                 return
             self._changed.wait(left)
 
     def _pick(self, kind: Kind) -> list[Item]:
+        turns = self._turns[kind]
         batch = similar(
-            candidates(self._calls[kind], self._batch_size),
+            turns.candidates(self._batch_size),
             batch_size=self._batch_size,
             batch_length=self._batch_length,
             padding_cost=self._padding_cost,
         )
-        self._remove(kind, batch)
+        turns.take(batch)
+        self._count(-len(batch), -sum(item.window.length for item in batch))
         if kind == "ingest":
             self._in_flight += 1
         return batch
-
-    def _remove(self, kind: Kind, batch: list[Item]) -> None:
-        calls = self._calls[kind]
-        taken: dict[int, set[int]] = {}
-        for item in batch:
-            taken.setdefault(id(item.call), set()).add(item.index)
-        front = batch[0].call
-        for call in {id(item.call): item.call for item in batch}.values():
-            gone = taken[id(call)]
-            call.waiting = [index for index in call.waiting if index not in gone]
-        if any(not item.call.waiting for item in batch):
-            self._calls[kind] = calls = deque(call for call in calls if call.waiting)
-        if front.waiting:
-            calls.remove(front)
-            calls.append(front)
-        self._count(kind, -len(batch), -sum(item.window.length for item in batch))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
@@ -26,8 +27,14 @@ from .provider import EmbeddingProvider, ModelIdentity, Vectors, Window, checked
 from .query_cache import QueryCache
 from .threads import Worker, Workers
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 INLINE_CHARACTERS = 2_000
 """Texts up to this long in all are tokenised on the event loop (1 to 2 ms), longer ones in a thread."""
+
+PORTION_CHARACTERS = 100_000
+"""What a call has tokenised at a time: about what the longest message takes."""
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +92,11 @@ class Embedder:
         """The model behind the vectors."""
         return self._provider.identity
 
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The model's own tokenizer, if it has one here."""
+        return self._provider.tokenizer
+
     async def start(self) -> None:
         """Start the threads."""
         self._loop = asyncio.get_running_loop()
@@ -104,8 +116,10 @@ class Embedder:
         await asyncio.to_thread(self._tokenisers.shutdown)
         await asyncio.to_thread(self._provider.close)
 
-    async def embed_query(self, text: str) -> Vectors:
+    async def embed_query(self, text: str, *, tenant: str = "") -> Vectors:
         """The text's vector, float32 ``[dimensions]``, read-only; goes ahead of ingest, and is cached.
+
+        Tenants take turns, and share the places in the queue.
 
         A query longer than the model's window is represented by its first window, which is what
         ``SentenceTransformer.encode`` does and costs the same however long the query is.
@@ -114,20 +128,27 @@ class Embedder:
         if (cached := self._cache.get(self.identity, text)) is not None:
             return cached
         windows = await self._windows([text])
-        vector: Vectors = (await self._embed("query", windows[0][:1]))[0]
+        vector: Vectors = (await self._embed("query", windows[0][:1], tenant))[0]
         self._cache.put(self.identity, text, vector)
         return vector
 
-    async def embed_messages(self, texts: Sequence[str]) -> list[Vectors]:
+    def forget(self) -> None:
+        """Forgets every query: one may be word for word what somebody wants forgotten."""
+        self._cache.clear()
+
+    async def embed_messages(
+        self, texts: Sequence[str], *, tenant: str = "", is_background: bool = False
+    ) -> list[Vectors]:
         """For each text, in order, float32 ``[windows, dimensions]``: one row unless it is longer than a window.
 
-        All or nothing: raises QueueFull (at once), Draining, EmbeddingUnavailable. Cancelling the call takes its
-        waiting windows out of the queue and leaves other calls alone.
+        All or nothing: raises QueueFull (at once, and never in the background), Draining, EmbeddingUnavailable.
+        Cancelling the call takes its waiting windows out of the queue and leaves other calls alone.
         """
         if not texts:
             return []
         windows = await self._windows(texts)
-        vectors = await self._embed("ingest", [window for group in windows for window in group])
+        flat = [window for group in windows for window in group]
+        vectors = await self._embed("ingest", flat, tenant, is_background=is_background)
         ends = np.cumsum([len(group) for group in windows])
         return np.split(vectors, ends[:-1])
 
@@ -136,13 +157,21 @@ class Embedder:
             raise Draining()
         if sum(len(text) for text in texts) <= INLINE_CHARACTERS:
             return _cut(self._provider, texts)
-        return await asyncio.get_running_loop().run_in_executor(self._tokenisers, _cut, self._provider, texts)
+        windows: list[list[Window]] = []
+        for portion in _portions(texts):  # one after the other, so that calls take turns
+            run = asyncio.get_running_loop().run_in_executor(self._tokenisers, _cut, self._provider, portion)
+            windows += await run
+        return windows
 
-    async def _embed(self, kind: Kind, windows: Sequence[Window]) -> Vectors:
+    async def _embed(
+        self, kind: Kind, windows: Sequence[Window], tenant: str, *, is_background: bool = False
+    ) -> Vectors:
         if self._loop is None:
             raise RuntimeError("Embedder.start() has not been called")
         future: asyncio.Future[None] = self._loop.create_future()
-        call = EmbeddingCall(kind, windows, lambda: None if future.done() else future.set_result(None))
+        call = EmbeddingCall(
+            kind, windows, lambda: None if future.done() else future.set_result(None), tenant, is_background
+        )
         call.vectors = np.empty((len(windows), self.identity.dimensions), dtype=np.float32)
         for_queries, for_ingest = self._workers.serving()
         if not (for_queries if kind == "query" else for_ingest):
@@ -251,6 +280,17 @@ def default_workers() -> int:
 
 def _cut(provider: EmbeddingProvider, texts: Sequence[str]) -> list[list[Window]]:
     return [provider.windows(text) for text in texts]
+
+
+def _portions(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The texts in order, some at a time: as many as PORTION_CHARACTERS hold, or one."""
+    start = characters = 0
+    for end, text in enumerate(texts):
+        characters += len(text)
+        if characters > PORTION_CHARACTERS and end > start:
+            yield texts[start:end]
+            start, characters = end, len(text)
+    yield texts[start:]
 
 
 def _wake(calls: Sequence[EmbeddingCall]) -> None:

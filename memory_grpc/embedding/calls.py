@@ -21,6 +21,10 @@ class EmbeddingCall:
     windows: Sequence[Window]
     on_done: Callable[[], None]
     """For whoever ends the call: to be called once, when it is embedded or has failed; not when it was dropped."""
+    tenant: str = ""
+    """Whose windows they are."""
+    is_background: bool = False
+    """Nobody waits for it."""
     vectors: Vectors | None = None
     """float32 ``[len(windows), dimensions]``, filled as batches finish."""
     error: Exception | None = None

@@ -40,6 +40,10 @@ class HashingProvider:
     def padding_cost(self) -> float:
         return 0.0
 
+    @property
+    def tokenizer(self) -> None:
+        return None
+
     def windows(self, text: str) -> list[Window]:
         """Windows of 256 words, 32 shared; a text without words is one window of its own hash."""
         # The fallback keeps its "\0", which no word holds: such a text equals only itself.

@@ -75,9 +75,16 @@ class OpenAICompatibleProvider:
             if url.host.endswith(".azure.com"):
                 headers["api-key"] = api_key.get_secret_value()
         try:
-            self._client = httpx.Client(headers=headers, timeout=timeout_seconds, transport=transport)
+            httpx.Headers(headers)
         except (UnicodeEncodeError, ValueError):
             raise StartupError("MEMORY_OPENAI_API_KEY holds characters that cannot stand in a header.") from None
+        try:
+            self._client = httpx.Client(headers=headers, timeout=timeout_seconds, transport=transport)
+        except (ImportError, OSError, ValueError, httpx.InvalidURL):
+            raise StartupError(
+                "The way to MEMORY_OPENAI_BASE_URL cannot be taken: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, "
+                "SSL_CERT_FILE or SSL_CERT_DIR holds what cannot be used."
+            ) from None
         revision = hashlib.blake2b(f"{model}/{dimensions}".encode(), digest_size=8).hexdigest()
         self._identity = ModelIdentity(model, revision, "remote", dimensions)
         self._tries = max_retries + 1
@@ -101,6 +108,10 @@ class OpenAICompatibleProvider:
     @property
     def padding_cost(self) -> float:
         return 0.0
+
+    @property
+    def tokenizer(self) -> None:
+        return None
 
     def windows(self, text: str) -> list[Window]:
         """Windows of 24,000 characters, 1,000 shared."""

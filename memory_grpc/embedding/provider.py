@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from memory_grpc.errors import EmbeddingUnavailable
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 Vectors = npt.NDArray[np.float32]
 """float32, either ``[dimensions]`` or ``[n, dimensions]``, every row of length 1."""
@@ -57,6 +60,10 @@ class EmbeddingProvider(Protocol):
     @property
     def padding_cost(self) -> float:
         """What padding a window by one costs, where one unit of its length costs 1; 0 when windows are not padded."""
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The model's own tokenizer, neither cutting nor padding; None where it is out of reach. Thread-safe."""
 
     def windows(self, text: str) -> list[Window]:
         """The text as overlapping windows, at least one; exactly one when it fits the model. Thread-safe."""

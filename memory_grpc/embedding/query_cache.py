@@ -29,3 +29,7 @@ class QueryCache:
         self._vectors[model, text] = vector
         while len(self._vectors) > self._size:
             self._vectors.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._vectors.clear()

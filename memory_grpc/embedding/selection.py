@@ -1,29 +1,15 @@
-"""Which windows make a batch: similar lengths, so that little of it is padding, and a share for every call."""
+"""Which windows make a batch: similar lengths, so that little of it is padding."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from .calls import EmbeddingCall, Item
+from .calls import Item
 
 PADDING_SHARE = 0.15
 """Share of a batch that may be padding; more, and two batches are cheaper than one."""
 PADDING_FREE = 64
 """Padding that is always allowed, in the provider's unit: about what a batch of its own would cost."""
-
-
-def candidates(calls: Sequence[EmbeddingCall], batch_size: int) -> list[Item]:
-    """Windows that may join the next batch: the longest waiting ones of every call, an even share each.
-
-    No more calls are looked at than could matter, since this runs under the queue's lock.
-    """
-    share = -(-batch_size // len(calls))
-    return [
-        Item(call, index)
-        for call in itertools.islice(calls, 4 * batch_size)
-        for index in itertools.islice(reversed(call.waiting), share)
-    ]
 
 
 def similar(items: Iterable[Item], *, batch_size: int, batch_length: int, padding_cost: float) -> list[Item]:

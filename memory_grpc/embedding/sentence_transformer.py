@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import structlog
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
@@ -90,6 +91,10 @@ class SentenceTransformerProvider:
     @property
     def padding_cost(self) -> float:
         return self._padding_cost
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self._tokens.tokenizer
 
     def windows(self, text: str) -> list[Window]:
         return self._tokens.windows(text)

@@ -36,6 +36,11 @@ class TokenWindows:
         self._room = max_length - self._prefix - self._suffix
         self._overlap = min(OVERLAP_TOKENS, self._room // 4)
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What cuts texts into tokens, without a limit."""
+        return self._tokenizer
+
     def windows(self, text: str) -> list[Window]:
         """Windows whose payload is an int64 array of token ids with the special tokens around it."""
         ids = np.array(self._tokenizer.encode(text).ids, dtype=np.int64)

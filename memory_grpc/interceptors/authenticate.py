@@ -1,15 +1,19 @@
-"""x-api-key: who calls. Keys are compared as SHA-256 digests, in constant time, all of them, with no early exit.
+"""x-api-key, or a token in authorization: who calls.
 
-The keys of MEMORY_API_KEYS are admin keys for all tenants and need no database. Others, ``mk_…``, were made by
-CreateApiKey and are looked up. Calls need a key once there is one of either kind; a made key that is shown is checked
-even before that.
+Keys are compared as SHA-256 digests, in constant time, all of them, with no early exit. Those of MEMORY_API_KEYS are
+admin keys for all tenants and need no database. Others, ``mk_…``, were made by CreateApiKey and are looked up. Calls
+need a key once there is one of either kind; a made key that is shown is checked even before that.
+
+A token (``authorization: Bearer …``) counts where the settings say whose are believed, and no key is shown. Where they
+do, every call needs a key or a token.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 from pydantic import SecretStr
@@ -20,7 +24,7 @@ from memory_grpc.errors import Unauthenticated
 from memory_grpc.interceptors.call import Call
 
 HEADER = "x-api-key"
-_REFLECTION = "grpc.reflection."
+_AUTHORIZATION = "authorization"
 _HEALTH_SYMBOL = "grpc.health.v1."
 _HEALTH_FILE = "grpc_health/"
 
@@ -35,16 +39,27 @@ class MadeKeys(Protocol):
         """Whether there are any, so that calls need one."""
 
 
-class Authenticate:
-    """Lets calls in that carry a key; without keys, all of them."""
+class Tokens(Protocol):
+    """The tokens of an identity provider."""
 
-    def __init__(self, keys: Sequence[SecretStr], made: Callable[[], MadeKeys]) -> None:
-        self._digests = [access.digest(key.get_secret_value()) for key in keys]
+    def find(self, token: str) -> Grant | None:
+        """The grant of a token that holds. Raises IdentityUnavailable."""
+
+
+class Authenticate:
+    """Lets calls in that carry a key or a token; where there are neither, all of them."""
+
+    def __init__(self, keys: Sequence[SecretStr], made: Callable[[], MadeKeys], tokens: Tokens | None = None) -> None:
+        self._known = [
+            (access.digest(key.get_secret_value()), replace(EVERYTHING, actor=f"setting:{number}"))
+            for number, key in enumerate(keys, 1)
+        ]
         self._made = made
+        self._tokens = tokens
 
     @asynccontextmanager
     async def interceptor(self, call: Call) -> AsyncIterator[None]:
-        """Raises Unauthenticated, or StoreUnavailable; notes on the call what its key grants."""
+        """Raises Unauthenticated, StoreUnavailable or IdentityUnavailable; notes on the call what it is granted."""
         call.grant = await self._grant_of(call)
         if call.grant is None and not call.is_open:
             raise Unauthenticated
@@ -60,23 +75,37 @@ class Authenticate:
 
     async def _grant_of(self, call: Call) -> Grant | None:
         key = call.metadata.get(HEADER, "")
-        if self._is_known(key):
-            return EVERYTHING
-        if call.is_open and not call.service.startswith(_REFLECTION):
+        if (configured := self._configured(key)) is not None:
+            return configured
+        if call.is_open and not call.is_reflection:
             # Probes and health say how the database is; they do not wait for it.
             return None
         if key.startswith(access.MARK):
             return await self._made().find(key)
-        if self._digests or await self._made().is_needed():
+        if not key and self._tokens is not None and (token := _bearer(call.metadata.get(_AUTHORIZATION, ""))):
+            return self._tokens.find(token)
+        if self._known or self._tokens is not None or await self._made().is_needed():
             return None
         return ANONYMOUS
 
-    def _is_known(self, key: str) -> bool:
+    def _configured(self, key: str) -> Grant | None:
         digest = access.digest(key)
-        found = False
-        for known in self._digests:
-            found |= hmac.compare_digest(digest, known)
+        found: Grant | None = None
+        for known, grant in self._known:
+            if hmac.compare_digest(digest, known):
+                found = grant
         return found
+
+
+def shown(metadata: Mapping[str, str]) -> str:
+    """What a caller shows to say who calls, whether it holds or not: a key, or what stands in its place."""
+    return metadata.get(HEADER) or metadata.get(_AUTHORIZATION, "")
+
+
+def _bearer(header: str) -> str:
+    """The token of an authorization header; nothing where it has none."""
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 async def guard_reflection(call: Call, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:

@@ -37,11 +37,14 @@ def check_request(call: Call, request: Message) -> None:
         return
     # Asked again: a stream may have got another grant since it began.
     grant = _check_key(call.facts, call)
-    if grant is None or grant.tenants is None or call.facts.reach != "named_tenants":
+    if grant is None:
         return
-    named = list(tenants(request))
-    if not named or not all(map(grant.reaches, named)):
-        raise TenantNotAllowed
+    is_held = grant.tenants is not None and call.facts.reach == "named_tenants"
+    if is_held or call.facts.is_recorded:
+        named = dict.fromkeys(tenants(request))
+        call.tenants = tuple(name for name in named if name)
+        if is_held and not (named and all(map(grant.reaches, named))):
+            raise TenantNotAllowed
 
 
 def tenants(message: Message) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,10 +26,19 @@ class Call:
     metadata: dict[str, str] = field(default_factory=dict)
     """Text metadata of the request; of a repeated key the last value."""
     request_id: str = ""
+    client: str = ""
+    """Address that the call comes from, as it is counted; see ``rate_limit.py``."""
+    caller: Hashable = None
+    """Whose share of the places it has; see ``concurrency.py`` and ``share.py``."""
+    counted: frozenset[str] = frozenset()
+    """Tenants whose rate limit it was counted against."""
     was_shed: bool = False
     """Refused because the server has too much to do: a line of the log for each would be more to do."""
     grant: Grant | None = None
     """What the caller may do; None without a valid key."""
+    tenants: tuple[str, ...] = ()
+    """Those that its request names, each once; known of calls that are recorded, and of callers that are held to
+    some tenants."""
 
     @property
     def service(self) -> str:
@@ -53,8 +62,13 @@ class Call:
 
     @property
     def is_probe(self) -> bool:
-        """Not counted against any limit: it says how the server is, whatever the load."""
+        """Not bounded by the load: it says how the server is, whatever the load."""
         return self.is_standard or self.facts.kind == "probe"
+
+    @property
+    def is_reflection(self) -> bool:
+        """Tells what services there are, to who has a key."""
+        return self.service.startswith("grpc.reflection.")
 
     @property
     def is_open(self) -> bool:
@@ -65,7 +79,7 @@ class Call:
 # What happens around a call: an async context manager, so that one form serves unary and streaming RPCs.
 Interceptor = Callable[[Call], AbstractAsyncContextManager[None]]
 
-# Their files are not ours to write options into. Probes and tools: they answer without a key, outside every limit.
+# Their files are not ours to write options into. Probes and tools: they answer without a key, whatever the load.
 STANDARD_SERVICES = frozenset(
     {"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
 )

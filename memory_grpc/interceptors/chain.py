@@ -6,11 +6,13 @@ translate      everything below may raise; from here on outwards there are only 
 gate           a server that is starting or draining refuses calls before it does any work for them
 concurrency    before anything is spent on it, a call that would be late is refused; see ``concurrency.py``
 rate_limit     before the key is looked at: guessing keys is limited too
+audit          around all that can refuse a call or its key, and outside the deadline, so that an end by it is seen too
 deadline       starts the clock for everything that does real work, looking a key up included
 authenticate   before the request is read: bytes of strangers are not parsed
 authorize      the role, before the request is read too
+share          now that it is known who opens a stream, one of a caller with too many is refused
 (decode)       bytes to message, then the limits of the contract; see ``decode.py``
-(permit)       the tenants that the decoded message names, and for each message of a stream whether its key still holds
+(permit)       the tenants that the decoded message names, and their share; for each message of a stream its key again
 (encode)       message to bytes, the same in every process; see ``encode.py``
 =============  =====================================================================================================
 
@@ -62,11 +64,14 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
         max_request_bytes: int,
         permit: Permit = permit_all,
         shortcut: Shortcut = no_shortcut,
+        holds: Permit = permit_all,
     ) -> None:
+        """``holds`` is asked before each answer of a stream whether it may still come."""
         self.interceptors = tuple(interceptors)
         self._max_request_bytes = max_request_bytes
         self._permit = permit
         self._shortcut = shortcut
+        self._holds = holds
 
     async def intercept_service(
         self,
@@ -125,6 +130,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                     await responses
                     return
                 async for response in responses:
+                    await self._holds(call, request)
                     yield response
 
         async def permitted(call: Call, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
@@ -136,7 +142,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
         async def bidi_stream(raws: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             async with self._around(method, "bidi_stream", metadata, context) as call:
                 requests: AsyncIterator[Any] = permitted(call, raws)
-                if call.service.startswith("grpc.reflection."):
+                if call.is_reflection:
                     requests = guard_reflection(call, requests)
                 async for response in handler.stream_stream(requests, context):
                     yield response

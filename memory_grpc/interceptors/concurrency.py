@@ -2,22 +2,32 @@
 
 ::
 
-    bound ◀── × 0.8, not below the floor ────── one in ten of the last calls used more than half of its time
+    bound ◀── × 0.8, not below the floor ────── one in ten of the last calls used more than half of its time,
+                                                of a second at least: who gives a call less has not been waited for
           ◀── + 1, not above the ceiling ────── nearly all ended in good time, and the bound was needed
 
 Without a bound an overloaded server takes everything in, everything waits for everything else, and all of it is late:
 it then works for callers who have gone. The excess is told at once to come back instead. Reads, writes, streams and
 administration have bounds of their own, so that an import does not shut searches out.
+
+The last eighth of the places is for callers who have less than an even share of them, counted as if there were one
+caller more, so that whoever comes finds a place. One caller alone gets seven eighths, and up to five who want all there
+is get no more together. A caller is first whoever shows a key or comes by a connection; who it is turns out further in,
+see ``share.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import NoReturn
 
 from memory_grpc.errors import DeadlineExceeded, Overloaded, StoreUnavailable
+from memory_grpc.interceptors.authenticate import shown
 from memory_grpc.interceptors.call import Call
 from memory_grpc.observability import metrics
 
@@ -25,6 +35,13 @@ from memory_grpc.observability import metrics
 LATE_SHARE = 0.5
 LATE_CALLS = 0.1
 BACK_OFF = 0.8
+# Nobody can say of a call that got less that the server was late: otherwise deadlines of a few milliseconds would close
+# the door to everybody.
+LEAST_SECONDS = 1.0
+# The part of the places that is kept for callers who have few.
+RESERVED = 0.125
+# Keys of which it is remembered whose they are.
+_MOST_KNOWN = 10_000
 
 
 class Bound:
@@ -37,6 +54,7 @@ class Bound:
         self._ended = 0
         self._late = 0
         self._needed = False
+        self._callers: Counter[Hashable] = Counter()
         self.inside = 0
 
     @property
@@ -44,23 +62,47 @@ class Bound:
         """Calls that may be inside now."""
         return int(self._limit)
 
-    def is_full(self) -> bool:
-        """Whether there is no place for a call that asks for one."""
-        if self.inside < self.limit:
+    def is_full(self, caller: Hashable = None) -> bool:
+        """Whether there is no place for a call that asks for one, of a caller who is known or not yet."""
+        if self.inside < self.limit and (caller is None or self._has_room(caller, self.inside + 1)):
             return False
         self._needed = True
         return True
 
-    def enter(self) -> bool:
+    def enter(self, caller: Hashable = None) -> bool:
         """Takes a place; False when there is none."""
-        if self.is_full():
+        if self.is_full(caller):
             return False
         self.inside += 1
+        self._count(caller, 1)
         return True
 
-    def leave(self, share: float | None) -> None:
-        """Gives the place back. ``share`` of its time was used; None when the call says nothing about the load."""
+    def may_stay(self, caller: Hashable, before: Hashable = None) -> bool:
+        """Whether a call that is inside may go on, now that it is known whose it is; ``before`` is who it seemed to
+        be of."""
+        if not self._has_room(caller, self.inside):
+            self._needed = True
+            return False
+        self._count(before, -1)
+        self._count(caller, 1)
+        return True
+
+    def _has_room(self, caller: Hashable, inside: int) -> bool:
+        """Whether a call of the caller's may be the last of so many."""
+        callers = len(self._callers) + (caller not in self._callers)
+        return inside <= self.limit - int(self.limit * RESERVED) or self._callers[caller] < self.limit / (callers + 1)
+
+    def _count(self, caller: Hashable, change: int) -> None:
+        if caller is not None:
+            self._callers[caller] += change
+            if not self._callers[caller]:
+                del self._callers[caller]
+
+    def leave(self, share: float | None, caller: Hashable = None) -> None:
+        """Gives the caller's place back. ``share`` of the call's time was used; None when it says nothing about the
+        load."""
         self.inside -= 1
+        self._count(caller, -1)
         if share is None:
             return
         self._ended += 1
@@ -75,12 +117,47 @@ class Bound:
 
 
 class ConcurrencyLimiter:
-    """A bound for each kind of call. ``seconds`` is what a unary call gets at most."""
+    """A bound for each kind of call. ``seconds`` is what a unary call gets at most; times are by ``clock``."""
 
-    def __init__(self, *, floor: int, ceiling: int, seconds: float) -> None:
+    def __init__(
+        self, *, floor: int, ceiling: int, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._seconds = seconds
+        self._clock = clock
         self._away_at = float("-inf")
+        self._known: OrderedDict[str, Hashable] = OrderedDict()
         self.bounds = {kind: Bound(floor, ceiling) for kind in ("read", "write", "stream", "admin")}
+        for kind, bound in self.bounds.items():
+            metrics.CALLS_PLACES.labels(kind).set_function(partial(getattr, bound, "limit"))
+
+    def is_full(self, kind: str, metadata: Mapping[str, str]) -> bool:
+        """Whether a call of this kind, of whoever shows this metadata, would be refused for certain."""
+        return self.bounds[kind].is_full(self._seems(metadata))
+
+    def admit(self, call: Call, caller: Hashable) -> None:
+        """Raises Overloaded when a call that is inside is of a caller who has too many there."""
+        grant = call.grant
+        if grant is not None and grant.tenants is not None and len(grant.tenants) == 1:
+            # The key tells: its next call that is one too many is refused before anything is spent on it.
+            key = shown(call.metadata)
+            self._known[key] = caller
+            self._known.move_to_end(key)
+            if len(self._known) > _MOST_KNOWN:
+                self._known.popitem(last=False)
+        kind = call.facts.kind or "admin"
+        if caller != call.caller and not self.bounds[kind].may_stay(caller, call.caller):
+            self._refuse(call, kind)
+        call.caller = caller
+
+    def _seems(self, metadata: Mapping[str, str]) -> Hashable:
+        """Whose call it is, as far as its key tells before it is looked at; None without one."""
+        key = shown(metadata)
+        return self._known.get(key, key) if key else None
+
+    def _refuse(self, call: Call, kind: str) -> NoReturn:
+        metrics.CALLS_SHED.labels(kind).inc()
+        call.was_shed = True
+        raise Overloaded
 
     @asynccontextmanager
     async def interceptor(self, call: Call) -> AsyncIterator[None]:
@@ -91,30 +168,27 @@ class ConcurrencyLimiter:
         # What does not exist is refused further in, and counts as administration until then.
         kind = call.facts.kind or "admin"
         bound = self.bounds[kind]
-        if not bound.enter():
-            metrics.CALLS_SHED.labels(kind).inc()
-            call.was_shed = True
-            raise Overloaded
+        call.caller = self._seems(call.metadata) or call.context.peer()
+        if not bound.enter(call.caller):
+            self._refuse(call, kind)
         asked = call.context.time_remaining()
-        allowed = self._seconds if asked is None else min(self._seconds, asked)
-        started = time.monotonic()
-        share: float | None = None
+        allowed = max(LEAST_SECONDS, self._seconds if asked is None else min(self._seconds, asked))
+        started = self._clock()
+        tells = False
         try:
             yield
-            share = (time.monotonic() - started) / max(allowed, 1e-3)
-        except DeadlineExceeded:
-            share = 1.0
-            raise
+            tells = True
         except StoreUnavailable:
-            self._away_at = time.monotonic()
+            self._away_at = self._clock()
             raise
-        except asyncio.CancelledError:
-            # A client that goes early has changed its mind; one that goes late has waited in vain.
-            share = (time.monotonic() - started) / max(allowed, 1e-3)
+        except (DeadlineExceeded, asyncio.CancelledError):
+            # A client that goes early has changed its mind; one that goes late has waited in vain. Who has shown no key
+            # yet has not waited for what is behind it.
+            tells = call.grant is not None
             raise
         finally:
             # Late because the database was away: fewer calls inside would not have made it come back sooner.
-            if self._away_at >= started:
-                share = None
+            tells = tells and self._away_at < started
             # A stream lasts as long as its client likes, and a sweep by hand as long as there is something to sweep.
-            bound.leave(share if kind in ("read", "write") else None)
+            tells = tells and kind in ("read", "write")
+            bound.leave((self._clock() - started) / allowed if tells else None, call.caller)

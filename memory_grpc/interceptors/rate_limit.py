@@ -1,89 +1,64 @@
-"""MEMORY_GLOBAL_RATE_LIMIT: calls per client IP, counted in this process."""
+"""MEMORY_GLOBAL_RATE_LIMIT: calls per client address. MEMORY_TENANT_RATE_LIMIT: per tenant, whoever makes them."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from ipaddress import ip_address, ip_network
-from urllib.parse import unquote
 
-from limits import parse_many
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
-
-from memory_grpc.errors import RateLimited, StartupError
+from memory_grpc.errors import RateLimited, TenantRateLimited
 from memory_grpc.interceptors.call import Call
+from memory_grpc.interceptors.client_address import ClientAddresses, counted
+from memory_grpc.interceptors.counts import Counts, limits_of
 
-_EXPIRY_SECONDS = 5.0
+_CALLS, _PROBES, _TENANT = "client", "probes", "tenant"
 
 
 class RateLimit:
-    """A moving window per client IP, by the ``limits`` library; several limits (``10/second;200/minute``) all hold."""
+    """A moving window per client address; several limits (``10/second;200/minute``) all hold."""
 
-    def __init__(self, notation: str, trusted_proxies: Sequence[str]) -> None:
-        try:
-            self._limits = parse_many(notation) if notation.strip() else []
-        except ValueError as error:
-            raise StartupError("MEMORY_GLOBAL_RATE_LIMIT is not a limit like 200/minute.") from error
-        try:
-            self._trusted = [ip_network(network) for network in trusted_proxies]
-        except ValueError as error:
-            raise StartupError("MEMORY_TRUSTED_PROXIES holds something that is not a network.") from error
-        self._storage = MemoryStorage()
-        self._rest: asyncio.Task[None] | None = None
-        self._limiter = MovingWindowRateLimiter(self._storage)
+    def __init__(self, notation: str, addresses: ClientAddresses, counts: Counts) -> None:
+        self._limits = limits_of(notation, "MEMORY_GLOBAL_RATE_LIMIT")
+        self._addresses = addresses
+        self._counts = counts
 
     @asynccontextmanager
     async def interceptor(self, call: Call) -> AsyncIterator[None]:
-        """Raises RateLimited, which says when the client may come back."""
-        if not call.is_probe:
-            client = self.client_ip(call.context.peer(), call.metadata.get("x-forwarded-for", ""))
-            for limit in self._limits:
-                self._rest_from_expiry()
-                if not await self._limiter.hit(limit, client):
-                    window = await self._limiter.get_window_stats(limit, client)
-                    raise RateLimited(retry_after_seconds=window.reset_time - time.time())
+        """Notes the client's address; raises RateLimited, which says when it may come back.
+
+        Health and probes are counted apart, so that a client that is over its limit still hears how the server is; not
+        those of a trusted proxy itself, which asks for everybody. Reflection tells whether a key holds, and counts as
+        any other call.
+        """
+        forwarded_for = call.metadata.get("x-forwarded-for", "")
+        address = self._addresses.of(call.context.peer(), forwarded_for)
+        call.client = counted(address)
+        seconds: float | None = None
+        if not call.is_probe or call.is_reflection:
+            seconds = await self._counts.hit(self._limits, _CALLS, call.client)
+        elif forwarded_for or not self._addresses.is_trusted(address):
+            seconds = await self._counts.hit(self._limits, _PROBES, call.client)
+        if seconds is not None:
+            raise RateLimited(retry_after_seconds=seconds)
         yield
 
-    def _rest_from_expiry(self) -> None:
-        """Lets the storage look for what has expired now and then only.
 
-        It would do so with every call, which costs a hop into a thread for each client that it knows, and many times
-        what counting costs. What has expired is not counted anyway; it only takes room. While a task in the storage's
-        ``timer`` is not done, it does not begin again.
-        """
-        timer = self._storage.timer
-        if timer is not None and timer.done() and timer is not self._rest:
-            self._rest = self._storage.timer = asyncio.create_task(asyncio.sleep(_EXPIRY_SECONDS))
+class TenantRateLimit:
+    """The same per tenant. A stream is a call of each tenant that it names."""
 
-    def client_ip(self, peer: str, forwarded_for: str) -> str:
-        """The client's address.
+    def __init__(self, notation: str, counts: Counts) -> None:
+        self._limits = limits_of(notation, "MEMORY_TENANT_RATE_LIMIT")
+        self._counts = counts
 
-        ``peer`` is what grpc says (``ipv4:127.0.0.1:4242``, ``ipv6:%5B::1%5D:4242``); x-forwarded-for is read from its
-        end, each entry believed only if whoever wrote it is a trusted proxy.
-        """
-        address = _peer_address(peer)
-        for hop in reversed([part.strip() for part in forwarded_for.split(",") if part.strip()]):
-            if not self._is_trusted(address):
-                break
-            address = hop
-        return address
-
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            ip = ip_address(address)
-        except ValueError:
-            return False
-        return any(ip in network for network in self._trusted)
-
-
-def _peer_address(peer: str) -> str:
-    """``ipv4:127.0.0.1:4242`` → ``127.0.0.1``; a Unix socket counts as loopback."""
-    kind, _, rest = unquote(peer).partition(":")
-    if kind == "unix":
-        return "127.0.0.1"
-    address = rest.rpartition(":")[0].strip("[]")
-    # A server that listens on :: sees IPv4 clients as ::ffff:127.0.0.1.
-    return address.removeprefix("::ffff:") if "." in address else address
+    async def count(self, call: Call, tenants: Iterable[str]) -> None:
+        """Of a call whose request names some tenants, or whose key is for one. Raises TenantRateLimited."""
+        if not self._limits or call.is_probe:
+            return
+        named = frozenset(tenants) - {""} or (call.grant.tenants if call.grant else None) or frozenset()
+        for tenant in sorted(named - call.counted):
+            call.counted |= {tenant}
+            # Tenants' names are nobody else's business, and of any form.
+            name = hashlib.sha256(tenant.encode()).hexdigest()
+            seconds = await self._counts.hit(self._limits, _TENANT, name)
+            if seconds is not None:
+                raise TenantRateLimited(retry_after_seconds=seconds)

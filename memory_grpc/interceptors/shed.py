@@ -38,7 +38,7 @@ class Shed:
     def __call__(self, method: str, metadata: Mapping[str, str]) -> Any:
         """The handler that refuses a call of this method, or None when the chain is to serve it."""
         kind = SHED.get(method)
-        if kind is None or not self._gate.is_open or not self._door.bounds[kind].is_full():
+        if kind is None or not self._gate.is_open or not self._door.is_full(kind, metadata):
             return None
         service, _, name = method.strip("/").partition("/")
         counts = meter("unary", service, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -37,14 +38,18 @@ STATUSES: dict[type[errors.MemoryLayerError], tuple[grpc.StatusCode, ErrorReason
     errors.TenantNotAllowed: (grpc.StatusCode.PERMISSION_DENIED, ErrorReason.ERROR_REASON_TENANT_NOT_ALLOWED),
     errors.NotFound: (grpc.StatusCode.NOT_FOUND, ErrorReason.ERROR_REASON_NOT_FOUND),
     errors.RequestIdReused: (grpc.StatusCode.ALREADY_EXISTS, ErrorReason.ERROR_REASON_REQUEST_ID_REUSED),
+    errors.EtagMismatch: (grpc.StatusCode.ABORTED, ErrorReason.ERROR_REASON_ETAG_MISMATCH),
     errors.WrongState: (grpc.StatusCode.FAILED_PRECONDITION, ErrorReason.ERROR_REASON_WRONG_STATE),
     errors.RateLimited: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_RATE_LIMITED),
+    errors.TenantRateLimited: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_TENANT_RATE_LIMITED),
     errors.Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED),
     errors.QueueFull: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_QUEUE_FULL),
     errors.BodyTooLarge: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE),
+    errors.AnswerTooLarge: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_ANSWER_TOO_LARGE),
     errors.DeadlineExceeded: (grpc.StatusCode.DEADLINE_EXCEEDED, ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED),
     errors.StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_DATABASE_UNAVAILABLE),
     errors.EmbeddingUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_EMBEDDING_UNAVAILABLE),
+    errors.IdentityUnavailable: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_IDENTITY_UNAVAILABLE),
     errors.NotServing: (grpc.StatusCode.UNAVAILABLE, ErrorReason.ERROR_REASON_NOT_SERVING),
 }
 _INTERNAL = (grpc.StatusCode.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL)
@@ -72,10 +77,21 @@ async def _abort(call: Call, error: Exception, message: str) -> None:
     await call.context.abort(code, message, (("x-request-id", call.request_id), *trailers))
 
 
+def code_of(error: BaseException) -> str:
+    """The name of the code that an error is told with, as the table has it."""
+    if isinstance(error, asyncio.CancelledError):
+        return grpc.StatusCode.CANCELLED.name
+    return _entry(error)[0].name
+
+
+def _entry(error: BaseException) -> tuple[grpc.StatusCode, ErrorReason.ValueType]:
+    return next((STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES), _INTERNAL)
+
+
 def status_of(error: Exception, message: str) -> tuple[grpc.StatusCode, Trailers]:
     """The code of an error that is told in these words, and the trailers that go with it: ``google.rpc`` details, and
     what Envoy makes headers of."""
-    code, reason = next((STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES), _INTERNAL)
+    code, reason = _entry(error)
     status = status_pb2.Status(code=code.value[0], message=message)
     status.details.append(
         _packed(
@@ -91,6 +107,8 @@ def status_of(error: Exception, message: str) -> tuple[grpc.StatusCode, Trailers
     if isinstance(error, errors.BodyTooLarge):
         # RESOURCE_EXHAUSTED is 429 over REST unless the filter in envoy.yaml is told otherwise.
         trailers = (("x-http-status", "413"),)
+    elif isinstance(error, errors.AnswerTooLarge):
+        trailers = (("x-http-status", "400"),)  # to come back later would be of no use
     elif isinstance(error, errors.Exhausted):
         seconds = max(1, ceil(error.retry_after_seconds))
         retry = error_details_pb2.RetryInfo()

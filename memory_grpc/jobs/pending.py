@@ -26,6 +26,8 @@ from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.jobs import Job
 
 BATCH = 256
+# So many are stored as soon as they are embedded: a model that falters later on does not cost these.
+_TOGETHER = 64
 LEASE_SECONDS = 60.0
 _LONGEST_BACKOFF_SECONDS = 300.0
 
@@ -100,7 +102,8 @@ class EmbedPending:
         async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
             contents = await jobs.contents(tx, tenant_id, [job.message_id for job in batch if job in waiting])
         model = await self._models.of(tenant_id)
-        vectors = await model.embedder.embed_messages(list(contents.values())) if contents else []
+        texts = list(contents.values())
+        vectors = await model.embedder.embed_messages(texts, tenant=tenant_id, is_background=True) if texts else []
         embedded = dict(zip(contents, vectors, strict=True))
         waiting.difference_update(batch)
         async with self._database.transaction(tenant=tenant_id, plan="each", pipelined=True) as tx:
@@ -117,6 +120,8 @@ class EmbedPending:
     async def _failed(self, batch: Sequence[Job], error: str) -> None:
         tenant_id = batch[0].tenant_id
         async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+            # Updates and erasures take a message before its job, alone in their tenant.
+            await model_store.lock_tenant_shared(tx, tenant_id)
             held = await jobs.hold(tx, batch, self._seconds)
             spent = [job.message_id for job in held if job.attempts >= self._max_attempts]
             if spent:
@@ -136,8 +141,7 @@ def _batches(leased: Sequence[Job]) -> Iterator[list[Job]]:
         groups[job.tenant_id].append(job)
     for group in groups.values():
         together = [job for job in group if job.attempts == 1]
-        if together:
-            yield together
+        yield from (together[start : start + _TOGETHER] for start in range(0, len(together), _TOGETHER))
         for job in group:
             if job.attempts > 1:
                 yield [job]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import uuid4
 
-from memory_grpc.jobs import graphs, reembed, sweep
+from memory_grpc.jobs import erase, graphs, reembed, sweep
+from memory_grpc.jobs.audit import ExpireAudit
+from memory_grpc.jobs.erase import Erase
 from memory_grpc.jobs.follow_model import FollowModel, Report
 from memory_grpc.jobs.graphs import BuildGraphs
 from memory_grpc.jobs.lease import Lease
@@ -15,9 +17,11 @@ from memory_grpc.jobs.pending import EmbedPending
 from memory_grpc.jobs.reembed import Reembed
 from memory_grpc.jobs.sweep import Sweep
 from memory_grpc.jobs.words import IndexWords
+from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.indexes.graphs import REFRESH_SECONDS, Graphs
 from memory_grpc.operations.models.models import Models
 from memory_grpc.operations.retention.retain import Retain
+from memory_grpc.operations.tokens.published_keys import PublishedKeys
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
 from memory_grpc.store.notifications import listen
@@ -30,8 +34,13 @@ _PENDING_WORKERS = 2
 # How soon a connection that hears of pending messages is made again.
 _LISTEN_SECONDS = 1.0
 _MEASURE_SECONDS = 5.0
+# How long denials and uses of keys wait to be recorded.
+_AUDIT_SECONDS = 1.0
+_EXPIRE_AUDIT_SECONDS = 3600.0
 # How often a server asks whether there is something to re-embed.
 _REEMBED_POLL_SECONDS = 1.0
+# How often a server asks whether there is something to erase.
+_ERASE_POLL_SECONDS = 1.0
 # How often a server asks whether it still holds the deployment's model.
 _FOLLOW_SECONDS = 2.0
 
@@ -47,6 +56,8 @@ class Parts:
     models: Models
     graphs: Graphs
     retain: Retain
+    trail: Trail
+    published_keys: PublishedKeys | None
 
     def lease(self, name: str, seconds: float) -> Lease:
         """A lease of this server's."""
@@ -58,12 +69,15 @@ def loops(parts: Parts) -> list[Loop]:
     settings, database = parts.settings, parts.database
     found = [
         *_pending(parts),
+        Loop("audit", parts.trail.flush, _AUDIT_SECONDS),
+        Loop("expire_audit", ExpireAudit(database, settings.audit_days), _EXPIRE_AUDIT_SECONDS),
         Loop("measure_pending", Measure(database), _MEASURE_SECONDS),
         Loop(
             "reembed",
             Reembed(database, parts.lease(reembed.LEASE, reembed.LEASE_SECONDS), parts.models),
             _REEMBED_POLL_SECONDS,
         ),
+        Loop("erase", Erase(database, parts.lease(erase.LEASE, erase.LEASE_SECONDS)), _ERASE_POLL_SECONDS),
         Loop("graphs", parts.graphs.refresh, REFRESH_SECONDS),
     ]
     if settings.graph_threshold > 0:
@@ -76,6 +90,10 @@ def loops(parts: Parts) -> list[Loop]:
             memory_mb=settings.graph_build_memory_mb,
         )
         found.append(Loop("build_graphs", build, settings.graph_check_seconds))
+    if (keys := parts.published_keys) is not None:
+        refresh = Loop("jwt_keys", keys.refresh, keys.seconds)
+        keys.woken_by(refresh.wake)
+        found.append(refresh)
     if settings.retention_schedule_seconds > 0:
         sweeper = Sweep(
             database,
@@ -95,7 +113,7 @@ def follow_model(database: Database, models: Models, report: Report) -> Loop:
 
 
 def _pending(parts: Parts) -> list[Loop]:
-    """The workers of the queue, and what wakes them."""
+    """The workers of the queue, and what wakes them; the same connection hears of erasures."""
     embed = EmbedPending(parts.database, parts.heartbeats, parts.models, parts.settings.embedding_max_attempts)
     workers = [Loop(f"embed_pending_{i}", embed, _PENDING_POLL_SECONDS) for i in range(_PENDING_WORKERS)]
 
@@ -104,6 +122,6 @@ def _pending(parts: Parts) -> list[Loop]:
             worker.wake()
 
     async def hear() -> None:
-        await listen(parts.conninfo, wake)
+        await listen(parts.conninfo, {"embedding_jobs": wake, "erasures": parts.models.forget})
 
     return [*workers, Loop("listen", hear, _LISTEN_SECONDS)]

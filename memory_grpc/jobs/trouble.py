@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from memory_grpc.errors import Internal, ProviderDown, QueueFull, StoreUnavailable
+from memory_grpc.errors import Internal, ProviderDown, StoreUnavailable
 from memory_grpc.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -40,13 +40,13 @@ class Trouble:
         """Runs the work on one item; what it raises is counted, and the run goes on.
 
         Raised all the same is what is everybody's trouble: what one part of the service tells another, as that the
-        lease is lost; a model that is down or full; StoreUnavailable where the database is away. A lock that is not had
+        lease is lost; a model that is down; StoreUnavailable where the database is away. A lock that is not had
         is StoreUnavailable too, but a database that answers the next statement is not away.
         """
         attempt = Attempt()
         try:
             yield attempt
-        except (Internal, ProviderDown, QueueFull):
+        except (Internal, ProviderDown):
             raise
         except Exception as error:
             if isinstance(error, StoreUnavailable):

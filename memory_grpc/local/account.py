@@ -1,4 +1,5 @@
-"""The unprivileged account that Postgres runs as when this process is root, since Postgres refuses to run as root."""
+"""The unprivileged accounts of Postgres and Envoy when this process is root: Postgres refuses to run as root, and Envoy
+reads what strangers send."""
 
 from __future__ import annotations
 
@@ -9,22 +10,26 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-NAME = "memory-postgres"
+POSTGRES, ENVOY = "memory-postgres", "memory-envoy"
 
-_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH, _CAP_NET_BIND_SERVICE = 1, 2, 10
+_FIRST_FREE_PORT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user to run as. ``capability`` is the one it keeps of root's, to reach its files below a private directory."""
+    """A user to run as. ``capabilities`` are those it keeps of root's: to reach its files below a private directory, to
+    listen on a port below 1024."""
 
     uid: int
     gid: int
-    capability: int | None = None
+    capabilities: tuple[int, ...] = ()
 
 
-def for_paths(directory: Path, program: Path) -> Account | None:
-    """The account to run ``program`` on ``directory`` as; None when this process is not root and needs none.
+def for_paths(name: str, directory: Path, program: Path, *files: Path, port: int = 0) -> Account | None:
+    """The account called ``name``, to run ``program`` on ``directory`` as; None when this process is not root.
+
+    ``files`` are others that it reads, ``port`` is where it listens.
 
     A checkout below ``/root`` is closed to every other user. Rather than opening other people's directories, the
     account then keeps the right to read and search past permissions (in a container without it, the wider right that
@@ -32,12 +37,13 @@ def for_paths(directory: Path, program: Path) -> Account | None:
     """
     if os.geteuid() != 0:
         return None
-    entry = _entry()
-    if _open_to_all(directory.parent) and _open_to_all(program):
-        return Account(entry.pw_uid, entry.pw_gid)
-    executable = bool(program.stat().st_mode & stat.S_IXOTH)
-    narrow = executable and _permitted() & 1 << _CAP_DAC_READ_SEARCH
-    return Account(entry.pw_uid, entry.pw_gid, _CAP_DAC_READ_SEARCH if narrow else _CAP_DAC_OVERRIDE)
+    entry = _entry(name)
+    capabilities = [_CAP_NET_BIND_SERVICE] if 0 < port < _FIRST_FREE_PORT else []
+    if not all(map(_open_to_all, (directory.parent, program, *files))):
+        executable = bool(program.stat().st_mode & stat.S_IXOTH)
+        narrow = executable and _permitted() & 1 << _CAP_DAC_READ_SEARCH
+        capabilities.append(_CAP_DAC_READ_SEARCH if narrow else _CAP_DAC_OVERRIDE)
+    return Account(entry.pw_uid, entry.pw_gid, tuple(capabilities))
 
 
 def own(path: Path, account: Account | None) -> None:
@@ -50,19 +56,19 @@ def own(path: Path, account: Account | None) -> None:
     os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
-def _entry() -> pwd.struct_passwd:
+def _entry(name: str) -> pwd.struct_passwd:
     """The account, made when it is not there; ``nobody`` where accounts cannot be made."""
     for attempt in (1, 2):
         try:
-            return pwd.getpwnam(NAME)
+            return pwd.getpwnam(name)
         except KeyError:
             if attempt == 1:
-                _make()
+                _make(name)
     return pwd.getpwnam("nobody")
 
 
-def _make() -> None:
-    command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", NAME]
+def _make(name: str) -> None:
+    command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
     try:
         subprocess.run(command, check=False, capture_output=True, timeout=30)
     except OSError:  # no useradd here
@@ -70,7 +76,10 @@ def _make() -> None:
 
 
 def _open_to_all(path: Path) -> bool:
-    wanted = stat.S_IXOTH if path.is_dir() else stat.S_IXOTH | stat.S_IROTH
+    """Whether every user reads a file, and reaches a directory; a program has to be executable besides."""
+    wanted = stat.S_IXOTH if path.is_dir() else stat.S_IROTH
+    if path.stat().st_mode & stat.S_IXUSR:
+        wanted |= stat.S_IXOTH
     return path.stat().st_mode & wanted == wanted and all(up.stat().st_mode & stat.S_IXOTH for up in path.parents)
 
 

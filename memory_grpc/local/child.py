@@ -18,6 +18,10 @@ from pathlib import Path
 from memory_grpc.local import launch
 from memory_grpc.local.account import Account
 
+# What a child gets of the environment: no key, no password, no proxy, and nothing that libpq or Envoy would take as a
+# setting.
+_PASSED_ON = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+
 # The kernel means the thread that started a child when it says parent. This one lives as long as the process.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawn")
 
@@ -27,9 +31,10 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Starts ``command`` with its output appended to ``log``; it gets ``death_signal`` when this process is gone.
 
-    As root, ``account`` is the user it runs as. Call it from any thread.
+    As root, ``account`` is the user it runs as. Of the environment it gets a few harmless names. Call it from any
+    thread.
     """
-    identity = [str(account.uid), str(account.gid), _or_dash(account.capability)] if account else ["-", "-", "-"]
+    identity = [str(account.uid), str(account.gid), _numbers(account.capabilities)] if account else ["-", "-", "-"]
     arguments = [sys.executable, "-I", "-S", launch.__file__, str(int(death_signal)), str(os.getpid()), *identity]
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
@@ -40,6 +45,7 @@ def spawn(
             stdout=descriptor,
             stderr=descriptor,
             cwd="/",
+            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             start_new_session=True,
         ).result()
     finally:
@@ -73,5 +79,5 @@ def last_words(log: Path, *, offset: int = 0, marks: tuple[str, ...]) -> str:
     return ""
 
 
-def _or_dash(value: int | None) -> str:
-    return "-" if value is None else str(value)
+def _numbers(values: tuple[int, ...]) -> str:
+    return ",".join(map(str, values)) or "-"

@@ -13,12 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from memory_grpc.errors import StartupError
-from memory_grpc.local import child, sockets
-from memory_grpc.local.envoy_config import render
+from memory_grpc.local import account, child, sockets
+from memory_grpc.local.envoy_config import write
 from memory_grpc.local.ports import ensure_free
 from memory_grpc.resources import DESCRIPTORS
 from memory_grpc.settings import Settings
-from memory_grpc.tls import channel_credentials
+from memory_grpc.tls import channel_credentials, http_pair
 
 _ADMIN = "envoy-admin.sock"
 
@@ -55,16 +55,25 @@ class EnvoyProcess:
         if not DESCRIPTORS.is_file():
             raise StartupError(f"The descriptor set {DESCRIPTORS} is missing: run `make gen`.")
         channel_credentials(self._settings)  # files that do not fit are told in a sentence here, not by Envoy
-        self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._socket = sockets.directory(self._run / "run", _ADMIN) / _ADMIN
+        if (pair := http_pair(self._settings)) is not None:
+            pair.read()
+        user = account.for_paths(account.ENVOY, self._run, program, *self._files(), port=self._settings.http_port)
+        # Root's directory stays root's, and what Envoy may write is one below: it plants no links where root writes.
+        self._run.mkdir(parents=True, exist_ok=True)
+        self._run.chmod(0o711 if user else 0o700)
+        self._socket = sockets.directory(self._run / "run", _ADMIN, owner=user.uid if user else None) / _ADMIN
         self._socket.unlink(missing_ok=True)
         config = self._run / "envoy.yaml"
-        config.write_text(render(self._settings, DESCRIPTORS.absolute(), admin_socket=self._socket), encoding="utf-8")
+        for path in self._run.glob("envoy*.yaml"):
+            path.unlink()
+        for path in write(self._settings, config, DESCRIPTORS.absolute(), admin_socket=self._socket):
+            path.chmod(0o600)
+            account.own(path, user)
         self._offset = self.log.stat().st_size if self.log.exists() else 0
         command: list[str | Path] = [program, "--config-path", config, "--log-level", "warning"]
         # Two threads carry more than the server answers. Hot restart would share memory between unrelated Envoys.
         command += ["--concurrency", "2", "--disable-hot-restart"]
-        self._process = child.spawn(command, log=self.log, death_signal=signal.SIGKILL)
+        self._process = child.spawn(command, log=self.log, death_signal=signal.SIGKILL, account=user)
 
     def wait_ready(self, timeout_seconds: float = 10.0) -> None:
         """Returns once Envoy accepts calls; StartupError with its own words when it does not."""
@@ -96,6 +105,13 @@ class EnvoyProcess:
                 time.sleep(0.02)
         child.end(process, (signal.SIGTERM, 3.0))
         self._process = None
+
+    def _files(self) -> list[Path]:
+        """What Envoy reads besides its configuration."""
+        settings = self._settings
+        upstream = (settings.tls_ca_file, settings.tls_client_cert_file, settings.tls_client_key_file)
+        named = (*upstream, settings.http_tls_cert_file, settings.http_tls_key_file)
+        return [DESCRIPTORS, *(path.absolute() for path in named if path is not None)]
 
     def _is_live(self) -> bool:
         return self._admin("GET", "/ready") is not None

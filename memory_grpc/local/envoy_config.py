@@ -9,33 +9,62 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from memory_grpc import tls
+from memory_grpc.addresses import bracketed, is_loopback
 from memory_grpc.errors import StartupError
-from memory_grpc.local.envoy_tls import upstream_socket
-from memory_grpc.resources import DESCRIPTORS, ENVOY_YAML
+from memory_grpc.local.envoy_tls import downstream_socket, secret, upstream_socket
+from memory_grpc.local.envoy_tree import Node, at, gone, load, named, replace
+from memory_grpc.resources import DESCRIPTORS
 from memory_grpc.settings import Settings
-
-Node = dict[str, Any]
 
 # Envoy waits this much longer than the server, whose own error says more.
 _ROUTE_MARGIN_SECONDS = 1.0
+_NO_ORIGINS = "local origins = {}"
+# The clusters that lead to the gRPC port.
+_GRPC = ("memory_grpc", "probes", "watches")
 
 
-def render(settings: Settings, descriptors: Path | None = None, *, admin_socket: Path | None = None) -> str:
+def write(
+    settings: Settings, output: Path, descriptors: Path | None = None, *, admin_socket: Path | None = None
+) -> list[Path]:
+    """Writes the configuration, and beside it what Envoy reads again when the certificate of its port is renewed;
+    returns the files. Raises StartupError."""
+    pair = tls.http_pair(settings)
+    secret_file = output.absolute().with_name(f"{output.stem}-tls.yaml") if pair else None
+    texts = {output: render(settings, descriptors, admin_socket=admin_socket, secret_file=secret_file)}
+    if pair is not None and secret_file is not None:
+        pair.read()  # files that do not fit are told in a sentence here, not by Envoy
+        texts[secret_file] = yaml.safe_dump(secret(pair), sort_keys=False)
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    return list(texts)
+
+
+def render(
+    settings: Settings,
+    descriptors: Path | None = None,
+    *,
+    admin_socket: Path | None = None,
+    secret_file: Path | None = None,
+) -> str:
     """The configuration as YAML text.
 
     ``descriptors`` is where Envoy will find the descriptor set; without it the set is written into the text, which then
     needs no other file. ``admin_socket`` is a unix socket for the admin interface; without it there is none.
+    ``secret_file`` names the certificate of Envoy's port (see ``write``); without it the port speaks plaintext.
     Raises StartupError when envoy.yaml or the descriptor set is missing or lacks a place.
     """
-    config = _load()
+    config = load()
     manager = _manager(config)
     _set_listener(config, settings)
+    _set_listener_tls(config, settings, secret_file)
+    _set_hosts(manager, settings)
     _set_origins(manager, settings)
+    _set_keys(manager, settings)
+    _set_metrics(manager, settings)
     _set_body_limit(manager, settings)
     _set_timeouts(manager, settings)
     _set_descriptors(manager, descriptors)
@@ -59,54 +88,118 @@ _Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def _set_listener(config: Node, settings: Settings) -> None:
-    listener = _named(_at(config, "static_resources", "listeners"), "memory_layer")
-    _replace(_at(listener, "address", "socket_address"), address=settings.http_host, port_value=settings.http_port)
+    listener = named(at(config, "static_resources", "listeners"), "memory_layer")
+    address = at(listener, "address", "socket_address")
+    replace(address, address=settings.http_host, port_value=settings.http_port)
+    if settings.http_host == "::":
+        address["ipv4_compat"] = True  # everywhere, as the server's own ports
+
+
+def _set_listener_tls(config: Node, settings: Settings, secret_file: Path | None) -> None:
+    if secret_file is None:
+        if tls.http_pair(settings) is not None:
+            raise StartupError("MEMORY_HTTP_TLS_CERT_FILE needs a file beside the configuration: give --output.")
+        return
+    listener = named(at(config, "static_resources", "listeners"), "memory_layer")
+    for chain in at(listener, "filter_chains"):
+        chain["transport_socket"] = downstream_socket(secret_file)
+
+
+def _set_hosts(manager: Node, settings: Settings) -> None:
+    """A browser that is led astray has no key; and what other machines reach has names that only MEMORY_ALLOWED_HOSTS
+    knows."""
+    hosts = at(manager, "route_config", "virtual_hosts")
+    others = named(hosts, "other_hosts")
+    wanted = [bracketed(host).lower() for host in settings.allowed_hosts]
+    if (
+        settings.api_keys
+        or settings.believes_tokens
+        or "*" in wanted
+        or not (wanted or is_loopback(settings.http_host))
+    ):
+        hosts.remove(others)
+        domains = ["*"]
+    else:
+        own = at(_virtual_host(manager), "domains")
+        domains = list(dict.fromkeys([*own, bracketed(settings.http_host).lower(), *wanted]))
+    replace(_virtual_host(manager), domains=domains)
 
 
 def _set_origins(manager: Node, settings: Settings) -> None:
-    policy = _at(_virtual_host(manager), "typed_per_filter_config", "envoy.filters.http.cors")
+    policy = at(_virtual_host(manager), "typed_per_filter_config", "envoy.filters.http.cors")
     # Envoy takes an exact `*` for any origin.
-    _replace(policy, allow_origin_string_match=[{"exact": origin} for origin in settings.allowed_origins])
+    replace(policy, allow_origin_string_match=[{"exact": origin} for origin in settings.allowed_origins])
+    script = at(_filter(manager, "envoy.filters.http.lua"), "default_source_code")
+    if _NO_ORIGINS not in at(script, "inline_string"):
+        raise gone(f"line «{_NO_ORIGINS}»")
+    table = ", ".join(f"[{_lua(origin)}] = true" for origin in settings.allowed_origins)
+    replace(script, inline_string=script["inline_string"].replace(_NO_ORIGINS, f"local origins = {{{table}}}"))
+
+
+def _set_keys(manager: Node, settings: Settings) -> None:
+    """Keys that were made are the database's: of those Envoy knows nothing."""
+    match = at(named(at(_virtual_host(manager), "routes"), "no_key"), "match")
+    is_needed = settings.api_keys or settings.believes_tokens
+    replace(at(match, "runtime_fraction", "default_value"), numerator=100 if is_needed else 0)
+
+
+def shows_metrics(settings: Settings) -> bool:
+    """Whether Envoy shows /metrics, which needs no key, to whoever reaches it."""
+    only_here = settings.metrics_public == "loopback" and is_loopback(settings.http_host)
+    return settings.metrics_public == "always" or only_here
+
+
+def _set_metrics(manager: Node, settings: Settings) -> None:
+    metrics = named(at(_virtual_host(manager), "routes"), "metrics")
+    at(metrics, "route")
+    if not shows_metrics(settings):
+        del metrics["route"]
+        metrics |= {"match": {"path": "/metrics"}, "direct_response": {"status": 404}}
+
+
+def _lua(text: str) -> str:
+    """A string of Lua; what is no letter and no digit as its number, so that nothing ends it."""
+    return '"' + "".join(chr(b) if chr(b).isalnum() and b < 128 else f"\\{b:03d}" for b in text.encode()) + '"'
 
 
 def _set_body_limit(manager: Node, settings: Settings) -> None:
-    _replace(_filter(manager, "envoy.filters.http.buffer"), max_request_bytes=settings.max_request_bytes)
+    replace(_filter(manager, "envoy.filters.http.buffer"), max_request_bytes=settings.max_request_bytes)
 
 
 def _set_timeouts(manager: Node, settings: Settings) -> None:
-    routes = _at(_virtual_host(manager), "routes")
+    routes = at(_virtual_host(manager), "routes")
     patience = f"{settings.request_timeout_seconds + _ROUTE_MARGIN_SECONDS:.3f}s"
-    for name in ("rpc", "rest"):
-        _replace(_at(_named(routes, name), "route"), timeout=patience)
-    for addition in _at(_named(routes, "rpc"), "request_headers_to_add"):
-        header = _at(addition, "header")
+    for name in ("rpc", "rest"):  # what is like `rest` has the same route
+        replace(at(named(routes, name), "route"), timeout=patience)
+    for addition in at(named(routes, "rpc"), "request_headers_to_add"):
+        header = at(addition, "header")
         if header.get("key") == "grpc-timeout":
-            _replace(header, value=f"{max(1, round(settings.request_timeout_seconds * 1000))}m")
+            replace(header, value=f"{max(1, round(settings.request_timeout_seconds * 1000))}m")
             return
-    raise _gone("a grpc-timeout in the route rpc")
+    raise gone("a grpc-timeout in the route rpc")
 
 
 def _set_descriptors(manager: Node, descriptors: Path | None) -> None:
     transcoder = _filter(manager, "envoy.filters.http.grpc_json_transcoder")
     if descriptors is not None:
-        _replace(transcoder, proto_descriptor=str(descriptors))
+        replace(transcoder, proto_descriptor=str(descriptors))
         return
     try:
         content = DESCRIPTORS.read_bytes()
     except OSError as error:
         raise StartupError(f"The descriptor set {DESCRIPTORS} cannot be read: {error.strerror}.") from None
-    _at(transcoder, "proto_descriptor")
+    at(transcoder, "proto_descriptor")
     del transcoder["proto_descriptor"]
     transcoder["proto_descriptor_bin"] = base64.b64encode(content).decode()
 
 
 def _set_upstreams(config: Node, settings: Settings) -> None:
-    clusters = _at(config, "static_resources", "clusters")
-    for name, port in (("memory_grpc", settings.grpc_port), ("http_side", settings.metrics_port)):
-        for locality in _at(_named(clusters, name), "load_assignment", "endpoints"):
-            for endpoint in _at(locality, "lb_endpoints"):
-                address = _at(endpoint, "endpoint", "address", "socket_address")
-                _replace(address, address=settings.upstream_host, port_value=port)
+    clusters = at(config, "static_resources", "clusters")
+    for name, port in (*((name, settings.grpc_port) for name in _GRPC), ("http_side", settings.metrics_port)):
+        for locality in at(named(clusters, name), "load_assignment", "endpoints"):
+            for endpoint in at(locality, "lb_endpoints"):
+                address = at(endpoint, "endpoint", "address", "socket_address")
+                replace(address, address=settings.upstream_host, port_value=port)
 
 
 def _set_upstream_tls(config: Node, settings: Settings) -> None:
@@ -118,9 +211,10 @@ def _set_upstream_tls(config: Node, settings: Settings) -> None:
             )
         return
     name = settings.tls_server_name or settings.upstream_host
-    _named(_at(config, "static_resources", "clusters"), "memory_grpc")["transport_socket"] = upstream_socket(
-        name, settings.tls_ca_file, pair
-    )
+    for cluster in _GRPC:
+        named(at(config, "static_resources", "clusters"), cluster)["transport_socket"] = upstream_socket(
+            name, settings.tls_ca_file, pair
+        )
 
 
 def _set_admin(config: Node, admin_socket: Path | None) -> None:
@@ -130,58 +224,18 @@ def _set_admin(config: Node, admin_socket: Path | None) -> None:
         config["admin"] = {"address": {"pipe": {"path": str(admin_socket), "mode": 0o600}}}
 
 
-def _load() -> Node:
-    try:
-        config = yaml.safe_load(ENVOY_YAML.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StartupError(f"{ENVOY_YAML} cannot be read: {error.strerror}.") from None
-    except yaml.YAMLError as error:
-        raise StartupError(f"{ENVOY_YAML} is no YAML: {error}".replace("\n", " ")) from None
-    if not isinstance(config, dict):
-        raise StartupError(f"{ENVOY_YAML} is empty.")
-    return config
-
-
 def _manager(config: Node) -> Node:
-    listener = _named(_at(config, "static_resources", "listeners"), "memory_layer")
-    for chain in _at(listener, "filter_chains"):
-        manager: Node = _at(
-            _named(_at(chain, "filters"), "envoy.filters.network.http_connection_manager"), "typed_config"
-        )
+    listener = named(at(config, "static_resources", "listeners"), "memory_layer")
+    for chain in at(listener, "filter_chains"):
+        manager: Node = at(named(at(chain, "filters"), "envoy.filters.network.http_connection_manager"), "typed_config")
         return manager
-    raise _gone("a filter chain")
+    raise gone("a filter chain")
 
 
 def _virtual_host(manager: Node) -> Node:
-    return _named(_at(manager, "route_config", "virtual_hosts"), "memory_layer")
+    return named(at(manager, "route_config", "virtual_hosts"), "memory_layer")
 
 
 def _filter(manager: Node, name: str) -> Node:
-    config: Node = _at(_named(_at(manager, "http_filters"), name), "typed_config")
+    config: Node = at(named(at(manager, "http_filters"), name), "typed_config")
     return config
-
-
-def _named(items: Any, name: str) -> Node:
-    for item in items if isinstance(items, list) else []:
-        if isinstance(item, dict) and item.get("name") == name:
-            return item
-    raise _gone(f"an entry named {name}")
-
-
-def _at(node: Any, *path: str) -> Any:
-    for key in path:
-        if not isinstance(node, dict) or key not in node:
-            raise _gone(" / ".join(path))
-        node = node[key]
-    return node
-
-
-def _replace(node: Node, **values: object) -> None:
-    """Sets keys that must already be there."""
-    for key, value in values.items():
-        _at(node, key)
-        node[key] = value
-
-
-def _gone(what: str) -> StartupError:
-    return StartupError(f"envoy.yaml has no {what}, which the settings are written to: restore it.")

@@ -1,6 +1,6 @@
 """Runs a command that ends when its parent does. A program of its own, with nothing imported but the standard library.
 
-    python -I launch.py SIGNAL PARENT UID GID CAPABILITY COMMAND...
+    python -I launch.py SIGNAL PARENT UID GID CAPABILITIES COMMAND...
 
 Becomes another user first when UID is not ``-``, asks the kernel to send SIGNAL (a number) when the parent (PARENT, a
 process id) is gone, SIGKILL included, and turns into COMMAND. It stands between because that request survives an exec
@@ -25,26 +25,27 @@ class _Data(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
-def _become(uid: int, gid: int, capability: int | None) -> None:
-    """Becomes another user for good, keeping one capability (a number below 32) across the change and the exec."""
+def _become(uid: int, gid: int, capabilities: list[int]) -> None:
+    """Becomes another user for good, keeping some capabilities (numbers below 32) across the change and the exec."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if capability is not None:
+    if capabilities:
         libc.prctl(_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
-    if capability is not None:
-        bit = 1 << capability
-        data = (_Data * 2)(_Data(bit, bit, bit), _Data(0, 0, 0))
+    if capabilities:
+        bits = sum(1 << capability for capability in capabilities)
+        data = (_Data * 2)(_Data(bits, bits, bits), _Data(0, 0, 0))
         if libc.capset(ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), ctypes.byref(data)) == 0:
-            libc.prctl(_CAP_AMBIENT, _CAP_AMBIENT_RAISE, capability, 0, 0)
+            for capability in capabilities:
+                libc.prctl(_CAP_AMBIENT, _CAP_AMBIENT_RAISE, capability, 0, 0)
 
 
 def main(arguments: list[str]) -> None:
     """Does what the module says; never returns."""
-    signal, parent, uid, gid, capability, *command = arguments
+    signal, parent, uid, gid, capabilities, *command = arguments
     if uid != "-":
-        _become(int(uid), int(gid), None if capability == "-" else int(capability))
+        _become(int(uid), int(gid), [] if capabilities == "-" else [int(number) for number in capabilities.split(",")])
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PDEATHSIG, int(signal), 0, 0, 0)
     if os.getppid() != int(parent):  # it went before the kernel was asked

@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from memory_grpc import libpq_environment
 from memory_grpc.errors import StartupError
 from memory_grpc.local import account, child, cluster, leftovers, sockets
 
@@ -73,6 +74,7 @@ class EmbeddedPostgres:
         Raises StartupError when another process runs on the directory, when the directory cannot be used, and when the
         server does not answer in ``timeout_seconds`` (recovery after a crash counts).
         """
+        libpq_environment.forget_all()
         try:
             self._home.mkdir(parents=True, exist_ok=True)
             self._take_lock()
@@ -104,7 +106,7 @@ class EmbeddedPostgres:
 
     def _start(self, deadline: float) -> str:
         program = cluster.binaries() / "postgres"
-        user = account.for_paths(self._data, program)
+        user = account.for_paths(account.POSTGRES, self._data, program)
         if self._data.exists():
             leftovers.end(self._data)
         cluster.ensure(self._data, self.log, user)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -12,8 +13,11 @@ from typing import TypeVar
 import httpx
 from rich.console import Console
 
+from memory_grpc.addresses import bracketed, from_here
 from memory_grpc.errors import StartupError
+from memory_grpc.local.database_user import prepare
 from memory_grpc.local.envoy import EnvoyProcess
+from memory_grpc.local.envoy_config import shows_metrics
 from memory_grpc.local.ports import ensure_free
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.settings import Settings
@@ -29,7 +33,7 @@ async def up(settings: Settings) -> int:
     Each further signal cuts the step short that the stop is at. Raises StartupError when something cannot start; what
     was started is then stopped again.
     """
-    run = _Run(settings, Console(stderr=False, soft_wrap=True, highlight=False, markup=False))
+    run = _Run(_together(settings), Console(stderr=False, soft_wrap=True, highlight=False, markup=False))
     main = asyncio.ensure_future(run.everything())
     with _signals_to(lambda: run.interrupted(main)):
         try:
@@ -65,9 +69,10 @@ class _Run:
             conninfo = settings.conninfo
             postgres = None
             if conninfo is None:
+                _forget_libpq_variables()
                 postgres = EmbeddedPostgres(settings.data_dir)
                 parts.push_async_callback(asyncio.to_thread, postgres.stop)
-                conninfo = await _to_the_end(postgres.start)
+                conninfo = await _to_the_end(lambda: prepare(postgres.start()))
             await parts.enter_async_context(running(settings, conninfo))
             envoy = EnvoyProcess(settings, settings.data_dir / "envoy")
             parts.push_async_callback(self._stop_envoy, envoy)
@@ -93,7 +98,8 @@ class _Run:
     async def _answers(self) -> None:
         """Returns once a REST call passes through Envoy and the server and back."""
         url = f"{_base(self.settings)}/v1/admin/health"
-        async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
+        # The certificate bears the names of others' ways here, not of this machine's.
+        async with httpx.AsyncClient(timeout=5.0, trust_env=False, verify=False) as client:  # noqa: S501 - no key is sent
             for _ in range(200):
                 try:
                     if (await client.get(url)).status_code == 200:
@@ -130,7 +136,8 @@ class _Run:
         say(f"  REST     {base}")
         say(f"  gRPC     {_host(settings.http_host)}:{settings.http_port}, {_host(settings.host)}:{settings.grpc_port}")
         say(f"  docs     {base}/docs")
-        say(f"  metrics  {base}/metrics")
+        metrics = base if shows_metrics(settings) else f"http://{_host(settings.host)}:{settings.metrics_port}"
+        say(f"  metrics  {metrics}/metrics")
         say("Try it:")
         key = " -H 'x-api-key: YOUR-KEY'" if settings.api_keys else ""
         body = '{"tenant_id":"acme","conversation_id":"conv-1","role":"user","content":"I love Python programming"}'
@@ -138,6 +145,12 @@ class _Run:
         if settings.api_keys:
             say("  YOUR-KEY is one of MEMORY_API_KEYS.")
         say("Ctrl-C stops it.")
+
+
+def _forget_libpq_variables() -> None:
+    """PGHOSTADDR, PGOPTIONS and the like are meant for another Postgres than the embedded one."""
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
 
 
 async def _to_the_end(function: Callable[[], _T]) -> _T:
@@ -153,20 +166,29 @@ async def _to_the_end(function: Callable[[], _T]) -> _T:
 @contextmanager
 def _signals_to(handler: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
+    # What is ignored stays so: under nohup it is meant to outlive its terminal.
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heard:
         loop.add_signal_handler(number, handler)
     try:
         yield
     finally:
-        for number in _SIGNALS:
+        for number in heard:
             loop.remove_signal_handler(number)
 
 
 def _base(settings: Settings) -> str:
-    return f"http://{_host(settings.http_host)}:{settings.http_port}"
+    scheme = "https" if settings.http_tls_cert_file else "http"
+    return f"{scheme}://{_host(settings.http_host)}:{settings.http_port}"
 
 
 def _host(host: str) -> str:
     """Where a client on this machine reaches a server bound to ``host``."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
-    return f"[{host}]" if ":" in host else host
+    return bracketed(from_here(host))
+
+
+def _together(settings: Settings) -> Settings:
+    """Envoy finds the server where it listens, unless the settings say another place."""
+    if "upstream_host" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"upstream_host": from_here(settings.host)})

@@ -33,6 +33,15 @@ LOOP_LAG_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 CALLS_SHED = Counter("memory_calls_shed", "Calls refused because too many of their kind were inside already.", ["kind"])
+CALLS_PLACES = Gauge(
+    "memory_calls_places", "Calls of a kind that may be inside now; fewer while calls are late.", ["kind"]
+)
+AUDIT_DROPPED = Counter(
+    "memory_audit_events_dropped", "Denials and uses of keys that were not recorded, as there were too many."
+)
+RATE_LIMIT_FAILURES = Counter(
+    "memory_rate_limit_storage_failures", "Times that the storage shared by servers did not count, and the process did."
+)
 INGESTED = Counter("memory_messages_ingested", "Messages stored, by their embedding status.", ["embedding_status"])
 INGEST_REPEATED = Counter("memory_ingest_repeated", "Messages not stored again, because of their request_id.")
 SEARCHES = Counter(
@@ -48,6 +57,7 @@ GRAPH_BUILDS = Counter("memory_graph_builds", "Graphs built, by outcome.", ["out
 GRAPH_BUILD_SECONDS = Histogram(
     "memory_graph_build_seconds", "Time it took to build a graph.", buckets=(1, 5, 15, 60, 300, 900, 3600, 14400)
 )
+LOG_LINES_DROPPED = Counter("memory_log_lines_dropped", "Lines that the log took too slowly, or not at all.")
 SWEEPS = Counter("memory_retention_sweeps", "Scheduled sweeps, by outcome.", ["outcome"])
 
 

@@ -21,6 +21,7 @@ class HealthReport:
 
     latency_ms: float | None
     last_run: RetentionRun | None
+    writable: bool = False
 
 
 class Health:
@@ -35,8 +36,8 @@ class Health:
             with deadline.within(PATIENCE_SECONDS):
                 async with self._database.transaction(tenant=EVERY_TENANT) as tx:
                     started = time.perf_counter()
-                    await clock.tick(tx)
+                    writable = await clock.tick(tx)
                     latency_ms = (time.perf_counter() - started) * 1000
-                    return HealthReport(latency_ms, await retention.last_run(tx))
+                    return HealthReport(latency_ms, await retention.last_run(tx), writable)
         except (StoreUnavailable, DeadlineExceeded):
             return HealthReport(None, None)

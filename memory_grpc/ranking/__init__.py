@@ -3,8 +3,8 @@
 Nothing here touches a database, a clock or a model: the same query, participants and instant give the same plan.
 """
 
+from memory_grpc.ranking.dates import DateRange
 from memory_grpc.ranking.names import Participants
-from memory_grpc.ranking.periods import DateRange
 from memory_grpc.ranking.plan import QueryPlan, plan_query
 from memory_grpc.ranking.weights import HybridWeights
 

@@ -62,6 +62,11 @@ def _parts(name: str) -> frozenset[str]:
     return frozenset(word for word in real or words if any(character.isalpha() for character in word))
 
 
+def forget() -> None:
+    """Forgets the names that were taken apart."""
+    _parts.cache_clear()
+
+
 def _opens_sentence(text: str, word: Word) -> bool:
     place = word.start - 1
     while place >= 0 and text[place] in " \t\"'“‘(":

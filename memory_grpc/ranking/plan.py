@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from memory_grpc.ranking.dates import DateRange, find_dates, matching_ranges
 from memory_grpc.ranking.names import Participants, find_mentions, rewrite, speakers_named
@@ -28,7 +28,9 @@ class QueryPlan:
     """When a message must have been created to match a date in the query; sorted, without overlaps."""
 
 
-def plan_query(query: str, participants: Participants, as_of: datetime, weights: HybridWeights) -> QueryPlan:
+def plan_query(
+    query: str, participants: Participants, as_of: datetime, weights: HybridWeights, zone: tzinfo = UTC
+) -> QueryPlan:
     """Reads a query for the hybrid ranking (DESIGN.md §7). Pure and deterministic.
 
     Args:
@@ -36,8 +38,9 @@ def plan_query(query: str, participants: Participants, as_of: datetime, weights:
         participants: who speaks in the tenant.
         as_of: the instant that relative dates count from; must carry a time zone.
         weights: parts that are switched off there are not looked for.
+        zone: whose days the dates of the query are.
     """
-    dates = find_dates(query, as_of)
+    dates = find_dates(query, as_of, zone)
     mentions = find_mentions(query, participants, [(date.start, date.end) for date in dates])
     names, roles = speakers_named(mentions) if weights.speaker else ((), ())
     return QueryPlan(

@@ -12,10 +12,11 @@ from memory_grpc import __version__
 from memory_grpc.errors import InvalidInput
 from memory_grpc.operations.health import HealthReport
 from memory_grpc.operations.models.registry import Slot
-from memory_grpc.services import convert
+from memory_grpc.services import convert, convert_statistics
 from memory_grpc.settings import Settings
 from memory_layer.v1 import admin_service_pb2 as pb
 from memory_layer.v1 import admin_service_pb2_grpc as pb_grpc
+from memory_layer.v1 import statistics_pb2
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -35,13 +36,20 @@ class AdminService(pb_grpc.AdminServiceServicer):
         counts = await self._slot.operations.retain(request.tenant_id, request.actions, dry_run=request.dry_run)
         return pb.RunRetentionResponse(archived=counts.archived, deleted=counts.deleted, dry_run=request.dry_run)
 
+    async def GetStatistics(
+        self, request: statistics_pb2.GetStatisticsRequest, context: Context
+    ) -> statistics_pb2.TenantStatistics:
+        """Says what is stored."""
+        found, sweep = await self._slot.operations.statistics(request.tenant_id)
+        return convert_statistics.statistics(request.tenant_id, found, sweep)
+
     async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> pb.GetHealthResponse:
         """Says whether the service works."""
         report = await self._slot.operations.health()
         up = report.latency_ms is not None
         return pb.GetHealthResponse(
-            status="ok" if up else "degraded",
-            database="ok" if up else "down",
+            status="ok" if report.writable else "degraded",
+            database="ok" if report.writable else "read_only" if up else "down",
             timestamp=convert.timestamp(datetime.now(UTC)),
             latency_ms=round(report.latency_ms or 0.0, 3),
             uptime_seconds=int(self._uptime_seconds()),

@@ -13,13 +13,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from memory_grpc.domain.messages import Json, NewMessage, StoredMessage
 from memory_grpc.domain.search import Hit, SearchFilters, SearchRequest, SearchResult
+from memory_grpc.errors import InvalidInput
 from memory_grpc.services import convert_filter
+from memory_grpc.services.convert_time_zone import time_zone
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import message_pb2
 
 T = TypeVar("T")
 
 DEFAULT_TOP_K = 5
+DEFAULT_DUPLICATE_WINDOW_SECONDS = 3600
+EITHER_EXPIRY = "give either expires_at or ttl_seconds"
 
 
 def optional(message: ProtoMessage, field: str, default: T) -> Any | T:
@@ -62,7 +66,9 @@ def _whole(value: Any) -> Any:
 
 
 def new_message(request: pb.IngestMessageRequest) -> NewMessage:
-    """A valid request as the message to ingest."""
+    """A valid request as the message to ingest. Raises InvalidInput where its fields contradict each other."""
+    if request.HasField("expires_at") and request.HasField("ttl_seconds"):
+        raise InvalidInput.of("ttl_seconds", EITHER_EXPIRY)
     return NewMessage(
         tenant_id=request.tenant_id,
         conversation_id=request.conversation_id,
@@ -76,6 +82,14 @@ def new_message(request: pb.IngestMessageRequest) -> NewMessage:
         embed_later=optional(request, "embed_later", None),
         user_id=optional(request, "user_id", None),
         keep_request_id=request.keep_request_id,
+        pinned=request.pinned,
+        expires_at=moment(request, "expires_at"),
+        ttl_seconds=optional(request, "ttl_seconds", None),
+        duplicate_window_seconds=(
+            optional(request, "duplicate_window_seconds", DEFAULT_DUPLICATE_WINDOW_SECONDS)
+            if request.on_duplicate == "return_existing"
+            else None
+        ),
         size=request.ByteSize(),
     )
 
@@ -95,14 +109,19 @@ def stored_message(message: StoredMessage) -> message_pb2.Message:
         created_at=timestamp(message.created_at),
         updated_at=timestamp(message.updated_at),
         user_id=message.user_id,
+        pinned=message.pinned or None,
+        etag=message.etag,
     )
-    if message.archived_at is not None:
-        result.archived_at.CopyFrom(timestamp(message.archived_at))
+    for field in ("archived_at", "expires_at"):
+        value: datetime | None = getattr(message, field)
+        if value is not None:
+            getattr(result, field).CopyFrom(timestamp(value))
     return result
 
 
 def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
-    """A valid request as what to look for. Raises InvalidInput for a filter that cannot be read."""
+    """A valid request as what to look for. Raises InvalidInput for a filter that cannot be read and
+    for an unknown time zone."""
     return SearchRequest(
         tenant_id=request.tenant_id,
         query=request.query,
@@ -116,6 +135,11 @@ def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
         ranking=optional(request, "ranking", None),
         neighbours=optional(request, "neighbours", 0),
         explain=request.explain,
+        min_score=optional(request, "min_score", None),
+        distinct=request.distinct,
+        exclude_message_ids=frozenset(map(UUID, request.exclude_message_ids)),
+        exclude_query_text=request.exclude_query_text,
+        zone=time_zone(request),
     )
 
 

@@ -10,7 +10,10 @@ from google.protobuf.json_format import MessageToDict
 from memory_grpc import filtering
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.filtering import Node
+from memory_layer.v1 import listing_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
+
+Filtered = pb.SearchMemoriesRequest | listing_pb2.ListMessagesRequest
 
 # Parameters that stand for one comparison: the field of the filter, and how it is compared.
 _COMPARISONS: dict[str, tuple[str, filtering.Operator]] = {
@@ -23,7 +26,7 @@ _COMPARISONS: dict[str, tuple[str, filtering.Operator]] = {
 }
 
 
-def where(request: pb.SearchMemoriesRequest) -> Node | None:
+def where(request: Filtered) -> Node | None:
     """What messages must pass; None where everything does. All parameters must hold, of one key of ``metadata_equals``
     any value.
 
@@ -42,7 +45,7 @@ def where(request: pb.SearchMemoriesRequest) -> Node | None:
     return filtering.all_of(terms) if terms else None
 
 
-def _metadata_equals(request: pb.SearchMemoriesRequest) -> list[Node]:
+def _metadata_equals(request: Filtered) -> list[Node]:
     values: dict[str, list[str]] = {}
     faults = []
     for index, entry in enumerate(request.metadata_equals):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -13,10 +14,12 @@ from memory_grpc.domain.messages import Ingested, NewMessage
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.offload import by_size
 from memory_grpc.operations.models.registry import Slot
-from memory_grpc.services import convert
+from memory_grpc.paging import PageRequest
+from memory_grpc.services import convert, convert_context, convert_listing, convert_revisions
+from memory_grpc.services.convert_page import page_request
+from memory_layer.v1 import context_pb2, listing_pb2, message_pb2, revision_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import memory_service_pb2_grpc as pb_grpc
-from memory_layer.v1 import message_pb2
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -66,10 +69,57 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         found = await self._slot.operations.get(UUID(request.message_id), tenant_id, access.current())
         return convert.stored_message(found)
 
+    async def UpdateMessage(self, request: revision_pb2.UpdateMessageRequest, context: Context) -> message_pb2.Message:
+        """Changes a message."""
+        updated = await self._slot.operations.update(convert_revisions.message_update(request))
+        return convert.stored_message(updated)
+
+    async def ListRevisions(
+        self, request: revision_pb2.ListRevisionsRequest, context: Context
+    ) -> revision_pb2.ListRevisionsResponse:
+        """Lists what a message was."""
+        message_id = UUID(request.message_id)
+        page = await self._slot.operations.revisions(message_id, request.tenant_id, _page(request))
+        return convert_revisions.revisions(page)
+
+    async def ListMessages(
+        self, request: listing_pb2.ListMessagesRequest, context: Context
+    ) -> listing_pb2.ListMessagesResponse:
+        """Lists messages."""
+        wanted = convert_listing.message_list(request)
+        page, total = await self._slot.operations.listing.messages(wanted, _page(request))
+        size = sum(len(message.content) for message in page.rows)
+        return await by_size(size, convert_listing.messages, page, total)
+
+    async def ListConversations(
+        self, request: listing_pb2.ListConversationsRequest, context: Context
+    ) -> listing_pb2.ListConversationsResponse:
+        """Lists conversations."""
+        page = await self._slot.operations.listing.conversations(request.tenant_id, _page(request))
+        return convert_listing.conversations(page)
+
+    async def ListUsers(self, request: listing_pb2.ListUsersRequest, context: Context) -> listing_pb2.ListUsersResponse:
+        """Lists end users."""
+        page = await self._slot.operations.listing.users(request.tenant_id, _page(request))
+        return convert_listing.users(page)
+
+    async def DeleteMessage(self, request: pb.DeleteMessageRequest, context: Context) -> pb.DeleteMessageResponse:
+        """Erases one message."""
+        message_id = UUID(request.message_id)
+        await self._slot.operations.delete(message_id, request.tenant_id)
+        return pb.DeleteMessageResponse(message_id=str(message_id))
+
     async def SearchMemories(self, request: pb.SearchMemoriesRequest, context: Context) -> pb.SearchMemoriesResponse:
         """Ranks a tenant's memory."""
         result = await self._slot.operations.search(convert.search_request(request))
-        return convert.search_response(result, explain=request.explain)
+        return await by_size(result.size, partial(convert.search_response, explain=request.explain), result)
+
+    async def BuildContext(
+        self, request: context_pb2.BuildContextRequest, context: Context
+    ) -> context_pb2.BuildContextResponse:
+        """Fills a budget of tokens."""
+        built = await self._slot.operations.build_context(convert_context.request(request))
+        return await by_size(sum(len(part.message.content) for part in built.parts), convert_context.response, built)
 
 
 async def _streamed(requests: AsyncIterator[pb.StreamIngestRequest]) -> AsyncIterator[NewMessage]:
@@ -82,20 +132,28 @@ async def _streamed(requests: AsyncIterator[pb.StreamIngestRequest]) -> AsyncIte
     except InvalidInput as error:
         raise InvalidInput(
             [
-                FieldViolation(f"messages[{place}]{v.field.removeprefix('message')}", v.description)
+                FieldViolation(
+                    f"messages[{place}].{v.field.removeprefix('message').lstrip('.')}".rstrip("."), v.description
+                )
                 for v in error.violations
             ]
         ) from error
 
 
+def _page(request: Any) -> PageRequest:
+    return page_request(request, convert_listing.DEFAULT_PAGE_SIZE)
+
+
 def _batch(request: pb.BatchIngestMessagesRequest) -> list[NewMessage]:
-    """The messages of a batch. Raises InvalidInput for more tenants than one and for a request_id that comes twice:
-    what the fields' own limits cannot say."""
+    """The messages of a batch. Raises InvalidInput for more tenants than one, for a request_id that comes twice and for
+    two ends of one message: what the fields' own limits cannot say."""
     violations = []
     seen: dict[str, int] = {}
     for index, message in enumerate(request.messages):
         if message.tenant_id != request.messages[0].tenant_id:
             violations.append(FieldViolation(f"messages[{index}].tenant_id", "must be that of messages[0]"))
+        if message.HasField("expires_at") and message.HasField("ttl_seconds"):
+            violations.append(FieldViolation(f"messages[{index}].ttl_seconds", convert.EITHER_EXPIRY))
         if message.HasField("request_id"):
             first = seen.setdefault(message.request_id.lower(), index)
             if first != index:

@@ -17,9 +17,9 @@ async def now_deferred(tx: Transaction) -> Deferred[datetime]:
     return await tx.defer("database.now", None, _now)
 
 
-async def tick(tx: Transaction) -> None:
-    """Waits for the database to answer."""
-    await tx.all("database.ping")
+async def tick(tx: Transaction) -> bool:
+    """Waits for the database to answer; returns whether it takes writes."""
+    return bool((await tx.all("database.writable"))[0]["writable"])
 
 
 def _now(rows: list[Row]) -> datetime:

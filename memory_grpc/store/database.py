@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from enum import Enum
-from typing import Any, Final, Generic, Literal, LiteralString, NamedTuple, TypeVar
+from datetime import datetime
+from typing import Any, Generic, LiteralString, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -14,13 +14,15 @@ from psycopg_pool import AsyncConnectionPool
 
 from memory_grpc import deadline
 from memory_grpc.errors import StoreUnavailable
-from memory_grpc.store.connections import configure
+from memory_grpc.store.connections import PINS, configure, configure_shared
 from memory_grpc.store.errors import translated
-from memory_grpc.store.queries import Parts, text
+from memory_grpc.store.opening import EVERY_TENANT as EVERY_TENANT
+from memory_grpc.store.opening import Plan as Plan
+from memory_grpc.store.opening import Tenant, opening
+from memory_grpc.store.queries import QUERIES, Parts, looked_back, text
 
 Row = dict[str, Any]
 Params = Mapping[str, Any]
-Plan = Literal["auto", "once", "each"]
 
 
 class Statement(NamedTuple):
@@ -33,34 +35,6 @@ class Statement(NamedTuple):
 
 # Statements that no call waits for (sweeps, embedding jobs) are bounded all the same.
 BACKGROUND_TIMEOUT_SECONDS = 300.0
-
-# No transaction waits for anything but its own statements. One that does belongs to a server that was stopped or cut
-# off: the locks it holds (of the sweep's lease above all) must not outlast it.
-IDLE_TRANSACTION_SECONDS = 10.0
-
-# SET LOCAL and not set_config(): Citus hands only the former on to the nodes that hold the rows.
-_BEGIN: LiteralString = (
-    "begin; set local statement_timeout = {timeout}; set local idle_in_transaction_session_timeout = {idle}; set local "
-)
-_ONE: LiteralString = "role memory_layer_tenant; set local memory.tenant_id = {tenant}"
-_EVERY: LiteralString = "role memory_layer_worker"
-_AT_ONE_MOMENT: LiteralString = "; set transaction isolation level repeatable read"
-_PLANS: Final[Mapping[str, LiteralString]] = {
-    "auto": "",
-    "once": "; set local plan_cache_mode = force_generic_plan",
-    "each": "; set local plan_cache_mode = force_custom_plan",
-}
-
-
-class Scope(Enum):
-    """Whose rows a transaction sees, where that is no single tenant."""
-
-    EVERY_TENANT = "every tenant"
-
-
-EVERY_TENANT: Final = Scope.EVERY_TENANT
-Tenant = str | Literal[Scope.EVERY_TENANT]
-
 
 T = TypeVar("T")
 
@@ -82,10 +56,21 @@ class Transaction:
 
     def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
         self._connection = connection
+        self._looks_back_to: datetime | None = None
+
+    def look_back(self, moment: datetime) -> None:
+        """From here on the tenant's messages, vectors and words are read as they were at a moment; for reading."""
+        self._looks_back_to = moment
+
+    def _sent(self, query: str, params: Params | None, parts: Parts = ()) -> tuple[LiteralString, Params | None]:
+        """A query as it goes out, with its parameters."""
+        if self._looks_back_to is None:
+            return text(query, parts), params
+        return looked_back(query, parts), {**(params or {}), "looked_back_to": self._looks_back_to}
 
     async def execute(self, query: str, params: Params | None = None) -> int:
         """Runs a query; returns the number of rows it touched."""
-        return (await self._connection.execute(text(query), params)).rowcount
+        return (await self._connection.execute(*self._sent(query, params))).rowcount
 
     async def one(
         self,
@@ -98,25 +83,25 @@ class Transaction:
         """Runs a query; returns its first row, or None. ``binary`` has Postgres send values as it holds them, which
         suits long strings of bytes. ``parts`` stand for what is in braces in it: what differs from call to call and
         cannot be a parameter, and is put together from fixed texts."""
-        return await (await self._connection.execute(text(query, parts), params, binary=binary)).fetchone()
+        return await (await self._connection.execute(*self._sent(query, params, parts), binary=binary)).fetchone()
 
     async def all(self, query: str, params: Params | None = None, *, parts: Parts = ()) -> list[Row]:
         """Runs a query; returns all its rows."""
-        return await (await self._connection.execute(text(query, parts), params)).fetchall()
+        return await (await self._connection.execute(*self._sent(query, params, parts))).fetchall()
 
     async def defer(
         self, query: str, params: Params | None, read: Callable[[list[Row]], T], *, parts: Parts = ()
     ) -> Deferred[T]:
         """Sends a query of a pipelined transaction; what ``read`` makes of its rows comes in the round trip of the next
         that is waited for, or of the commit. To be asked for once."""
-        return Deferred(await self._connection.execute(text(query, parts), params), read)
+        return Deferred(await self._connection.execute(*self._sent(query, params, parts)), read)
 
     async def together(self, *statements: Statement) -> list[list[Row]]:
         """Runs queries that need no rows of each other, in order and in one round trip; returns all their rows, with
         values sent as Postgres holds them."""
         async with self._connection.pipeline():
             sent = [
-                await self._connection.execute(text(query, parts), params, binary=True)
+                await self._connection.execute(*self._sent(query, params, parts), binary=True)
                 for query, params, parts in statements
             ]
             return [await cursor.fetchall() for cursor in sent]
@@ -130,10 +115,21 @@ class Database:
     """
 
     def __init__(
-        self, conninfo: str, *, min_size: int, max_size: int, max_waiting: int, timeout_seconds: float
+        self,
+        conninfo: str,
+        *,
+        min_size: int,
+        max_size: int,
+        max_waiting: int,
+        timeout_seconds: float,
+        direct: str | None = None,
+        shared_sessions: bool = False,
     ) -> None:
-        self._conninfo = conninfo
+        """``direct`` leads to Postgres itself where ``conninfo`` leads to a pooler; ``shared_sessions`` when that gives
+        each transaction another session."""
+        self._direct = direct or conninfo
         self._timeout = timeout_seconds
+        self._each_begins_with: LiteralString = ""
         self.pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
             conninfo,
             connection_class=psycopg.AsyncConnection[Row],
@@ -145,7 +141,7 @@ class Database:
             # A server that was down for a while is tried again soon after it is back.
             reconnect_timeout=10.0,
             max_idle=300.0,
-            configure=configure,
+            configure=configure_shared(self._begin_each_with) if shared_sessions else configure,
             open=False,
             name="memory-grpc",
         )
@@ -219,13 +215,12 @@ class Database:
             else:
                 return connection
 
+    def _begin_each_with(self, statements: LiteralString) -> None:
+        self._each_begins_with = statements
+
     def _opening(self, tenant: Tenant, timeout_ms: int, plan: Plan, at_one_moment: bool = False) -> sql.Composed:
         """What opens a transaction."""
-        tail = _PLANS[plan] + (_AT_ONE_MOMENT if at_one_moment else "")
-        bounds = {"timeout": sql.Literal(timeout_ms), "idle": sql.Literal(int(IDLE_TRANSACTION_SECONDS * 1000))}
-        if isinstance(tenant, str):
-            return sql.SQL(_BEGIN + _ONE + tail).format(**bounds, tenant=sql.Literal(tenant))
-        return sql.SQL(_BEGIN + _EVERY + tail).format(**bounds)
+        return opening(tenant, timeout_ms, plan, at_one_moment=at_one_moment, then=self._each_begins_with)
 
     @asynccontextmanager
     async def maintenance(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
@@ -234,12 +229,14 @@ class Database:
         DSN; unless that is a superuser, it sees no row of any tenant."""
         with translated():
             async with await psycopg.AsyncConnection.connect(
-                self._conninfo,
+                self._direct,
                 autocommit=True,
                 connect_timeout=5,
                 row_factory=dict_row,
                 application_name="memory-grpc maintenance",
             ) as connection:
+                await connection.execute(PINS)
+                await connection.execute(QUERIES["database.be_patient"])
                 yield connection
 
     async def ping(self) -> None:

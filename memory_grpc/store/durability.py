@@ -11,7 +11,7 @@ from collections.abc import Collection
 import psycopg
 
 from memory_grpc.errors import StartupError
-from memory_grpc.store.migrations import CONNECT_TIMEOUT_SECONDS
+from memory_grpc.store.poolers import CONNECT_TIMEOUT_SECONDS
 from memory_grpc.store.queries import QUERIES
 
 # What each setting risks when it is off. synchronous_commit has weaker values than `on`, but all of them flush to this

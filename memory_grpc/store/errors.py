@@ -9,7 +9,7 @@ import psycopg
 import psycopg_pool
 from psycopg import errors as pg
 
-from memory_grpc.errors import DeadlineExceeded, InvalidInput, StoreUnavailable
+from memory_grpc.errors import DeadlineExceeded, InvalidInput, StoreReadOnly, StoreUnavailable
 
 # What Postgres says when it is starting, stopping, out of connections or out of room: the call may be tried again.
 _TRY_AGAIN = (
@@ -35,5 +35,7 @@ def translated() -> Iterator[None]:
         raise DeadlineExceeded from error
     except (pg.UntranslatableCharacter, pg.CharacterNotInRepertoire, pg.DatetimeFieldOverflow) as error:
         raise InvalidInput([], "The request holds a value that cannot be stored.") from error
+    except pg.ReadOnlySqlTransaction as error:  # a disk that is full, or a server that stands by
+        raise StoreReadOnly from error
     except _TRY_AGAIN as error:
         raise StoreUnavailable from error

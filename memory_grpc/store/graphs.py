@@ -9,11 +9,14 @@ from datetime import datetime
 from typing import LiteralString
 
 import psycopg
+import structlog
 from psycopg import sql
 
 from memory_grpc.store.database import Row, Transaction
 from memory_grpc.store.errors import translated
 from memory_grpc.store.queries import QUERIES
+
+log = structlog.get_logger(__name__)
 
 Connection = psycopg.AsyncConnection[Row]
 
@@ -108,15 +111,21 @@ async def create(
     needed = 64 + int(messages * (2 * width + 400) * 1.5 / 2**20)
     await _one(connection, "graphs.memory", {"memory": f"{min(needed, most_megabytes)}MB"})
     name = index_name(tenant_id, model_id)
+    statement = sql.SQL(_text("graphs.create")).format(
+        index=sql.Identifier(name),
+        tenant=sql.Literal(tenant_id),
+        model=sql.Literal(model_id),
+        dimensions=sql.Literal(width),
+    )
     with translated():
-        await connection.execute(
-            sql.SQL(_text("graphs.create")).format(
-                index=sql.Identifier(name),
-                tenant=sql.Literal(tenant_id),
-                model=sql.Literal(model_id),
-                dimensions=sql.Literal(width),
-            )
-        )
+        try:
+            await connection.execute(statement)
+        except psycopg.errors.DiskFull:
+            # /dev/shm is 64 MB in a container, unless somebody asked for more.
+            log.info("graph_built_by_one_process")
+            await drop(connection, name)
+            await _one(connection, "graphs.alone", {})
+            await connection.execute(statement)
 
 
 async def drop(connection: Connection, name: str) -> None:

@@ -70,5 +70,7 @@ class Hybrid:
                     terms.append(Term("floor", share, -hit.raw_relevance))
             terms += [Term("importance", weights.importance, hit.importance), Term("decay", weights.decay, hit.decay)]
             id_ = UUID(bytes=hit.message_id)
-            hits.append(Ranked(id_, hit.score, hit.similarity, hit.importance, hit.decay, tuple(terms)))
+            hits.append(
+                Ranked(id_, hit.score, hit.raw_relevance, hit.similarity, hit.importance, hit.decay, tuple(terms))
+            )
         return tuple(hits)

@@ -10,6 +10,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_grpc.offload import by_size
 from memory_grpc.ranking import QueryPlan
 from memory_grpc.ranking.fusion import Flags, Ids, Integers, Memory
 from memory_grpc.store.database import Row, Transaction
@@ -25,6 +26,8 @@ _GROUP = np.dtype([("conversation", ">i8"), ("size", ">i4")])
 _WINDOW = [("id", "u8", 2), ("importance", ">f8"), ("created", ">i8"), ("distance", ">f8")]
 # Words are counted in numbers of 8 bytes.
 _WORDS_A_NUMBER = 8
+# Arrays are made of so many bytes of records in the time that other work takes for one.
+_READING = 16
 # The flags of a turn and of a window, as hybrid.turn and hybrid.flags set them.
 ASKED, _UNSAID, _FURTHER = 1, 2, 8
 _PASSES, _ROLE_ASKED = 1, 2
@@ -57,9 +60,15 @@ async def whole(tx: Transaction, request: RankRequest, hybrid: HybridQuery) -> M
     params = request.params | {"most": ALL}
     row = await tx.one("hybrid.all", params, binary=True, parts=parts(request, hybrid, late=part("search.all_late")))
     assert row is not None, "an aggregate has a row"
-    read = stretches(row, hybrid)
-    memory = gathered(row, request, hybrid, read.turns, read.counts, read.stretch, read.previous)
+    # Of a tenant of many messages this takes long, and must not keep the event loop from other calls.
+    size = len(row["turns"] or b"") + len(row["windows"] or b"")
+    read, memory = await by_size(size // _READING, _read, row, request, hybrid)
     return memory if len(memory.ids) == len(read.turns) else await _joined(tx, request, memory, read)
+
+
+def _read(row: Row, request: RankRequest, hybrid: HybridQuery) -> tuple[Stretches, Memory]:
+    read = stretches(row, hybrid)
+    return read, gathered(row, request, hybrid, read.turns, read.counts, read.stretch, read.previous)
 
 
 async def _joined(tx: Transaction, request: RankRequest, memory: Memory, read: Stretches) -> Memory:
@@ -162,7 +171,8 @@ def dated(created: Integers, plan: QueryPlan) -> Flags:
     """[windows]: whether a date that the query names is a window's."""
     matches = np.zeros(len(created), bool)
     for start, end in plan.date_ranges:
-        matches |= (created >= microseconds(start)) & (created < microseconds(end))
+        begun = True if start is None else created >= microseconds(start)
+        matches |= begun & (True if end is None else created < microseconds(end))
     return matches
 
 

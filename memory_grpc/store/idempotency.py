@@ -40,6 +40,19 @@ async def claim_many(tx: Transaction, tenant_id: str, claims: Sequence[Claim]) -
     return {row["request_id"] for row in rows}
 
 
+async def keep_many(tx: Transaction, tenant_id: str, claims: Sequence[Claim]) -> None:
+    """Has known request ids kept as long as their messages."""
+    await tx.execute(
+        "idempotency.keep_many",
+        {
+            "tenant_id": tenant_id,
+            "request_ids": [c.request_id for c in claims],
+            "body_digests": [c.body_digest for c in claims],
+            "message_ids": [c.message_id for c in claims],
+        },
+    )
+
+
 async def expire(tx: Transaction, hours: float, batch_size: int) -> int:
     """Forgets one batch of request ids older than ``hours``; returns its size."""
     return await tx.execute("idempotency.expire", {"hours": hours, "batch_size": batch_size})

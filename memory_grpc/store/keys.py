@@ -40,6 +40,11 @@ async def is_any(tx: Transaction) -> bool:
     return bool(row and row["found"])
 
 
+async def lock_first(tx: Transaction) -> None:
+    """Waits until nobody else is making the first key; held until the transaction ends."""
+    await tx.execute("keys.lock_first")
+
+
 async def page(tx: Transaction, after: tuple[datetime, UUID] | None, limit: int) -> list[ApiKey]:
     """Keys in the order in which they were made, from a place on."""
     after_at, after_id = after or (None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -37,6 +38,8 @@ async def insert_many(tx: Transaction, tenant_id: str, prepared: Sequence[Prepar
             created_at=times[one.id]["created_at"],
             updated_at=times[one.id]["updated_at"],
             user_id=one.message.user_id,
+            pinned=one.message.pinned,
+            expires_at=times[one.id]["expires_at"],
         )
         for one in prepared
     ]
@@ -56,6 +59,9 @@ def _new(tenant_id: str, prepared: Sequence[PreparedMessage]) -> Params:
         "importances": [one.importance for one in prepared],
         "embedding_statuses": [one.embedding_status for one in prepared],
         "created_ats": [m.created_at for m in new],
+        "pins": [m.pinned for m in new],
+        "expires_ats": [m.expires_at for m in new],
+        "ttls_seconds": [m.ttl_seconds for m in new],
     }
 
 
@@ -66,16 +72,30 @@ async def get(tx: Transaction, message_id: UUID, tenant_ids: Sequence[str] | Non
 
 
 async def get_many(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> Deferred[dict[UUID, StoredMessage]]:
-    """Messages of one tenant, live or archived, by id; unknown ids are missing."""
+    """Messages of one tenant, live or archived, by id; unknown ids and expired messages are missing."""
     return await tx.defer("messages.get_many", {"tenant_id": tenant_id, "ids": list(ids)}, _by_id)
 
 
 async def found(
-    tx: Transaction, tenant_id: str, ids: Sequence[UUID], filter_: Filter
+    tx: Transaction, tenant_id: str, ids: Sequence[UUID], filter_: Filter, *, longest: int | None = None
 ) -> Deferred[dict[UUID, StoredMessage]]:
-    """The same of those that pass a filter."""
-    params = filter_.params | {"tenant_id": tenant_id, "ids": list(ids)}
+    """The same of those that pass a filter, and whose text is not longer than so many bytes."""
+    params = filter_.params | {"tenant_id": tenant_id, "ids": list(ids), "longest": longest}
     return await tx.defer("search.found", params, _by_id, parts=filter_.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What stands for a text, and whether it is the one that it was compared with."""
+
+    digest: bytes
+    is_the_same: bool
+
+
+async def texts(tx: Transaction, tenant_id: str, ids: Sequence[UUID], compared: str) -> dict[UUID, Text]:
+    """What stands for the texts of messages, by id; a SHA-256 each, to be compared with each other."""
+    rows = await tx.all("search.texts", {"tenant_id": tenant_id, "ids": list(ids), "compared": compared})
+    return {row["id"]: Text(bytes(row["digest"]), row["is_the_same"]) for row in rows}
 
 
 async def neighbours(
@@ -87,9 +107,24 @@ async def neighbours(
     return await tx.defer("messages.neighbours", given, _around)
 
 
+async def bytes_of_hits(
+    tx: Transaction, tenant_id: str, ids: Sequence[UUID], turns: int, as_of: datetime | None
+) -> int:
+    """What these messages take in an answer, each with its neighbours; no row is read for it."""
+    given = {"tenant_id": tenant_id, "ids": list(ids), "turns": turns, "as_of": as_of}
+    row = await tx.one("messages.bytes_of_hits", given)
+    assert row is not None, "an aggregate has a row"
+    return int(row["bytes"])
+
+
 async def tenants(tx: Transaction) -> list[str]:
     """Every tenant that has messages, live or archived, in byte order."""
     return [row["tenant_id"] for row in await tx.all("messages.tenants")]
+
+
+def stored(rows: list[Row]) -> list[StoredMessage]:
+    """Rows of {{messages.columns}}."""
+    return [_stored(row) for row in rows]
 
 
 def _by_id(rows: list[Row]) -> dict[UUID, StoredMessage]:
@@ -99,8 +134,12 @@ def _by_id(rows: list[Row]) -> dict[UUID, StoredMessage]:
 def _around(rows: list[Row]) -> dict[UUID, Neighbours]:
     found: dict[UUID, Neighbours] = {}
     for row in rows:
-        before, after = found.setdefault(row.pop("neighbour_of"), ([], []))
-        (before if row.pop("is_before") else after).append(_stored(row))
+        followed, preceded = row.pop("followed") or (), row.pop("preceded") or ()
+        turn = _stored(row)
+        for given in followed:
+            found.setdefault(given, ([], []))[0].append(turn)
+        for given in preceded:
+            found.setdefault(given, ([], []))[1].append(turn)
     return found
 
 

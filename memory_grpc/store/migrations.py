@@ -8,19 +8,26 @@ read is not one to guess about.
 from __future__ import annotations
 
 import hashlib
+import itertools
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import LiteralString
 
 import psycopg
+import structlog
 
 from memory_grpc.errors import StartupError
 from memory_grpc.resources import SQL
-from memory_grpc.store import roles
+from memory_grpc.store import poolers, requirements, roles
+from memory_grpc.store.connections import PINS
+from memory_grpc.store.queries import QUERIES
 
 # Any constant that no other program takes: the first bytes of sha256("memory-grpc migrations").
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"memory-grpc migrations").digest()[:7], "big")
-CONNECT_TIMEOUT_SECONDS = 5
+_SECONDS_BETWEEN_LINES = 10
+
+log = structlog.get_logger(__name__)
 
 _TABLE: LiteralString = """
 create table if not exists schema_migrations (
@@ -52,24 +59,32 @@ def load(folder: Path = SQL / "migrations") -> list[Migration]:
     return migrations
 
 
-def migrate(conninfo: str, migrations: list[Migration] | None = None) -> list[str]:
+def migrate(
+    conninfo: str, migrations: list[Migration] | None = None, *, stopped: threading.Event | None = None
+) -> list[str]:
     """Brings a database up to date; returns the names of the migrations that were applied now.
 
     Where nothing is missing, the user needs no more than to read the table of migrations: it need not be the owner.
+    ``stopped`` ends the wait for another process that migrates, by StartupError within a second.
 
     Raises StartupError when the database cannot be reached, lacks pgvector, or has another history than these files,
     and when the user cannot take the roles that the service works as.
     """
     wanted = load() if migrations is None else migrations
     try:
-        with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
-            connection.execute("select pg_advisory_lock(%s)", (LOCK_KEY,))
+        with poolers.connect(conninfo) as connection:
+            poolers.refuse(connection, conninfo)
+            requirements.check(connection)
+            connection.execute(PINS)
+            connection.execute(QUERIES["database.be_patient"])
+            _wait_for_turn(connection, stopped or threading.Event())
             # Where row-level security holds for the owner, a migration that changes rows would find none and be noted
             # as done. So it fails instead, and has to say what it means (decision 17).
             connection.execute("set row_security = off")
             applied = _apply(connection, wanted)
             if migrations is None:
                 roles.check(connection)
+                requirements.let_in(connection)
             return applied
     except psycopg.OperationalError as error:
         # The driver's text can hold the DSN's host and user; the class is enough to act on with the setting's name.
@@ -79,9 +94,31 @@ def migrate(conninfo: str, migrations: list[Migration] | None = None) -> list[st
     except (psycopg.Error, UnicodeError) as error:  # UnicodeError: a host name that can be none
         if isinstance(error, psycopg.Error) and error.sqlstate == roles.MISSING:
             raise roles.missing() from error
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            raise StartupError(
+                "The database takes no writes now, and has to be migrated: start again when it does."
+            ) from error
         if isinstance(error, psycopg.Error) and error.sqlstate is not None:
             raise StartupError(f"The database refused a migration ({type(error).__name__}).") from error
         raise StartupError("MEMORY_DATABASE_URL is not a Postgres connection string.") from error
+
+
+def _wait_for_turn(connection: psycopg.Connection, stopped: threading.Event) -> None:
+    """Takes the lock under which one server migrates. Who holds it may be gone and its connection not, behind a pooler
+    or a network that was cut: so the wait is told, with the process of Postgres that holds it, and can be ended."""
+    connection.execute("set lock_timeout = '1s'")
+    for waited in itertools.count(1):
+        try:
+            connection.execute("select pg_advisory_lock(%s)", (LOCK_KEY,))
+        except psycopg.errors.LockNotAvailable:
+            if waited % _SECONDS_BETWEEN_LINES == 1:
+                row = connection.execute(QUERIES["database.advisory_lock_holders"], {"key": LOCK_KEY}).fetchone()
+                log.warning("waiting_for_migrations", held_by=row[0] if row else [], seconds=waited)
+            if stopped.is_set():
+                raise StartupError("The start was ended while another process held the lock of migrations.") from None
+        else:
+            connection.execute(QUERIES["database.be_patient"])
+            return
 
 
 def _apply(connection: psycopg.Connection, wanted: list[Migration]) -> list[str]:

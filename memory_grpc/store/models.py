@@ -19,6 +19,11 @@ class StoredModel:
     dimensions: int
     active: bool
 
+    @property
+    def identity(self) -> str:
+        """As its vectors are known by outside: ``name@revision/precision/dimensions``."""
+        return f"{self.name}@{self.revision}/{self.precision}/{self.dimensions}"
+
 
 @dataclass(frozen=True, slots=True)
 class TenantModel:

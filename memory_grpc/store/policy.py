@@ -20,6 +20,7 @@ COLUMNS: Mapping[str, str] = {
     **{f"{section}.{name}": pattern.format(name) for section, (names, pattern) in _SECTIONS.items() for name in names},
     "hybrid_weights.names_to_i": "hybrid_names_to_i",
     "ranking": "search_ranking",
+    "time_zone": "time_zone",
 }
 """``retention.max_age_days`` -> ``retention_max_age_days``, for every value of a policy."""
 

@@ -17,6 +17,7 @@ from memory_grpc.sql_files import texts
 Parts = tuple[tuple[str, str], ...]
 
 _USE = re.compile(r"\{\{([a-z_.]+)\}\}")
+_LOOKED_AT = re.compile(r"\b(?:messages|message_embeddings|message_lexemes)\b")
 _COMMENT = re.compile(r"('(?:[^']|'')*')|--[^\n]*")
 
 
@@ -43,7 +44,14 @@ def text(query: str, parts: Parts = ()) -> LiteralString:
     return whole
 
 
-def part(name: str) -> str:
+@cached(LRUCache(maxsize=200))
+def looked_back(query: str, parts: Parts = ()) -> LiteralString:
+    """The same, reading what messages were at a moment, `looked_back_to`; as it is where it reads none of them."""
+    own = text(query, parts)
+    return part("revisions.looked_back").replace("{statement}", own.rstrip(";")) if _LOOKED_AT.search(own) else own
+
+
+def part(name: str) -> LiteralString:
     """A query that is a part of others: its text without comments and semicolon."""
     return _bare(QUERIES[name]).rstrip(";")
 

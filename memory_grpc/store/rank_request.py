@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -93,6 +93,14 @@ class RankRequest:
             "decay_weight": self.weights.decay,
         }
         return params | self._of_hybrid(self.hybrid) if self.hybrid else params
+
+    def without_indexes(self) -> RankRequest:
+        """The same, of what the indexes of a tenant's own and of metadata do not know: what messages were."""
+        hybrid = self.hybrid
+        if hybrid is not None:
+            words = tuple(Word(word.quoted, None) for word in hybrid.words.words)
+            hybrid = replace(hybrid, words=QueryWords(words, None, None))
+        return replace(self, filter=replace(self.filter, metadata=None), has_graph=False, hybrid=hybrid)
 
     def _of_hybrid(self, hybrid: HybridQuery) -> dict[str, Any]:
         return {

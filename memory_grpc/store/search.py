@@ -122,6 +122,7 @@ class Semantic:
                 row["message_id"],
                 row["score"],
                 row["similarity"],
+                row["similarity"],
                 row["importance"],
                 row["decay"],
                 (

@@ -60,12 +60,17 @@ async def build(database: Database, tenant_id: str, config: str, guard: Guard = 
                 tenant=sql.Literal(tenant_id),
                 config=sql.Literal(config),
             )
-    params = {"tenant_id": tenant_id, "config": config}
     async with database.transaction(tenant=tenant_id) as tx:
-        await tx.execute("word_index.forget", params)
-        await tx.execute("word_index.count_messages", params)
-        await tx.execute("word_index.count_words", params | {"rare": RARE})
+        await count(tx, tenant_id, config)
         await guard(tx)
+
+
+async def count(tx: Transaction, tenant_id: str, config: str) -> None:
+    """Counts the tenant's words anew; of those that are in no message any more nothing is left."""
+    params = {"tenant_id": tenant_id, "config": config}
+    await tx.execute("word_index.forget", params)
+    await tx.execute("word_index.count_messages", params)
+    await tx.execute("word_index.count_words", params | {"rare": RARE})
 
 
 async def drop(database: Database, tenant_id: str, config: str, guard: Guard = no_guard) -> None:

@@ -63,6 +63,10 @@ select indisvalid as valid from pg_index where indexrelid = to_regclass(quote_id
 -- Memory for building a graph, in this session.
 select set_config('maintenance_work_mem', %(memory)s, false) as memory;
 
+-- name: graphs.alone
+-- Builds in this session are done by one process, in memory of its own: several share theirs in /dev/shm.
+select set_config('max_parallel_maintenance_workers', '0', false) as workers;
+
 -- name: graphs.create
 -- Builds the graph of a tenant's live messages while it is read and written. Each window is a point of the unit sphere, its normalised
 -- vector with two dimensions more: importance i and sqrt(1 - i^2). All points have the same length, so that the nearest

@@ -170,7 +170,7 @@ select (
             select
             from message_embeddings
             where tenant_id = %(tenant_id)s and model_id = %(model_id)s and {archived}
-                and created_at >= lower(range) and created_at < upper(range)
+                and created_at >= coalesce(lower(range), '-infinity') and created_at < coalesce(upper(range), 'infinity')
             limit %(dated_limit)s + 1
         ) as windows
     ) as dated,
@@ -244,7 +244,7 @@ select e.*
         from unnest(%(date_ranges)s::tstzmultirange) as ranges (range)
         cross join lateral (
             {{hybrid.windows}}
-                and created_at >= lower(range) and created_at < upper(range)
+                and created_at >= coalesce(lower(range), '-infinity') and created_at < coalesce(upper(range), 'infinity')
             offset 0
         ) as e;
 

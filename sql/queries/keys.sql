@@ -18,6 +18,11 @@ where prefix = %(prefix)s and revoked_at is null and coalesce(expires_at > now()
 -- Whether a key was ever made, revoked and expired ones included.
 select exists(select from api_keys) as found;
 
+-- name: keys.lock_first
+-- Lets one caller at a time look whether a key was ever made, and make the first: held until the transaction ends. 7208
+-- is the number of this lock, chosen freely.
+select pg_advisory_xact_lock(7208, 0);
+
 -- name: keys.page
 -- Up to `limit` keys after a place, in the order in which they were made.
 select {{keys.columns}} from api_keys

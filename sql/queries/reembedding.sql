@@ -111,6 +111,7 @@ select m.id, m.content
 from (
     select id from messages
     where tenant_id = %(tenant_id)s and role = 'user' and embedding_status = 'completed' and archived_at is null
+        and (expires_at is null or expires_at > now())
     order by md5(id::text), id
     limit %(limit)s
 ) as chosen

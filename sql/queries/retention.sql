@@ -1,14 +1,15 @@
 -- fragment: retention.to_archive
 -- Live messages that the policy takes out of search: older than max_age_days, or less important than the threshold.
 tenant_id = %(tenant_id)s
-        and archived_at is null and not pinned
+        and archived_at is null and not pinned and (expires_at is null or expires_at > %(now)s::timestamptz)
         and (created_at < %(now)s::timestamptz - make_interval(secs => %(max_age_days)s * 86400)
             or importance < %(importance_threshold)s)
 
 -- fragment: retention.to_delete
--- Messages that were archived more than delete_after_days ago.
+-- Messages that were archived more than delete_after_days ago and not pinned since, and those that have expired.
 tenant_id = %(tenant_id)s
-        and archived_at < %(now)s::timestamptz - make_interval(secs => %(delete_after_days)s * 86400)
+        and (archived_at < %(now)s::timestamptz - make_interval(secs => %(delete_after_days)s * 86400) and not pinned
+            or expires_at <= %(now)s::timestamptz)
 
 -- name: retention.archive
 -- Archives up to `batch_size` messages: they are marked, and so are their vectors and words. Rows that another sweep holds
@@ -39,18 +40,36 @@ with victims as (
 select count(*) as archived from marked;
 
 -- name: retention.delete
--- Deletes up to `batch_size` messages from the archive, and the request ids that were kept for them; their vectors and words
--- go with them.
+-- Deletes up to `batch_size` messages, and what there is of them elsewhere; their vectors and words go with them. Request
+-- ids that are not kept outlast a message of the archive, as long as they would have. Of one that has expired nothing is
+-- left but the digests that keep a retry from bringing it back.
 with victims as (
-    select tenant_id, id
+    select tenant_id, id, coalesce(expires_at <= %(now)s::timestamptz, false) as expired
     from messages
     where {{retention.to_delete}}
     limit %(batch_size)s
     for update skip locked
+), noted as (
+    insert into erased_messages (tenant_id, digest, kind)
+    select tenant_id, erasure_digest('message', id, tenant_id), 'message' from victims where expired
+    union all
+    select k.tenant_id, erasure_digest('request', k.request_id, k.tenant_id), 'request'
+    from idempotency_keys k
+    join victims v on k.tenant_id = v.tenant_id and k.message_id = v.id
+    where v.expired
+    on conflict do nothing
 ), request_ids as (
     delete from idempotency_keys k
     using victims v
-    where k.tenant_id = v.tenant_id and k.message_id = v.id and k.kept
+    where k.tenant_id = v.tenant_id and k.message_id = v.id and (k.kept or v.expired)
+), jobs as (
+    delete from embedding_jobs j
+    using victims v
+    where j.tenant_id = v.tenant_id and j.message_id = v.id
+), backlog as (
+    delete from reembedding_backlog b
+    using victims v
+    where b.tenant_id = v.tenant_id and b.message_id = v.id
 ), gone as (
     delete from messages m
     using victims v

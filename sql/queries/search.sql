@@ -245,14 +245,28 @@ from (
 ) as spanned;
 
 -- name: search.found
--- The messages of some ids that still pass, in no order; each looked up by itself, as in messages.get_many. Vectors know
--- conversations and users by keys, which two might share: here they are compared as they are.
+-- The messages of some ids that still pass and are not longer than `longest` bytes, in no order; each looked up by itself, as
+-- in messages.get_many. Vectors know conversations and users by keys, which two might share: here they are compared as they
+-- are.
 select found.*
 from unnest(%(ids)s::uuid[]) as wanted (id)
 cross join lateral (
     select {{messages.columns}}
     from messages m
     where m.tenant_id = %(tenant_id)s and m.id = wanted.id and {filter}
+        and octet_length(m.content) <= coalesce(%(longest)s::integer, 2147483647)
+    limit 1
+) as found;
+
+-- name: search.texts
+-- What stands for the texts of some messages, and whether each is a given one; each looked up by itself, as in
+-- messages.get_many.
+select found.*
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    select m.id, sha256(convert_to(m.content, 'UTF8')) as digest, m.content = %(compared)s::text as is_the_same
+    from messages m
+    where m.tenant_id = %(tenant_id)s and m.id = wanted.id
     limit 1
 ) as found;
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from memory_grpc.local import envoy as local_envoy
+from memory_grpc.local import envoy_config
 from memory_grpc.local.envoy import EnvoyProcess
 from tests.chaos.harness import ServerProcess, serving
 from tests.conftest import free_port, settings_for_tests
@@ -102,7 +102,7 @@ def status(answer: bytes) -> int:
 
 def patch_envoy(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]) -> None:
     """Envoys that start from here on run envoy.yaml with these words changed, which must be in it."""
-    written = local_envoy.render
+    written = envoy_config.render
 
     def render(*arguments: object, **named: object) -> str:
         text = written(*arguments, **named)  # type: ignore[arg-type]
@@ -111,4 +111,4 @@ def patch_envoy(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]) -> Non
             text = text.replace(old, new)
         return text
 
-    monkeypatch.setattr(local_envoy, "render", render)
+    monkeypatch.setattr(envoy_config, "render", render)

@@ -1,4 +1,4 @@
-"""Archiving against everything that stores vectors and words: none is left behind as live beside an archived message."""
+"""Archiving against all that stores vectors and words: none is left behind as live beside an archived message."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ async def test_8_archiving_while_embedding(
     """Messages are embedded at once, afterwards and anew, on two servers, while two sweep without a pause."""
     embed, random = Embedder.embed_messages, Random(8)
 
-    async def at_its_own_pace(self: Embedder, texts: Sequence[str]) -> Any:
-        vectors = await embed(self, texts)
+    async def at_its_own_pace(self: Embedder, texts: Sequence[str], **options: Any) -> Any:
+        vectors = await embed(self, texts, **options)
         await asyncio.sleep(random.random() / 100)
         return vectors
 

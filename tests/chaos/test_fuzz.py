@@ -18,10 +18,21 @@ from google.protobuf.message_factory import GetMessageClass
 
 from memory_grpc.rpcs import METHODS
 from memory_layer.v1 import admin_service_pb2 as admin
+from memory_layer.v1 import (
+    audit_service_pb2,
+    context_pb2,
+    index_service_pb2,
+    listing_pb2,
+    policy_pb2,
+    policy_service_pb2,
+    revision_pb2,
+    statistics_pb2,
+)
 from memory_layer.v1 import embedding_service_pb2 as embedding
-from memory_layer.v1 import index_service_pb2, policy_pb2, policy_service_pb2
+from memory_layer.v1 import erasure_service_pb2 as erasure
 from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import transfer_service_pb2 as transfer
 from tests.chaos.harness import connected, item, message, rounds, serving
 
 pytestmark = pytest.mark.timeout(7200)
@@ -38,7 +49,7 @@ ANSWERS = {
 }
 WAYS = 16
 # With a key: bytes that happen to make the first one would lock the rest out.
-KEY = "fuzzer"
+KEY = "the-key-of-the-fuzzer"
 
 
 def _path(method: Any) -> str:
@@ -83,10 +94,39 @@ def _valid(name: str) -> list[Message]:
         "IngestMessage": [full, message("short")],
         "BatchIngestMessages": [pb.BatchIngestMessagesRequest(messages=[full, message("two")])],
         "GetMessage": [pb.GetMessageRequest(message_id=str(uuid4()), tenant_id="chaos")],
+        "ListMessages": [
+            listing_pb2.ListMessagesRequest(
+                tenant_id="chaos", role="user", metadata_equals=["a=1"], order_by="created_at desc", include_total=True
+            )
+        ],
+        "UpdateMessage": [
+            revision_pb2.UpdateMessageRequest(
+                message_id=str(uuid4()), tenant_id="chaos", update_mask=["name"], name="x", etag="1"
+            )
+        ],
+        "ListRevisions": [revision_pb2.ListRevisionsRequest(message_id=str(uuid4()), tenant_id="chaos", page_size=5)],
+        "ListConversations": [listing_pb2.ListConversationsRequest(tenant_id="chaos", page_size=10, page_token="x")],
+        "ListUsers": [listing_pb2.ListUsersRequest(tenant_id="chaos", page_size=10, page_token="x")],
+        "DeleteMessage": [pb.DeleteMessageRequest(message_id=str(uuid4()), tenant_id="chaos")],
+        "PlanErasure": [
+            erasure.PlanErasureRequest(tenant_id="chaos", user_id="u-1", sample_size=3),
+            erasure.PlanErasureRequest(tenant_id="chaos", filter='metadata.source = "web"'),
+            erasure.PlanErasureRequest(tenant_id="chaos", whole_tenant=True),
+        ],
+        "ApplyErasure": [erasure.ApplyErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
+        "GetErasure": [erasure.GetErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
+        "GetErasureReceipt": [erasure.GetErasureReceiptRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
+        "VerifyErasure": [erasure.VerifyErasureRequest(tenant_id="chaos", erasure_id=str(uuid4()))],
         "SearchMemories": [search, pb.SearchMemoriesRequest(tenant_id="chaos", query="Python")],
+        "BuildContext": [
+            context_pb2.BuildContextRequest(tenant_id="chaos", query="Python", conversation_id="c", max_tokens=100),
+            context_pb2.BuildContextRequest(tenant_id="chaos", query="Python", user_id="u", filter="role = user"),
+        ],
         "RunRetention": [admin.RunRetentionRequest(tenant_id="chaos", actions=["archive", "delete"], dry_run=True)],
         "RetryFailedEmbeddings": [embedding.RetryFailedEmbeddingsRequest(tenant_id="chaos")],
+        "ListEvents": [audit_service_pb2.ListEventsRequest(tenant_id="chaos", actor="anonymous", page_size=10)],
         "ListGraphs": [index_service_pb2.ListGraphsRequest(tenant_id="chaos"), index_service_pb2.ListGraphsRequest()],
+        "GetStatistics": [statistics_pb2.GetStatisticsRequest(tenant_id="chaos")],
         "GetHealth": [admin.GetHealthRequest()],
         "GetTenantPolicy": [policy_service_pb2.GetTenantPolicyRequest(tenant_id="chaos")],
         "SetTenantPolicy": [policy],
@@ -103,6 +143,25 @@ def _valid(name: str) -> list[Message]:
             keys.CreateApiKeyRequest(label="all", role="admin", all_tenants=True),
         ],
         "ListApiKeys": [keys.ListApiKeysRequest(page_size=10, page_token="MjAyNi0xMS0xNFQyMDozMDowMCswMDowMA")],
+        "Import": [
+            transfer.ImportRequest(
+                tenant_id="chaos",
+                messages=[
+                    transfer.TransferMessage(
+                        id=str(uuid4()),
+                        conversation_id="c",
+                        role="user",
+                        content="moved",
+                        importance=0.5,
+                        created_at=full.created_at,
+                        archived_at=full.created_at,
+                        pinned=True,
+                        revision=2,
+                        embedding=transfer.TransferEmbedding(model="m", windows=[b"\x00\x3c" * 384]),
+                    )
+                ],
+            )
+        ],
         "RevokeApiKey": [keys.RevokeApiKeyRequest(key_id=str(uuid4()))],
     }[name]
 

@@ -52,6 +52,8 @@ async def test_14_openapi_by_schemathesis(dsn: str, tmp_path: Path) -> None:
             command += ["--max-examples", str(examples), "--phases", phases, "--checks", CHECKS, "--no-color"]
             command += ["--header", f"x-api-key: {KEY}"]
             command += ["--continue-on-failure", "--no-shrink", "--request-timeout", "30"]
+            # A stream of lines, none of them where there is nothing: no one JSON document.
+            command += ["--exclude-path", "/v1/admin/export"]
             command += ["--report", "json", "--report-json-path", report, "--suppress-health-check", "all"]
             done = await asyncio.to_thread(
                 subprocess.run, command, cwd=tmp_path, capture_output=True, text=True, timeout=7000
@@ -215,7 +217,7 @@ async def test_14_poison_in_paths_and_queries(dsn: str, tmp_path: Path) -> None:
             for path, right in PATHS.items():
                 result.tried += 1
                 # By hand: clients tidy paths up.
-                call = f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+                call = f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
                 answer = await exchange(running.port, call.encode())
                 # A flood may be hung up on while it is still being sent.
                 if status(answer) in right or (431 in right and not answer):

@@ -30,7 +30,7 @@ from tests.conftest import RunningRest, StartRest, StartServer
 from tests.integration.test_cli import Cli
 
 Rows = Callable[..., list[tuple[Any, ...]]]
-ROOT = "root-key"
+ROOT = "root-key-of-this-test"
 # What the contract promises: a revocation holds everywhere within 5 seconds.
 PROMISED_SECONDS = 5.0
 
@@ -129,7 +129,7 @@ async def test_10_a_key_that_does_not_hold_gets_one_answer_whatever_the_reason(
             request = pb.SearchMemoriesRequest(tenant_id="acme", query="q")
             answers.add(details(await refused(server.memory.SearchMemories(request, metadata=sent(key)))))
         (answer,) = answers
-        assert "StatusCode.UNAUTHENTICATED A valid x-api-key is required." in answer
+        assert "StatusCode.UNAUTHENTICATED A valid x-api-key or token is required." in answer
         assert await search(server, other.key) is grpc.StatusCode.OK
 
 

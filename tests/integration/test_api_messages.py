@@ -32,6 +32,7 @@ async def test_create_message(rest: RunningRest) -> None:
         "embedding_status",
         "created_at",
         "updated_at",
+        "etag",  # besides the documented ones
     ]
     assert {key: body[key] for key in MESSAGE} == MESSAGE
     assert body["metadata"] == {"source": "web", "n": 1}
@@ -160,6 +161,7 @@ async def test_tenant_policy(rest: RunningRest) -> None:
             "names_to_i": True,
         },
         "ranking": "semantic",
+        "time_zone": "UTC",
     }
     changed = await rest.http.put(path, json={"retention": {"max_age_days": 7}, "score_weights": {"decay": 0}})
     assert changed.status_code == 200
@@ -291,7 +293,7 @@ async def test_a_batch_of_nothing_but_invalid_messages_is_400_like_one_of_them(r
         assert response.status_code == 400, response.text
         violations = response.json()["details"][1]["field_violations"]
         assert len(violations) == 20
-        assert violations[2]["field"] == "messages[0].metadata.a-key-of-some-length[0]"
+        assert violations[2]["field"] == "messages[0].metadata.*[0]"
 
 
 @pytest.mark.asyncio
@@ -299,10 +301,10 @@ async def test_a_number_that_json_would_change_is_refused_with_its_place(rest: R
     said = "is a number beyond 2^53, which JSON numbers do not keep exactly: send it as text"
     search = {"tenant_id": "test", "query": "Hello"}
     for metadata, place in (
-        ({"user": 1546130668394913822}, "metadata.user"),
-        ({"ids": [1, 2, 3, 2**53 + 1]}, "metadata.ids[3]"),
-        ({"a": {"b": [{"c": -(2**63)}]}}, "metadata.a.b[0].c"),
-        ({"far": 1e300}, "metadata.far"),
+        ({"user": 1546130668394913822}, "metadata.*"),
+        ({"ids": [1, 2, 3, 2**53 + 1]}, "metadata.*[3]"),
+        ({"a": {"b": [{"c": -(2**63)}]}}, "metadata.*.*[0].*"),
+        ({"far": 1e300}, "metadata.*"),
     ):
         for path, body in (("/v1/messages", MESSAGE), ("/v1/memory/search", search)):
             response = await rest.http.post(path, json=body | {"metadata": metadata})

@@ -324,7 +324,7 @@ async def test_a_server_that_is_not_there_is_named(cli: Cli) -> None:
 
 @pytest.mark.asyncio
 async def test_keys(start_server: StartServer, cli: Cli) -> None:
-    async with start_server(api_keys=["right"]) as server:
+    async with start_server(api_keys=["the-right-key-to-it"]) as server:
         show = ("policy", "show", "t", "--address", server.grpc_address)
         refused = await cli(*show)
         assert refused.code == 1
@@ -332,9 +332,9 @@ async def test_keys(start_server: StartServer, cli: Cli) -> None:
         wrong = await cli(*show, MEMORY_CLIENT_API_KEY="wr0ng")
         assert wrong.code == 1
         assert "wr0ng" not in wrong.err
-        assert (await cli(*show, MEMORY_CLIENT_API_KEY="right")).code == 0
-        assert (await cli(*show, MEMORY_API_KEYS="right,other")).code == 0
-        assert (await cli(*show, "--api-key", "right")).code == 0
+        assert (await cli(*show, MEMORY_CLIENT_API_KEY="the-right-key-to-it")).code == 0
+        assert (await cli(*show, MEMORY_API_KEYS="the-right-key-to-it,another-key-beside-it")).code == 0
+        assert (await cli(*show, "--api-key", "the-right-key-to-it")).code == 0
         assert (await cli("health", "--grpc", "--address", server.grpc_address)).code == 0
 
 

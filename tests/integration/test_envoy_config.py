@@ -21,7 +21,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from memory_grpc.errors import StartupError
-from memory_grpc.local import envoy_config
+from memory_grpc.local import envoy_config, envoy_tree
 from memory_grpc.local.envoy import EnvoyProcess, binary
 from memory_grpc.resources import ENVOY_YAML
 from memory_grpc.settings import Settings
@@ -53,6 +53,9 @@ class Stub(memory_grpc_stubs.MemoryServiceServicer, admin_grpc.AdminServiceServi
         self.release = threading.Event()
 
     def IngestMessage(self, request, context):
+        if request.content == "many words":
+            context.set_trailing_metadata(tuple((f"x-word-{number}", "y" * 10_000) for number in range(7)))
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "many words")
         if request.content == "too large":
             context.set_trailing_metadata((("x-http-status", "413"), ("retry-after", "7")))
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too large")
@@ -183,7 +186,7 @@ def test_defaults_render_to_what_the_file_says():
 def test_a_place_that_is_gone_is_told(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     changed = tmp_path / "envoy.yaml"
     changed.write_text(ENVOY_YAML.read_text().replace(place, place + "_renamed"))
-    monkeypatch.setattr(envoy_config, "ENVOY_YAML", changed)
+    monkeypatch.setattr(envoy_tree, "ENVOY_YAML", changed)
     with pytest.raises(StartupError, match=r"^envoy\.yaml has no .*: restore it\.$"):
         envoy_config.render(Settings(_env_file=None))
 
@@ -229,6 +232,19 @@ def test_the_server_chooses_413_and_retry_after(rest: httpx.Client):
     assert response.json() == {"code": 8, "message": "too large", "details": []}
 
 
+def test_an_answer_of_many_words_is_its_callers_and_resets_no_other(settings: Settings, rest: httpx.Client, stub: Stub):
+    """Trailers past what Envoy takes of a server would reset the connection that it shares, and every call on it."""
+    with ThreadPoolExecutor(8) as threads:
+        slow = {"tenant_id": "a", "query": "slow"}
+        waiting = [threads.submit(rest.get, "/v1/memory/search", params=slow) for _ in range(4)]
+        for _ in range(4):
+            refused = rest.post("/v1/messages", json={"content": "many words"})
+            assert (refused.status_code, refused.json()["message"]) == (400, "many words")
+        stub.release.set()
+        assert {call.result().status_code for call in waiting} == {200}
+    stub.release.clear()
+
+
 def test_unknown_path_and_method(rest: httpx.Client):
     for response in (rest.get("/"), rest.get("/v1/nothing"), rest.delete("/v1/messages"), rest.get("/docsx")):
         assert_error(response, 404, 5, "NOT_FOUND")
@@ -240,7 +256,7 @@ def test_unknown_path_and_method(rest: httpx.Client):
 def test_what_is_refused_is_refused_before_its_body(settings: Settings, envoy: EnvoyProcess, start: str):
     """The last one for its content type; none of them may hold a stream open by a body that never comes."""
     with socket.create_connection(("127.0.0.1", settings.http_port), timeout=5) as client:
-        client.sendall(f"{start} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n".encode())
+        client.sendall(f"{start} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n".encode())
         assert int(client.recv(4096).split()[1]) in (400, 404, 405, 415)
 
 
@@ -258,6 +274,7 @@ def test_malformed_json(rest: httpx.Client, body: str | bytes):
         "/v1/memory/search?tenant_id=a&querry=x",
         "/v1/memory/search?tenant_id=a&top_k=many",
         "/v1/admin/tenants/a%2Fb/policy?tenant_id=b",
+        "/v1/admin/tenants/a%2Fb/statistics?tenant_id=b",
         "/v1/admin/tenants/a/policy?tenant_id=b",
         "/v1/admin/tenants/a/policy?tenantId=b",
         "/v1/admin/tenants/a/policy?%74enant_id=b",
@@ -322,6 +339,48 @@ def test_a_body_that_contradicts_the_path(rest: httpx.Client):
     path = "/v1/admin/tenants/a/policy"
     assert_error(rest.put(path, json={"tenant_id": "b"}), 400, 3, "MALFORMED_REQUEST")
     assert rest.put(path, json={"tenant_id": "a"}).json()["tenant_id"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('{"top_k": "pin 4711"}', "top_k: must be a whole number."),
+        ('{"query": 4711}', "query: must be a text."),
+        ('{"as_of": "pin 4711"}', "as_of: must be a time as 2026-01-31T12:00:00Z."),
+        ('{"as_of": 4711}', "as_of: must be a time as 2026-01-31T12:00:00Z."),
+        ('{"metadata": "pin 4711"}', "metadata: must be an object."),
+        ('{"explain": 4711}', "explain: must be true or false."),
+        ('{"importance_min": "pin 4711"}', "importance_min: must be a number."),
+        ('{"query": {"pin 4711": 1}}', "query: must not be an object."),
+        ('{"query": ["pin 4711"]}', "A list stands where there can be one value only."),
+        ('{"metadata": {"pin 4711": 1, "pin 4711": 2}}', "A name stands twice in an object."),
+        ('{"query": "a" "pin 4711"}', "Expected , or } after key:value pair."),
+        ('{"query": "ü" "pin 4711"}', "Expected , or } after key:value pair."),
+        (b'{"query": "caf\xe9 pin 4711"}', "Encountered non UTF-8 code points."),
+        (b'{"query": "\xc3\xa9" \xff pin 4711}', "Encountered non UTF-8 code points."),
+        ("[4711]", "The body must be a JSON object."),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_told_without_what_it_holds(rest: httpx.Client, body: str | bytes, told: str):
+    raw = body if isinstance(body, bytes) else body.encode()
+    message = assert_error(rest.post("/v1/memory/search", content=raw, headers=JSON), 400, 3, "MALFORMED_REQUEST")
+    assert message == f"The request cannot be read: {told}"
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("query=salt&pin=4711", "Parameter 2 of the query is not known."),
+        ("pin.4711=1&query=q", "Parameter 1 of the query is not known."),
+        ("query.pin=4711", "A parameter of the query is not known."),
+        ("query=q&top_k=pin", "top_k: must be a whole number."),
+        ("query=q&top_k=%ffpin", "top_k: must be a whole number."),
+        ("query=q&query=pin", "A parameter is given twice."),
+    ],
+)
+def test_a_query_that_cannot_be_read_is_told_without_what_it_holds(rest: httpx.Client, query: str, told: str):
+    message = assert_error(rest.get(f"/v1/memory/search?{query}"), 400, 3, "MALFORMED_REQUEST")
+    assert message == f"The request cannot be read: {told}"
 
 
 def test_identifiers_and_queries_arrive_as_meant(rest: httpx.Client):

@@ -33,11 +33,11 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Model:
     made = Model()
     embed = Embedder.embed_messages
 
-    async def held(self: Embedder, texts: Sequence[str]) -> Any:
+    async def held(self: Embedder, texts: Sequence[str], **options: Any) -> Any:
         await made.go.wait()
         if made.refuses in texts:
             raise EmbeddingUnavailable
-        return await embed(self, texts)
+        return await embed(self, texts, **options)
 
     monkeypatch.setattr(Embedder, "embed_messages", held)
     return made
@@ -123,3 +123,24 @@ async def test_it_names_what_has_failed(start_server: StartServer, cli: Cli, mod
     assert (done.code, done.out) == (1, "")
     assert "The model refused " in done.err
     assert " of conv-1, which have failed" in done.err
+
+
+async def test_contexts_are_measured_by_budget(server: RunningServer, cli: Cli, file: str) -> None:
+    data = json.loads((cli.folder / file).read_text())
+    for question in data[0]["qa"]:
+        question["question"] = f"when was it said: {question['question']}"
+    (cli.folder / file).write_text(json.dumps(data))
+    done = await cli(*arguments(server, file, "--budget", "1", "12", "200", "--json-lines", "lines.jsonl"))
+    assert done.code == 0, done.err
+    rows = json.loads(done.out)
+    assert [(row["budget"], row["questions"]) for row in rows] == [(1, 5), (12, 5), (200, 5)]
+    assert [row["all"] for row in rows] == [0, 20.0 * _held(cli, 12), 100]
+    assert all(row["tokens"] <= row["budget"] for row in rows)
+    refused = await cli("eval", file, "7")
+    assert refused.code == 2 and "numbers follow --budget" in refused.err
+
+
+def _held(cli: Cli, budget: int) -> int:
+    """How many questions found their turn within a budget, by the lines."""
+    lines = [json.loads(line) for line in (cli.folder / "lines.jsonl").read_text().splitlines()]
+    return sum(line["budget"] == budget and line["evidence"] <= line["held"] for line in lines)

@@ -105,7 +105,7 @@ def executed(connection: psycopg.Connection[Any], request: RankRequest, mode: st
 def test_both_tables_are_read_by_index_only_scans_and_nothing_is_a_loop_of_loops(dsn: str, knowledge: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         register_vector(connection)
-        connection.execute(QUERIES["database.configure"])
+        connection.execute(QUERIES["database.configure"].replace("{local}", "false").encode())
         connection.execute("alter table message_embeddings set (autovacuum_enabled = off)")
         connection.execute("alter table message_lexemes set (autovacuum_enabled = off)")
         connection.execute(

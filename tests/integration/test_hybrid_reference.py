@@ -91,7 +91,10 @@ def expected(turns: list[Turn], asked_words: list[str], plan: Any, as_of: dateti
     best = {name: max(own[turn.id] for turn in said) for name, said in conversations.items()}
     relevance = {}
     for turn in turns:
-        dated = any(start <= turn.created_at < end for start, end in plan.date_ranges)
+        dated = any(
+            (start is None or start <= turn.created_at) and (end is None or turn.created_at < end)
+            for start, end in plan.date_ranges
+        )
         speaks = turn.name in plan.speaker_names if turn.name else turn.role in plan.speaker_roles
         relevance[turn.id] = (
             own[turn.id]
@@ -160,6 +163,7 @@ async def test_sql_and_the_recipe_agree_on_every_score(server: RunningServer, ro
         "Did Ann like the marzipan and the music in February 2026?",
         "What did the user say to Bob of python, bread, travel and garden at ten o'clock with a back\\slash?",
         "What did the user say about bread?",
+        "What was said of bread before last week?",
         "naïve",
         "nothing that was said",
     ):

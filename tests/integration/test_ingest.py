@@ -162,10 +162,10 @@ async def test_a_message_is_kept_while_the_model_is_down_and_found_once_it_is_ba
     down = True
     embed = Embedder.embed_messages
 
-    async def fails_while_down(self: Embedder, texts: Any) -> Any:
+    async def fails_while_down(self: Embedder, texts: Any, **options: Any) -> Any:
         if down:
             raise EmbeddingUnavailable
-        return await embed(self, texts)
+        return await embed(self, texts, **options)
 
     monkeypatch.setattr(Embedder, "embed_messages", fails_while_down)
     search = pb.SearchMemoriesRequest(tenant_id="acme", query="I love Python")
@@ -184,7 +184,7 @@ async def test_a_message_is_kept_while_the_model_is_down_and_found_once_it_is_ba
 async def test_a_message_the_model_refuses_for_good_is_marked_failed_and_kept(
     start_server: StartServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuses(self: Embedder, texts: Any) -> Any:
+    async def refuses(self: Embedder, texts: Any, **options: Any) -> Any:
         raise EmbeddingUnavailable
 
     monkeypatch.setattr(Embedder, "embed_messages", refuses)
@@ -241,7 +241,7 @@ async def test_two_servers_share_the_queue_and_every_accepted_message_has_a_stat
 async def test_failed_messages_are_tried_again_when_an_operator_says_so(
     start_server: StartServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuses(self: Embedder, texts: Any) -> Any:
+    async def refuses(self: Embedder, texts: Any, **options: Any) -> Any:
         raise EmbeddingUnavailable
 
     with monkeypatch.context() as patch:
@@ -353,9 +353,9 @@ async def test_a_slow_model_does_not_end_a_stream(
     """The request timeout is for one call: a full batch has it several times over."""
     embed = Embedder.embed_messages
 
-    async def slowly(self: Embedder, texts: Any) -> Any:
+    async def slowly(self: Embedder, texts: Any, **options: Any) -> Any:
         await asyncio.sleep(0.02 * len(texts))
-        return await embed(self, texts)
+        return await embed(self, texts, **options)
 
     monkeypatch.setattr(Embedder, "embed_messages", slowly)
 

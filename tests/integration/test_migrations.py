@@ -98,7 +98,10 @@ def test_only_what_is_missing_is_applied(empty_dsn: str) -> None:
 
 
 def test_processes_that_start_together_migrate_once(empty_dsn: str) -> None:
-    script = "import sys; from memory_grpc.store.migrations import migrate; print(*migrate(sys.argv[1]))"
+    script = (
+        "import sys; from memory_grpc.observability.logging import configure; configure('ERROR', 'json');"
+        "from memory_grpc.store.migrations import migrate; print(*migrate(sys.argv[1]))"
+    )
     with psycopg.connect(empty_dsn, autocommit=True) as connection:
         # While this holds the lock, every process comes to stand before it; then they all go at once.
         connection.execute("select pg_advisory_lock(%s)", (LOCK_KEY,))

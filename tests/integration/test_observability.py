@@ -26,7 +26,7 @@ async def test_a_call_is_one_json_line_with_its_request_id_and_nothing_of_its_co
     port = free_port()
     variables = {
         "MEMORY_DATABASE_URL": dsn_url(dsn),
-        "MEMORY_API_KEYS": "canary-key",
+        "MEMORY_API_KEYS": "canary-key-of-sixteen",
         "MEMORY_EMBEDDING_PROVIDER": "hashing",
         "MEMORY_GRPC_PORT": str(port),
         "MEMORY_METRICS_PORT": str(free_port()),
@@ -46,7 +46,9 @@ async def test_a_call_is_one_json_line_with_its_request_id_and_nothing_of_its_co
                 tenant_id="t", conversation_id="c", role="user", content="canary-content", name="canary-name"
             )
             request.metadata.update({"k": "canary-metadata"})
-            await memory.IngestMessage(request, metadata=(("x-api-key", "canary-key"), ("x-request-id", "call-1")))
+            await memory.IngestMessage(
+                request, metadata=(("x-api-key", "canary-key-of-sixteen"), ("x-request-id", "call-1"))
+            )
             with pytest.raises(grpc.aio.AioRpcError):
                 await memory.IngestMessage(request, metadata=(("x-api-key", "canary-wrong"),))
     finally:

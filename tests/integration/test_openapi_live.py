@@ -27,6 +27,15 @@ MESSAGE = {
     "request_id": "7b0b6f0e-6c8e-4c62-9a53-0d4cb0b1a4f1",
 }
 
+MOVED = {
+    "id": "550e8400-e29b-41d4-a716-446655440000",
+    "conversation_id": "conv-1",
+    "role": "user",
+    "content": "I love Python",
+    "importance": 0.5,
+    "created_at": "2026-11-14T20:30:00Z",
+}
+
 
 def check(path: str, method: str, status: int, body: Any) -> None:
     """Holds a response to the document; a status that the document does not name is a fault too."""
@@ -56,6 +65,7 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
     search, policy = "/v1/memory/search", "/v1/admin/tenants/{tenant_id}/policy"
     keys = "/v1/admin/api-keys"
     reembedding = "/v1/admin/reembedding"
+    erasure, no_erasure = "/v1/admin/erasure", {"tenant_id": "acme", "erasure_id": str(uuid4())}
     calls: list[tuple[str, str, int, dict[str, Any], dict[str, str]]] = [
         ("/v1/messages", "POST", 202, {"json": MESSAGE}, {}),
         ("/v1/messages", "POST", 400, {"json": MESSAGE | {"role": "robot"}}, {}),
@@ -65,16 +75,41 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         ("/v1/messages:batch", "POST", 202, {"json": {"messages": [MESSAGE]}}, {}),
         ("/v1/messages/{message_id}", "GET", 404, {}, {"message_id": str(uuid4())}),
         ("/v1/messages/{message_id}", "GET", 400, {}, {"message_id": "no-uuid"}),
+        ("/v1/messages/{message_id}", "PATCH", 404, {"json": {"tenant_id": "acme"}}, {"message_id": str(uuid4())}),
+        (
+            "/v1/messages/{message_id}/revisions",
+            "GET",
+            404,
+            {"params": {"tenant_id": "acme"}},
+            {"message_id": str(uuid4())},
+        ),
+        ("/v1/messages", "GET", 200, {"params": {"tenant_id": "acme", "include_total": True}}, {}),
+        ("/v1/messages", "GET", 400, {"params": {"tenant_id": "acme", "order_by": "name"}}, {}),
+        ("/v1/admin/tenants/{tenant_id}/statistics", "GET", 200, {}, {"tenant_id": "acme"}),
+        ("/v1/conversations", "GET", 200, {"params": {"tenant_id": "acme"}}, {}),
+        ("/v1/users", "GET", 200, {"params": {"tenant_id": "acme"}}, {}),
         (search, "GET", 200, {"params": {"tenant_id": "acme", "query": "Python", "explain": True}}, {}),
         (search, "GET", 400, {"params": {"tenant_id": "acme", "query": "Python", "top_k": "x"}}, {}),
         (search, "GET", 431, {"params": {"tenant_id": "acme", "query": "x" * 40_000}}, {}),
         (search, "POST", 200, {"json": {"tenant_id": "acme", "query": "Python", "neighbours": 2}}, {}),
         (search, "POST", 200, {"json": {"tenant_id": "nobody", "query": "Python", "ranking": "hybrid"}}, {}),
+        ("/v1/memory/context", "POST", 200, {"json": {"tenant_id": "acme", "query": "Python"}}, {}),
+        ("/v1/admin/audit", "GET", 200, {}, {}),
         ("/v1/admin/retention/run", "POST", 200, {"json": {"tenant_id": "acme", "actions": ["archive"]}}, {}),
         ("/v1/admin/retention/run", "POST", 400, {"json": {"tenant_id": "acme", "actions": ["burn"]}}, {}),
         ("/v1/admin/embeddings/retry", "POST", 200, {"json": {"tenant_id": "acme"}}, {}),
         ("/v1/admin/graphs", "GET", 200, {"params": {"tenant_id": "acme"}}, {}),
         ("/v1/admin/health", "GET", 200, {}, {}),
+        ("/v1/admin/export", "GET", 200, {"params": {"tenant_id": "nobody"}}, {}),  # its header is one line
+        ("/v1/admin/export", "GET", 400, {"params": {"tenant_id": "acme", "filter": "role ="}}, {}),
+        ("/v1/admin/import", "POST", 200, {"json": {"tenant_id": "moved", "messages": [MOVED]}}, {}),
+        ("/v1/admin/import", "POST", 400, {"json": {"tenant_id": "moved", "messages": [MOVED, MOVED]}}, {}),
+        (f"{erasure}/plan", "POST", 200, {"json": {"tenant_id": "acme", "user_id": "nobody"}}, {}),
+        (f"{erasure}/plan", "POST", 400, {"json": {"tenant_id": "acme"}}, {}),
+        (f"{erasure}/apply", "POST", 404, {"json": no_erasure}, {}),
+        (erasure, "GET", 404, {"params": no_erasure}, {}),
+        (f"{erasure}/receipt", "GET", 404, {"params": no_erasure}, {}),
+        (f"{erasure}/verify", "POST", 404, {"json": no_erasure}, {}),
         (f"{reembedding}/start", "POST", 200, {"json": {"tenant_id": "nobody", "model": "current"}}, {}),
         (f"{reembedding}/start", "POST", 400, {"json": {"model": "next"}}, {}),
         (reembedding, "GET", 200, {}, {}),
@@ -97,6 +132,13 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
     stored = (await rest.http.post("/v1/messages", json=MESSAGE)).json()
     fetched = await rest.http.get(f"/v1/messages/{stored['id']}")
     check("/v1/messages/{message_id}", "GET", 200, fetched.json())
+    for etag, status in ((stored["etag"], 200), (stored["etag"], 409)):
+        body = {"tenant_id": "acme", "content": f"answered with {status}", "etag": etag}
+        updated = await rest.http.patch(f"/v1/messages/{stored['id']}", json=body)
+        assert updated.status_code == status
+        check("/v1/messages/{message_id}", "PATCH", status, updated.json())
+    revisions = await rest.http.get(f"/v1/messages/{stored['id']}/revisions?tenant_id=acme")
+    check("/v1/messages/{message_id}/revisions", "GET", 200, revisions.json())
     # From here on every call needs a key.
     created = await rest.http.post(keys, json={"label": "root", "role": "admin", "all_tenants": True})
     made = created.json()
@@ -114,7 +156,7 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         (path, method)
         for path, item in DOCUMENT["paths"].items()
         for method, operation in item.items()
-        if method in ("get", "post", "put") and operation["tags"] != ["HTTP"]
+        if method in ("get", "post", "put", "patch") and operation["tags"] != ["HTTP"]
     }
     assert called == documented, "a path of the document is not tried here"
 

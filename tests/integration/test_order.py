@@ -83,12 +83,12 @@ async def test_a_stream_keeps_the_order_though_a_later_batch_is_embedded_first(
 ) -> None:
     embed, batches, second = Embedder.embed_messages, 0, asyncio.Event()
 
-    async def slow_at_first(self: Embedder, texts: Sequence[str]) -> Any:
+    async def slow_at_first(self: Embedder, texts: Sequence[str], **options: Any) -> Any:
         nonlocal batches
         batches += 1
         if batches == 1:
             await second.wait()
-        embedded = await embed(self, texts)
+        embedded = await embed(self, texts, **options)
         if batches > 1:
             second.set()
         return embedded

@@ -44,13 +44,13 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Model:
     made = Model()
     embed = Embedder.embed_messages
 
-    async def held(self: Embedder, texts: Sequence[str]) -> Any:
+    async def held(self: Embedder, texts: Sequence[str], **options: Any) -> Any:
         made.asked.append(len(texts))
         made.begun.set()
         await made.go.wait()
         if any(text == made.fails_for for text in texts):
             raise EmbeddingUnavailable
-        return await embed(self, texts)
+        return await embed(self, texts, **options)
 
     monkeypatch.setattr(Embedder, "embed_messages", held)
     return made

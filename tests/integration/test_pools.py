@@ -75,10 +75,10 @@ async def test_leases_are_renewed_while_jobs_hold_every_connection(
 ) -> None:
     embed, begun, go = Embedder.embed_messages, asyncio.Event(), asyncio.Event()
 
-    async def held(self: Embedder, texts: Sequence[str]) -> Any:
+    async def held(self: Embedder, texts: Sequence[str], **options: Any) -> Any:
         begun.set()
         await go.wait()
-        return await embed(self, texts)
+        return await embed(self, texts, **options)
 
     monkeypatch.setattr(Embedder, "embed_messages", held)
     monkeypatch.setattr(pending.EmbedPending.__init__, "__defaults__", (2.0,))

@@ -52,9 +52,9 @@ class Held:
         self.go = asyncio.Event()
         embed = Embedder.embed_messages
 
-        async def held(embedder: Embedder, texts: Sequence[str]) -> Any:
+        async def held(embedder: Embedder, texts: Sequence[str], **options: Any) -> Any:
             await self.go.wait()
-            return await embed(embedder, texts)
+            return await embed(embedder, texts, **options)
 
         monkeypatch.setattr(Embedder, "embed_messages", held)
 
@@ -229,6 +229,39 @@ async def test_whether_it_is_kept_does_not_make_it_another_request(server: Runni
     first = await server.memory.IngestMessage(request)
     request.keep_request_id = True
     assert (await server.memory.IngestMessage(request)).id == first.id
+
+
+@pytest.mark.parametrize("how", ["alone", "in a batch", "in a stream"])
+async def test_a_request_id_is_kept_from_the_call_on_that_asks_for_it(
+    server: RunningServer, rows: Rows, how: str
+) -> None:
+    request = message(request_id=str(uuid4()))
+    first = await server.memory.IngestMessage(request)
+    request.keep_request_id = True
+    if how == "alone":
+        assert (await server.memory.IngestMessage(request)).id == first.id
+    elif how == "in a batch":
+        stored = await server.memory.BatchIngestMessages(batch(message("other"), request))
+        assert list(stored.repeated_indexes) == [1]
+    else:
+        await streamed(server, [message("other"), request])
+    request.keep_request_id = False  # what was asked for once holds
+    await server.memory.IngestMessage(request)
+    assert await sweep(server, schedule_seconds=0.0, idempotency_hours=0.0)() is not None
+    assert rows("select request_id::text, message_id::text, kept from idempotency_keys") == [
+        (request.request_id, first.id, True)
+    ]
+
+
+async def test_a_request_id_twice_in_a_call_is_kept_where_one_of_them_asks(server: RunningServer, rows: Rows) -> None:
+    request_id = str(uuid4())
+
+    async def twice() -> AsyncIterator[pb.StreamIngestRequest]:
+        for kept in (False, True):
+            yield pb.StreamIngestRequest(message=message(request_id=request_id, keep_request_id=kept))
+
+    assert [ack.is_repeated async for ack in server.memory.StreamIngest(twice())] == [False, True]
+    assert rows("select kept from idempotency_keys") == [(True,)]
 
 
 async def test_archived_messages_that_wait_are_embedded(

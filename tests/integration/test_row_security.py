@@ -49,6 +49,8 @@ REMAINS = re.compile(r"tenant_id\s*(?:[=<>]|\bin\b|\bany\b|\blike\b|\bbetween\b)
 WALKS = {"messages.tenants", "graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
 WORKERS_ONLY = {"models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
+WORKERS_ONLY |= {"audit.append"}
+WORKERS_ONLY |= {"erasures.expire", "erasures.forget_model"}
 WORKERS_ONLY |= {"reembedding.open", "reembedding.newest", "reembedding.get"}
 
 # A part of a statement (hybrid.flags) is tested in it.
@@ -62,6 +64,8 @@ TOUCHING = sorted(
 # Begins with what tenant_matches or tenant_metadata_matches gives, which take the tenant from the transaction whatever
 # the query says.
 SAFE_BY_ITSELF = {"hybrid.matched", "hybrid.matched, filtered", "search.among, filtered", "hybrid.among, filtered"}
+# The digest that it looks for holds the tenant.
+SAFE_BY_ITSELF |= {"erasure.among"}
 # Where a filter stands in a statement, it is run with one that looks at messages and at their metadata, too.
 FILTERED = ", filtered"
 TOUCHING += [name + FILTERED for name in TOUCHING if re.search(r"\{(filter|inline|late|metadata)\}", QUERIES[name])]
@@ -87,6 +91,7 @@ def ids(tenant: str, count: int = 6) -> list[UUID]:
 LIVE, ARCHIVED = {t: ids(t)[:4] for t in (OURS, THEIRS)}, {t: ids(t)[4:] for t in (OURS, THEIRS)}
 BOTH = [*ids(OURS), *ids(THEIRS)]
 FRESH = ids("fresh", 2)
+ERASURE, EMPTY = UUID(int=7), UUID(int=9)
 VECTOR = HalfVector(np.ones(8, dtype=np.float32))
 
 # Every parameter of every query, chosen so that without row-level security the other tenant's rows are reached. A query
@@ -111,6 +116,10 @@ DEFAULTS: dict[str, Any] = {
     "metadatas": [Jsonb({})] * len(BOTH),
     "importances": [0.5] * len(BOTH),
     "embedding_statuses": ["pending"] * len(BOTH),
+    "archived_ats": [None] * len(BOTH),
+    "pinneds": [False] * len(BOTH),
+    "expires_ats": [None] * len(BOTH),
+    "revisions": [1] * len(BOTH),
     "chunks": [1] * len(BOTH),
     "embeddings": [VECTOR] * len(BOTH),
     "model_id": 1,
@@ -146,6 +155,7 @@ DEFAULTS: dict[str, Any] = {
     "conversation_weight": 0.4,
     "date_weight": 0.3,
     "search_ranking": "hybrid",
+    "time_zone": "UTC",
     "graph_query": HalfVector(np.ones(10, dtype=np.float32)),
     "pool": 1000,
     "is_counted": True,
@@ -176,6 +186,43 @@ DEFAULTS: dict[str, Any] = {
     "word_0": "'said'",
     "newest": 1000,
     "rare": 0,
+    "actor": None,
+    "action": None,
+    "happened_after": None,
+    "happened_before": None,
+    "ages": [0.0] * len(BOTH),
+    "actors": ["a"] * len(BOTH),
+    "actions": ["b"] * len(BOTH),
+    "outcomes": ["OK"] * len(BOTH),
+    "event_tenants": [OURS] * 6 + [THEIRS] * 6,
+    "event_requests": ["r"] * len(BOTH),
+    "after_at": NOW - timedelta(days=1000),
+    "after_id": UUID(int=0),
+    "after_key": "",
+    "most_bytes": 2**30,
+    "most_users": 20,
+    "compared": "words said by rival",
+    "keys": [1, 2],
+    "most_names": 1000,
+    "most_rare": 1000,
+    "most_compared": 1000,
+    "most_measured": 1000,
+    "revision": 8,
+    "before": 10,
+    "moment": NOW - timedelta(days=1000),
+    "looked_back_to": NOW - timedelta(days=1000),
+    "pins": [False] * len(BOTH),
+    "ttls_seconds": [None] * len(BOTH),
+    "kind": "message",
+    "whose": "u",
+    "looked_at": 1000,
+    "longest": None,
+    "erasure_id": ERASURE,
+    "scope": "user",
+    "by": "none",
+    "rows": Jsonb({}),
+    "erased": 1,
+    "error": "Trouble",
 }
 # What one query needs otherwise: an insert takes the ids of its own rows, and new ones where the key must be free.
 FRESH_ROWS = {
@@ -183,7 +230,42 @@ FRESH_ROWS = {
 }
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
+    "audit.of_tenant": {"after_at": None, "after_id": None},
+    "audit.of_all": {"after_at": None, "after_id": None},
+    # After the last of ours, before the last of theirs.
+    "revisions.any_since": {"moment": NOW + timedelta(days=20)},
+    "revisions.update": {
+        "content": "words",
+        "metadata": Jsonb({}),
+        "name": None,
+        "user_id": None,
+        "importance": 0.5,
+        "pinned": False,
+        "expires_at": None,
+        "embedding_status": "completed",
+    },
+    "transfer.insert_many": FRESH_ROWS | {"ids": FRESH},
+    "transfer.insert_revision": {
+        "id": LIVE[OURS][0],
+        "revision": 9,
+        "valid_from": NOW,
+        "valid_to": NOW,
+        "content": "words",
+        "metadata": Jsonb({}),
+        "name": None,
+        "user_id": None,
+        "importance": 0.5,
+        "pinned": False,
+        "expires_at": None,
+        "embedding_status": "pending",
+    },
+    "duplicates.find": {
+        "user_ids": ["u"] * len(BOTH),
+        "contents": ["words said by rival"] * len(BOTH),
+        "windows_seconds": [2**31 - 1] * len(BOTH),
+    },
     "idempotency.claim_many": FRESH_ROWS | {"request_ids": FRESH, "kept": [False, False]},
+    "idempotency.keep_many": FRESH_ROWS | {"request_ids": FRESH},
     # Of what another model made, or has yet to make.
     "embeddings.others": {"model_id": 2},
     "embeddings.remove_others": {"model_id": 2},
@@ -192,6 +274,12 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "reembedding.get": {"id": 1},
     "hybrid.spoken": {"speaker_names": ["Ann", "Bea"]},
     "hybrid.important": {"important_limit": 3},
+    "context.newest_of_conversation": {"whose": "c"},
+    "erasures.begin": {"erasure_id": UUID(int=8)},
+    "erasures.choose": {"erasure_id": EMPTY},
+    "erasures.apply": {"erasure_id": EMPTY},
+    "erasures.advance": {"state": "cleaning"},
+    "erasures.hold": {"state": "erasing"},
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
 }
@@ -212,6 +300,16 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     filter that everything passes; and for one word."""
     of_filter = parts(filtered if name.endswith(FILTERED) else unfiltered, _hybrid)
     own = (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)))
+    own += (("table", "messages"), ("column", "id"))
+    listed = (("direction", "asc"), ("beyond", ">"), ("lists_live", "true"), ("lists_archived", "true"))
+    listed += (("statement", "select id, content from messages"),)
+    return text(name.removesuffix(FILTERED), (*own, *listed, ("of_metadata", ""), *of_filter))
+    own = (
+        ("table", "messages"),
+        ("column", "id"),
+        ("source", part("hybrid.scanned")),
+        ("dimensions", str(dimensions + 2)),
+    )
     return text(name.removesuffix(FILTERED), (*own, *of_filter))
 
 
@@ -283,10 +381,11 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             created_at,
             NOW,
             archived_at,
+            number == 1,
         )
         connection.execute(
-            f"insert into messages (tenant_id, id, {columns}, archived_at) "
-            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)".encode(),
+            f"insert into messages (tenant_id, id, {columns}, archived_at, user_id, pinned) "
+            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'u', %s)".encode(),
             row,
         )
         connection.execute(
@@ -298,6 +397,25 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             "select %s, %s, 'simple', part, 'c', %s, %s, 2, 8, to_tsvector('simple', 'words said'), %s "
             "from generate_series(0, 1) as parts (part)",
             (tenant, id_, created_at, name, archived),
+        )
+        for revision in (7, 8):
+            connection.execute(
+                "insert into message_revisions "
+                "values (%s, %s, %s, %s, %s, 'u', null, %s, '{}', .5, 'completed', %s, false)",
+                (
+                    tenant,
+                    id_,
+                    revision,
+                    created_at,
+                    NOW + timedelta(revision + (30 if tenant == THEIRS else 0)),
+                    f"said before by {tenant}",
+                    NOW,
+                ),
+            )
+        connection.execute("insert into revision_embeddings values (%s, %s, 7, 0, 1, %s)", (tenant, id_, VECTOR))
+        connection.execute(
+            "insert into revision_lexemes values (%s, %s, 7, 'simple', 0, 1, 4, to_tsvector('simple', 'said before'))",
+            (tenant, id_),
         )
         if not archived:
             connection.execute(
@@ -314,6 +432,24 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
         "insert into tenant_word_statistics values (%s, 'simple', 4, 8, 6, 4, now() - interval '1 hour')", (tenant,)
     )
     connection.execute("insert into tenant_words values (%s, 'simple', 'said earlier', 4)", (tenant,))
+    connection.execute(
+        "insert into audit_events (id, actor, action, outcome, tenant_id) values (%s, 'a', 'b', 'OK', %s)",
+        (ids(tenant)[0], tenant),
+    )
+    for erasure, state in ((ERASURE, "erasing"), (EMPTY, "planned")):
+        connection.execute(
+            "insert into erasures (tenant_id, id, scope, state, planned_by, expires_at, erased_at) "
+            "values (%s, %s, 'user', %s, 'none', now() + interval '1 hour', now())",
+            (tenant, erasure, state),
+        )
+    for kind, noted in (("message", [*BOTH, *FRESH]), ("request", [*ids(OURS)[:3], *ids(THEIRS)[:3]])):
+        connection.execute(
+            "insert into erased_messages "
+            "select %s, erasure_digest(%s, id, %s), %s, now(), %s from unnest(%s) as erased (id)",
+            (tenant, kind, tenant, kind, ERASURE, noted),
+        )
+    for id_ in ids(tenant):
+        connection.execute("insert into erasure_items values (%s, %s, %s)", (tenant, ERASURE, id_))
     connection.execute("insert into tenant_graphs values (%s, 1, %s, 'ready', 4)", (tenant, f"graph_{tenant}"))
 
 
@@ -513,6 +649,15 @@ def test_every_table_of_tenants_has_the_same_two_policies(connection: Connection
         for policy, role, qual in (
             ("one_tenant", "memory_layer_tenant", one),
             ("every_tenant", "memory_layer_worker", "true"),
+        )
+    } | {
+        # What is old goes by a function that works as the owner.
+        ("audit_events", "expired"): (
+            "PERMISSIVE",
+            ["postgres"],
+            "ALL",
+            "(happened_at < (now() - '30 days'::interval))",
+            None,
         )
     }
 

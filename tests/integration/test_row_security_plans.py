@@ -63,7 +63,7 @@ def filled(template: str) -> Iterator[psycopg.Connection[Any]]:
             "to_tsvector('simple', content), archived_at is not null from messages"
         )
         connection.execute("vacuum analyze")
-        connection.execute(QUERIES["database.configure"].encode())
+        connection.execute(QUERIES["database.configure"].replace("{local}", "false").encode())
         yield connection
     with psycopg.connect(template, autocommit=True) as admin:
         admin.execute("drop database memory_plans with (force)")

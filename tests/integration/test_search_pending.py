@@ -30,10 +30,10 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Any:
     embed = Embedder.embed_messages
     state = {"is_down": False}
 
-    async def maybe(self: Embedder, texts: Any) -> Any:
+    async def maybe(self: Embedder, texts: Any, **options: Any) -> Any:
         if state["is_down"] or any("refused" in text for text in texts):
             raise EmbeddingUnavailable
-        return await embed(self, texts)
+        return await embed(self, texts, **options)
 
     monkeypatch.setattr(Embedder, "embed_messages", maybe)
 

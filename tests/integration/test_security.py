@@ -18,17 +18,18 @@ from tests.conftest import StartRest, StartServer
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 SEARCH = {"tenant_id": "t", "query": "q"}
+ONE, TWO = "the-first-key-of-two", "the-second-key-of-two"
 
 
 @pytest.mark.asyncio
 async def test_a_key_is_needed_on_everything_but_health_metrics_and_docs(start_rest: StartRest) -> None:
-    async with start_rest(api_keys="key-one,key-two") as rest:
+    async with start_rest(api_keys=f"{ONE},{TWO}") as rest:
         for headers, status in (
             ({}, 401),
-            ({"x-api-key": "key-three"}, 401),
-            ({"x-api-key": "key-one,key-two"}, 401),
-            ({"x-api-key": "key-one"}, 200),
-            ({"x-api-key": "key-two"}, 200),
+            ({"x-api-key": "the-third-key-of-two"}, 401),
+            ({"x-api-key": f"{ONE},{TWO}"}, 401),
+            ({"x-api-key": ONE}, 200),
+            ({"x-api-key": TWO}, 200),
         ):
             response = await rest.http.get("/v1/memory/search", params=SEARCH, headers=headers)
             assert response.status_code == status, headers
@@ -58,7 +59,7 @@ async def test_a_key_is_needed_on_everything_but_health_metrics_and_docs(start_r
 async def test_probes_need_no_key_and_reflection_shows_strangers_the_health_service_only(
     start_server: StartServer,
 ) -> None:
-    async with start_server(api_keys="secret-key") as server:
+    async with start_server(api_keys=ONE) as server:
         health = health_pb2_grpc.HealthStub(server.channel)
         for name in ("", "memory_layer.v1.MemoryService", "memory_layer.v1.AdminService"):
             check = await health.Check(health_pb2.HealthCheckRequest(service=name))
@@ -75,7 +76,7 @@ async def test_probes_need_no_key_and_reflection_shows_strangers_the_health_serv
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await ask("memory_layer.v1.MemoryService")
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
-        answer = await ask("memory_layer.v1.MemoryService", ("x-api-key", "secret-key"))
+        answer = await ask("memory_layer.v1.MemoryService", ("x-api-key", ONE))
         assert answer.file_descriptor_response.file_descriptor_proto
 
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
+from psycopg.conninfo import make_conninfo
 
 import memory_grpc
-from memory_grpc.local import envoy_config
+from memory_grpc.local import cluster, envoy_config
+from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.resources import ENVOY_YAML
 from memory_grpc.settings import Settings
+from memory_grpc.store.migrations import migrate
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -52,10 +59,11 @@ def test_every_variable_has_a_default():
 def test_the_parts_find_each_other():
     settings = settings_of("server")
     assert settings.upstream_host in SERVICES
-    assert settings.conninfo == "postgresql://memory:memory@db:5432/memory"
+    assert settings.conninfo == "postgresql://memory@db:5432/memory?passfile=/secret/pgpass"
     assert settings.trusted_proxies == [SERVICES["envoy"]["networks"]["memory"]["ipv4_address"] + "/32"]
     published = {service: sorted(SERVICES[service].get("ports", [])) for service in SERVICES}
     assert published == {
+        "secret": [],
         "db": ["127.0.0.1:5432:5432"],
         "migrate": [],
         "server": [f"127.0.0.1:{port}:{port}" for port in (settings.grpc_port, settings.metrics_port)],
@@ -78,12 +86,55 @@ def test_envoy_runs_the_same_file():
     assert rendered["overload_manager"] == written["overload_manager"]
     listener = rendered["static_resources"]["listeners"][0]
     assert listener["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 8000}
-    (target,) = re.findall(r"> (\S+)$", SERVICES["envoy-config"]["command"][0])
+    (target,) = re.findall(r"--output (\S+)$", SERVICES["envoy-config"]["command"][0])
     assert target in SERVICES["envoy"]["command"]
     (volume,) = SERVICES["envoy-config"]["volumes"]
     assert SERVICES["envoy"]["volumes"] == [f"{volume}:ro"]
     assert Path(target).parent == Path(volume.partition(":")[2])
-    assert f"/{Path(target).parent.name}\n" in DOCKERFILE  # made there for the unprivileged user
+    # Made there for the unprivileged user.
+    assert f"-g memory /{Path(target).parent.name} /secret\n" in DOCKERFILE
+
+
+def test_the_password_is_made_once_and_the_database_takes_it(tmp_path: Path):
+    """The shell of `secret` and the SQL of the database's first start, on folders and a Postgres of the test's own."""
+    (script,) = SERVICES["secret"]["command"]
+    script = script.replace("/secret", str(tmp_path)).replace("$$", "$").replace("python", sys.executable)
+    for _ in range(2):
+        subprocess.run([*SERVICES["secret"]["entrypoint"], script], check=True, timeout=60)
+        password = (tmp_path / "password").read_text()
+        assert len(password) == 43
+        assert (tmp_path / "pgpass").read_text() == f"*:*:*:memory:{password}\n"
+        assert (tmp_path / "pgpass").stat().st_mode & 0o777 == 0o600  # libpq takes no other
+        assert (tmp_path / "password").stat().st_mode & 0o444 == 0o444  # the database reads it as its own user
+    for service in ("db", "migrate", "server"):
+        assert "secret:/secret:ro" in SERVICES[service]["volumes"]
+    statements = COMPOSE["configs"]["database"]["content"].replace("/secret", str(tmp_path))
+    with embedded(tmp_path / "data") as administrator:
+        psql = [cluster.binaries() / "psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", administrator]
+        done = subprocess.run([*map(str, psql)], input=statements, text=True, capture_output=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert migrate(make_conninfo(administrator, user="memory"))
+        with psycopg.connect(administrator) as connection:
+            assert connection.execute("select rolsuper from pg_roles where rolname = 'memory'").fetchone() == (False,)
+            stored = connection.execute("select rolpassword from pg_authid where rolname = 'memory'").fetchone()
+            assert stored is not None
+            assert stored[0].startswith("SCRAM-SHA-256$")
+
+
+@contextmanager
+def embedded(directory: Path) -> Iterator[str]:
+    """A Postgres of the test's own; the value is its superuser's DSN."""
+    server = EmbeddedPostgres(directory)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+def test_no_password_stands_in_the_file():
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert not re.findall(r"://\w+:[^@\s]+@", text)
+    assert not re.findall(r"(?i)password: *\S", text)
 
 
 def test_volumes_and_networks_are_declared():
@@ -96,13 +147,14 @@ def test_start_order_and_healthchecks():
     waits = {
         name: {on: how["condition"] for on, how in s.get("depends_on", {}).items()} for name, s in SERVICES.items()
     }
+    assert waits["db"] == {"secret": "service_completed_successfully"}
     assert waits["migrate"] == {"db": "service_healthy"}
     assert waits["server"] == {"migrate": "service_completed_successfully"}
     assert waits["envoy"] == {"envoy-config": "service_completed_successfully", "server": "service_healthy"}
     assert SERVICES["db"]["healthcheck"]["test"][1] == "pg_isready"
     assert "HEALTHCHECK" in DOCKERFILE
     for name, service in SERVICES.items():
-        one_shot = name in ("migrate", "envoy-config")
+        one_shot = name in ("secret", "migrate", "envoy-config")
         assert service["restart"] == ("no" if one_shot else "unless-stopped")
         assert service.get("healthcheck") == {"disable": True} if one_shot else True
 

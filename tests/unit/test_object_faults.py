@@ -66,9 +66,9 @@ def test_the_limits_are_exact_for_objects_of_any_shape(seed: int) -> None:
 
 @pytest.mark.parametrize("number", [2**53, 2**53 + 2, -(2**53), 1546130668394913822, 1e300, -1e300, 1.7e308])
 def test_a_number_that_may_have_been_another_is_named_by_its_place(number: float) -> None:
-    assert faults({"user": number}) == [(".user", BEYOND)]
-    assert faults({"ids": [1, 2, 3, number]}) == [(".ids[3]", BEYOND)]
-    assert faults({"a": {"b-c": [{"d_1": number}]}}) == [(".a.b-c[0].d_1", BEYOND)]
+    assert faults({"user": number}) == [(".*", BEYOND)]
+    assert faults({"ids": [1, 2, 3, number]}) == [(".*[3]", BEYOND)]
+    assert faults({"a": {"b-c": [{"d_1": number}]}}) == [(".*.*[0].*", BEYOND)]
     assert INEXACT == BEYOND
 
 
@@ -78,17 +78,17 @@ def test_numbers_that_are_kept_exactly_pass(number: float) -> None:
 
 
 def test_every_such_number_is_named_in_the_order_of_lists() -> None:
-    assert faults({"ids": [2**60, 1, 2**61]}) == [(".ids[0]", BEYOND), (".ids[2]", BEYOND)]
+    assert faults({"ids": [2**60, 1, 2**61]}) == [(".*[0]", BEYOND), (".*[2]", BEYOND)]
 
 
-@pytest.mark.parametrize("key", ["my secret", "ann@example.org", "ключ", "a.b", "x" * 33, "", "\n"])
-def test_a_key_that_is_no_plain_name_is_not_repeated(key: str) -> None:
-    assert faults({"a": {key: [2**60]}}) == [(".a.*[0]", BEYOND)]
+@pytest.mark.parametrize("key", ["user", "my secret", "ann@example.org", "ключ", "a.b", "x" * 33, "", "\n"])
+def test_a_key_is_not_repeated(key: str) -> None:
+    assert faults({"a": {key: [2**60]}}) == [(".*.*[0]", BEYOND)]
 
 
 def test_what_else_is_wrong_is_told_once_for_the_object() -> None:
     value = {"a": math.nan, "b": [math.inf, -math.inf], "c": "x\x00", "d\x00": ["\x00"], "e": 2**60}
-    assert faults(value) == [("", NOT_FINITE), ("", NUL), (".e", BEYOND)]
+    assert faults(value) == [("", NOT_FINITE), ("", NUL), (".*", BEYOND)]
 
 
 def test_a_value_that_is_none_of_json_s_counts_as_null() -> None:

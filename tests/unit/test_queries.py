@@ -26,8 +26,9 @@ HEAD = re.compile(r"^-- (name|fragment|expression): ([a-z_]+\.[a-z_]+)$", re.MUL
 VERBS = {"execute", "one", "all", "later", "part"}
 
 # Statements that are no queries of the service: the table of migrations, the bounds of a transaction, and the
-# embedded cluster's own database.
-SQL_IN_PYTHON = {"store/migrations.py", "store/database.py", "local/postgres.py"}
+# embedded cluster's own database and user.
+SQL_IN_PYTHON = {"store/migrations.py", "store/database.py", "store/opening.py"}
+SQL_IN_PYTHON |= {"local/postgres.py", "local/database_user.py"}
 STATEMENT = re.compile(
     r"""^\s*(
         select\s+\S | with\s+(recursive\s+)?\w+(\s*\([\w\s,]+\))?\s+as\s | insert\s+into\s | update\s+\w+\s+set\s
@@ -54,6 +55,9 @@ CROSS_TENANT |= {
     "reembedding.newest",
     "reembedding.get",
 }
+# What everybody did is listed for an administrator of all.
+CROSS_TENANT |= {"audit.of_all", "audit.append"}
+CROSS_TENANT |= {"erasures.open", "erasures.expire"}
 CROSS_TENANT |= {"reembedding.backlog", "reembedding.refused", "reembedding.clear"}
 
 

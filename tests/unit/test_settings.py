@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import BaseSettings
 
-from memory_grpc.commands.configuration import load_settings
+from memory_grpc.commands.configuration import load_settings, target
 from memory_grpc.commands.failure import CommandError
 from memory_grpc.settings import Settings, unknown_variables
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 WIDTH = 116
 # What sounds secret and is an address, or the name of a key of metadata.
-NO_SECRETS = {"openai_base_url", "user_id_metadata_key"}
+NO_SECRETS = {"openai_base_url", "user_id_metadata_key", "context_tokenizer", "jwt_jwks_url"}
+
+GOOD = "sixteen-letters!"
+REMEDY = {"a key is empty": "; give it a value, or leave the variable out"}
 
 # The guide's configuration section and DESIGN §5, by hand.
 DOCUMENTED: list[tuple[str, str, object]] = [
@@ -116,28 +120,110 @@ def test_an_unset_dsn_means_the_embedded_postgres() -> None:
         ("a", ["a"]),
         ("a,b,c", ["a", "b", "c"]),
         (" a , b ,, c ", ["a", "b", "c"]),
-        ('["a","b"]', ['["a"', '"b"]']),
+        ('["a","b"]', ["a", "b"]),
+        (' [ "a" , " b ", "" ]\n', ["a", "b"]),
+        ("[]", []),
+        ("[::1],[::2]", ["[::1]", "[::2]"]),
+        ("[1,2]", ["[1", "2]"]),
     ],
 )
-def test_lists_are_separated_by_commas_and_nothing_else(
+def test_lists_are_separated_by_commas_or_are_json(
     text: str, parts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("API_KEYS", "ALLOWED_ORIGINS", "TRUSTED_PROXIES"):
+    for name in ("ALLOWED_HOSTS", "ALLOWED_ORIGINS", "TRUSTED_PROXIES"):
         monkeypatch.setenv(f"MEMORY_{name}", text)
     settings = Settings()
-    assert [key.get_secret_value() for key in settings.api_keys] == parts
-    assert settings.allowed_origins == settings.trusted_proxies == parts
+    assert settings.allowed_hosts == settings.allowed_origins == settings.trusted_proxies == parts
+
+
+@pytest.mark.parametrize("name", ["API_KEYS", "OPENAI_API_KEY"])
+@pytest.mark.parametrize("text", ["", " ", "\n"])
+def test_a_key_that_is_set_and_empty_stops_the_start(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"MEMORY_{name}", text)
+    with pytest.raises(CommandError, match=f"MEMORY_{name}: a key is empty"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (",", "a key is empty"),
+        ("[]", "a key is empty"),
+        ('[""]', "a key is empty"),
+        (f'["{GOOD}", " "]', "a key is empty"),
+        (f"{GOOD},", "a key is empty"),
+        (f"{GOOD}, ,{GOOD}", "a key is empty"),
+        ("[]", "a key is empty"),
+        ('[""]', "a key is empty"),
+        (f'["{GOOD}", " "]', "a key is empty"),
+        ("key", "each key needs 4 characters at least"),
+        (f"{GOOD},x", "each key needs 4 characters at least"),
+        (f"{GOOD}\nhunter2", "a key holds characters that no header can carry"),
+        (f"{GOOD}ü", "a key holds characters that no header can carry"),
+    ],
+)
+def test_keys_that_are_empty_short_or_unfit_stop_the_start(
+    text: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMORY_API_KEYS", text)
+    with pytest.raises(CommandError) as wrong:
+        load_settings()
+    assert str(wrong.value) == f"The configuration is wrong: MEMORY_API_KEYS: {said}{REMEDY.get(said, '')}."
+
+
+def test_blanks_and_newlines_around_keys_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_API_KEYS", f" {GOOD}, {GOOD}2\n")
+    assert [key.get_secret_value() for key in Settings().api_keys] == [GOOD, f"{GOOD}2"]
+
+
+def test_newlines_behind_keys_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_API_KEYS", "first\n")
+    monkeypatch.setenv("MEMORY_OPENAI_API_KEY", "second\r\n")
+    monkeypatch.setenv("MEMORY_CLIENT_API_KEY", "third\n")
+    settings = Settings()
+    assert [key.get_secret_value() for key in settings.api_keys] == ["first"]
+    assert settings.openai_api_key is not None
+    assert settings.openai_api_key.get_secret_value() == "second"
+    assert target(None, None, 1.0).api_key == "third"
+
+
+LINKS = {
+    "MEMORY_GRPC_PORT": "tcp://10.96.0.12:50051",
+    "MEMORY_GRPC_SERVICE_HOST": "10.96.0.12",
+    "MEMORY_GRPC_SERVICE_PORT": "50051",
+    "MEMORY_GRPC_SERVICE_PORT_REST": "8000",
+    "MEMORY_GRPC_PORT_50051_TCP": "tcp://10.96.0.12:50051",
+    "MEMORY_GRPC_PORT_50051_TCP_ADDR": "10.96.0.12",
+    "MEMORY_PORT": "tcp://10.96.0.13:80",
+    "MEMORY_SERVICE_HOST": "10.96.0.13",
+}
+
+
+def test_service_links_of_kubernetes_are_no_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in LINKS.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().grpc_port == 50051
+    assert capsys.readouterr().err == (
+        "Warning: MEMORY_GRPC_PORT: set by Kubernetes for a service of that name, and not read.\n"
+    )
+    (tmp_path / ".env").write_text("MEMORY_GRPC_PORT=7000\n")
+    assert Settings(_env_file=tmp_path / ".env").grpc_port == 7000
+    monkeypatch.setenv("MEMORY_GRPC_PORT", "http://10.96.0.12")
+    with pytest.raises(CommandError, match="MEMORY_GRPC_PORT"):
+        load_settings()
 
 
 def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMORY_DATABASE_URL", "postgresql://memory:hunter2@db/memory")
-    monkeypatch.setenv("MEMORY_API_KEYS", "hunter2-key,hunter2-other")
+    monkeypatch.setenv("MEMORY_API_KEYS", "hunter2-key-of-two,hunter2-other-of-two")
     monkeypatch.setenv("MEMORY_OPENAI_API_KEY", "hunter2-openai")
     settings = Settings()
     shown = [repr(settings), str(settings), settings.model_dump_json(), repr(settings.model_dump()), f"{settings}"]
     assert not [text for text in shown if "hunter2" in text]
     assert settings.conninfo == "postgresql://memory:hunter2@db/memory"
-    assert [key.get_secret_value() for key in settings.api_keys] == ["hunter2-key", "hunter2-other"]
+    assert [key.get_secret_value() for key in settings.api_keys] == ["hunter2-key-of-two", "hunter2-other-of-two"]
     assert settings.openai_api_key is not None
     assert settings.openai_api_key.get_secret_value() == "hunter2-openai"
 
@@ -150,7 +236,7 @@ def test_whatever_sounds_secret_is_kept_as_one() -> None:
 
 def test_a_wrong_setting_is_named_without_the_secrets_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMORY_DATABASE_URL", "postgresql://memory:hunter2@db/memory")
-    monkeypatch.setenv("MEMORY_API_KEYS", "hunter2-key")
+    monkeypatch.setenv("MEMORY_API_KEYS", "hunter2-key-of-one")
     monkeypatch.setenv("MEMORY_GRPC_PORT", "many")
     with pytest.raises(ValidationError) as caught:
         Settings()
@@ -163,6 +249,7 @@ def test_a_wrong_setting_is_named_without_the_secrets_beside_it(monkeypatch: pyt
     [
         ("GRPC_PORT", "-1"),
         ("GRPC_PORT", "65536"),
+        ("MAX_REQUEST_BYTES", "600000000"),
         ("REQUEST_TIMEOUT_SECONDS", "0"),
         ("REQUEST_TIMEOUT_SECONDS", "nan"),
         ("REQUEST_TIMEOUT_SECONDS", "inf"),
@@ -223,14 +310,10 @@ HEADER = """\
 
 
 def sections() -> Iterator[tuple[str, list[str]]]:
-    """The sections of Settings: each one's comment, and its fields in order."""
-    found: list[tuple[str, list[str]]] = []
-    for line in inspect.getsource(Settings).splitlines():
-        if comment := re.match(r"    # (.+)$", line):
-            found.append((comment[1], []))
-        elif (field := re.match(r"    (\w+): ", line)) and field[1] in Settings.model_fields:
-            found[-1][1].append(field[1])
-    yield from found
+    """The sections of Settings: each group's docstring, and its fields in order."""
+    for group in reversed(Settings.__bases__):
+        if issubclass(group, BaseModel) and not issubclass(group, BaseSettings):
+            yield str(inspect.getdoc(group)).removesuffix("."), list(group.model_fields)
 
 
 def spelling(default: Any) -> str:
@@ -278,11 +361,12 @@ def test_the_example_uncommented_is_the_defaults(tmp_path: Path) -> None:
     text = re.sub(r"^# (MEMORY_[A-Z_]+=)", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     variables = re.findall(r"^(MEMORY_[A-Z_]+)=", text, re.MULTILINE)
     assert variables == [f"MEMORY_{name.upper()}" for name in Settings.model_fields]
-    (tmp_path / ".env").write_text(text)
+    # Keys that are set and empty stop the start.
+    (tmp_path / ".env").write_text(re.sub(r"^MEMORY_(API_KEYS|OPENAI_API_KEY)=$", "", text, flags=re.MULTILINE))
     uncommented, defaults = Settings(_env_file=tmp_path / ".env"), Settings()
     for name in Settings.model_fields:
         given, default = getattr(uncommented, name), getattr(defaults, name)
-        # An empty secret is no secret: what it means is asked below.
+        # An empty DSN is none: what it means is asked below.
         assert given == default or (default is None and given == SecretStr("")), name
     assert uncommented.conninfo is None
 

@@ -6,6 +6,7 @@ limits that the documentation names stand below once more, by hand: the contract
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -44,12 +45,12 @@ def rules_of(field: FieldDescriptor) -> Limits:
 
 
 def example(descriptor: Descriptor) -> dict[str, Any]:
-    """A request with every field set to the example of its documentation."""
+    """A request with every field set to the example of its documentation; what has none is left out there too."""
     result: dict[str, Any] = {}
     for field in descriptor.fields:
         if rules_of(field).example:
             result[field.name] = json.loads(rules_of(field).example)
-        else:
+        elif field.message_type is not None:
             inner = example(field.message_type)
             result[field.name] = [inner] * BATCH if field.is_repeated else inner
     return result
@@ -266,8 +267,10 @@ def struct(value: dict[str, Any]) -> Struct:
 def repeated_cases(place: Place, rules: Limits) -> Iterator[Case]:
     if place.field.message_type is not None:
         good: list[Any] = [valid(place.field.message_type)]
+    elif place.field.type == FieldDescriptor.TYPE_BYTES:
+        good = [base64.b64decode(one) for one in json.loads(rules.example)[:1]]
     else:
-        assert place.field.cpp_type == FieldDescriptor.CPPTYPE_STRING
+        assert place.field.type == FieldDescriptor.TYPE_STRING
         good = json.loads(rules.example)[:1]
         for label, value, fault in texts(rules):
             yield Case(place, f"item {label}", [*good, value], fault, item=1)
@@ -305,8 +308,10 @@ def test_a_field_that_is_not_set_is_missed_only_if_it_is_required(place: Place) 
         expected = f"must have at least {rules.min_items} item" if rules.min_items else None
     elif place.field.has_presence:
         expected = "is required" if rules.required else None
-    else:
-        expected = "must not be empty" if rules.required else None
+    elif rules.required:
+        expected = "must not be empty"
+    else:  # it is 0 then
+        expected = f"must be at least {rules.min:.15g}" if rules.min > 0 else None
     assert violations(request) == ([(place.path, expected)] if expected else [])
 
 
@@ -340,7 +345,7 @@ def test_every_tenant_can_be_named_in_a_path() -> None:
 
 def test_every_text_has_a_longest_form() -> None:
     for place in PLACES:
-        if place.field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+        if place.field.type == FieldDescriptor.TYPE_STRING:
             rules = rules_of(place.field)
             assert rules.max_length or rules.one_of or rules.uuid, place.path
 

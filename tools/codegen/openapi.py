@@ -39,7 +39,7 @@ def document(contract: Contract) -> dict[str, Any]:
             "license": {"name": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"apiKey": []}],
+        "security": [{"apiKey": []}, {"token": []}],
         "tags": [
             *({"name": service.name, "description": service.comment} for service in contract.services),
             {"name": rest.HTTP_TAG, "description": rest.HTTP_TAG_DESCRIPTION},
@@ -52,7 +52,13 @@ def document(contract: Contract) -> dict[str, Any]:
                     "in": "header",
                     "name": "x-api-key",
                     "description": "Needed once the deployment has keys: MEMORY_API_KEYS, or made by CreateApiKey.",
-                }
+                },
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "In the place of a key, where tokens are believed (MEMORY_JWT_*).",
+                },
             },
             "responses": error_responses(contract, {status for status in statuses if status >= 400}),
             "schemas": schemas.components | {"Error": ERROR_SCHEMA},

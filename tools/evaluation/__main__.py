@@ -20,6 +20,9 @@ app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
 @app.command(epilog=EPILOG)
 def experiment(
     file: options.File,
+    more_budgets: options.MoreBudgets = None,
+    dataset: options.DatasetName = options.Dataset.LOCOMO,
+    messages: options.Messages = None,
     ranking: options.RankingNames = options.Rankings.BOTH,
     ablation: Annotated[
         bool, typer.Option("--ablation", help="Add cosine alone, and hybrid with one part off at a time.")
@@ -27,6 +30,7 @@ def experiment(
     without_names: options.WithoutNames = False,
     json_lines: options.JsonLines = None,
     limit: options.Limit = None,
+    budget: options.Budgets = None,
     tenant_prefix: options.TenantPrefix = "",
     in_flight: options.InFlight = 4,
     give_up_after: options.GiveUpAfter = 120.0,
@@ -42,7 +46,19 @@ def experiment(
     Example: `python -m tools.evaluation locomo10.json --ablation`
     """
     asked = variants(ranking.names, ablation=ablation, cosine=without_names)
-    evaluation = Evaluation(file, asked, without_names, json_lines, limit, tenant_prefix, in_flight, give_up_after)
+    budgets = options.budgets(budget, more_budgets)
+    evaluation = Evaluation(
+        file,
+        asked,
+        without_names,
+        json_lines,
+        limit,
+        tenant_prefix,
+        in_flight,
+        give_up_after,
+        budgets,
+        options.messages_of(dataset, messages),
+    )
     service = target(address, api_key, timeout)
     raise typer.Exit(evaluate(evaluation, service, ask=ask_weighted, as_json=as_json))
 

@@ -31,7 +31,7 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     ROLE_READER: _Role.ValueType  # 1
     """Reads: get and search."""
     ROLE_WRITER: _Role.ValueType  # 2
-    """Stores messages."""
+    """Stores messages, and deletes them."""
     ROLE_ADMIN: _Role.ValueType  # 3
     """Administers: every service but MemoryService."""
 
@@ -43,7 +43,7 @@ ROLE_UNSPECIFIED: Role.ValueType  # 0
 ROLE_READER: Role.ValueType  # 1
 """Reads: get and search."""
 ROLE_WRITER: Role.ValueType  # 2
-"""Stores messages."""
+"""Stores messages, and deletes them."""
 ROLE_ADMIN: Role.ValueType  # 3
 """Administers: every service but MemoryService."""
 Global___Role: _TypeAlias = Role  # noqa: Y015

@@ -63,7 +63,7 @@ class RunRetentionResponse(_message.Message):
     archived: _builtins.int
     """Messages moved to the archive."""
     deleted: _builtins.int
-    """Messages deleted from the archive."""
+    """Messages deleted from the archive, and expired ones."""
     dry_run: _builtins.bool
     """True when nothing was changed."""
     def __init__(
@@ -113,9 +113,9 @@ class GetHealthResponse(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     RETENTION_FIELD_NUMBER: _builtins.int
     status: _builtins.str
-    """`ok`, or `degraded` while the database is down."""
+    """`ok`, or `degraded` while the database is down or takes no writes."""
     database: _builtins.str
-    """`ok` or `down`."""
+    """`ok`, `read_only` while it answers and takes no writes, or `down`."""
     latency_ms: _builtins.float
     """Round trip to the database in milliseconds; 0 while it is down."""
     uptime_seconds: _builtins.int

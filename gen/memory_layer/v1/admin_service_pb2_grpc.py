@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from memory_layer.v1 import admin_service_pb2 as memory__layer_dot_v1_dot_admin__service__pb2
+from memory_layer.v1 import statistics_pb2 as memory__layer_dot_v1_dot_statistics__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -40,6 +41,11 @@ class AdminServiceStub:
                 request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionResponse.FromString,
                 _registered_method=True)
+        self.GetStatistics = channel.unary_unary(
+                '/memory_layer.v1.AdminService/GetStatistics',
+                request_serializer=memory__layer_dot_v1_dot_statistics__pb2.GetStatisticsRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_statistics__pb2.TenantStatistics.FromString,
+                _registered_method=True)
         self.GetHealth = channel.unary_unary(
                 '/memory_layer.v1.AdminService/GetHealth',
                 request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.GetHealthRequest.SerializeToString,
@@ -54,10 +60,21 @@ class AdminServiceServicer:
     def RunRetention(self, request, context):
         """Archives and deletes the messages of one tenant by its policy, now.
 
-        `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search;
-        `delete` removes what was archived more than `delete_after_days` ago. Runs in small transactions: a run that is cut
-        off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
-        nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
+        `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search, but
+        for pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in
+        small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
+        again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
+        without messages: zeros.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatistics(self, request, context):
+        """Says what is stored of one tenant.
+
+        Reads only. Counts stop at a bound, so that the call takes about as long in a tenant of a million messages as in the
+        largest. A tenant without messages: zeros.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -66,7 +83,7 @@ class AdminServiceServicer:
     def GetHealth(self, request, context):
         """Says whether the service works. Needs no key.
 
-        Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
+        Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
         standard gRPC health service for probes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -80,6 +97,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RunRetention,
                     request_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionResponse.SerializeToString,
+            ),
+            'GetStatistics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatistics,
+                    request_deserializer=memory__layer_dot_v1_dot_statistics__pb2.GetStatisticsRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_statistics__pb2.TenantStatistics.SerializeToString,
             ),
             'GetHealth': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHealth,
@@ -115,6 +137,33 @@ class AdminService:
             '/memory_layer.v1.AdminService/RunRetention',
             memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionRequest.SerializeToString,
             memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatistics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/GetStatistics',
+            memory__layer_dot_v1_dot_statistics__pb2.GetStatisticsRequest.SerializeToString,
+            memory__layer_dot_v1_dot_statistics__pb2.TenantStatistics.FromString,
             options,
             channel_credentials,
             insecure,

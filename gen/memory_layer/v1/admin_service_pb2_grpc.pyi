@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from memory_layer.v1 import admin_service_pb2 as _admin_service_pb2
+from memory_layer.v1 import statistics_pb2 as _statistics_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -36,15 +37,22 @@ class AdminServiceStub:
     RunRetention: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RunRetentionRequest, _admin_service_pb2.RunRetentionResponse]
     """Archives and deletes the messages of one tenant by its policy, now.
 
-    `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search;
-    `delete` removes what was archived more than `delete_after_days` ago. Runs in small transactions: a run that is cut
-    off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
-    nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
+    `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search, but
+    for pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in
+    small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
+    again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
+    without messages: zeros.
+    """
+    GetStatistics: _grpc.UnaryUnaryMultiCallable[_statistics_pb2.GetStatisticsRequest, _statistics_pb2.TenantStatistics]
+    """Says what is stored of one tenant.
+
+    Reads only. Counts stop at a bound, so that the call takes about as long in a tenant of a million messages as in the
+    largest. A tenant without messages: zeros.
     """
     GetHealth: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]
     """Says whether the service works. Needs no key.
 
-    Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
+    Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
     standard gRPC health service for probes.
     """
 
@@ -56,15 +64,22 @@ class AdminServiceAsyncStub(AdminServiceStub):
     RunRetention: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RunRetentionRequest, _admin_service_pb2.RunRetentionResponse]  # type: ignore[assignment]
     """Archives and deletes the messages of one tenant by its policy, now.
 
-    `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search;
-    `delete` removes what was archived more than `delete_after_days` ago. Runs in small transactions: a run that is cut
-    off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
-    nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
+    `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search, but
+    for pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in
+    small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
+    again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
+    without messages: zeros.
+    """
+    GetStatistics: _aio.UnaryUnaryMultiCallable[_statistics_pb2.GetStatisticsRequest, _statistics_pb2.TenantStatistics]  # type: ignore[assignment]
+    """Says what is stored of one tenant.
+
+    Reads only. Counts stop at a bound, so that the call takes about as long in a tenant of a million messages as in the
+    largest. A tenant without messages: zeros.
     """
     GetHealth: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]  # type: ignore[assignment]
     """Says whether the service works. Needs no key.
 
-    Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
+    Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
     standard gRPC health service for probes.
     """
 
@@ -79,10 +94,23 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_service_pb2.RunRetentionResponse, _abc.Awaitable[_admin_service_pb2.RunRetentionResponse]]:
         """Archives and deletes the messages of one tenant by its policy, now.
 
-        `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search;
-        `delete` removes what was archived more than `delete_after_days` ago. Runs in small transactions: a run that is cut
-        off has done part of its work, nothing is done twice or lost, and running it again does the rest. `dry_run` changes
-        nothing and returns the counts that a run at that moment would. A tenant without messages: zeros.
+        `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search, but
+        for pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in
+        small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
+        again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
+        without messages: zeros.
+        """
+
+    @_abc_1.abstractmethod
+    def GetStatistics(
+        self,
+        request: _statistics_pb2.GetStatisticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_statistics_pb2.TenantStatistics, _abc.Awaitable[_statistics_pb2.TenantStatistics]]:
+        """Says what is stored of one tenant.
+
+        Reads only. Counts stop at a bound, so that the call takes about as long in a tenant of a million messages as in the
+        largest. A tenant without messages: zeros.
         """
 
     @_abc_1.abstractmethod
@@ -93,7 +121,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_service_pb2.GetHealthResponse, _abc.Awaitable[_admin_service_pb2.GetHealthResponse]]:
         """Says whether the service works. Needs no key.
 
-        Answers OK with `status` `degraded` while the database is down, so that the body can always be read; use the
+        Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
         standard gRPC health service for probes.
         """
 

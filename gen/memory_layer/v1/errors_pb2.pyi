@@ -46,7 +46,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "MALFORMED_REQUEST", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_INVALID_API_KEY: _ErrorReason.ValueType  # 3
-    """UNAUTHENTICATED, 401. x-api-key is missing, not known, revoked or expired: which of them is not said.
+    """UNAUTHENTICATED, 401. x-api-key or the token is missing, not known, revoked or expired: which of them is not said.
     {"reason": "INVALID_API_KEY", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_KEY_NOT_ALLOWED: _ErrorReason.ValueType  # 4
@@ -66,7 +66,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "RATE_LIMITED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 8
-    """RESOURCE_EXHAUSTED, 429. The embedding queue is full; nothing was stored; retry after `retry-after` seconds.
+    """RESOURCE_EXHAUSTED, 429. The embedding model has too many queries of the tenant to do; retry after `retry-after`
+    seconds.
     {"reason": "QUEUE_FULL", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 9
@@ -78,7 +79,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "DEADLINE_EXCEEDED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 11
-    """UNAVAILABLE, 503. The database cannot be reached. Retry, an ingest with its request_id.
+    """UNAVAILABLE, 503. The database cannot be reached, or takes no writes. Retry, an ingest with its request_id.
     {"reason": "DATABASE_UNAVAILABLE", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_EMBEDDING_UNAVAILABLE: _ErrorReason.ValueType  # 12
@@ -112,6 +113,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `retry-after` seconds, on another server where there is one.
     {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_ANSWER_TOO_LARGE: _ErrorReason.ValueType  # 24
+    """RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
+    was read. Ask for less.
+    {"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
+    """
+    ERROR_REASON_TENANT_RATE_LIMITED: _ErrorReason.ValueType  # 25
+    """RESOURCE_EXHAUSTED, 429. Too many calls for this tenant, whoever made them; `retry-after` says when to come back, in
+    seconds.
+    {"reason": "TENANT_RATE_LIMITED", "domain": "memory_layer.v1"}
+    """
+    ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 30
+    """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
+    {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
+    """
+    ERROR_REASON_IDENTITY_UNAVAILABLE: _ErrorReason.ValueType  # 40
+    """UNAVAILABLE, 503. The keys that tokens are checked with cannot be had from the identity provider. Retry.
+    {"reason": "IDENTITY_UNAVAILABLE", "domain": "memory_layer.v1"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons, one for each way a call can fail. New reasons may be added. Those without `any_call` are given only by the
@@ -129,7 +148,7 @@ ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 2
 {"reason": "MALFORMED_REQUEST", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_INVALID_API_KEY: ErrorReason.ValueType  # 3
-"""UNAUTHENTICATED, 401. x-api-key is missing, not known, revoked or expired: which of them is not said.
+"""UNAUTHENTICATED, 401. x-api-key or the token is missing, not known, revoked or expired: which of them is not said.
 {"reason": "INVALID_API_KEY", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_KEY_NOT_ALLOWED: ErrorReason.ValueType  # 4
@@ -149,7 +168,8 @@ ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 7
 {"reason": "RATE_LIMITED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 8
-"""RESOURCE_EXHAUSTED, 429. The embedding queue is full; nothing was stored; retry after `retry-after` seconds.
+"""RESOURCE_EXHAUSTED, 429. The embedding model has too many queries of the tenant to do; retry after `retry-after`
+seconds.
 {"reason": "QUEUE_FULL", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 9
@@ -161,7 +181,7 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 10
 {"reason": "DEADLINE_EXCEEDED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 11
-"""UNAVAILABLE, 503. The database cannot be reached. Retry, an ingest with its request_id.
+"""UNAVAILABLE, 503. The database cannot be reached, or takes no writes. Retry, an ingest with its request_id.
 {"reason": "DATABASE_UNAVAILABLE", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_EMBEDDING_UNAVAILABLE: ErrorReason.ValueType  # 12
@@ -194,6 +214,24 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
 """RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after
 `retry-after` seconds, on another server where there is one.
 {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_ANSWER_TOO_LARGE: ErrorReason.ValueType  # 24
+"""RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
+was read. Ask for less.
+{"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_TENANT_RATE_LIMITED: ErrorReason.ValueType  # 25
+"""RESOURCE_EXHAUSTED, 429. Too many calls for this tenant, whoever made them; `retry-after` says when to come back, in
+seconds.
+{"reason": "TENANT_RATE_LIMITED", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 30
+"""ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
+{"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_IDENTITY_UNAVAILABLE: ErrorReason.ValueType  # 40
+"""UNAVAILABLE, 503. The keys that tokens are checked with cannot be had from the identity provider. Retry.
+{"reason": "IDENTITY_UNAVAILABLE", "domain": "memory_layer.v1"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

@@ -39,6 +39,11 @@ class IngestMessageRequest(_message.Message):
     EMBED_LATER_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     KEEP_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    TTL_SECONDS_FIELD_NUMBER: _builtins.int
+    ON_DUPLICATE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_WINDOW_SECONDS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Which product or customer the message belongs to."""
     conversation_id: _builtins.str
@@ -67,6 +72,17 @@ class IngestMessageRequest(_message.Message):
     """Remember `request_id` as long as the message is kept, instead of 24 hours: for imports, which are run again weeks
     later.
     """
+    pinned: _builtins.bool
+    """Never archived by retention."""
+    ttl_seconds: _builtins.int
+    """The same as a number of seconds from the moment of ingest on, whatever `created_at` says. Give this or `expires_at`."""
+    on_duplicate: _builtins.str
+    """What becomes of a message that was said before, by the same role in the same conversation, of the same user, in the
+    same words, at most `duplicate_window_seconds` earlier: `store` it, the default, or `return_existing`, which stores
+    nothing and returns the one that is there, as for a repeated `request_id`.
+    """
+    duplicate_window_seconds: _builtins.int
+    """How far apart two messages may have been said to be taken for one, up to a year; an hour when not set."""
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """Any fields of the caller's own; returned as they are. Numbers are doubles, as in JSON: whole numbers from 2^53 on are
@@ -76,6 +92,12 @@ class IngestMessageRequest(_message.Message):
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the message was said, for back-fills; the server's time when not set. At most a day in the future."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """From this moment on nothing shows the message, and the next sweep erases it. It lies in the future; the message is kept
+        as long as retention says when not set.
+        """
 
     def __init__(
         self,
@@ -92,21 +114,34 @@ class IngestMessageRequest(_message.Message):
         embed_later: _builtins.bool | None = ...,
         user_id: _builtins.str | None = ...,
         keep_request_id: _builtins.bool = ...,
+        pinned: _builtins.bool = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        ttl_seconds: _builtins.int | None = ...,
+        on_duplicate: _builtins.str | None = ...,
+        duplicate_window_seconds: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "_user_id", b"_user_id", "created_at", b"created_at", "embed_later", b"embed_later", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_duplicate_window_seconds", b"_duplicate_window_seconds", "_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_on_duplicate", b"_on_duplicate", "_request_id", b"_request_id", "_ttl_seconds", b"_ttl_seconds", "_user_id", b"_user_id", "created_at", b"created_at", "duplicate_window_seconds", b"duplicate_window_seconds", "embed_later", b"embed_later", "expires_at", b"expires_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "on_duplicate", b"on_duplicate", "request_id", b"request_id", "ttl_seconds", b"ttl_seconds", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_request_id", b"_request_id", "_user_id", b"_user_id", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embed_later", b"embed_later", "importance_override", b"importance_override", "keep_request_id", b"keep_request_id", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duplicate_window_seconds", b"_duplicate_window_seconds", "_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_on_duplicate", b"_on_duplicate", "_request_id", b"_request_id", "_ttl_seconds", b"_ttl_seconds", "_user_id", b"_user_id", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "duplicate_window_seconds", b"duplicate_window_seconds", "embed_later", b"embed_later", "expires_at", b"expires_at", "importance_override", b"importance_override", "keep_request_id", b"keep_request_id", "metadata", b"metadata", "name", b"name", "on_duplicate", b"on_duplicate", "pinned", b"pinned", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id", "ttl_seconds", b"ttl_seconds", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__duplicate_window_seconds: _TypeAlias = _typing.Literal["duplicate_window_seconds"]  # noqa: Y015
+    _WhichOneofArgType__duplicate_window_seconds: _TypeAlias = _typing.Literal["_duplicate_window_seconds", b"_duplicate_window_seconds"]  # noqa: Y015
     _WhichOneofReturnType__embed_later: _TypeAlias = _typing.Literal["embed_later"]  # noqa: Y015
     _WhichOneofArgType__embed_later: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later"]  # noqa: Y015
     _WhichOneofReturnType__importance_override: _TypeAlias = _typing.Literal["importance_override"]  # noqa: Y015
     _WhichOneofArgType__importance_override: _TypeAlias = _typing.Literal["_importance_override", b"_importance_override"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__on_duplicate: _TypeAlias = _typing.Literal["on_duplicate"]  # noqa: Y015
+    _WhichOneofArgType__on_duplicate: _TypeAlias = _typing.Literal["_on_duplicate", b"_on_duplicate"]  # noqa: Y015
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
+    _WhichOneofReturnType__ttl_seconds: _TypeAlias = _typing.Literal["ttl_seconds"]  # noqa: Y015
+    _WhichOneofArgType__ttl_seconds: _TypeAlias = _typing.Literal["_ttl_seconds", b"_ttl_seconds"]  # noqa: Y015
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__duplicate_window_seconds) -> _WhichOneofReturnType__duplicate_window_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__embed_later) -> _WhichOneofReturnType__embed_later | None: ...
     @_typing.overload
@@ -114,7 +149,11 @@ class IngestMessageRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__on_duplicate) -> _WhichOneofReturnType__on_duplicate | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ttl_seconds) -> _WhichOneofReturnType__ttl_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__user_id) -> _WhichOneofReturnType__user_id | None: ...
 
@@ -265,6 +304,54 @@ class GetMessageRequest(_message.Message):
 Global___GetMessageRequest: _TypeAlias = GetMessageRequest  # noqa: Y015
 
 @_typing.final
+class DeleteMessageRequest(_message.Message):
+    """Which message to erase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    """Its id."""
+    tenant_id: _builtins.str
+    """The tenant that it belongs to."""
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+        tenant_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteMessageRequest: _TypeAlias = DeleteMessageRequest  # noqa: Y015
+
+@_typing.final
+class DeleteMessageResponse(_message.Message):
+    """What was erased."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    """The id of the message that is gone."""
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteMessageResponse: _TypeAlias = DeleteMessageResponse  # noqa: Y015
+
+@_typing.final
 class SearchMemoriesRequest(_message.Message):
     """What to look for."""
 
@@ -288,6 +375,11 @@ class SearchMemoriesRequest(_message.Message):
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    MIN_SCORE_FIELD_NUMBER: _builtins.int
+    DISTINCT_FIELD_NUMBER: _builtins.int
+    EXCLUDE_MESSAGE_IDS_FIELD_NUMBER: _builtins.int
+    EXCLUDE_QUERY_TEXT_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Whose memory to search."""
     query: _builtins.str
@@ -311,12 +403,22 @@ class SearchMemoriesRequest(_message.Message):
     explain: _builtins.bool
     """Adds to every hit the terms that make its score, and to the response how it was ranked."""
     neighbours: _builtins.int
-    """Adds to every hit this many turns before and after it in its conversation."""
+    """Adds to every hit this many turns before and after it in its conversation. A turn near two hits stands at both."""
     user_id: _builtins.str
     """Only messages of this end user."""
     filter: _builtins.str
     """Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md. The parameters above hold
     besides.
+    """
+    min_score: _builtins.float
+    """Only hits with at least this score. Fewer than `top_k` then, or none."""
+    distinct: _builtins.bool
+    """Of messages with the same text only the best one. There are still `top_k` hits while that many texts pass."""
+    exclude_query_text: _builtins.bool
+    """Without messages whose text is the query itself: what was just asked is often stored already."""
+    time_zone: _builtins.str
+    """Whose days "yesterday" and "in June" are: a time zone of the IANA database. Only the hybrid ranking reads dates. When
+    not set, the tenant's policy decides, then MEMORY_TIME_ZONE.
     """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
@@ -344,6 +446,10 @@ class SearchMemoriesRequest(_message.Message):
         of which must hold, and for several values of one key, one of which must.
         """
 
+    @_builtins.property
+    def exclude_message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Without these messages; the next best ones stand in their places."""
+
     def __init__(
         self,
         *,
@@ -365,10 +471,15 @@ class SearchMemoriesRequest(_message.Message):
         neighbours: _builtins.int | None = ...,
         user_id: _builtins.str | None = ...,
         filter: _builtins.str | None = ...,
+        min_score: _builtins.float | None = ...,
+        distinct: _builtins.bool = ...,
+        exclude_message_ids: _abc.Iterable[_builtins.str] | None = ...,
+        exclude_query_text: _builtins.bool = ...,
+        time_zone: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "metadata", b"metadata", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_time_zone", b"_time_zone", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "metadata", b"metadata", "min_score", b"min_score", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "time_zone", b"time_zone", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "explain", b"explain", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_time_zone", b"_time_zone", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "distinct", b"distinct", "exclude_message_ids", b"exclude_message_ids", "exclude_query_text", b"exclude_query_text", "explain", b"explain", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "min_score", b"min_score", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__candidate_limit: _TypeAlias = _typing.Literal["candidate_limit"]  # noqa: Y015
     _WhichOneofArgType__candidate_limit: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit"]  # noqa: Y015
@@ -378,12 +489,16 @@ class SearchMemoriesRequest(_message.Message):
     _WhichOneofArgType__filter: _TypeAlias = _typing.Literal["_filter", b"_filter"]  # noqa: Y015
     _WhichOneofReturnType__importance_min: _TypeAlias = _typing.Literal["importance_min"]  # noqa: Y015
     _WhichOneofArgType__importance_min: _TypeAlias = _typing.Literal["_importance_min", b"_importance_min"]  # noqa: Y015
+    _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
+    _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
     _WhichOneofReturnType__neighbours: _TypeAlias = _typing.Literal["neighbours"]  # noqa: Y015
     _WhichOneofArgType__neighbours: _TypeAlias = _typing.Literal["_neighbours", b"_neighbours"]  # noqa: Y015
     _WhichOneofReturnType__ranking: _TypeAlias = _typing.Literal["ranking"]  # noqa: Y015
     _WhichOneofArgType__ranking: _TypeAlias = _typing.Literal["_ranking", b"_ranking"]  # noqa: Y015
     _WhichOneofReturnType__role: _TypeAlias = _typing.Literal["role"]  # noqa: Y015
     _WhichOneofArgType__role: _TypeAlias = _typing.Literal["_role", b"_role"]  # noqa: Y015
+    _WhichOneofReturnType__time_zone: _TypeAlias = _typing.Literal["time_zone"]  # noqa: Y015
+    _WhichOneofArgType__time_zone: _TypeAlias = _typing.Literal["_time_zone", b"_time_zone"]  # noqa: Y015
     _WhichOneofReturnType__top_k: _TypeAlias = _typing.Literal["top_k"]  # noqa: Y015
     _WhichOneofArgType__top_k: _TypeAlias = _typing.Literal["_top_k", b"_top_k"]  # noqa: Y015
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
@@ -397,11 +512,15 @@ class SearchMemoriesRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__importance_min) -> _WhichOneofReturnType__importance_min | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbours) -> _WhichOneofReturnType__neighbours | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ranking) -> _WhichOneofReturnType__ranking | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__role) -> _WhichOneofReturnType__role | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__time_zone) -> _WhichOneofReturnType__time_zone | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__top_k) -> _WhichOneofReturnType__top_k | None: ...
     @_typing.overload

@@ -3,8 +3,11 @@
 import grpc
 import warnings
 
+from memory_layer.v1 import context_pb2 as memory__layer_dot_v1_dot_context__pb2
+from memory_layer.v1 import listing_pb2 as memory__layer_dot_v1_dot_listing__pb2
 from memory_layer.v1 import memory_service_pb2 as memory__layer_dot_v1_dot_memory__service__pb2
 from memory_layer.v1 import message_pb2 as memory__layer_dot_v1_dot_message__pb2
+from memory_layer.v1 import revision_pb2 as memory__layer_dot_v1_dot_revision__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -59,10 +62,45 @@ class MemoryServiceStub:
                 request_serializer=memory__layer_dot_v1_dot_memory__service__pb2.GetMessageRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_message__pb2.Message.FromString,
                 _registered_method=True)
+        self.UpdateMessage = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/UpdateMessage',
+                request_serializer=memory__layer_dot_v1_dot_revision__pb2.UpdateMessageRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_message__pb2.Message.FromString,
+                _registered_method=True)
+        self.ListRevisions = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/ListRevisions',
+                request_serializer=memory__layer_dot_v1_dot_revision__pb2.ListRevisionsRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_revision__pb2.ListRevisionsResponse.FromString,
+                _registered_method=True)
+        self.ListMessages = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/ListMessages',
+                request_serializer=memory__layer_dot_v1_dot_listing__pb2.ListMessagesRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListMessagesResponse.FromString,
+                _registered_method=True)
+        self.ListConversations = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/ListConversations',
+                request_serializer=memory__layer_dot_v1_dot_listing__pb2.ListConversationsRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListConversationsResponse.FromString,
+                _registered_method=True)
+        self.ListUsers = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/ListUsers',
+                request_serializer=memory__layer_dot_v1_dot_listing__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
+        self.DeleteMessage = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/DeleteMessage',
+                request_serializer=memory__layer_dot_v1_dot_memory__service__pb2.DeleteMessageRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.DeleteMessageResponse.FromString,
+                _registered_method=True)
         self.SearchMemories = channel.unary_unary(
                 '/memory_layer.v1.MemoryService/SearchMemories',
                 request_serializer=memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesResponse.FromString,
+                _registered_method=True)
+        self.BuildContext = channel.unary_unary(
+                '/memory_layer.v1.MemoryService/BuildContext',
+                request_serializer=memory__layer_dot_v1_dot_context__pb2.BuildContextRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_context__pb2.BuildContextResponse.FromString,
                 _registered_method=True)
 
 
@@ -77,10 +115,11 @@ class MemoryServiceServicer:
         """Stores one message and embeds it.
 
         Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
-        committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
-        and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-        and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-        message. An answer to a retry carries the header `x-repeated: true`.
+        committed. When the embedding model is down, or has too much of the tenant's to do, the message is stored all the
+        same, with `embedding_status` `pending`, and becomes searchable once it is embedded. A retry with the same
+        `request_id` and body returns the stored message and stores nothing; with another body it fails with ALREADY_EXISTS,
+        and once that message was deleted with NOT_FOUND. A retry without a `request_id` stores a second message. An answer
+        to a retry carries the header `x-repeated: true`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,8 +129,9 @@ class MemoryServiceServicer:
         """Stores up to 1,000 messages in one transaction.
 
         All or nothing: one invalid message refuses the whole batch, and the first broken fields are named by the index of
-        their message. Results stand in the order of the request. Counts as one call against the rate limit. Retrying with
-        the same request ids stores only what is not stored yet.
+        their message. A batch that the embedding model cannot embed in time is stored as `pending`. Results stand in the
+        order of the request. Counts as one call against the rate limit. Retrying with the same request ids stores only what
+        is not stored yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,13 +162,90 @@ class MemoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateMessage(self, request, context):
+        """Changes what a message says, archived ones included.
+
+        Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a revision,
+        which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is stored all the
+        same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
+        there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
+        and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
+        what others wrote meanwhile: send the `etag` too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRevisions(self, request, context):
+        """Lists what a message was before its updates, the last one first.
+
+        Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMessages(self, request, context):
+        """Lists a tenant's messages, page by page.
+
+        Reads only. A message that is there from the first page to the last is listed exactly once, whatever is stored,
+        archived or deleted meanwhile. Messages without an embedding are listed too, archived ones with `include_archived`,
+        expired ones never. Nothing to list: an empty page, never an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConversations(self, request, context):
+        """Lists the conversations of a tenant, page by page.
+
+        Reads only. A conversation is there as long as a message of it is stored, live or archived, and not expired. Pages are
+        stable, as those of ListMessages. None: an empty page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUsers(self, request, context):
+        """Lists the end users of a tenant, page by page.
+
+        Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
+        are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteMessage(self, request, context):
+        """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+        Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+        of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+        both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SearchMemories(self, request, context):
         """Ranks a tenant's memory against a query and returns the best hits.
 
         Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
         never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
         ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-        ordered by `created_at`, newest first, then by id.
+        ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
+        neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BuildContext(self, request, context):
+        """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
+
+        Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget; then
+        memories by their relevance, where long ones must be more relevant than short ones; what does not fit is skipped.
+        No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,10 +274,45 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     request_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.GetMessageRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_message__pb2.Message.SerializeToString,
             ),
+            'UpdateMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMessage,
+                    request_deserializer=memory__layer_dot_v1_dot_revision__pb2.UpdateMessageRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_message__pb2.Message.SerializeToString,
+            ),
+            'ListRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevisions,
+                    request_deserializer=memory__layer_dot_v1_dot_revision__pb2.ListRevisionsRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_revision__pb2.ListRevisionsResponse.SerializeToString,
+            ),
+            'ListMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMessages,
+                    request_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListMessagesRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_listing__pb2.ListMessagesResponse.SerializeToString,
+            ),
+            'ListConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConversations,
+                    request_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListConversationsRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_listing__pb2.ListConversationsResponse.SerializeToString,
+            ),
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=memory__layer_dot_v1_dot_listing__pb2.ListUsersRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_listing__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'DeleteMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteMessage,
+                    request_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.DeleteMessageRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_memory__service__pb2.DeleteMessageResponse.SerializeToString,
+            ),
             'SearchMemories': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchMemories,
                     request_deserializer=memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesResponse.SerializeToString,
+            ),
+            'BuildContext': grpc.unary_unary_rpc_method_handler(
+                    servicer.BuildContext,
+                    request_deserializer=memory__layer_dot_v1_dot_context__pb2.BuildContextRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_context__pb2.BuildContextResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -286,6 +438,168 @@ class MemoryService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/UpdateMessage',
+            memory__layer_dot_v1_dot_revision__pb2.UpdateMessageRequest.SerializeToString,
+            memory__layer_dot_v1_dot_message__pb2.Message.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/ListRevisions',
+            memory__layer_dot_v1_dot_revision__pb2.ListRevisionsRequest.SerializeToString,
+            memory__layer_dot_v1_dot_revision__pb2.ListRevisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/ListMessages',
+            memory__layer_dot_v1_dot_listing__pb2.ListMessagesRequest.SerializeToString,
+            memory__layer_dot_v1_dot_listing__pb2.ListMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/ListConversations',
+            memory__layer_dot_v1_dot_listing__pb2.ListConversationsRequest.SerializeToString,
+            memory__layer_dot_v1_dot_listing__pb2.ListConversationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/ListUsers',
+            memory__layer_dot_v1_dot_listing__pb2.ListUsersRequest.SerializeToString,
+            memory__layer_dot_v1_dot_listing__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/DeleteMessage',
+            memory__layer_dot_v1_dot_memory__service__pb2.DeleteMessageRequest.SerializeToString,
+            memory__layer_dot_v1_dot_memory__service__pb2.DeleteMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SearchMemories(request,
             target,
             options=(),
@@ -302,6 +616,33 @@ class MemoryService:
             '/memory_layer.v1.MemoryService/SearchMemories',
             memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesRequest.SerializeToString,
             memory__layer_dot_v1_dot_memory__service__pb2.SearchMemoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BuildContext(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.MemoryService/BuildContext',
+            memory__layer_dot_v1_dot_context__pb2.BuildContextRequest.SerializeToString,
+            memory__layer_dot_v1_dot_context__pb2.BuildContextResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,8 +5,11 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from memory_layer.v1 import context_pb2 as _context_pb2
+from memory_layer.v1 import listing_pb2 as _listing_pb2
 from memory_layer.v1 import memory_service_pb2 as _memory_service_pb2
 from memory_layer.v1 import message_pb2 as _message_pb2
+from memory_layer.v1 import revision_pb2 as _revision_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -42,17 +45,19 @@ class MemoryServiceStub:
     """Stores one message and embeds it.
 
     Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
-    committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
-    and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-    and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-    message. An answer to a retry carries the header `x-repeated: true`.
+    committed. When the embedding model is down, or has too much of the tenant's to do, the message is stored all the
+    same, with `embedding_status` `pending`, and becomes searchable once it is embedded. A retry with the same
+    `request_id` and body returns the stored message and stores nothing; with another body it fails with ALREADY_EXISTS,
+    and once that message was deleted with NOT_FOUND. A retry without a `request_id` stores a second message. An answer
+    to a retry carries the header `x-repeated: true`.
     """
     BatchIngestMessages: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.BatchIngestMessagesRequest, _memory_service_pb2.BatchIngestMessagesResponse]
     """Stores up to 1,000 messages in one transaction.
 
     All or nothing: one invalid message refuses the whole batch, and the first broken fields are named by the index of
-    their message. Results stand in the order of the request. Counts as one call against the rate limit. Retrying with
-    the same request ids stores only what is not stored yet.
+    their message. A batch that the embedding model cannot embed in time is stored as `pending`. Results stand in the
+    order of the request. Counts as one call against the rate limit. Retrying with the same request ids stores only what
+    is not stored yet.
     """
     StreamIngest: _grpc.StreamStreamMultiCallable[_memory_service_pb2.StreamIngestRequest, _memory_service_pb2.StreamIngestResponse]
     """Stores messages as they come, and acknowledges each once it is committed. For imports; gRPC only.
@@ -71,13 +76,62 @@ class MemoryServiceStub:
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
     answers are the same, also when `tenant_id` names a tenant that the key may not read.
     """
+    UpdateMessage: _grpc.UnaryUnaryMultiCallable[_revision_pb2.UpdateMessageRequest, _message_pb2.Message]
+    """Changes what a message says, archived ones included.
+
+    Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a revision,
+    which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is stored all the
+    same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
+    there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
+    and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
+    what others wrote meanwhile: send the `etag` too.
+    """
+    ListRevisions: _grpc.UnaryUnaryMultiCallable[_revision_pb2.ListRevisionsRequest, _revision_pb2.ListRevisionsResponse]
+    """Lists what a message was before its updates, the last one first.
+
+    Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty list.
+    """
+    ListMessages: _grpc.UnaryUnaryMultiCallable[_listing_pb2.ListMessagesRequest, _listing_pb2.ListMessagesResponse]
+    """Lists a tenant's messages, page by page.
+
+    Reads only. A message that is there from the first page to the last is listed exactly once, whatever is stored,
+    archived or deleted meanwhile. Messages without an embedding are listed too, archived ones with `include_archived`,
+    expired ones never. Nothing to list: an empty page, never an error.
+    """
+    ListConversations: _grpc.UnaryUnaryMultiCallable[_listing_pb2.ListConversationsRequest, _listing_pb2.ListConversationsResponse]
+    """Lists the conversations of a tenant, page by page.
+
+    Reads only. A conversation is there as long as a message of it is stored, live or archived, and not expired. Pages are
+    stable, as those of ListMessages. None: an empty page.
+    """
+    ListUsers: _grpc.UnaryUnaryMultiCallable[_listing_pb2.ListUsersRequest, _listing_pb2.ListUsersResponse]
+    """Lists the end users of a tenant, page by page.
+
+    Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
+    are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
+    """
+    DeleteMessage: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.DeleteMessageRequest, _memory_service_pb2.DeleteMessageResponse]
+    """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+    Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+    of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+    both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+    """
     SearchMemories: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]
     """Ranks a tenant's memory against a query and returns the best hits.
 
     Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
     never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
     ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-    ordered by `created_at`, newest first, then by id.
+    ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
+    neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
+    """
+    BuildContext: _grpc.UnaryUnaryMultiCallable[_context_pb2.BuildContextRequest, _context_pb2.BuildContextResponse]
+    """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
+
+    Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget; then
+    memories by their relevance, where long ones must be more relevant than short ones; what does not fit is skipped.
+    No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
     """
 
 @_typing.type_check_only
@@ -93,17 +147,19 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     """Stores one message and embeds it.
 
     Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
-    committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
-    and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-    and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-    message. An answer to a retry carries the header `x-repeated: true`.
+    committed. When the embedding model is down, or has too much of the tenant's to do, the message is stored all the
+    same, with `embedding_status` `pending`, and becomes searchable once it is embedded. A retry with the same
+    `request_id` and body returns the stored message and stores nothing; with another body it fails with ALREADY_EXISTS,
+    and once that message was deleted with NOT_FOUND. A retry without a `request_id` stores a second message. An answer
+    to a retry carries the header `x-repeated: true`.
     """
     BatchIngestMessages: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.BatchIngestMessagesRequest, _memory_service_pb2.BatchIngestMessagesResponse]  # type: ignore[assignment]
     """Stores up to 1,000 messages in one transaction.
 
     All or nothing: one invalid message refuses the whole batch, and the first broken fields are named by the index of
-    their message. Results stand in the order of the request. Counts as one call against the rate limit. Retrying with
-    the same request ids stores only what is not stored yet.
+    their message. A batch that the embedding model cannot embed in time is stored as `pending`. Results stand in the
+    order of the request. Counts as one call against the rate limit. Retrying with the same request ids stores only what
+    is not stored yet.
     """
     StreamIngest: _aio.StreamStreamMultiCallable[_memory_service_pb2.StreamIngestRequest, _memory_service_pb2.StreamIngestResponse]  # type: ignore[assignment]
     """Stores messages as they come, and acknowledges each once it is committed. For imports; gRPC only.
@@ -122,13 +178,62 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
     answers are the same, also when `tenant_id` names a tenant that the key may not read.
     """
+    UpdateMessage: _aio.UnaryUnaryMultiCallable[_revision_pb2.UpdateMessageRequest, _message_pb2.Message]  # type: ignore[assignment]
+    """Changes what a message says, archived ones included.
+
+    Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a revision,
+    which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is stored all the
+    same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
+    there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
+    and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
+    what others wrote meanwhile: send the `etag` too.
+    """
+    ListRevisions: _aio.UnaryUnaryMultiCallable[_revision_pb2.ListRevisionsRequest, _revision_pb2.ListRevisionsResponse]  # type: ignore[assignment]
+    """Lists what a message was before its updates, the last one first.
+
+    Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty list.
+    """
+    ListMessages: _aio.UnaryUnaryMultiCallable[_listing_pb2.ListMessagesRequest, _listing_pb2.ListMessagesResponse]  # type: ignore[assignment]
+    """Lists a tenant's messages, page by page.
+
+    Reads only. A message that is there from the first page to the last is listed exactly once, whatever is stored,
+    archived or deleted meanwhile. Messages without an embedding are listed too, archived ones with `include_archived`,
+    expired ones never. Nothing to list: an empty page, never an error.
+    """
+    ListConversations: _aio.UnaryUnaryMultiCallable[_listing_pb2.ListConversationsRequest, _listing_pb2.ListConversationsResponse]  # type: ignore[assignment]
+    """Lists the conversations of a tenant, page by page.
+
+    Reads only. A conversation is there as long as a message of it is stored, live or archived, and not expired. Pages are
+    stable, as those of ListMessages. None: an empty page.
+    """
+    ListUsers: _aio.UnaryUnaryMultiCallable[_listing_pb2.ListUsersRequest, _listing_pb2.ListUsersResponse]  # type: ignore[assignment]
+    """Lists the end users of a tenant, page by page.
+
+    Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
+    are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
+    """
+    DeleteMessage: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.DeleteMessageRequest, _memory_service_pb2.DeleteMessageResponse]  # type: ignore[assignment]
+    """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+    Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+    of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+    both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+    """
     SearchMemories: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.SearchMemoriesRequest, _memory_service_pb2.SearchMemoriesResponse]  # type: ignore[assignment]
     """Ranks a tenant's memory against a query and returns the best hits.
 
     Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
     never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
     ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-    ordered by `created_at`, newest first, then by id.
+    ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
+    neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
+    """
+    BuildContext: _aio.UnaryUnaryMultiCallable[_context_pb2.BuildContextRequest, _context_pb2.BuildContextResponse]  # type: ignore[assignment]
+    """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
+
+    Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget; then
+    memories by their relevance, where long ones must be more relevant than short ones; what does not fit is skipped.
+    No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
     """
 
 class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -147,10 +252,11 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Stores one message and embeds it.
 
         Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
-        committed. When the embedding model is down the message is stored all the same, with `embedding_status` `pending`,
-        and becomes searchable once it is embedded. A retry with the same `request_id` and body returns the stored message
-        and stores nothing; with another body it fails with ALREADY_EXISTS. A retry without a `request_id` stores a second
-        message. An answer to a retry carries the header `x-repeated: true`.
+        committed. When the embedding model is down, or has too much of the tenant's to do, the message is stored all the
+        same, with `embedding_status` `pending`, and becomes searchable once it is embedded. A retry with the same
+        `request_id` and body returns the stored message and stores nothing; with another body it fails with ALREADY_EXISTS,
+        and once that message was deleted with NOT_FOUND. A retry without a `request_id` stores a second message. An answer
+        to a retry carries the header `x-repeated: true`.
         """
 
     @_abc_1.abstractmethod
@@ -162,8 +268,9 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Stores up to 1,000 messages in one transaction.
 
         All or nothing: one invalid message refuses the whole batch, and the first broken fields are named by the index of
-        their message. Results stand in the order of the request. Counts as one call against the rate limit. Retrying with
-        the same request ids stores only what is not stored yet.
+        their message. A batch that the embedding model cannot embed in time is stored as `pending`. Results stand in the
+        order of the request. Counts as one call against the rate limit. Retrying with the same request ids stores only what
+        is not stored yet.
         """
 
     @_abc_1.abstractmethod
@@ -196,6 +303,83 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def UpdateMessage(
+        self,
+        request: _revision_pb2.UpdateMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_message_pb2.Message, _abc.Awaitable[_message_pb2.Message]]:
+        """Changes what a message says, archived ones included.
+
+        Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a revision,
+        which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is stored all the
+        same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
+        there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
+        and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
+        what others wrote meanwhile: send the `etag` too.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRevisions(
+        self,
+        request: _revision_pb2.ListRevisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_revision_pb2.ListRevisionsResponse, _abc.Awaitable[_revision_pb2.ListRevisionsResponse]]:
+        """Lists what a message was before its updates, the last one first.
+
+        Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty list.
+        """
+
+    @_abc_1.abstractmethod
+    def ListMessages(
+        self,
+        request: _listing_pb2.ListMessagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_listing_pb2.ListMessagesResponse, _abc.Awaitable[_listing_pb2.ListMessagesResponse]]:
+        """Lists a tenant's messages, page by page.
+
+        Reads only. A message that is there from the first page to the last is listed exactly once, whatever is stored,
+        archived or deleted meanwhile. Messages without an embedding are listed too, archived ones with `include_archived`,
+        expired ones never. Nothing to list: an empty page, never an error.
+        """
+
+    @_abc_1.abstractmethod
+    def ListConversations(
+        self,
+        request: _listing_pb2.ListConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_listing_pb2.ListConversationsResponse, _abc.Awaitable[_listing_pb2.ListConversationsResponse]]:
+        """Lists the conversations of a tenant, page by page.
+
+        Reads only. A conversation is there as long as a message of it is stored, live or archived, and not expired. Pages are
+        stable, as those of ListMessages. None: an empty page.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUsers(
+        self,
+        request: _listing_pb2.ListUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_listing_pb2.ListUsersResponse, _abc.Awaitable[_listing_pb2.ListUsersResponse]]:
+        """Lists the end users of a tenant, page by page.
+
+        Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
+        are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteMessage(
+        self,
+        request: _memory_service_pb2.DeleteMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_service_pb2.DeleteMessageResponse, _abc.Awaitable[_memory_service_pb2.DeleteMessageResponse]]:
+        """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+
+        Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
+        of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
+        both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+        """
+
+    @_abc_1.abstractmethod
     def SearchMemories(
         self,
         request: _memory_service_pb2.SearchMemoriesRequest,
@@ -206,7 +390,21 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
         never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
         ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-        ordered by `created_at`, newest first, then by id.
+        ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
+        neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
+        """
+
+    @_abc_1.abstractmethod
+    def BuildContext(
+        self,
+        request: _context_pb2.BuildContextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_context_pb2.BuildContextResponse, _abc.Awaitable[_context_pb2.BuildContextResponse]]:
+        """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
+
+        Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget; then
+        memories by their relevance, where long ones must be more relevant than short ones; what does not fit is skipped.
+        No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
         """
 
 def add_MemoryServiceServicer_to_server(servicer: MemoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

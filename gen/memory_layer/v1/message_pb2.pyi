@@ -37,6 +37,9 @@ class Message(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     ARCHIVED_AT_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Set by the server: a UUID."""
     tenant_id: _builtins.str
@@ -57,6 +60,10 @@ class Message(_message.Message):
     """
     user_id: _builtins.str
     """The end user whose memory it belongs to; not set when it is nobody's."""
+    pinned: _builtins.bool
+    """True when retention never archives it; not set otherwise."""
+    etag: _builtins.str
+    """Names what the message says now, for UpdateMessage: another after each update. Opaque."""
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """The caller's own fields, as they were sent; an empty object when there were none."""
@@ -72,6 +79,10 @@ class Message(_message.Message):
     @_builtins.property
     def archived_at(self) -> _timestamp_pb2.Timestamp:
         """When retention moved the message to the archive; not set while it is searchable."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """From when on nothing shows it, and the next sweep erases it; not set when it does not expire."""
 
     def __init__(
         self,
@@ -89,17 +100,24 @@ class Message(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         archived_at: _timestamp_pb2.Timestamp | None = ...,
         user_id: _builtins.str | None = ...,
+        pinned: _builtins.bool | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "created_at", b"created_at", "metadata", b"metadata", "name", b"name", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_pinned", b"_pinned", "_user_id", b"_user_id", "archived_at", b"archived_at", "created_at", b"created_at", "expires_at", b"expires_at", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embedding_status", b"embedding_status", "id", b"id", "importance_score", b"importance_score", "metadata", b"metadata", "name", b"name", "role", b"role", "tenant_id", b"tenant_id", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_pinned", b"_pinned", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embedding_status", b"embedding_status", "etag", b"etag", "expires_at", b"expires_at", "id", b"id", "importance_score", b"importance_score", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "role", b"role", "tenant_id", b"tenant_id", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__pinned: _TypeAlias = _typing.Literal["pinned"]  # noqa: Y015
+    _WhichOneofArgType__pinned: _TypeAlias = _typing.Literal["_pinned", b"_pinned"]  # noqa: Y015
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pinned) -> _WhichOneofReturnType__pinned | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__user_id) -> _WhichOneofReturnType__user_id | None: ...
 

@@ -33,10 +33,13 @@ class TenantPolicy(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     HYBRID_WEIGHTS_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
     ranking: _builtins.str
     """The ranking of searches that name none."""
+    time_zone: _builtins.str
+    """Whose days the dates of queries are that name no time zone."""
     @_builtins.property
     def retention(self) -> Global___RetentionPolicy:
         """When messages are archived and deleted."""
@@ -72,10 +75,11 @@ class TenantPolicy(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         hybrid_weights: Global___HybridWeights | None = ...,
         ranking: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "retention", b"retention", "score_weights", b"score_weights", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "overrides", b"overrides", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "overrides", b"overrides", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

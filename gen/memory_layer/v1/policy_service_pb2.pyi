@@ -51,10 +51,15 @@ class SetTenantPolicyRequest(_message.Message):
     SCORE_WEIGHTS_FIELD_NUMBER: _builtins.int
     HYBRID_WEIGHTS_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
     ranking: _builtins.str
     """The ranking of searches that name none. The deployment's default is `semantic`."""
+    time_zone: _builtins.str
+    """Whose days the dates of queries are that name no time zone: a time zone of the IANA database. The deployment's default is
+    UTC.
+    """
     @_builtins.property
     def retention(self) -> _policy_pb2.RetentionPolicy:
         """When messages are archived and deleted."""
@@ -80,13 +85,19 @@ class SetTenantPolicyRequest(_message.Message):
         score_weights: _policy_pb2.ScoreWeights | None = ...,
         hybrid_weights: _policy_pb2.HybridWeights | None = ...,
         ranking: _builtins.str | None = ...,
+        time_zone: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ranking", b"_ranking", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ranking", b"_ranking", "_time_zone", b"_time_zone", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "time_zone", b"time_zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ranking", b"_ranking", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ranking", b"_ranking", "_time_zone", b"_time_zone", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ranking: _TypeAlias = _typing.Literal["ranking"]  # noqa: Y015
     _WhichOneofArgType__ranking: _TypeAlias = _typing.Literal["_ranking", b"_ranking"]  # noqa: Y015
+    _WhichOneofReturnType__time_zone: _TypeAlias = _typing.Literal["time_zone"]  # noqa: Y015
+    _WhichOneofArgType__time_zone: _TypeAlias = _typing.Literal["_time_zone", b"_time_zone"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ranking) -> _WhichOneofReturnType__ranking | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__time_zone) -> _WhichOneofReturnType__time_zone | None: ...
 
 Global___SetTenantPolicyRequest: _TypeAlias = SetTenantPolicyRequest  # noqa: Y015

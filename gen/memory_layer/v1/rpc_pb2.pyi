@@ -44,7 +44,7 @@ class _CallKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallKind.Val
     CALL_KIND_ADMIN: _CallKind.ValueType  # 4
     """Administers, for as long as there is something to do."""
     CALL_KIND_PROBE: _CallKind.ValueType  # 5
-    """Says how the server is. Not bounded and not counted by the rate limit, so that it answers under any load."""
+    """Says how the server is. Not bounded, and counted apart by the rate limit, so that it answers under any load."""
 
 class CallKind(_CallKind, metaclass=_CallKindEnumTypeWrapper):
     """What a call counts as. The calls inside are bounded for each kind by itself, so that none shuts another out."""
@@ -60,7 +60,7 @@ CALL_KIND_STREAM: CallKind.ValueType  # 3
 CALL_KIND_ADMIN: CallKind.ValueType  # 4
 """Administers, for as long as there is something to do."""
 CALL_KIND_PROBE: CallKind.ValueType  # 5
-"""Says how the server is. Not bounded and not counted by the rate limit, so that it answers under any load."""
+"""Says how the server is. Not bounded, and counted apart by the rate limit, so that it answers under any load."""
 Global___CallKind: _TypeAlias = CallKind  # noqa: Y015
 
 @_typing.final
@@ -73,10 +73,13 @@ class Rpc(_message.Message):
     ACCESS_FIELD_NUMBER: _builtins.int
     HTTP_STATUS_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
+    RECORDED_FIELD_NUMBER: _builtins.int
     kind: Global___CallKind.ValueType
     """What a call of it counts as."""
     http_status: _builtins.int
     """HTTP status of success; 200 when not set. For unary RPCs."""
+    recorded: _builtins.bool
+    """Each call is recorded (AuditService), as are those of all RPCs that need the role admin."""
     @_builtins.property
     def access(self) -> _access_pb2.Access:
         """Which key it needs."""
@@ -92,10 +95,11 @@ class Rpc(_message.Message):
         access: _access_pb2.Access | None = ...,
         http_status: _builtins.int = ...,
         reasons: _abc.Iterable[_errors_pb2.ErrorReason.ValueType] | None = ...,
+        recorded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "http_status", b"http_status", "kind", b"kind", "reasons", b"reasons"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "http_status", b"http_status", "kind", b"kind", "reasons", b"reasons", "recorded", b"recorded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from memory_grpc.commands import client, output
 from memory_grpc.commands.configuration import Target
+from memory_grpc.commands.evaluating import contexts, jsonl
 from memory_grpc.commands.evaluating.caller import Caller
 from memory_grpc.commands.evaluating.dataset import Dataset, read
 from memory_grpc.commands.evaluating.loading import load
@@ -24,7 +26,8 @@ class Evaluation:
     """What to evaluate. ``limit`` asks only the first so many questions; ``json_lines`` gets one line an answer.
 
     ``without_names`` takes the participants' names out of the questions. ``patience_seconds`` is how long a service
-    that is down is waited for, and embeddings while none is made.
+    that is down is waited for, and embeddings while none is made. With ``budgets`` contexts of so many tokens are built
+    instead of searches made. With ``messages`` both files are JSON lines.
     """
 
     file: Path
@@ -35,35 +38,46 @@ class Evaluation:
     tenant_prefix: str = ""
     in_flight: int = 4
     patience_seconds: float = 120.0
+    budgets: Sequence[int] = ()
+    messages: Path | None = None
 
 
 def evaluate(evaluation: Evaluation, target: Target, *, ask: Ask = ask_all, as_json: bool = False) -> int:
     """Imports what is missing, asks, and prints the figures; returns the exit code."""
-    dataset = read(
-        evaluation.file,
-        prefix=evaluation.tenant_prefix,
-        without_names=evaluation.without_names,
-        limit=evaluation.limit,
+    dataset = _read(evaluation)
+    report: Report[Any] = Report(
+        len(evaluation.variants) * max(1, len(evaluation.budgets)) * len(dataset.questions), evaluation.json_lines
     )
-    report = Report(len(evaluation.variants) * len(dataset.questions), evaluation.json_lines)
     try:
         asyncio.run(_run(evaluation, dataset, ask, target, report))
     except KeyboardInterrupt:
         complain("Interrupted. What is imported stays.")
         return INTERRUPTED
-    rows = summary(report.answers)
+    rows = contexts.summary(report.answers) if evaluation.budgets else summary(report.answers)
     if as_json:
         output.write_json(rows)
         return OK
     names = ", participants' names removed" if evaluation.without_names else ""
     dropped = f", {dataset.dropped} without evidence left out" if dataset.dropped else ""
     title = f"{evaluation.file.name}: {len(dataset.questions):,} questions{names}{dropped}; percent"
-    output.console().print(table(rows, title))
+    shown = contexts.table if evaluation.budgets else table
+    output.console().print(shown(rows, title))
     sys.stdout.flush()
     return OK
 
 
-async def _run(evaluation: Evaluation, dataset: Dataset, ask: Ask, target: Target, report: Report) -> None:
+def _read(evaluation: Evaluation) -> Dataset:
+    how: dict[str, Any] = {
+        "prefix": evaluation.tenant_prefix,
+        "without_names": evaluation.without_names,
+        "limit": evaluation.limit,
+    }
+    if evaluation.messages is not None:
+        return jsonl.read(evaluation.file, evaluation.messages, **how)
+    return read(evaluation.file, **how)
+
+
+async def _run(evaluation: Evaluation, dataset: Dataset, ask: Ask, target: Target, report: Report[Any]) -> None:
     async with client.connected_aio(target) as channel:
         # Somebody who forgot the server hears of it at once.
         await Caller(channel, target, complain, patience_seconds=0).admin(
@@ -75,4 +89,9 @@ async def _run(evaluation: Evaluation, dataset: Dataset, ask: Ask, target: Targe
         await warn(dataset, Caller(channel, target, complain, patience))
         with report:
             caller = Caller(channel, target, report.note, patience)
-            await ask(dataset, evaluation.variants, caller, evaluation.in_flight, report.add)
+            in_flight = evaluation.in_flight
+            if evaluation.budgets:
+                budgets = evaluation.budgets
+                await contexts.build_all(dataset, evaluation.variants, budgets, caller, in_flight, report.add)
+            else:
+                await ask(dataset, evaluation.variants, caller, in_flight, report.add)

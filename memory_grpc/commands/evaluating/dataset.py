@@ -34,13 +34,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask; ``number`` counts the sample's questions from 1, ``evidence`` are the dia_ids that answer it."""
+    """What to ask; ``number`` counts the sample's questions from 1, ``evidence`` are the dia_ids that answer it,
+    ``as_of`` is None where it is asked after the last turn."""
 
     tenant_id: str
     number: int
     text: str
     category: int
     evidence: tuple[str, ...]
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class Dataset:
     memories: dict[str, Memory]
     questions: list[Question]
     dropped: int
+
+    def as_of(self, question: Question) -> datetime:
+        """The moment at which a question is asked."""
+        return question.as_of or self.memories[question.tenant_id].as_of
 
 
 def read(path: Path, *, prefix: str = "", without_names: bool = False, limit: int | None = None) -> Dataset:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Generic, Protocol, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,7 +16,7 @@ from rich.table import Table
 
 from memory_grpc.commands.evaluating.dataset import CATEGORIES
 from memory_grpc.commands.evaluating.metrics import mean
-from memory_grpc.commands.evaluating.run import Answer
+from memory_grpc.commands.evaluating.run import Answer, Variant
 
 _LINE_EVERY_SECONDS = 10.0
 _COLUMNS = {
@@ -28,11 +28,23 @@ _COLUMNS = {
 }
 
 
-class Report:
+class Shown(Protocol):
+    """An answer, or a context."""
+
+    @property
+    def variant(self) -> Variant: ...
+
+    def as_line(self) -> dict[str, Any]: ...
+
+
+Answered = TypeVar("Answered", bound=Shown)
+
+
+class Report(Generic[Answered]):
     """A context manager that takes answers in; ``answers`` holds them all."""
 
     def __init__(self, total: int, lines: Path | None) -> None:
-        self.answers: list[Answer] = []
+        self.answers: list[Answered] = []
         self._total = total
         self._path = lines
         self._lines: IO[str] | None = None
@@ -62,30 +74,15 @@ class Report:
         """A line of its own."""
         self._console.print(text)
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Answered) -> None:
         """Takes an answer in."""
         self.answers.append(answer)
         if self._lines:
-            self._lines.write(json.dumps(as_line(answer), ensure_ascii=False) + "\n")
+            self._lines.write(json.dumps(answer.as_line(), ensure_ascii=False) + "\n")
         self._bar.update(self._task, completed=len(self.answers), description=answer.variant.label)
         if not self._console.is_terminal and time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS:
             self._last_line = time.monotonic()
             self.note(f"{len(self.answers):,} of {self._total:,} questions ({answer.variant.label})")
-
-
-def as_line(answer: Answer) -> dict[str, Any]:
-    """An answer for programs."""
-    question = answer.question
-    return {
-        "ranking": answer.variant.label,
-        "tenant_id": question.tenant_id,
-        "number": question.number,
-        "category": question.category,
-        "question": question.text,
-        "evidence": list(question.evidence),
-        "hits": list(answer.hits),
-        **{name: round(value, 6) for name, value in asdict(answer.scores).items()},
-    }
 
 
 def summary(answers: Sequence[Answer]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from memory_grpc.commands.evaluating.caller import Caller
@@ -38,6 +38,19 @@ class Answer:
     question: Question
     hits: tuple[str, ...]
     scores: Scores
+
+    def as_line(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "ranking": self.variant.label,
+            "tenant_id": self.question.tenant_id,
+            "number": self.question.number,
+            "category": self.question.category,
+            "question": self.question.text,
+            "evidence": list(self.question.evidence),
+            "hits": list(self.hits),
+            **{name: round(value, 6) for name, value in asdict(self.scores).items()},
+        }
 
 
 Ask = Callable[[Dataset, Sequence[Variant], Caller, int, Callable[[Answer], None]], Awaitable[None]]
@@ -73,7 +86,7 @@ async def _answer(dataset: Dataset, variant: Variant, question: Question, caller
     request = pb.SearchMemoriesRequest(
         tenant_id=question.tenant_id, query=question.text, top_k=DEPTH, ranking=variant.ranking
     )
-    request.as_of.FromDatetime(dataset.memories[question.tenant_id].as_of)
+    request.as_of.FromDatetime(dataset.as_of(question))
     found = await variant.search(request, caller)
     hits = tuple(hit.metadata.fields["dia_id"].string_value for hit in found.items)
     return Answer(variant, question, hits, score(hits, question.evidence))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
+from memory_grpc.commands.importing import utf8
 from memory_grpc.commands.importing.parse import parse
 from memory_grpc.commands.importing.records import Chain, Fault, Mark, Record, changed, request_id
 
@@ -19,7 +21,8 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.total = path.stat().st_size
+        with utf8.opened(path) as file:
+            self.total = file.seek(0, os.SEEK_END)
 
     def records(self, after: Mark) -> Iterator[Record]:
         """One record for each line after the mark that is not blank.
@@ -28,8 +31,8 @@ class JsonLines:
         appended, and another one for an equal line elsewhere.
         """
         chain, before = Chain(), Mark()
-        with self._path.open("rb") as file:
-            for number, position, line, too_long in _lines(file):
+        with utf8.opened(self._path) as file:
+            for number, position, line, too_long in lines(file):
                 chain.add(line)
                 if number < after.number:
                     continue
@@ -55,7 +58,7 @@ def _record(line: bytes, before: Mark, after: Mark, *, too_long: bool) -> Record
     return Record(label, before, after, request, faults)
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes, bool]]:
+def lines(file: IO[bytes]) -> Iterator[tuple[int, int, bytes, bool]]:
     """(number, bytes read so far, line without blanks around it, whether it was cut as too long).
 
     Blanks at the end do not count, so that the last line stays the same when a newline and more lines come after it.

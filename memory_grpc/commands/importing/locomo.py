@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from memory_grpc.commands.failure import CommandError
+from memory_grpc.commands.importing import utf8
 from memory_grpc.commands.importing.parse import request_of
 from memory_grpc.commands.importing.records import Chain, Fault, Mark, Record, changed, request_id
 
@@ -28,7 +29,8 @@ class Locomo:
 
     def __init__(self, path: Path) -> None:
         try:
-            samples = json.loads(path.read_bytes())
+            with utf8.opened(path) as file:
+                samples = json.loads(file.read())
             self._turns = [turn for sample in samples for turn in _turns(sample)]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise CommandError(f"{path} is not a LoCoMo file (a list of samples with their sessions).") from None

@@ -12,6 +12,7 @@ from typing import Any
 from google.protobuf.json_format import ParseDict, ParseError
 
 from memory_grpc.commands.importing.records import Fault
+from memory_grpc.commands.importing.times import RFC_3339
 from memory_grpc.errors import InvalidInput
 from memory_grpc.validation import validate
 from memory_layer.v1.memory_service_pb2 import IngestMessageRequest
@@ -22,6 +23,10 @@ _KINDS = {
     "created_at": "must be an RFC 3339 time with an offset, like 2026-11-14T20:30:00Z",
     "embed_later": "must be true or false",
     "keep_request_id": "must be true or false",
+    "pinned": "must be true or false",
+    "expires_at": "must be an RFC 3339 time with an offset, like 2036-11-14T20:30:00Z",
+    "ttl_seconds": "must be a whole number of seconds",
+    "duplicate_window_seconds": "must be a whole number of seconds",
 }
 # Former names, which files may still hold.
 _RENAMED = {"async": "embed_later"}
@@ -49,6 +54,9 @@ def request_of(value: dict[str, Any]) -> tuple[IngestMessageRequest | None, tupl
     if faults:
         return None, tuple(faults)
     request = IngestMessageRequest()
+    moment = value.get("created_at")
+    if isinstance(moment, str) and not RFC_3339.fullmatch(moment):  # protobuf takes offsets that do not exist
+        return None, (Fault("created_at", _KINDS["created_at"]),)
     try:
         ParseDict(value, request)
     except (ParseError, ValueError, TypeError, RecursionError):

@@ -38,13 +38,17 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One item of a file: a message to send, or one that cannot be (``faults``), or nothing (neither)."""
+    """One item of a file: a message to send, or one that cannot be (``faults``), or nothing (neither).
+
+    ``left_out`` names what of the item is not text and does not come along.
+    """
 
     label: str
     before: Mark
     after: Mark
     request: IngestMessageRequest | None = None
     faults: tuple[Fault, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def created_at(self) -> datetime | None:
@@ -90,10 +94,15 @@ def request_id(identity: str) -> str:
     return str(uuid5(_NAMESPACE, identity))
 
 
-def changed(after: Mark) -> Changed:
-    """The error of a file whose first ``after.number`` items are not what they were."""
+def changed(after: Mark, *, known_again: bool = False) -> Changed:
+    """The error of a file whose first ``after.number`` items are not what they were; ``known_again`` where the service
+    knows each of its items, whatever stands before it."""
+    then = (
+        "what is stored already is not stored again."
+        if known_again
+        else ("lines that come after an edited one are then stored again.")
+    )
     return Changed(
         f"The first {after.number:,} items of the file are not those that an earlier import read: it was edited or "
-        "replaced. Import it from its beginning with --restart; lines that come after an edited one are then stored "
-        "again."
+        f"replaced. Import it from its beginning with --restart; {then}"
     )

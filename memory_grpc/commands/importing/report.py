@@ -82,7 +82,10 @@ class Report:
 
     def bad(self, record: Record, faults: Sequence[Fault]) -> None:
         """Says what is wrong with a record, never what is in it."""
-        said = "; ".join(
-            f"{fault.field}: {fault.description}" if fault.field else fault.description for fault in faults
-        )
-        self.note(f"{record.label}: {said}")
+        self.note(said_of(record, faults))
+
+
+def said_of(record: Record, faults: Sequence[Fault]) -> str:
+    """What is wrong with a record, as ``line 3: role: must be one of …``."""
+    said = "; ".join(f"{fault.field}: {fault.description}" if fault.field else fault.description for fault in faults)
+    return f"{record.label}: {said}"

@@ -15,6 +15,7 @@ from memory_grpc.commands import client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import CommandError
 from memory_grpc.commands.importing.batches import Batch, Batcher, Ledger
+from memory_grpc.commands.importing.keep import keep
 from memory_grpc.commands.importing.order import Order, Turn
 from memory_grpc.commands.importing.progress_file import Progress, ProgressFile
 from memory_grpc.commands.importing.records import Fault, Mark, Record, Source
@@ -37,14 +38,16 @@ class Options:
     in_flight: int = 2
     skip_invalid: bool = False
     patience_seconds: float = 120.0
+    keep: bool = False
+    """Give each tenant a policy that keeps what is imported, before the first of its messages is stored."""
 
 
 class Import:
     """Brings a source into the service: ``run`` once.
 
-    ``counts`` and ``empty`` (records without text) say what became of the records; ``stopped`` that an invalid one
-    ended the import. Of each tenant's messages, ``oldest`` and ``least_important`` hold the oldest time and the lowest
-    importance, and ``pending`` how many were taken without an embedding.
+    ``counts``, ``empty`` (records without text) and ``left_out`` say what became of the records; ``stopped`` that an
+    invalid one ended the import. Of each tenant's messages, ``oldest`` and ``least_important`` hold the oldest time and
+    the lowest importance, and ``pending`` how many were taken without an embedding.
     """
 
     def __init__(
@@ -69,8 +72,10 @@ class Import:
         self._slots = asyncio.Semaphore(options.in_flight)
         self._order = Order()
         self._refused_numbers: set[int] = set()
+        self._kept: set[str] = set()
         self.counts = counts
         self.empty = 0
+        self.left_out: Counter[str] = Counter()
         self.stopped = False
         self.oldest: dict[str, datetime] = {}
         self.least_important: dict[str, float] = {}
@@ -139,10 +144,11 @@ class Import:
                 self._refuse(record, record.faults)
             if self.stopped:
                 break
+            self.left_out.update(record.left_out)
             if record.request is not None:
                 await self._dispatch(self._batcher.add(record), sender, group)
             else:
-                self.empty += not record.faults
+                self.empty += not record.faults and not record.left_out
                 self._report.advance(record.after.position - record.before.position)
             self._ledger.read(record.after)
             if count % _BREATH_RECORDS == 0:
@@ -153,6 +159,9 @@ class Import:
         for batch in batches:  # all of them before anything is awaited: a batch nobody knows of would count as done
             self._ledger.sent(batch)
         for batch in batches:
+            if self._options.keep and batch.tenant_id not in self._kept:
+                await asyncio.to_thread(keep, batch.tenant_id, self._target)
+                self._kept.add(batch.tenant_id)
             await self._slots.acquire()
             group.create_task(self._deliver(batch, self._order.take(batch), sender))
 

@@ -47,8 +47,10 @@ class Keys:
         prefix = access.prefix_of(key)
         assert prefix is not None, "a new key has the form of one"
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            if maker.is_anonymous and await key_store.is_any(tx):
-                raise Unauthenticated
+            if maker.is_anonymous:
+                await key_store.lock_first(tx)  # of many at once, one makes the first key
+                if await key_store.is_any(tx):
+                    raise Unauthenticated
             made = await key_store.insert(tx, self._new_id(), prefix, access.digest(key), new)
         if made is None:
             raise InvalidInput.of("expires_at", "must lie in the future")

@@ -16,6 +16,8 @@ from memory_grpc.operations.models.models import Model
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.idempotency import Claim
 
+DELETED = "The message of this request_id was deleted."
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
@@ -54,6 +56,11 @@ def body_digest(message: NewMessage) -> bytes:
     ]
     if message.user_id is not None:  # what was stored before there were users keeps its digest
         body.append(message.user_id)
+    life: dict[str, Any] = {"pinned": message.pinned, "ttl_seconds": message.ttl_seconds}
+    life["duplicate_window_seconds"] = message.duplicate_window_seconds
+    life |= {"expires_at": message.expires_at.isoformat() if message.expires_at else None}
+    if any(life.values()):  # likewise
+        body.append({name: value for name, value in life.items() if value})
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 
@@ -93,13 +100,20 @@ def outcome(
     own: Mapping[Draft, StoredMessage],
     known: Mapping[UUID, Claim],
     repeated: Mapping[UUID, StoredMessage],
+    twins: Mapping[Draft, UUID],
 ) -> list[Ingested] | Exception:
-    """What became of the messages of one call; NotFound when one is a repeat of what is no longer there."""
-    stored_now = {draft.message.request_id: stored for draft, stored in own.items()}
+    """What became of the messages of one call; ``twins`` are those that were said before. NotFound when one is a
+    repeat of what is no longer there."""
+    by_id = {stored.id: stored for stored in own.values()} | dict(repeated)
+    said_before = {draft: by_id[id_] for draft, id_ in twins.items() if id_ in by_id}
+    stored_now = {draft.message.request_id: stored for draft, stored in (*own.items(), *said_before.items())}
     ingested = []
     for draft in call.drafts:
         if draft in own:  # a repeat in the same call is another draft
             ingested.append(Ingested(own[draft], repeated=False))
+            continue
+        if draft in said_before:
+            ingested.append(Ingested(said_before[draft], repeated=True))
             continue
         request_id = draft.message.request_id
         assert request_id is not None, "only a request_id makes a repeat"
@@ -107,6 +121,6 @@ def outcome(
         if found is None:
             found = repeated.get(known[request_id].message_id)
         if found is None:
-            return NotFound("The message of this request_id was deleted.")
+            return NotFound(DELETED)
         ingested.append(Ingested(found, repeated=True))
     return ingested

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,17 +15,29 @@ from memory_grpc.errors import (
     FieldViolation,
     InvalidInput,
     ModelChanged,
+    NotFound,
+    QueueFull,
     RequestIdReused,
 )
 from memory_grpc.observability import metrics
 from memory_grpc.offload import by_size
-from memory_grpc.operations.messages.drafts import Draft, Drafts, body_digest, digests_of, distinct, is_reused, outcome
+from memory_grpc.operations.messages import twins
+from memory_grpc.operations.messages.drafts import (
+    DELETED,
+    Draft,
+    Drafts,
+    body_digest,
+    digests_of,
+    distinct,
+    is_reused,
+    outcome,
+)
 from memory_grpc.operations.messages.group_commit import GroupCommit
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.policies import Policies
-from memory_grpc.store import clock, embeddings, idempotency, jobs, lexical, reembedding
+from memory_grpc.store import clock, embeddings, erasure, idempotency, jobs, lexical, reembedding
 from memory_grpc.store import messages as message_store
-from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store.database import Database, Deferred, Transaction
 from memory_grpc.store.idempotency import Claim
 
 LONGEST_FUTURE = timedelta(days=1)
@@ -62,14 +74,14 @@ class Ingest:
     async def __call__(self, messages: Sequence[NewMessage]) -> list[Ingested]:
         """Stores messages, all of one tenant and all or none; returns them in order.
 
-        Messages that are to be embedded later, and all of them while the model is down or too slow for the call's
-        deadline, are stored as ``pending`` with a job that embeds them. A message whose request_id has been seen, in
-        this call or before, is not stored again: the stored one is returned, as ``repeated``. Single messages of
-        concurrent calls are committed together, each for itself.
+        Messages that are to be embedded later, and all of them while the model is down, too slow for the call's
+        deadline or has too much of the tenant's to do, are stored as ``pending`` with a job that embeds them. A message
+        whose request_id has been seen, in this call or before, is not stored again: the stored one is returned, as
+        ``repeated``. Single messages of concurrent calls are committed together, each for itself.
 
-        Raises InvalidInput (a created_at in the future), RequestIdReused (another body under a known request_id),
-        NotFound (a repeat of what was deleted), QueueFull, StoreUnavailable; nothing is stored then. After
-        DeadlineExceeded they may have been.
+        Raises InvalidInput (a created_at in the future, an expires_at in the past), RequestIdReused (another body under
+        a known request_id), NotFound (a repeat of what was deleted), StoreUnavailable; nothing is stored then.
+        After DeadlineExceeded they may have been.
         """
         while True:
             try:
@@ -77,16 +89,18 @@ class Ingest:
             except ModelChanged:  # between embedding and storing; nothing was stored
                 continue
 
-    async def draft(self, messages: Sequence[NewMessage], places: Sequence[int] | None = None) -> Drafts:
+    async def draft(
+        self, messages: Sequence[NewMessage], places: Sequence[int] | None = None, *, is_patient: bool = False
+    ) -> Drafts:
         """The first half: everything but storing. ``places`` are what the messages are called in errors, their indexes
-        unless given. Raises as a whole ingest."""
+        unless given. Raises as a whole ingest, and QueueFull for those who are patient and come again."""
         tenant_id = messages[0].tenant_id
         policy = await self._policies.get(tenant_id)
         size = sum(message.size for message in messages)
         drafts = await by_size(size, self._drafts, messages, places or range(len(messages)), policy)
         digests = digests_of(drafts)
         known = await self._known((tenant_id,), (tenant_id, digests)) if digests else {}
-        model, fresh = await self._embed(tenant_id, distinct(drafts, known))
+        model, fresh = await self._embed(tenant_id, distinct(drafts, known), is_patient=is_patient)
         by_place = {draft.place: draft for draft in fresh}
         return Drafts(tenant_id, [by_place.get(d.place, d) for d in drafts], fresh, known, model)
 
@@ -124,11 +138,17 @@ class Ingest:
         tenant_id, model = calls[0].tenant_id, calls[0].model
         fresh = [draft for call in calls for draft in call.fresh]
         known = {id_: claim for call in calls for id_, claim in call.known.items()}
+        asked = [draft.message for call in calls for draft in call.drafts if draft.message.keep_request_id]
+        kept = {message.request_id for message in asked if message.request_id is not None}
         async with self._database.transaction(tenant=tenant_id, plan="once", pipelined=True) as tx:
             wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             ready = await self._prepare(tx, fresh)
-            known |= await _claim(tx, tenant_id, ready)
-            ready = [(draft, one) for draft, one in ready if draft.message.request_id not in known]
+            said_before = await twins.found(tx, tenant_id, ready)
+            known |= await _claim(tx, tenant_id, twins.claimed(ready, said_before), kept)
+            erased = await _erased(tx, tenant_id, ready)
+            new = [(d, one) for d, one in ready if d.message.request_id not in known and d not in said_before]
+            twins.check(ready, new, said_before)
+            ready = new
             stored = await message_store.insert_many(tx, tenant_id, [one for _, one in ready])
             await lexical.insert_many(tx, tenant_id, self._text_config, stored)
             vectors = {one.id: draft.vectors for draft, one in ready if draft.vectors is not None}
@@ -138,9 +158,13 @@ class Ingest:
                     await reembedding.note_many(tx, tenant_id, list(vectors))
             if len(vectors) < len(stored):
                 await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in vectors])
-            repeated = await _stored_before(tx, tenant_id, known)
+            repeated = await _stored_before(tx, tenant_id, known, said_before.values())
+            if erased is not None and await erased.get():
+                raise NotFound(DELETED)
+            if late := [known[id_] for id_ in sorted(kept & known.keys()) if _is_kept_late(known[id_], repeated)]:
+                await idempotency.keep_many(tx, tenant_id, late)
             own = {draft: s for (draft, _), s in zip(ready, stored, strict=True)}
-            answers = [outcome(call, own, known, repeated) for call in calls]
+            answers = [outcome(call, own, known, repeated, said_before) for call in calls]
             if len(calls) == 1 and isinstance(answers[0], Exception):
                 raise answers[0]  # all or nothing; each of several calls is one message
         metrics.INGESTED.labels("completed").inc(len(vectors))
@@ -148,9 +172,11 @@ class Ingest:
         metrics.INGEST_REPEATED.inc(sum(len(call.drafts) for call in calls) - len(stored))
         return answers
 
-    async def _embed(self, tenant_id: str, drafts: Sequence[Draft]) -> tuple[Model | None, list[Draft]]:
+    async def _embed(
+        self, tenant_id: str, drafts: Sequence[Draft], *, is_patient: bool
+    ) -> tuple[Model | None, list[Draft]]:
         """The drafts, with vectors where they are to be embedded now, and the model of those; None where there is
-        nothing to embed, and while the model is down."""
+        nothing to embed, and while the model is down or full."""
         now = [d for d in drafts if not (self._embed_later if d.message.embed_later is None else d.message.embed_later)]
         if not now:
             return None, list(drafts)
@@ -158,8 +184,12 @@ class Ingest:
             model = await self._models.of(tenant_id)
             # A text of 100,000 characters is hundreds of windows: a model that is busy has it embedded afterwards.
             async with deadline.most_of_it(EmbeddingUnavailable):
-                vectors = await model.embedder.embed_messages([d.message.content for d in now])
+                vectors = await model.embedder.embed_messages([d.message.content for d in now], tenant=tenant_id)
         except EmbeddingUnavailable:
+            return None, list(drafts)
+        except QueueFull:
+            if is_patient:
+                raise
             return None, list(drafts)
         embedded = dict(zip(now, vectors, strict=True))
         return model, [replace(d, vectors=embedded.get(d)) for d in drafts]
@@ -167,9 +197,9 @@ class Ingest:
     async def _prepare(self, tx: Transaction, drafts: Sequence[Draft]) -> list[tuple[Draft, PreparedMessage]]:
         """Drafts with what will be stored: an id, in their order, and their importance."""
         now: datetime | None = None
-        if any(d.message.created_at is not None for d in drafts):
+        if any(d.message.created_at is not None or d.message.expires_at is not None for d in drafts):
             now = await clock.now(tx)
-            _check_not_future(drafts, now)
+            _check_times(drafts, now)
         prepared = []
         for draft in drafts:
             m = draft.message
@@ -191,10 +221,12 @@ class Ingest:
         return message
 
 
-async def _claim(tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, PreparedMessage]]) -> dict[UUID, Claim]:
+async def _claim(
+    tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, PreparedMessage]], kept: set[UUID]
+) -> dict[UUID, Claim]:
     """Takes the request ids of drafts; returns those that a concurrent call took first."""
     claims = {
-        d.message.request_id: Claim(d.message.request_id, d.digest, one.id, d.message.keep_request_id)
+        d.message.request_id: Claim(d.message.request_id, d.digest, one.id, d.message.request_id in kept)
         for d, one in ready
         if d.message.request_id is not None and d.digest is not None
     }
@@ -209,16 +241,36 @@ async def _claim(tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, P
     return known
 
 
-async def _stored_before(tx: Transaction, tenant_id: str, known: Mapping[UUID, Claim]) -> dict[UUID, StoredMessage]:
-    """The messages of request ids that are known, by their own ids; those that were deleted are missing."""
-    if not known:
-        return {}
-    return await (await message_store.get_many(tx, tenant_id, [claim.message_id for claim in known.values()])).get()
+async def _erased(
+    tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, PreparedMessage]]
+) -> Deferred[set[UUID]] | None:
+    """The request ids among those just claimed that are erased: a claim waits for a deletion that holds its request id,
+    so that none is looked up too early."""
+    request_ids = [draft.message.request_id for draft, _ in ready if draft.message.request_id is not None]
+    return await erasure.erased_among(tx, tenant_id, "request", request_ids) if request_ids else None
 
 
-def _check_not_future(drafts: Sequence[Draft], now: datetime | None) -> None:
-    late = [d for d in drafts if now and d.message.created_at and d.message.created_at > now + LONGEST_FUTURE]
-    if late:
-        raise InvalidInput(
-            [FieldViolation(f"messages[{draft.place}].created_at", "is more than a day ahead") for draft in late]
-        )
+def _is_kept_late(claim: Claim, stored: Mapping[UUID, StoredMessage]) -> bool:
+    """Whether a request id was not to be kept when it was first sent, and its message is still there."""
+    return not claim.kept and claim.message_id in stored
+
+
+async def _stored_before(
+    tx: Transaction, tenant_id: str, known: Mapping[UUID, Claim], twins: Collection[UUID]
+) -> dict[UUID, StoredMessage]:
+    """The messages of request ids that are known, and those that have twins, by their own ids; those that were deleted
+    are missing."""
+    ids = {claim.message_id for claim in known.values()} | set(twins)
+    return await (await message_store.get_many(tx, tenant_id, sorted(ids))).get() if ids else {}
+
+
+def _check_times(drafts: Sequence[Draft], now: datetime) -> None:
+    violations = []
+    for draft in drafts:
+        m = draft.message
+        if m.created_at and m.created_at > now + LONGEST_FUTURE:
+            violations.append(FieldViolation(f"messages[{draft.place}].created_at", "is more than a day ahead"))
+        if m.expires_at and m.expires_at <= now:
+            violations.append(FieldViolation(f"messages[{draft.place}].expires_at", "must lie in the future"))
+    if violations:
+        raise InvalidInput(violations)

@@ -5,7 +5,8 @@
     messages ──reader──▶ inbox (bounded) ──launcher──▶ lanes (bounded) ──▶ acknowledgements, in order
 
 While one batch is embedded and stored the next gathers in the inbox, so that batches grow as large as the load needs.
-Both queues are bounded: a server that falls behind stops reading, and the sender's flow control does the rest.
+Both queues are bounded, the inbox in bytes too: a server that falls behind stops reading, and the sender's flow control
+does the rest.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from memory_grpc.errors import (
     QueueFull,
     RequestIdReused,
 )
+from memory_grpc.operations.messages.inbox import Inbox
 from memory_grpc.operations.messages.ingest import Ingest
 
 T = TypeVar("T")
@@ -35,6 +37,7 @@ T = TypeVar("T")
 BATCH = 256
 BATCH_CHARACTERS = 1_000_000
 INBOX = 1024
+INBOX_BYTES = 4 * 1024 * 1024
 # The request timeout is meant for one call; a batch gets it once for so many messages, or a model that is merely slow
 # would end the stream.
 MESSAGES_PER_TIMEOUT = 32
@@ -75,7 +78,7 @@ class StreamIngest:
 
         An error of ``messages`` or of a batch ends the stream, after everything before it was acknowledged.
         """
-        inbox: asyncio.Queue[NewMessage | Exception | None] = asyncio.Queue(INBOX)
+        inbox = Inbox(INBOX, INBOX_BYTES)
         lanes: asyncio.Queue[asyncio.Task[_Stored] | Exception | None] = asyncio.Queue(LANES)
         running: set[asyncio.Task[_Stored]] = set()
 
@@ -155,7 +158,8 @@ class StreamIngest:
         """Embeds messages of one tenant, by their places in the stream, and stores them when it is their turn."""
         seconds = self._timeout_seconds * max(1.0, len(part) / MESSAGES_PER_TIMEOUT)
         while True:
-            drafts = await _patiently(seconds, partial(self._ingest.draft, list(part.values()), list(part)))
+            draft = partial(self._ingest.draft, list(part.values()), list(part), is_patient=True)
+            drafts = await _patiently(seconds, draft)
             if before is not None:
                 await asyncio.wait([before])
                 if before.cancelled() or before.exception() is not None or before.result().refusal is not None:
@@ -180,9 +184,7 @@ async def _patiently(seconds: float, work: Callable[[], Awaitable[T]]) -> T:
             raise DeadlineExceeded from error
 
 
-async def _gather(
-    inbox: asyncio.Queue[NewMessage | Exception | None],
-) -> tuple[list[NewMessage], bool, Exception | None]:
+async def _gather(inbox: Inbox) -> tuple[list[NewMessage], bool, Exception | None]:
     """What waits in the inbox, at least one item: the messages, whether the stream ended, and by which error."""
     batch: list[NewMessage] = []
     characters = 0
@@ -192,6 +194,6 @@ async def _gather(
             return batch, True, item
         batch.append(item)
         characters += len(item.content)
-        if inbox.empty() or len(batch) >= BATCH or characters >= BATCH_CHARACTERS:
+        if inbox.is_empty or len(batch) >= BATCH or characters >= BATCH_CHARACTERS:
             return batch, False, None
         item = inbox.get_nowait()

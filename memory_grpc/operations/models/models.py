@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from memory_grpc.embedding import Embedder
 from memory_grpc.errors import ModelChanged, ModelNotHeld
+from memory_grpc.ranking import names
 from memory_grpc.store import models
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.models import TenantModel
@@ -47,6 +48,12 @@ class Models:
     def held(self, model_id: int) -> Model | None:
         """The model of that number, if this server holds it."""
         return self._held.get(model_id)
+
+    def forget(self) -> None:
+        """Forgets what the server remembers of texts: queries, and the names of speakers."""
+        for model in self._held.values():
+            model.embedder.forget()
+        names.forget()
 
     async def of(self, tenant_id: str) -> Model:
         """The tenant's model, as far as this server knows.

@@ -38,7 +38,7 @@ class ReembedMessages:
 
         Texts that the model refuses go into the backlog.
         ``guard`` runs in each transaction; ``embedded`` is told how many messages were done. Raises ProviderDown,
-        QueueFull, StoreUnavailable; what was done before stays.
+        StoreUnavailable; what was done before stays.
         """
         after = reembedding.FIRST
         while True:
@@ -49,7 +49,9 @@ class ReembedMessages:
             after = next(reversed(texts))
             for batch in _batches(texts):
                 try:
-                    vectors = await model.embedder.embed_messages(list(batch.values()))
+                    vectors = await model.embedder.embed_messages(
+                        list(batch.values()), tenant=tenant_id, is_background=True
+                    )
                 except ProviderDown:
                     raise
                 except EmbeddingUnavailable:
@@ -57,7 +59,7 @@ class ReembedMessages:
                         await reembedding.note_many(tx, tenant_id, list(batch), attempts=1)
                         await guard(tx)
                 else:
-                    await self._store(tenant_id, model, dict(zip(batch, vectors, strict=True)), guard)
+                    await self._store(tenant_id, model, batch, dict(zip(batch, vectors, strict=True)), guard)
                     await embedded(len(batch), 0)
 
     async def backlog(self, model: Model, guard: Guard, embedded: Embedded) -> None:
@@ -99,7 +101,7 @@ class ReembedMessages:
         refused = 0
         for batch in [*_batches(together), *alone]:
             try:
-                vectors = await model.embedder.embed_messages(list(batch.values()))
+                vectors = await model.embedder.embed_messages(list(batch.values()), is_background=True)
             except ProviderDown:
                 raise
             except EmbeddingUnavailable:
@@ -110,16 +112,23 @@ class ReembedMessages:
                 refused += len(batch)
                 continue
             by_id = dict(zip((one.message_id for one in batch), vectors, strict=True))
+            said = {one.message_id: text for one, text in batch.items()}
             for tenant_id, message_ids in _by_tenant(batch).items():
-                await self._store(tenant_id, model, {id_: by_id[id_] for id_ in message_ids}, guard)
+                await self._store(tenant_id, model, said, {id_: by_id[id_] for id_ in message_ids}, guard)
             await embedded(len(batch), sum(one.attempts == 0 for one in batch))
         return refused
 
-    async def _store(self, tenant_id: str, model: Model, vectors: Mapping[UUID, Vectors], guard: Guard) -> None:
+    async def _store(
+        self, tenant_id: str, model: Model, said: Mapping[UUID, str], vectors: Mapping[UUID, Vectors], guard: Guard
+    ) -> None:
+        """Stores the vectors of what messages said when they were read. One that was updated since is in the backlog,
+        or among those that wait for any embedding."""
         async with self._database.transaction(tenant=tenant_id, plan="each", pipelined=True) as tx:
             await models.lock_tenant_shared(tx, tenant_id)
-            await embeddings.insert_many(tx, tenant_id, model.id, vectors)
-            await reembedding.settle(tx, tenant_id, list(vectors))
+            now = await reembedding.contents(tx, tenant_id, list(vectors))
+            same = {id_: vector for id_, vector in vectors.items() if now.get(id_) == said[id_]}
+            await embeddings.insert_many(tx, tenant_id, model.id, same)
+            await reembedding.settle(tx, tenant_id, [id_ for id_ in vectors if id_ in same or id_ not in now])
             await guard(tx)
 
 

@@ -5,19 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_grpc.errors import NotServing
+from memory_grpc.operations.audit.list_events import ListEvents
+from memory_grpc.operations.audit.trail import Trail
+from memory_grpc.operations.context.build import BuildContext
+from memory_grpc.operations.erasure.erasures import Erasures
 from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.operations.messages.delete import Delete
 from memory_grpc.operations.messages.get import Get
 from memory_grpc.operations.messages.ingest import Ingest
+from memory_grpc.operations.messages.listing import Listing
+from memory_grpc.operations.messages.revisions import Revisions
 from memory_grpc.operations.messages.stream_ingest import StreamIngest
+from memory_grpc.operations.messages.update import Update
 from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.reembeddings import Reembeddings
 from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.statistics import Statistics
+from memory_grpc.operations.transfer.export import Export
+from memory_grpc.operations.transfer.import_ import Import
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +38,14 @@ class Operations:
     ingest: Ingest
     stream_ingest: StreamIngest
     get: Get
+    listing: Listing
+    update: Update
+    revisions: Revisions
+    delete: Delete
     search: Search
+    build_context: BuildContext
     retain: Retain
+    statistics: Statistics
     health: Health
     policies: Policies
     retry_failed: RetryFailed
@@ -37,6 +54,11 @@ class Operations:
     reembeddings: Reembeddings
     compare: Compare
     graphs: Graphs
+    trail: Trail
+    list_events: ListEvents
+    export: Export
+    import_: Import
+    erasures: Erasures
 
 
 class Slot:

@@ -72,6 +72,7 @@ class Policies:
             score=sections["score_weights"],
             hybrid=sections["hybrid_weights"],
             ranking=values["ranking"],
+            time_zone=values["time_zone"],
             overrides=tuple(own.values),
             updated_at=own.updated_at,
         )

@@ -9,11 +9,15 @@ from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.domain.search import Hit, Ranked, SearchRequest
+from memory_grpc.errors import AnswerTooLarge
 from memory_grpc.store import clock, filters, messages, models
 from memory_grpc.store.database import Deferred, Transaction
 from memory_grpc.store.messages import Neighbours
 from memory_grpc.store.models import TenantModel
 from memory_grpc.store.rank_request import RankRequest
+
+# A message of the longest text and metadata takes no more.
+_LONGEST_MESSAGE = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +33,37 @@ class Fetched:
 
     @classmethod
     async def ask(
-        cls, tx: Transaction, request: SearchRequest, wanted: RankRequest, ranked: Sequence[Ranked]
+        cls,
+        tx: Transaction,
+        request: SearchRequest,
+        wanted: RankRequest,
+        ranked: Sequence[Ranked],
+        most_bytes: int,
     ) -> Fetched:
-        """Asks, and waits for nothing."""
+        """Asks, and waits for nothing but, where the answer may be large, how large it is.
+
+        Raises AnswerTooLarge, before a row is read, for more than ``most_bytes``. Where long texts are left out it has
+        no neighbours instead.
+        """
         ids = [hit.message_id for hit in ranked]
         as_of = request.filters.as_of
         turns = request.neighbours
+        if (
+            (turns or request.longest is None)
+            and len(ids) * (1 + 2 * turns) * _LONGEST_MESSAGE > most_bytes
+            and await messages.bytes_of_hits(tx, request.tenant_id, ids, turns, as_of) > most_bytes
+        ):
+            if request.longest is None:
+                raise AnswerTooLarge(
+                    f"The answer is larger than {most_bytes} bytes; ask for less by top_k or neighbours."
+                )
+            turns = 0
         return cls(
             ranked=ranked,
             model=await models.of_tenant_deferred(tx, request.tenant_id),
             now=await clock.now_deferred(tx),
             pending=await filters.pending(tx, request.tenant_id, wanted.filter),
-            messages=await messages.found(tx, request.tenant_id, ids, wanted.filter),
+            messages=await messages.found(tx, request.tenant_id, ids, wanted.filter, longest=request.longest),
             neighbours=await messages.neighbours(tx, request.tenant_id, ids, turns, as_of) if turns else None,
         )
 

@@ -4,38 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from zoneinfo import ZoneInfo
 
 from memory_grpc.domain.policy import Policy
 from memory_grpc.domain.search import SearchRequest, SearchResult
 from memory_grpc.errors import ModelChanged
 from memory_grpc.observability import metrics
+from memory_grpc.offload import by_size
 from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.search.fetch import Fetched
+from memory_grpc.operations.search.select import selected
 from memory_grpc.ranking import Participants, plan_query
-from memory_grpc.store import filters, lexical, word_index
+from memory_grpc.store import filters, lexical, revisions, word_index
 from memory_grpc.store.database import Database, Plan
-from memory_grpc.store.rank import rank
 from memory_grpc.store.rank_request import HybridQuery, RankRequest
+
+# To look for dates in a character of a query takes so many times what most work on a byte does.
+_READING = 16
 
 
 class Search:
     """What is ranked and fetched is read in one transaction, at one moment."""
 
     def __init__(
-        self, database: Database, models: Models, policies: Policies, graphs: Graphs, *, text_config: str
+        self,
+        database: Database,
+        models: Models,
+        policies: Policies,
+        graphs: Graphs,
+        *,
+        text_config: str,
+        max_answer_bytes: int,
     ) -> None:
         self._database = database
         self._models = models
         self._policies = policies
         self._graphs = graphs
         self._text_config = text_config
+        self._most_bytes = max_answer_bytes
 
     async def __call__(self, request: SearchRequest) -> SearchResult:
         """The best ``top_k`` hits, best first; none when nothing passes the filters.
 
-        Raises EmbeddingUnavailable, QueueFull, StoreUnavailable, DeadlineExceeded.
+        Raises AnswerTooLarge, EmbeddingUnavailable, QueueFull, StoreUnavailable, DeadlineExceeded.
         """
         while True:
             model = await self._models.of(request.tenant_id)
@@ -55,7 +68,8 @@ class Search:
         policy = await self._policies.get(request.tenant_id)
         ranking = request.ranking or policy.ranking
         hybrid = await self._read(request, policy) if ranking == "hybrid" else None
-        vector = await model.embedder.embed_query(hybrid.plan.embedding_text if hybrid else request.query)
+        text = hybrid.plan.embedding_text if hybrid else request.query
+        vector = await model.embedder.embed_query(text, tenant=request.tenant_id)
         filter_ = filters.compiled(request.filters)
         wanted = RankRequest(
             tenant_id=request.tenant_id,
@@ -75,12 +89,16 @@ class Search:
         async with self._database.transaction(
             tenant=request.tenant_id, plan=plan, pipelined=True, at_one_moment=True
         ) as tx:
-            ranked = await rank(tx, wanted)
-            fetched = await Fetched.ask(tx, request, wanted, ranked.hits)
+            if await revisions.look_back(tx, request.tenant_id, request.filters.as_of):
+                wanted = wanted.without_indexes()
+            ranked = await selected(tx, request, wanted)
+            fetched = await Fetched.ask(tx, request, wanted, ranked.hits, self._most_bytes)
         if in_use:
             self._models.check_read(request.tenant_id, model, await fetched.model.get())
+        hits = await fetched.hits()
+        fetched_ids = {hit.message.id for hit in hits}
         return SearchResult(
-            hits=await fetched.hits(),
+            hits=hits,
             ranking=ranking,
             exact=ranked.exact,
             candidates=ranked.candidates if request.explain else 0,
@@ -88,17 +106,24 @@ class Search:
             model=model.embedder.identity.name,
             as_of=request.filters.as_of or await fetched.now.get(),
             pending=await fetched.pending.get(),
+            too_long=tuple(hit.message_id for hit in ranked.hits if hit.message_id not in fetched_ids)
+            if request.longest is not None
+            else (),
         )
 
     async def _read(self, request: SearchRequest, policy: Policy) -> HybridQuery:
         """The query, read: which participants and dates it names decides what is embedded and matched."""
         tenant_id, parts = request.tenant_id, policy.hybrid
         async with self._database.transaction(tenant=tenant_id, pipelined=True) as tx:
+            await revisions.look_back(tx, tenant_id, request.filters.as_of)
             participants = await lexical.participants(tx, tenant_id)
             words = await word_index.query_words(tx, tenant_id, self._text_config, request.query, parts.shares)
         names, roles, now = await participants.get()
         as_of = request.filters.as_of or now
-        plan = plan_query(request.query, Participants(names, roles), as_of, parts)
+        who = Participants(names, roles)
+        size = _READING * len(request.query) + who.characters
+        zone = request.zone or ZoneInfo(policy.time_zone)
+        plan = await by_size(size, plan_query, request.query, who, as_of, parts, zone)
         return HybridQuery(plan, await words.get(), parts, self._text_config, as_of)
 
 

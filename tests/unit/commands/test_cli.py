@@ -75,8 +75,8 @@ def test_where_the_service_is_and_with_which_key(monkeypatch: pytest.MonkeyPatch
     assert target(None, None, 1).address == "127.0.0.1:7"
     assert target("there:8", None, 1).address == "there:8"
     assert target(None, None, 1).api_key is None
-    monkeypatch.setenv("MEMORY_API_KEYS", "first, second")
-    assert target(None, None, 1).api_key == "first"
+    monkeypatch.setenv("MEMORY_API_KEYS", "the-first-of-two-keys, the-second-of-two-keys")
+    assert target(None, None, 1).api_key == "the-first-of-two-keys"
     monkeypatch.setenv("MEMORY_CLIENT_API_KEY", "mine")
     assert target(None, None, 1).api_key == "mine"
     assert target(None, "given", 1).api_key == "given"

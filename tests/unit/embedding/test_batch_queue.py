@@ -26,8 +26,13 @@ def queue(
     )
 
 
-def call(*lengths: int, kind: Kind = "ingest") -> EmbeddingCall:
-    return EmbeddingCall(kind, [Window(length, None) for length in lengths], lambda: None)
+def call(*lengths: int, kind: Kind = "ingest", tenant: str = "acme", is_background: bool = False) -> EmbeddingCall:
+    windows = [Window(length, None) for length in lengths]
+    return EmbeddingCall(kind, windows, lambda: None, tenant, is_background)
+
+
+def tenants(items: list[Item]) -> set[str]:
+    return {item.call.tenant for item in items}
 
 
 def lengths(items: list[Item]) -> list[int]:
@@ -170,3 +175,77 @@ def test_the_query_thread_leaves_ingest_alone() -> None:
     q.close()
     assert q.take(queries_only=True) == []
     assert len(q.take()) == 1
+
+
+@pytest.mark.parametrize("kind", ["query", "ingest"])
+def test_one_tenant_s_thousand_calls_do_not_starve_another_s_one(kind: Kind) -> None:
+    q = queue(batch_size=4, limit=10_000)
+    for _ in range(1000):
+        q.submit(call(250, kind=kind, tenant="attacker"))
+    assert tenants(q.take()) == {"attacker"}
+    for _ in range(5):
+        q.submit(call(10, kind=kind, tenant="victim"))
+        assert tenants(q.take()) == {"victim"}, "it had less of the model's work, and is next"
+        assert tenants(q.take()) == {"attacker"}
+
+
+def test_tenants_get_equal_parts_of_the_model_s_work_whatever_they_send() -> None:
+    q = queue(batch_size=4, batch_length=1000, limit=100_000)
+    q.submit(call(*[250] * 1000, tenant="long"))
+    q.submit(call(*[25] * 1000, tenant="short"))
+    done = {"long": 0, "short": 0}
+    for _ in range(110):
+        for item in q.take():
+            done[item.call.tenant] += item.window.length
+    assert abs(done["long"] - done["short"]) <= 1000, "no more than a batch apart"
+
+
+def test_a_tenant_that_was_away_has_saved_nothing_up() -> None:
+    q = queue(batch_size=1, limit=1000)
+    q.submit(call(10, tenant="early"))
+    q.take()
+    q.submit(call(*[10] * 100, tenant="busy"))
+    for _ in range(50):
+        q.take()
+    q.submit(call(*[10] * 40, tenant="early"))
+    assert sum(tenants(q.take()) == {"early"} for _ in range(20)) in (10, 11)
+
+
+def test_the_places_of_the_queue_are_shared_by_the_tenants_that_have_some() -> None:
+    q = queue(limit=10)
+    q.submit(call(*[5] * 10, tenant="attacker"))
+    q.submit(call(*[5] * 4, tenant="victim"))
+    q.submit(call(5, tenant="victim"))
+    for tenant in ("attacker", "victim"):
+        with pytest.raises(QueueFull):
+            q.submit(call(5, tenant=tenant))
+    q.submit(call(5, tenant="third"))
+
+
+def test_what_nobody_waits_for_is_never_refused() -> None:
+    q = queue(limit=4)
+    q.submit(call(*[5] * 4))
+    q.submit(call(*[5] * 100, is_background=True))
+
+
+def test_tenants_that_have_gone_are_forgotten() -> None:
+    q = queue(batch_size=1, limit=100_000)
+    q.submit(call(*[1] * 5000, tenant="busy"))
+    for number in range(3000):
+        q.submit(call(1, tenant=str(number)))
+        q.take()
+        q.take()
+    turns = q._turns["ingest"]
+    assert len(turns._accounts) <= 1026
+    while turns.windows:
+        q.take()
+    assert not turns._accounts
+
+
+def test_a_short_message_is_not_held_up_by_long_ones_beside_it() -> None:
+    q = queue(batch_size=4, padding_cost=0.0, limit=1000)
+    q.submit(call(*[250] * 100, tenant="attacker"))
+    q.take()
+    q.submit(call(10, tenant="victim"))
+    q.submit(call(20, tenant="other"))
+    assert [item.call.tenant for item in q.take()] == ["victim", "other"]

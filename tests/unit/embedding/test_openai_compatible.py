@@ -310,6 +310,30 @@ def test_a_base_url_that_is_none_stops_the_start(url: str) -> None:
         create_provider(settings)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1080"),  # needs a library that is not there
+        ("ALL_PROXY", "socks://127.0.0.1:1080"),
+        ("HTTP_PROXY", "gopher://127.0.0.1:70"),
+        ("SSL_CERT_FILE", "/nonexistent.pem"),
+    ],
+)
+def test_a_proxy_that_cannot_be_taken_stops_the_start(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(StartupError, match=variable):
+        OpenAICompatibleProvider(base_url="http://h/v1", model="m", dimensions=3)
+
+
+def test_so_does_an_exception_to_a_proxy_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:3128")
+    monkeypatch.setenv("NO_PROXY", "[::1]")
+    with pytest.raises(StartupError, match="NO_PROXY"):
+        OpenAICompatibleProvider(base_url="http://h/v1", model="m", dimensions=3)
+
+
 def test_a_key_that_cannot_be_sent_stops_the_start_without_showing_it() -> None:
     with pytest.raises(StartupError) as caught:
         OpenAICompatibleProvider(base_url="http://h/v1", model="m", dimensions=3, api_key=SecretStr("ключ\n"))

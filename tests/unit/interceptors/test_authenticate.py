@@ -11,7 +11,7 @@ import pytest
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from pydantic import SecretStr
 
-from memory_grpc.access import ANONYMOUS, EVERYTHING, Grant, Role
+from memory_grpc.access import ANONYMOUS, Grant, Role
 from memory_grpc.errors import StoreUnavailable, Unauthenticated
 from memory_grpc.interceptors.authenticate import Authenticate, guard_reflection
 from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE, REFLECTION, fake_call
@@ -83,7 +83,7 @@ READER = Grant(Role.READER, frozenset({"acme"}))
 async def test_a_made_key_grants_what_it_was_made_for_and_those_of_the_setting_everything() -> None:
     both = authenticating(KEYS, Made({MADE: READER}))
     assert await grant(both, key=MADE) == READER
-    assert await grant(both, key="first-key") == EVERYTHING
+    assert await grant(both, key="first-key") == Grant(Role.ADMIN, None, actor="setting:1")
     assert await grant(authenticating([], Made({MADE: READER}, needed=True)), key=MADE) == READER
 
 
@@ -105,7 +105,7 @@ async def test_a_made_key_that_is_shown_is_checked_even_where_none_is_needed() -
 @pytest.mark.asyncio
 async def test_without_a_database_nobody_is_let_in_but_by_the_keys_of_the_setting() -> None:
     down = authenticating(KEYS, Made(None))
-    assert await grant(down, key="second-key") == EVERYTHING
+    assert await grant(down, key="second-key") == Grant(Role.ADMIN, None, actor="setting:2")
     for authenticate, key in ((down, MADE), (authenticating([], Made(None)), None)):
         with pytest.raises(StoreUnavailable):
             await enter(authenticate, key=key)
@@ -177,7 +177,7 @@ async def ask(*requests: ServerReflectionRequest, authenticated: bool) -> list[A
             yield request
 
     call = fake_call(REFLECTION, kind="bidi_stream")
-    call.grant = EVERYTHING if authenticated else None
+    call.grant = Grant(Role.ADMIN, None) if authenticated else None
     return [request async for request in guard_reflection(call, stream())]
 
 

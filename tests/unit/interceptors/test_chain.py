@@ -24,9 +24,21 @@ from memory_layer.v1.admin_service_pb2 import GetHealthRequest
 from memory_layer.v1.memory_service_pb2 import GetMessageRequest, IngestMessageRequest
 from tests.unit.interceptors.fakes import HEALTH, METHOD, FakeContext
 
-ORDER = ["observe", "translate", "gate", "concurrency", "rate_limit", "deadline", "authenticate", "authorize"]
+ORDER = [
+    "observe",
+    "translate",
+    "gate",
+    "concurrency",
+    "rate_limit",
+    "audit",
+    "deadline",
+    "authenticate",
+    "authorize",
+    "share",
+]
 GET = GetMessageRequest(message_id="550e8400-e29b-41d4-a716-446655440000").SerializeToString()
-KEY = (("x-api-key", "k"),)
+ROOT = "a-key-of-this-test"
+KEY = (("x-api-key", ROOT),)
 
 
 def settings(**changes: Any) -> Settings:
@@ -185,7 +197,7 @@ async def test_the_call_knows_its_text_metadata_and_its_name() -> None:
 
 @pytest.mark.asyncio
 async def test_a_closed_gate_refuses_before_any_other_question_but_answers_probes(start: Any) -> None:
-    channel = await start(serving=False, api_keys="k", global_rate_limit="1/minute")
+    channel = await start(serving=False, api_keys=ROOT, global_rate_limit="1/minute")
     for _ in range(3):
         assert await outcome(channel, METHOD, b"\xff") == ("UNAVAILABLE", "NOT_SERVING")
     answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
@@ -194,7 +206,7 @@ async def test_a_closed_gate_refuses_before_any_other_question_but_answers_probe
 
 @pytest.mark.asyncio
 async def test_guessing_keys_is_limited_too(start: Any) -> None:
-    channel = await start(api_keys="k", global_rate_limit="2/minute")
+    channel = await start(api_keys=ROOT, global_rate_limit="2/minute")
     for guess in ("a", "b"):
         refused = await outcome(channel, METHOD, GET, (("x-api-key", guess),))
         assert refused == ("UNAUTHENTICATED", "INVALID_API_KEY")
@@ -203,14 +215,14 @@ async def test_guessing_keys_is_limited_too(start: Any) -> None:
 
 @pytest.mark.asyncio
 async def test_bytes_of_strangers_are_not_parsed(start: Any) -> None:
-    channel = await start(api_keys="k")
+    channel = await start(api_keys=ROOT)
     assert await outcome(channel, METHOD, b"\xff") == ("UNAUTHENTICATED", "INVALID_API_KEY")
     assert await outcome(channel, METHOD, b"\xff", KEY) == ("INVALID_ARGUMENT", "MALFORMED_REQUEST")
 
 
 @pytest.mark.asyncio
 async def test_every_refusal_has_its_reason_and_none_is_unknown(start: Any) -> None:
-    channel = await start(max_request_bytes=1024, api_keys="k")
+    channel = await start(max_request_bytes=1024, api_keys=ROOT)
     invalid = GetMessageRequest(message_id="?").SerializeToString()
     assert await outcome(channel, METHOD, invalid, KEY) == ("INVALID_ARGUMENT", "INVALID_FIELD")
     assert await outcome(channel, METHOD, b"", KEY) == ("INVALID_ARGUMENT", "INVALID_FIELD")
@@ -223,7 +235,7 @@ async def test_every_refusal_has_its_reason_and_none_is_unknown(start: Any) -> N
 
 @pytest.mark.asyncio
 async def test_an_unknown_method_is_unimplemented(start: Any) -> None:
-    channel = await start(api_keys="k")
+    channel = await start(api_keys=ROOT)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await channel.unary_unary("/memory_layer.v1.MemoryService/Nothing")(b"", metadata=KEY, timeout=10)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

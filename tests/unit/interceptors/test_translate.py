@@ -29,16 +29,21 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.TenantNotAllowed: ("PERMISSION_DENIED", "TENANT_NOT_ALLOWED"),
     errors.NotFound: ("NOT_FOUND", "NOT_FOUND"),
     errors.RequestIdReused: ("ALREADY_EXISTS", "REQUEST_ID_REUSED"),
+    errors.EtagMismatch: ("ABORTED", "ETAG_MISMATCH"),
     errors.WrongState: ("FAILED_PRECONDITION", "WRONG_STATE"),
     errors.RateLimited: ("RESOURCE_EXHAUSTED", "RATE_LIMITED"),
+    errors.TenantRateLimited: ("RESOURCE_EXHAUSTED", "TENANT_RATE_LIMITED"),
     errors.Overloaded: ("RESOURCE_EXHAUSTED", "OVERLOADED"),
     errors.QueueFull: ("RESOURCE_EXHAUSTED", "QUEUE_FULL"),
     errors.BodyTooLarge: ("RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE"),
+    errors.AnswerTooLarge: ("RESOURCE_EXHAUSTED", "ANSWER_TOO_LARGE"),
     errors.DeadlineExceeded: ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
     errors.StoreUnavailable: ("UNAVAILABLE", "DATABASE_UNAVAILABLE"),
+    errors.StoreReadOnly: ("UNAVAILABLE", "DATABASE_UNAVAILABLE"),
     errors.EmbeddingUnavailable: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
     errors.ProviderDown: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
     errors.ModelNotHeld: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
+    errors.IdentityUnavailable: ("UNAVAILABLE", "IDENTITY_UNAVAILABLE"),
     errors.NotServing: ("UNAVAILABLE", "NOT_SERVING"),
     errors.Draining: ("UNAVAILABLE", "NOT_SERVING"),
 }
@@ -153,7 +158,7 @@ async def test_invalid_input_without_a_field_has_no_bad_request() -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("cls", [errors.RateLimited, errors.Overloaded, errors.QueueFull])
+@pytest.mark.parametrize("cls", [errors.RateLimited, errors.TenantRateLimited, errors.Overloaded, errors.QueueFull])
 @pytest.mark.parametrize(("seconds", "said"), [(30.0, 30), (0.2, 1), (1.01, 2), (0.0, 1), (-5.0, 1), (60.0, 60)])
 async def test_who_may_come_back_hears_when(cls: type[errors.Exhausted], seconds: float, said: int) -> None:
     context, status = await translated(cls(retry_after_seconds=seconds))
@@ -165,7 +170,11 @@ async def test_who_may_come_back_hears_when(cls: type[errors.Exhausted], seconds
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     "cls",
-    [c for c in EXPECTED if c not in {errors.RateLimited, errors.Overloaded, errors.QueueFull}],
+    [
+        c
+        for c in EXPECTED
+        if c not in {errors.RateLimited, errors.TenantRateLimited, errors.Overloaded, errors.QueueFull}
+    ],
     ids=lambda cls: cls.__name__,
 )
 async def test_nobody_else_does(cls: type[errors.MemoryLayerError]) -> None:

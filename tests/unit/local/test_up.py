@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -12,8 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
+from tests.certificates import Authority
 from tests.unit.local.processes import eventually, gone
 
 PROGRAM = """
@@ -154,3 +157,83 @@ def test_a_signal_while_it_starts(start: Callable[[], Run]):
     assert run.process.wait(30) == 0
     assert "Traceback" not in run.said
     assert run.children() == []
+
+
+def test_its_parts_have_no_more_than_they_need(start: Callable[..., Run], home: Path):
+    """No key, proxy or database variable reaches Envoy and Postgres; neither is root; the server is no superuser."""
+    key = "the-key-of-this-very-test"
+    run = start(
+        MEMORY_API_KEYS=key,
+        PGHOSTADDR="192.0.2.1",
+        PGOPTIONS="-c search_path=nowhere",
+        PGPASSWORD="hunter2",
+        http_proxy="http://127.0.0.1:9",
+        ALL_PROXY="http://127.0.0.1:9",
+        grpc_proxy="http://127.0.0.1:9",
+    ).ready()
+    body = {"tenant_id": "acme", "conversation_id": "c", "role": "user", "content": "with all that in the way"}
+    url, headers = f"{run.url}/v1/messages", {"x-api-key": key}
+    assert httpx.post(url, json=body, headers=headers, trust_env=False, timeout=15).status_code == 202
+    envoy = run.child("envoy")
+    for pid in run.children():
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        assert not [word for word in (key, "hunter2", "PGHOST", "_proxy", "_PROXY") if word.encode() in environment]
+    postmaster = min(pid for pid in run.children() if pid != envoy)
+    users = {Path(f"/proc/{pid}").stat().st_uid for pid in (envoy, postmaster)}
+    assert 0 not in users
+    assert len(users) == (2 if os.geteuid() == 0 else 1)
+    with psycopg.connect(host=str(home / "data" / "run"), dbname="memory", user="postgres") as connection:
+        others = connection.execute(
+            "select distinct usename from pg_stat_activity where datname = 'memory' and pid <> pg_backend_pid()"
+        ).fetchall()
+        assert others == [("memory",)]
+        rights = connection.execute(
+            "select rolsuper or rolcreaterole or rolcreatedb or rolbypassrls or rolreplication from pg_roles "
+            "where rolname = 'memory'"
+        ).fetchone()
+        assert rights == (False,)
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(20) == 0
+
+
+def test_ipv6_and_no_terminal(start: Callable[..., Run]):
+    """Everything on ::1, where Envoy finds the server too; and under nohup a hang-up means nothing."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited, as from nohup
+    try:
+        run = start(MEMORY_HOST="::1", MEMORY_HTTP_HOST="[::1]")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    run.url = run.url.replace("127.0.0.1", "[::1]")
+    run.ready()
+    assert f"REST     {run.url}" in run.said
+    ingest(run, "by IPv6")
+    run.process.send_signal(signal.SIGHUP)
+    ingest(run, "after the hang-up")
+    assert run.process.poll() is None
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(20) == 0
+
+
+def test_https(start: Callable[..., Run], tmp_path: Path):
+    """With a key that only its owner reads, and a certificate that does not name 127.0.0.1."""
+    authority = Authority(tmp_path)
+    files = authority.issue("memory.example", file="server")
+    run = start(MEMORY_HTTP_TLS_CERT_FILE=str(files.cert), MEMORY_HTTP_TLS_KEY_FILE=str(files.key))
+    run.url = run.url.replace("http:", "https:")
+    run.ready()
+    assert f"REST     {run.url}" in run.said
+    context = ssl.create_default_context(cafile=str(authority.file))
+    headers = {"host": "localhost"}
+    with httpx.Client(verify=context, trust_env=False) as client:
+        url, extensions = f"{run.url}/v1/admin/health", {"sni_hostname": "memory.example"}
+        assert client.get(url, headers=headers, extensions=extensions).status_code == 200
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(20) == 0
+
+
+def test_a_certificate_without_its_key_is_one_sentence(start: Callable[..., Run], tmp_path: Path):
+    files = Authority(tmp_path).issue("memory.example", file="server")
+    run = start(MEMORY_HTTP_TLS_CERT_FILE=str(files.cert))
+    assert run.process.wait(60) == 1
+    assert "MEMORY_HTTP_TLS_CERT_FILE needs MEMORY_HTTP_TLS_KEY_FILE" in run.said
+    assert "Traceback" not in run.said

@@ -1,0 +1,172 @@
+"""The import of what ``memory-grpc export`` wrote."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from memory_grpc.commands import client, output
+from memory_grpc.commands.client import Client
+from memory_grpc.commands.configuration import Target
+from memory_grpc.commands.failure import FAILED, OK, CommandError, complain
+from memory_grpc.commands.importing.keep import keep
+from memory_grpc.commands.importing.run import Options
+from memory_grpc.commands.transfer.records import Line, read
+from memory_layer.v1 import policy_service_pb2
+from memory_layer.v1.transfer_service_pb2 import ImportRequest, ImportResponse, TransferPolicy
+
+_SHOWN = 5
+_LINE_EVERY_SECONDS = 5.0
+_PAUSE_SECONDS = 0.5
+_PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a file holds."""
+
+    messages: int = 0
+    tenants: dict[str, None] = field(default_factory=dict)
+    first: list[Line] = field(default_factory=list)
+
+
+def import_export(path: Path, tenant_id: str, target: Target | None, options: Options, *, as_json: bool = False) -> int:
+    """Stores the messages of an export as they were, each once, and the policies that came with it; without a target
+    says what it would. Nothing is stored unless every line is a record. Returns the exit code."""
+    found = _look_through(path, tenant_id)
+    if target is None:
+        return _show(path, found, as_json=as_json)
+    complain(_sentence(path, found))
+    totals = {"stored": 0, "repeated": 0, "conflicting": 0, "erased": 0, "pending": 0}
+    began = said = time.monotonic()
+    with client.client(target) as service:
+        if options.keep:
+            for tenant in found.tenants:
+                keep(tenant, target)
+        for batch in _batches(path, options):
+            if batch[0].record.HasField("policy"):
+                _restore_policy(service, batch[0])
+                continue
+            answer = _sent(service, batch, options.patience_seconds)
+            totals["stored"] += answer.stored
+            totals["repeated"] += len(answer.repeated_indexes)
+            totals["conflicting"] += len(answer.conflicting_indexes)
+            totals["erased"] += len(answer.erased_indexes)
+            totals["pending"] += answer.pending
+            for index in answer.conflicting_indexes:
+                complain(f"line {batch[index].number}: another message has this id, and stays as it is")
+            if time.monotonic() - said >= _LINE_EVERY_SECONDS:
+                said = time.monotonic()
+                done = sum(totals.values()) - totals["pending"]
+                complain(f"{done:,} of {found.messages:,} messages, {done / (said - began):,.0f}/s")
+    _sum_up(totals, as_json=as_json)
+    return FAILED if totals["conflicting"] else OK
+
+
+def _look_through(path: Path, tenant_id: str) -> _Found:
+    found = _Found()
+    for line in read(path):
+        if tenant_id and line.header.tenant_id != tenant_id:
+            raise CommandError(f"{path.name} is an export of another tenant than --tenant names.")
+        found.tenants[line.header.tenant_id] = None
+        if line.message is not None:
+            found.messages += 1
+            if len(found.first) < _SHOWN:
+                found.first.append(line)
+    return found
+
+
+def _sentence(path: Path, found: _Found) -> str:
+    return f"{path.name} is an export: {found.messages:,} messages of {', '.join(found.tenants) or 'nobody'}."
+
+
+def _show(path: Path, found: _Found, *, as_json: bool) -> int:
+    shown = [line.message for line in found.first if line.message is not None]
+    if as_json:
+        examples = [output.as_dict(message) for message in shown]
+        figures: dict[str, Any] = {"format": "export", "messages": found.messages, "tenants": list(found.tenants)}
+        output.write_json(figures | {"examples": examples})
+        return OK
+    print(_sentence(path, found))
+    for message in shown:
+        said = [output.moment(message.created_at), message.conversation_id, message.name or message.role]
+        print(f"  {' · '.join(said)}: {output.shortened(message.content, 80)}")
+    return OK
+
+
+def _batches(path: Path, options: Options) -> Iterator[list[Line]]:
+    """Messages of one tenant, as many as a call takes; a policy by itself."""
+    batch: list[Line] = []
+    size = 0
+    for line in read(path):
+        if line.message is None:
+            if batch:
+                yield batch
+            batch, size = [], 0
+            if line.record.HasField("policy"):
+                yield [line]
+            continue
+        more = line.message.ByteSize()
+        if batch and (len(batch) >= options.batch_size or size + more > options.max_bytes):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += more
+    if batch:
+        yield batch
+
+
+def _sent(service: Client, batch: list[Line], patience_seconds: float) -> ImportResponse:
+    """The answer to a batch, tried until there is one: sending it again stores nothing twice."""
+    request = ImportRequest(
+        tenant_id=batch[0].header.tenant_id, messages=[line.message for line in batch if line.message is not None]
+    )
+    began = time.monotonic()
+    while True:
+        try:
+            answer: ImportResponse = service.transfer("Import", request)
+            return answer
+        except grpc.RpcError as error:
+            is_over = client.reason(error) == "REQUEST_TOO_LARGE" or time.monotonic() - began >= patience_seconds
+            if error.code() not in _PASSING or is_over:
+                raise
+            wait = client.retry_after_seconds(error) or _PAUSE_SECONDS
+            complain(f"{error.code().name}: trying again in {wait:g} s.")
+            time.sleep(wait)
+
+
+def _restore_policy(service: Client, line: Line) -> None:
+    """Sets the policy of the export, unless the tenant has one of its own."""
+    tenant_id = line.header.tenant_id
+    now = service.policy("GetTenantPolicy", policy_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
+    if now.overrides:
+        complain(f"line {line.number}: {tenant_id} has a policy of its own, which stays.")
+        return
+    own: TransferPolicy = line.record.policy
+    request = policy_service_pb2.SetTenantPolicyRequest(tenant_id=tenant_id)
+    for name, value in own.ListFields():
+        if name.message_type is None:
+            setattr(request, name.name, value)
+        else:
+            getattr(request, name.name).CopyFrom(value)
+    service.policy("SetTenantPolicy", request)
+
+
+def _sum_up(totals: dict[str, int], *, as_json: bool) -> None:
+    if as_json:
+        output.write_json(totals)
+        return
+    meanings = {
+        "repeated": "the service had them already",
+        "conflicting": "not stored",
+        "erased": "forgotten here, and not stored",
+        "pending": "without an embedding yet: search does not find them",
+    }
+    parts = [f"{totals['stored']:,} stored"]
+    parts += [f"{totals[name]:,} {name} ({meaning})" for name, meaning in meanings.items() if totals[name]]
+    print(f"{', '.join(parts)}.")

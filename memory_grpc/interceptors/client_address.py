@@ -1,0 +1,72 @@
+"""Whose address a call comes from, and how addresses are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import unquote
+
+from memory_grpc.errors import StartupError
+
+# What one customer of a provider gets at least: whoever has an IPv6 address has as many as that.
+_IPV6_PREFIX = 64
+# Of what is no address: it is a stranger's text, if a proxy lets it through.
+_LONGEST_NAME = 64
+
+
+class ClientAddresses:
+    """Reads x-forwarded-for as far as the proxies that wrote it are trusted."""
+
+    def __init__(self, trusted_proxies: Sequence[str]) -> None:
+        try:
+            self._trusted = [ip_network(network) for network in trusted_proxies]
+        except ValueError as error:
+            raise StartupError("MEMORY_TRUSTED_PROXIES holds something that is not a network.") from error
+
+    def of(self, peer: str, forwarded_for: str) -> str:
+        """The client's address, one spelling for each.
+
+        ``peer`` is what grpc says (``ipv4:127.0.0.1:4242``, ``ipv6:%5B::1%5D:4242``); x-forwarded-for is read from its
+        end, each entry believed only if whoever wrote it is a trusted proxy. Some proxies write ports too.
+        """
+        address = _peer_address(peer)
+        for hop in reversed([part.strip() for part in forwarded_for.split(",") if part.strip()]):
+            if not self.is_trusted(address):
+                break
+            address = _spelt(hop)
+        return address
+
+    def is_trusted(self, address: str) -> bool:
+        """Whether it is a proxy's that is believed."""
+        ip = _parsed(address)
+        return ip is not None and any(ip in network for network in self._trusted)
+
+
+def counted(address: str) -> str:
+    """What an address is counted as: itself, or its network of IPv6, which belongs to one client."""
+    ip = _parsed(address)
+    return str(ip_network((ip, _IPV6_PREFIX), strict=False)) if isinstance(ip, IPv6Address) else address
+
+
+def _peer_address(peer: str) -> str:
+    """``ipv4:127.0.0.1:4242`` → ``127.0.0.1``; a Unix socket counts as loopback."""
+    kind, _, rest = unquote(peer).partition(":")
+    return "127.0.0.1" if kind == "unix" else _spelt(rest)
+
+
+def _spelt(text: str) -> str:
+    """An address with a port or without, in its one spelling; what is none as it is, cut off."""
+    host, bracket, _ = text.removeprefix("[").partition("]")
+    if not bracket and text.count(":") == 1:
+        host = text.partition(":")[0]
+    ip = _parsed(host)
+    return str(ip) if ip is not None else text[:_LONGEST_NAME]
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        ip = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    # A server that listens on :: sees IPv4 clients as ::ffff:127.0.0.1.
+    return (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip

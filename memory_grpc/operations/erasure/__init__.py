@@ -1,0 +1,1 @@
+"""Planned erasures of many messages."""

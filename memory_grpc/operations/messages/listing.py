@@ -1,0 +1,50 @@
+"""Listing: a tenant's messages, conversations and users, page by page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from memory_grpc.domain.listing import Conversation, MessageList, User
+from memory_grpc.domain.messages import StoredMessage
+from memory_grpc.paging import Page, PageRequest
+from memory_grpc.store import filters, listing
+from memory_grpc.store.database import Database
+
+
+class Listing:
+    """Each page is read from the place where the one before ended, so that nothing is missed or repeated while messages
+    come and go. All raise InvalidInput for a token of another request."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def messages(self, wanted: MessageList, page: PageRequest) -> tuple[Page[StoredMessage], int | None]:
+        """Messages in the order of their times, then of their ids; and how many there are, where that was asked."""
+        after = page.after(datetime, UUID)
+        filter_ = filters.compiled(wanted.filters)
+        tenant_id = wanted.tenant_id
+        async with self._database.transaction(tenant=tenant_id, plan="each", at_one_moment=True) as tx:
+            among = await listing.with_metadata(tx, filter_)
+            found, fitting = await listing.messages(
+                tx, tenant_id, filter_, among, after, page.size + 1, newest_first=wanted.newest_first
+            )
+            total = await listing.total(tx, tenant_id, filter_, among) if wanted.has_total else None
+        # Where texts are long, a page ends before its size.
+        cut = replace(page, size=min(page.size, fitting)) if found else page
+        return cut.of(found, lambda message: (message.created_at, message.id)), total
+
+    async def conversations(self, tenant_id: str, page: PageRequest) -> Page[Conversation]:
+        """Conversations in the byte order of their ids."""
+        (after,) = page.after(str) or ("",)
+        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+            found = await listing.conversations(tx, tenant_id, after, page.size + 1)
+        return page.of(found, lambda conversation: (conversation.conversation_id,))
+
+    async def users(self, tenant_id: str, page: PageRequest) -> Page[User]:
+        """End users in the byte order of their ids."""
+        (after,) = page.after(str) or ("",)
+        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+            found = await listing.users(tx, tenant_id, after, page.size + 1)
+        return page.of(found, lambda user: (user.user_id,))

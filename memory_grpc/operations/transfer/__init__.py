@@ -1,0 +1,1 @@
+"""A tenant's memory taken out, and put back as it was."""

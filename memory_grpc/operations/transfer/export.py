@@ -1,0 +1,82 @@
+"""Export: a tenant's messages, page by page.
+
+Each page is read in a short transaction of its own, and the next one once the last is taken: a reader that is slow
+holds no transaction open, and no more than a page of memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from uuid import UUID
+
+from memory_grpc import deadline
+from memory_grpc.domain.transfer import MessageVectors, OwnPolicy, Transferred, TransferredRevision
+from memory_grpc.filtering import EVERYTHING, Node, where
+from memory_grpc.store import models, transfer, transfer_revisions
+from memory_grpc.store import policy as policy_store
+from memory_grpc.store.database import Database, Transaction
+
+# Messages that are looked at for a page. The longest are 400 KB each.
+_PAGE = 128
+_BEFORE_ALL = UUID(int=0)
+
+
+class Export:
+    """Reads what passes a filter, live or archived."""
+
+    def __init__(self, database: Database, timeout_seconds: float) -> None:
+        """``timeout_seconds`` bounds the reading of a page."""
+        self._database = database
+        self._timeout_seconds = timeout_seconds
+
+    async def policy(self, tenant_id: str) -> OwnPolicy:
+        """The tenant's own policy."""
+        async with self._database.transaction(tenant=tenant_id) as tx:
+            return OwnPolicy((await policy_store.get(tx, tenant_id)).values)
+
+    async def __call__(
+        self, tenant_id: str, filter_: Node | None, after: UUID | None, *, with_vectors: bool
+    ) -> AsyncIterator[Transferred]:
+        """The messages past ``after`` (None: all) that pass, in the order of their ids. Raises StoreUnavailable and
+        DeadlineExceeded; the export can be gone on with from the last message that came."""
+        condition = where(filter_ or EVERYTHING, "m")
+        last: UUID | None = after or _BEFORE_ALL
+        while last is not None:
+            with deadline.within(self._timeout_seconds):
+                async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+                    messages, last = await transfer.page(tx, tenant_id, condition, last, _PAGE)
+                    revisions = await transfer_revisions.of_messages(tx, tenant_id, messages)
+                    found = [
+                        Transferred(m, revisions=tuple(map(TransferredRevision, revisions.get(m.id, ()))))
+                        for m in messages
+                    ]
+                    if with_vectors and found:
+                        found = await _with_vectors(tx, tenant_id, found)
+            for one in found:
+                yield one
+
+
+async def _with_vectors(tx: Transaction, tenant_id: str, found: list[Transferred]) -> list[Transferred]:
+    """The same with the vectors that the tenant's searches read, where there are any."""
+    model_id = (await models.of_tenant(tx, tenant_id)).model_id
+    name = next(model.identity for model in await models.all_(tx) if model.id == model_id)
+    ids = [one.message.id for one in found]
+    vectors = await transfer.vectors(tx, tenant_id, model_id, ids)
+    updated = [one.message.id for one in found if one.revisions]
+    past = await transfer_revisions.vectors(tx, tenant_id, model_id, updated) if updated else {}
+
+    def of(windows: tuple[bytes, ...] | None) -> MessageVectors | None:
+        return None if windows is None else MessageVectors(name, windows)
+
+    return [
+        Transferred(
+            one.message,
+            of(vectors.get(one.message.id)),
+            tuple(
+                replace(was, vectors=of(past.get((one.message.id, was.revision.message.revision))))
+                for was in one.revisions
+            ),
+        )
+        for one in found
+    ]

@@ -1,0 +1,148 @@
+"""The longest readings of the tokens of a text that are dates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Final, NamedTuple
+
+from lark import Lark, Token, UnexpectedToken
+from lark.lexer import Lexer
+from lark.parsers.lalr_interactive_parser import InteractiveParser
+
+from memory_grpc.ranking.dates.reading import Placed, Reading
+from memory_grpc.ranking.dates.spans import Calendar, DateRange, merge
+from memory_grpc.ranking.dates.tokens import tokens
+
+# No date has more tokens: what a text takes grows with its length alone.
+_LONGEST: Final = 24
+
+
+class DateMention(NamedTuple):
+    """A date in a text: where it stands, which times it means, and when else those are told of.
+
+    What happened the week before 6 July is told on that day: ``told`` is the day. A side of a range that is open is
+    None.
+    """
+
+    start: int
+    end: int
+    ranges: tuple[DateRange, ...]
+    told: tuple[DateRange, ...] = ()
+
+
+def find_dates(text: str, as_of: datetime, zone: tzinfo = UTC) -> list[DateMention]:
+    """The dates in `text`, in order, without overlaps: the longest reading that starts first wins.
+
+    Args:
+        text: any text; what is no date is skipped, a date that does not exist (31 June) too.
+        as_of: the instant that relative dates count from; must carry a time zone.
+        zone: whose days, weeks and months are meant.
+    """
+    stream = tokens(text)
+    if not stream:
+        return []
+    calendar = Calendar.at(as_of, zone)
+    found: list[DateMention] = []
+    place = 0
+    while place < len(stream):
+        if stream[place].type not in _FIRST:
+            place += 1
+            continue
+        mention, used = _longest(text, stream[place : place + _LONGEST], calendar)
+        if mention is not None:
+            found.append(mention)
+        place += used
+    return found
+
+
+def matching_ranges(mentions: Sequence[DateMention], slack: timedelta) -> tuple[DateRange, ...]:
+    """The times of all mentions together, each prolonged by `slack`, since what happened is told afterwards."""
+    everything = [one for mention in mentions for one in (*mention.ranges, *mention.told)]
+    return merge(DateRange(start, None if end is None else end + slack) for start, end in everything)
+
+
+def _longest(text: str, stream: Sequence[Token], calendar: Calendar) -> tuple[DateMention | None, int]:
+    """The longest date that begins with the first token, and how many tokens are done with."""
+    for used, parser in reversed(_readings(stream)):
+        last = stream[used - 1]
+        try:
+            placed: Placed = parser.feed_eof(last)  # type: ignore[no-untyped-call]
+            ranges = merge(placed.of(calendar))
+            told = merge(placed.told(calendar)) if placed.told else ()
+        except (UnexpectedToken, ValueError, OverflowError):  # 31 June, or ten thousand years ago
+            continue
+        if ranges and not _goes_on(text[_end(last) :], last, placed):
+            return DateMention(stream[0].start_pos or 0, _end(last), ranges, told), used
+    return None, 1
+
+
+def _readings(stream: Sequence[Token]) -> list[tuple[int, InteractiveParser]]:
+    """How many tokens from the first on may be a date together, and the parser that has read them; the fewest first."""
+    parser: InteractiveParser = _PARSER.copy(deepcopy_values=False)  # type: ignore[no-untyped-call]
+    found = []
+    for used, token in enumerate(stream, 1):
+        if token.type not in _choices(parser):
+            break
+        try:
+            parser.feed_token(token)
+        except (UnexpectedToken, ValueError):
+            break
+        if "$END" in _choices(parser):
+            found.append((used, parser.copy(deepcopy_values=False)))  # type: ignore[no-untyped-call]
+    return found
+
+
+def _choices(parser: InteractiveParser) -> Container[str]:
+    """The kinds of tokens that may follow."""
+    return parser.choices()  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _end(token: Token) -> int:
+    return token.end_pos or 0
+
+
+_NEXT_WORD = re.compile(r"\s+(\w+)")
+# What may follow "the 15th": the 3rd floor is no date.
+_CLOSED = """a about after an and are as at because before but by did do does during for from had has have he how i if
+in is it my of on or our she since so than that the their then there they this though to until up was we were what when
+where which while who whom why will with would you"""
+_MEASURED = "km kg kb mb gb ms percent people men women children yen usd eur gbp chf yuan rupees baht kcal"
+_SINGULAR = "is was has does this us plus always perhaps besides towards versus as"
+_AFTER_A_NUMBER, _MEASURES, _NO_PLURALS = (frozenset(words.split()) for words in (_CLOSED, _MEASURED, _SINGULAR))
+
+
+def _goes_on(rest: str, last: Token, placed: Placed) -> bool:
+    """Whether what follows says that this was no date: "in 2025 dollars", "in Spring Boot", "the last week of the
+    trip"."""
+    if rest[:1] == "%":
+        return True
+    following = _NEXT_WORD.match(rest)
+    if following is None:
+        return False
+    word = following.group(1)
+    if placed.ends_bare:
+        return not word[0].isupper() and word not in _AFTER_A_NUMBER
+    if last.type == "Y":
+        is_plural = len(word) > 3 and word.endswith("s") and word.islower() and word not in _NO_PLURALS
+        return word.lower() in _MEASURES or is_plural
+    if last.type == "SEASON":
+        return word[0].isupper() or word in ("rolls", "onions", "onion", "cleaning", "water")
+    return word == "of" and last.type in {"UNIT", "DAY", "WEEK", "WEEKEND", "QUARTER", "YEAR"}
+
+
+class _NoLexer(Lexer):
+    """The tokens are fed one by one."""
+
+    def __init__(self, _: Any) -> None:
+        pass
+
+    def lex(self, *_: Any) -> Iterator[Token]:
+        return iter(())
+
+
+_PARSER: Final = Lark.open(
+    "grammar.lark", rel_to=__file__, parser="lalr", lexer=_NoLexer, transformer=Reading()
+).parse_interactive()
+_FIRST: Final = frozenset(_PARSER.accepts())  # type: ignore[no-untyped-call]

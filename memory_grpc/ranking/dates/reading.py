@@ -1,0 +1,178 @@
+"""The grammar's rules to meanings: here what combines and places dates; core.py and named.py have the single ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from lark import Token, v_args
+
+from memory_grpc.ranking.dates import meaning, relative
+from memory_grpc.ranking.dates.core import Core
+from memory_grpc.ranking.dates.meaning import AFTER_IN, Meaning, fixed
+from memory_grpc.ranking.dates.spans import Calendar, DateRange, Span
+
+
+class Placed(NamedTuple):
+    """A date that stands where it is one."""
+
+    of: Callable[[Calendar], Sequence[DateRange | Span]]
+    told: Callable[[Calendar], Sequence[DateRange | Span]] | None = None
+    ends_bare: bool = False
+
+
+class Misplaced(ValueError):
+    """No date where it stands."""
+
+
+@v_args(inline=True)
+class Reading(Core):
+    """Makes the meaning while the parser reads. A start is what gives the ranges on a calendar, and when they are
+    told of."""
+
+    # -- where a date stands
+
+    def bare(self, of: Meaning) -> Placed:
+        return _placed("", of)
+
+    def placed(self, kind: str, of: Meaning) -> Placed:
+        return _placed(kind, of)
+
+    def onwards(self, kind: str, of: Meaning, _: Token) -> Placed:
+        if kind != "FROM":
+            raise Misplaced
+        return self.since(None, of)
+
+    def weekend(self, kind: str, _: Token) -> Placed:
+        """Over the weekend: the last that has begun."""
+        if kind == "OF":
+            raise Misplaced
+        return Placed(relative.this_weekend)
+
+    def at(self, word: Token) -> str:
+        return word.type
+
+    def before(self, _: Token, of: Meaning) -> Placed:
+        return _open(of, lambda span, calendar: meaning.until(span.start))
+
+    def until(self, _: Token, of: Meaning) -> Placed:
+        return _open(of, lambda span, calendar: meaning.until(span.end))
+
+    def after(self, _: Token, of: Meaning) -> Placed:
+        return _open(of, lambda span, calendar: meaning.since(span.end, calendar))
+
+    def since(self, _: Token | None, of: Meaning) -> Placed:
+        return _open(of, lambda span, calendar: meaning.since(span.start, calendar))
+
+    def since_until(self, _: Token, first: Meaning, __: Token, last: Meaning) -> Placed:
+        return _placed("BOUND", self.through(first, None, last))
+
+    def between(self, _: Token, first: Meaning, __: Token, last: Meaning) -> Placed:
+        return _placed("BOUND", self.through(first, None, last))
+
+    def shortly_before(self, _: Token, side: Token, of: Meaning) -> Placed:
+        return _placed("", self.beside("week", side, of))
+
+    def shortly_after(self, _: Token, side: Token, of: Meaning) -> Placed:
+        return _placed("", self.beside("week", side, of))
+
+    # -- several dates
+
+    def joined(self, first: Meaning, joiner: Token, last: Meaning) -> Meaning:
+        if joiner.type == "COMMA" and last.ends_bare:
+            raise Misplaced
+        return Meaning(
+            lambda calendar: meaning.both(first, last, calendar),
+            needs=_needs(first, last),
+            is_full=first.is_full and last.is_full,
+            ends_bare=last.ends_bare,
+        )
+
+    def through(self, first: Meaning, _: Token | None, last: Meaning) -> Meaning:
+        return fixed(
+            lambda calendar: meaning.through(first, last, calendar),
+            _needs(first, last),
+            is_full=last.is_full,
+            ends_bare=last.ends_bare,
+        )
+
+    # -- parts of dates
+
+    def part_of_day(self, of: Meaning, *rest: Token) -> Meaning:
+        part = rest[-1].value
+        return Meaning(lambda calendar: meaning.part_of_day(of.of(calendar), part, calendar), of.needs, of.is_full)
+
+    def of_part(self, part: Token, _: Token, of: Meaning) -> Meaning:
+        return self.part_of_day(_bound(of), part)
+
+    def third(self, edge: Token, *rest: Any) -> Meaning:
+        of = _bound(rest[-1])
+        return fixed(lambda calendar: meaning.third(of.one(calendar), edge.value, calendar), is_full=of.is_full)
+
+    def third_of_this(self, tip: Token, _: Token, unit: str) -> Meaning:
+        if unit not in ("week", "month", "quarter", "year", "decade"):
+            raise Misplaced
+        return self.third(tip, self.which_unit(Token("THIS", 0), unit))
+
+    # -- what lies beside a date
+
+    def beside(self, unit: Any, side: Token, of: Meaning) -> Meaning:
+        anchor, is_after = _bound(of), side.type == "AFTER"
+        if isinstance(unit, Token) and unit.type == "WDAY":
+            weekday = unit.value
+            return fixed(
+                lambda calendar: relative.weekday_beside(anchor.one(calendar), weekday, is_after, calendar),
+                told=_told(anchor),
+            )
+        name = getattr(unit, "value", unit)
+        return fixed(
+            lambda calendar: relative.beside(anchor.one(calendar), name, is_after, calendar), told=_told(anchor)
+        )
+
+    def which_beside(self, which: Token, unit: Any, side: Token, of: Meaning) -> Meaning:
+        if which.value >= 0:
+            raise Misplaced
+        return self.beside(unit, side, of)
+
+    def count_beside(self, count: relative.Count, unit: str, side: Token, of: Meaning) -> Meaning:
+        anchor = _bound(of)
+        signed = relative.Count(-count.least, -count.most) if side.type == "AFTER" else count
+
+        def meant(calendar: Calendar) -> Span:
+            span = anchor.one(calendar)
+            there = calendar.clock(calendar.day_of(span.end if side.type == "AFTER" else span.start))
+            if side.type == "AFTER":
+                there = calendar.clock(meaning.add_days(there, calendar, -1))
+            return relative.away(signed, unit, Calendar.at(there, calendar.zone))
+
+        return fixed(meant, told=_told(anchor))
+
+
+def _placed(kind: str, of: Meaning) -> Placed:
+    if not of.stands(kind):
+        raise Misplaced
+    return Placed(of.of, of.told, of.ends_bare)
+
+
+def _bound(of: Meaning) -> Meaning:
+    """A date after a word that makes it one."""
+    if not of.stands("BOUND"):
+        raise Misplaced
+    return of
+
+
+def _told(anchor: Meaning) -> Any:
+    return anchor.of if anchor.is_day else None
+
+
+def _needs(first: Meaning, last: Meaning) -> frozenset[str]:
+    """What several dates need: one that is a date wherever it stands makes the others dates."""
+    strong = meaning.ALWAYS
+    if AFTER_IN in (first.needs, last.needs):
+        return AFTER_IN
+    return strong if strong in (first.needs, last.needs) else first.needs & last.needs
+
+
+def _open(of: Meaning, ranges: Callable[[Span, Calendar], list[DateRange]]) -> Placed:
+    anchor = _bound(of)
+    return Placed(lambda calendar: ranges(anchor.one(calendar), calendar), ends_bare=anchor.ends_bare)

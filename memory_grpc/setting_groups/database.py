@@ -1,0 +1,61 @@
+"""Postgres: where it is, and how many connections are opened."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from memory_grpc.setting_types import COMMAS
+
+DataLoss = Literal["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
+
+
+class Database(BaseModel):
+    """Database."""
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="Postgres with pgvector, postgresql://user:password@host/db (the postgresql+asyncpg:// spelling is "
+        "accepted). Unset: `memory-grpc up` runs an embedded Postgres.",
+    )
+    database_direct_url: SecretStr | None = Field(
+        None,
+        description="The same database without a pooler, for migrations, LISTEN and building indexes. Needed where "
+        "MEMORY_DATABASE_URL leads to PgBouncer in transaction mode.",
+    )
+    data_dir: Path = Field(Path(".data"), description="Where the embedded Postgres keeps its data.")
+    database_pool_min_size: int = Field(2, ge=0, description="Connections kept open.")
+    database_pool_max_size: int = Field(10, ge=1, description="Connections opened at most.")
+    database_background_pool_size: int = Field(
+        8,
+        ge=2,
+        description="Connections opened at most for background work and administration, beside those for calls.",
+    )
+    database_pool_max_waiting: int = Field(
+        256, ge=1, description="Calls that may wait for a connection; the next is refused with UNAVAILABLE at once."
+    )
+    database_pool_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection.")
+    accept_data_loss_with: Annotated[list[DataLoss], NoDecode, COMMAS] = Field(
+        [],
+        description="Comma-separated settings of Postgres to start with although they can lose acknowledged messages: "
+        "fsync=off, full_page_writes=off, synchronous_commit=off. Unset, the start is refused.",
+    )
+
+    @property
+    def conninfo(self) -> str | None:
+        """The DSN psycopg understands, or None for the embedded Postgres."""
+        return _dsn(self.database_url)
+
+    @property
+    def direct_conninfo(self) -> str | None:
+        """The DSN that leads to Postgres itself, or None where MEMORY_DATABASE_URL does."""
+        return _dsn(self.database_direct_url) if self.conninfo else None
+
+
+def _dsn(url: SecretStr | None) -> str | None:
+    text = url.get_secret_value().strip() if url else ""
+    return re.sub(r"^(\w+)\+\w+://", r"\1://", text) or None

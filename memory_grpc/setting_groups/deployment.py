@@ -1,0 +1,15 @@
+"""What the deployment is called, and what it logs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class Deployment(BaseModel):
+    """What it is."""
+
+    environment: str = Field("local", description="Name of the deployment, shown by the health endpoint and in logs.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is logged.")
+    log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people.")

@@ -1,0 +1,74 @@
+"""The model that embeds, and the one that comes after it."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field
+
+from memory_grpc.setting_types import Key
+
+
+class Embedding(BaseModel):
+    """Embedding."""
+
+    embedding_provider: Literal["sentence_transformer", "openai", "hashing"] = Field(
+        "sentence_transformer", description="Who embeds. hashing is for tests only: it knows no meaning."
+    )
+    embedding_model_name: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2", description="Model name, or the path of a local model folder."
+    )
+    embedding_dimensions: int = Field(384, ge=1, le=4000, description="Length of the model's vectors.")
+    embedding_device: str = Field("cpu", description="Torch device of the model: cpu, cuda, mps.")
+    embedding_precision: Literal["fp32", "bf16", "auto"] = Field(
+        "fp32", description="Precision of the model; auto takes bf16 where the CPU computes it natively."
+    )
+    embedding_next_model_name: str = Field(
+        "",
+        description="The model that `memory-grpc reembed` goes to, held beside the other. Empty: the same model, which "
+        "is no change unless one of the next three is another.",
+    )
+    embedding_next_provider: Literal["same", "sentence_transformer", "openai", "hashing"] = Field(
+        "same", description="Who embeds with it."
+    )
+    embedding_next_dimensions: int = Field(0, ge=0, le=4000, description="Length of its vectors; 0 for the same.")
+    embedding_next_precision: Literal["same", "fp32", "bf16", "auto"] = Field("same", description="Its precision.")
+    embedding_workers: int = Field(
+        0, ge=0, le=64, description="Inference threads, one torch thread each; 0 takes it from the CPUs."
+    )
+    embedding_batch_size: int = Field(64, ge=1, le=1024, description="Windows embedded in one batch at most.")
+    embedding_batch_wait_ms: float = Field(2.0, ge=0, le=100, description="Longest wait for a batch to fill.")
+    embedding_queue_size: int = Field(
+        4096,
+        ge=1,
+        description="Windows that may wait for the model; past that messages are kept as pending and searches refused.",
+    )
+    embedding_hang_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=3600,
+        description="Longest a batch may be in the model before its thread is given up and replaced.",
+    )
+    embedding_query_cache_size: int = Field(1024, ge=0, description="Query vectors kept (least recently used go).")
+    async_embeddings: bool = Field(
+        False, description="Store messages at once as pending and embed them afterwards, unless a request disagrees."
+    )
+    embedding_max_attempts: int = Field(
+        10, ge=1, le=100, description="Tries to embed a pending message before it is marked failed."
+    )
+    openai_base_url: str = Field("", description="Base URL of an OpenAI-compatible embeddings API (…/v1).")
+    openai_api_key: Key = Field(None, description="Its key.")
+    openai_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one of its answers.")
+    openai_max_retries: int = Field(3, ge=0, le=10, description="Tries after the first, with jittered backoff.")
+
+    @property
+    def with_next_model(self) -> Self | None:
+        """These settings with the next model in the place of the current one; None when no other is named."""
+        wanted = {
+            "embedding_model_name": self.embedding_next_model_name or self.embedding_model_name,
+            "embedding_provider": self.embedding_next_provider,
+            "embedding_dimensions": self.embedding_next_dimensions or self.embedding_dimensions,
+            "embedding_precision": self.embedding_next_precision,
+        }
+        changes = {name: value for name, value in wanted.items() if value not in ("same", getattr(self, name))}
+        return self.model_copy(update=changes) if changes else None

@@ -1,0 +1,92 @@
+"""Types of settings: how the text of a variable is read, and what is refused whatever the variable.
+
+Of the validators before a type, the last one runs first.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_core import PydanticCustomError
+from pydantic_settings import NoDecode
+
+from memory_grpc.addresses import unbracketed
+from memory_grpc.domain.time_zone import WANTED, is_known
+
+# Anything shorter is a slip. What other machines reach needs longer ones: see operations/keys/open_access.py.
+_KEY_CHARACTERS = 4
+
+
+def _parts(text: str) -> list[str]:
+    """A JSON list's texts, or what stands between commas; without blanks around each."""
+    with suppress(ValueError):
+        parsed = json.loads(text)
+        if isinstance(parsed, list) and all(isinstance(part, str) for part in parsed):
+            return [part.strip() for part in parsed]
+    return [part.strip() for part in text.split(",")]
+
+
+def _split(value: object) -> object:
+    """Comma-separated text, or a JSON list, becomes a list; blanks around and between the commas do not count."""
+    return [part for part in _parts(value) if part] if isinstance(value, str) else value
+
+
+def _stripped(value: object) -> object:
+    """Files of secrets end with a newline."""
+    return value.strip() if isinstance(value, str) else value
+
+
+def _unset(value: object) -> object:
+    """An empty path means none: it would be the working directory."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _not_blank(value: object) -> object:
+    """A key that is set and empty is a secret that did not arrive, and never means that none is needed."""
+    if isinstance(value, str) and not value.strip():
+        raise PydanticCustomError("blank", "a key is empty; give it a value, or leave the variable out")
+    return value
+
+
+def _none_blank(value: object) -> object:
+    """The same of each key in a list."""
+    for part in (_parts(value) or [""]) if isinstance(value, str) else []:
+        _not_blank(part)
+    return value
+
+
+def _not_guessed(keys: list[SecretStr]) -> list[SecretStr]:
+    """Short keys are guessed, and what no header carries is nobody's key."""
+    for key in keys:
+        text = key.get_secret_value()
+        if len(text) < _KEY_CHARACTERS:
+            raise PydanticCustomError("short", f"each key needs {_KEY_CHARACTERS} characters at least")
+        if not (text.isascii() and text.isprintable()):
+            raise PydanticCustomError("unfit", "a key holds characters that no header can carry")
+    return keys
+
+
+def _host(value: object) -> object:
+    """``[::1]`` and ``::1`` are one address."""
+    return unbracketed(value) if isinstance(value, str) else value
+
+
+def _known_zone(name: str) -> str:
+    if not is_known(name):
+        raise PydanticCustomError("zone", WANTED)
+    return name
+
+
+COMMAS = BeforeValidator(_split)
+
+Names = Annotated[list[str], NoDecode, COMMAS]
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+Host = Annotated[str, BeforeValidator(_host)]
+File = Annotated[Path | None, BeforeValidator(_unset)]
+# Of the validators, the last is the first to be asked.
+Key = Annotated[SecretStr | None, BeforeValidator(_stripped), BeforeValidator(_not_blank)]
+Keys = Annotated[list[SecretStr], NoDecode, AfterValidator(_not_guessed), COMMAS, BeforeValidator(_none_blank)]

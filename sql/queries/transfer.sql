@@ -1,0 +1,85 @@
+-- name: transfer.page
+-- Of the next `limit` messages of a tenant after `after`, by their ids, those that pass and are not expired; and in each
+-- row, `last_id` of the last that was looked at. No row: there are no more. So a page is as much work whatever passes.
+with looked as materialized (
+    select {{messages.columns}}
+    from messages
+    where tenant_id = %(tenant_id)s and id > %(after)s
+    order by id
+    limit %(limit)s
+)
+select last.id as last_id, m.*
+from (select id from looked order by id desc limit 1) as last
+left join looked m on (m.expires_at is null or m.expires_at > now()) and {filter}
+order by m.id;
+
+-- name: transfer.vectors
+-- The vectors that a model made of some messages, in the order of their windows.
+select message_id, embedding
+from message_embeddings
+where tenant_id = %(tenant_id)s and model_id = %(model_id)s and message_id = any(%(message_ids)s)
+order by message_id, chunk;
+
+-- name: transfer.insert_many
+-- Stores messages as they were, but for those whose ids are taken; returns the ids of those that were stored, in no order.
+-- The arrays run in step. In the order of the ids, so that two calls never wait for each other.
+insert into messages (
+    tenant_id, id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status, created_at,
+    updated_at, archived_at, pinned, expires_at, revision
+)
+select %(tenant_id)s, id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status, created_at,
+    now(), archived_at, pinned, expires_at, revision
+from unnest(
+    %(ids)s::uuid[], %(conversation_ids)s::text[], %(user_ids)s::text[], %(roles)s::text[], %(names)s::text[],
+    %(contents)s::text[], %(metadatas)s::jsonb[], %(importances)s::double precision[], %(embedding_statuses)s::text[],
+    %(created_ats)s::timestamptz[], %(archived_ats)s::timestamptz[], %(pinneds)s::boolean[],
+    %(expires_ats)s::timestamptz[], %(revisions)s::integer[]
+) as new (
+    id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status, created_at, archived_at,
+    pinned, expires_at, revision
+)
+order by id
+on conflict (tenant_id, id) do nothing
+returning id;
+
+-- name: transfer.archive_words
+-- Marks the words of messages that were stored as archived ones, in the transaction that stores them.
+update message_lexemes
+set archived = true
+where tenant_id = %(tenant_id)s and message_id = any(%(message_ids)s);
+
+-- name: transfer.there
+-- What a tenant has under some ids, expired or not; each looked up by itself, as in messages.get_many.
+select found.*
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    select {{messages.columns}}
+    from messages m
+    where m.tenant_id = %(tenant_id)s and m.id = wanted.id
+    limit 1
+) as found;
+
+-- name: transfer.revisions
+-- What some messages were before they were updated, the first first.
+select message_id, revision, valid_from, valid_to, user_id, name, content, metadata, importance, pinned, expires_at
+from message_revisions
+where tenant_id = %(tenant_id)s and message_id = any(%(message_ids)s)
+order by message_id, revision;
+
+-- name: transfer.revision_vectors
+-- The vectors that a model made of these, in the order of their windows.
+select message_id, revision, embedding
+from revision_embeddings
+where tenant_id = %(tenant_id)s and model_id = %(model_id)s and message_id = any(%(message_ids)s)
+order by message_id, revision, chunk;
+
+-- name: transfer.insert_revision
+-- Stores what a message was, as it was.
+insert into message_revisions (
+    tenant_id, message_id, revision, valid_from, valid_to, user_id, name, content, metadata, importance,
+    embedding_status, updated_at, pinned, expires_at
+)
+values (
+    %(tenant_id)s, %(id)s, %(revision)s, %(valid_from)s, %(valid_to)s, %(user_id)s, %(name)s, %(content)s, %(metadata)s,
+    %(importance)s, %(embedding_status)s, %(valid_from)s, %(pinned)s, %(expires_at)s
+);

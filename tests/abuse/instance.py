@@ -1,0 +1,92 @@
+"""The server under attack, as an attacker and a victim see it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from memory_layer.v1 import key_service_pb2
+from memory_layer.v1 import memory_service_pb2 as pb
+from tests.chaos.harness import Client, ServerProcess, connected, scrape, serving
+
+ROOT = "root-key-of-the-instance"
+ATTACKER, VICTIM = "attacker", "victim"
+
+
+@dataclass
+class Instance:
+    """A server process and a connection for each of the two."""
+
+    server: ServerProcess
+    attacker: Client
+    victim: Client
+
+    def resident_mb(self) -> float:
+        """Memory of the server process."""
+        assert self.server.process is not None
+        status = Path(f"/proc/{self.server.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    async def metrics(self) -> str:
+        """The page of metrics."""
+        return await scrape(self.server)
+
+    async def try_(self, call: Callable[..., Awaitable[Any]], request: Any, seconds: float = 14.0) -> grpc.StatusCode:
+        """What becomes of a call; an attacker does not mind being refused."""
+        try:
+            await call(request, timeout=seconds)
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        return grpc.StatusCode.OK
+
+
+Attack = Callable[[Instance], Awaitable[None]]
+
+
+class Keyed:
+    """A channel whose calls carry a key."""
+
+    def __init__(self, channel: grpc.aio.Channel, key: str) -> None:
+        self._channel = channel
+        self._metadata = (("x-api-key", key),)
+
+    def __getattr__(self, kind: str) -> Callable[..., Any]:
+        make = getattr(self._channel, kind)
+        return lambda *arguments, **options: partial(make(*arguments, **options), metadata=self._metadata)
+
+
+@asynccontextmanager
+async def under_attack(
+    dsn: str, directory: Path, *, command: tuple[str, ...] = ServerProcess.command, **variables: object
+) -> AsyncIterator[Instance]:
+    """A server process that serves both, each with a key for a tenant of their own."""
+    variables = {"API_KEYS": ROOT, "REQUEST_TIMEOUT_SECONDS": 10} | variables
+    async with (
+        serving(dsn, directory, command=command, **variables) as server,
+        connected(server.address) as attacker,
+        connected(server.address) as victim,
+    ):
+        for client, tenant in ((attacker, ATTACKER), (victim, VICTIM)):
+            request = key_service_pb2.CreateApiKeyRequest(label=tenant, role="writer", tenant_ids=[tenant])
+            made = await client.key.CreateApiKey(request, metadata=(("x-api-key", ROOT),))
+            keyed: Any = Keyed(client.channel, made.key)
+            client.channel = keyed
+        yield Instance(server, Client(attacker.channel, attacker.health), Client(victim.channel, victim.health))
+
+
+def search(query: str, tenant_id: str = ATTACKER, **fields: Any) -> pb.SearchMemoriesRequest:
+    """A search in a tenant, the attacker's own unless named."""
+    return pb.SearchMemoriesRequest(tenant_id=tenant_id, query=query, **fields)
+
+
+def ingest(content: str, tenant_id: str = ATTACKER, **fields: Any) -> pb.IngestMessageRequest:
+    """A message of a tenant, the attacker's own unless named."""
+    return pb.IngestMessageRequest(
+        **({"tenant_id": tenant_id, "conversation_id": "c", "role": "user", "content": content} | fields)
+    )

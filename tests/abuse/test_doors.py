@@ -1,0 +1,47 @@
+"""What strangers can do to the doors: streams that stay, deadlines that pass, guesses, names."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from memory_grpc.interceptors.share import MOST_WATCHES
+from tests.abuse import guesses, short_deadlines, unknown_methods, watches
+from tests.abuse.instance import VICTIM, search, under_attack
+
+
+@pytest.mark.asyncio
+async def test_an_address_has_a_few_watches_and_everybody_is_served(dsn: str, tmp_path: Path) -> None:
+    async with under_attack(dsn, tmp_path) as instance, AsyncExitStack() as stack:
+        counts = await watches.opened(instance, stack)
+        assert counts == {"OK": MOST_WATCHES, "RESOURCE_EXHAUSTED": watches.STREAMS - MOST_WATCHES}
+        await instance.victim.memory.SearchMemories(search("q", VICTIM), timeout=10)
+        assert await instance.victim.is_serving()
+
+
+@pytest.mark.asyncio
+async def test_deadlines_that_pass_at_once_do_not_close_the_door(dsn: str, tmp_path: Path) -> None:
+    async with under_attack(dsn, tmp_path, MAX_CALLS_IN_FLIGHT=20, DATABASE_POOL_MAX_SIZE=2) as instance:
+        await short_deadlines.attack(instance)
+        page = await instance.metrics()
+        assert re.search(r'^memory_calls_places\{kind="read"\} 20.0$', page, re.MULTILINE)
+        await instance.victim.memory.SearchMemories(search("q", VICTIM), timeout=10)
+
+
+@pytest.mark.asyncio
+async def test_guesses_by_reflection_are_counted(dsn: str, tmp_path: Path) -> None:
+    async with under_attack(dsn, tmp_path, GLOBAL_RATE_LIMIT="20/hour") as instance:
+        counts = await guesses.guessed(instance)
+        # Making the two keys were calls too.
+        assert counts == {"UNAUTHENTICATED": 18, "RESOURCE_EXHAUSTED": guesses.GUESSES - 18}
+        assert await instance.victim.is_serving(), "probes are counted apart"
+
+
+@pytest.mark.asyncio
+async def test_names_of_strangers_are_no_metrics(dsn: str, tmp_path: Path) -> None:
+    async with under_attack(dsn, tmp_path, MAX_CALLS_IN_FLIGHT=1) as instance:
+        await unknown_methods.attack(instance)
+        assert unknown_methods.NAME not in await instance.metrics()

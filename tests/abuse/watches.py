@@ -1,0 +1,46 @@
+"""Hundreds of idle streams of health and reflection, without a key, from one address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.abuse.instance import Instance
+from tests.chaos.harness import CHANNEL_OPTIONS
+
+STREAMS = 1040
+_A_CONNECTION = 95
+_HELD_SECONDS = 1.0
+
+
+async def attack(instance: Instance) -> None:
+    """Opens them, and holds them for a while."""
+    async with AsyncExitStack() as stack:
+        await opened(instance, stack)
+        await asyncio.sleep(_HELD_SECONDS)
+
+
+async def opened(instance: Instance, stack: AsyncExitStack) -> Counter[str]:
+    """How many were answered, and how many refused by which code; they are held for as long as the stack is open."""
+    calls: list[Any] = []
+    for first in range(0, STREAMS, _A_CONNECTION):
+        address = instance.server.address
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS))
+        watch = health_pb2_grpc.HealthStub(channel).Watch
+        for _ in range(first, min(first + _A_CONNECTION, STREAMS)):
+            calls.append(watch(health_pb2.HealthCheckRequest()))
+            stack.callback(calls[-1].cancel)
+    return Counter(await asyncio.gather(*map(_first, calls)))
+
+
+async def _first(call: Any) -> str:
+    try:
+        await call.read()
+    except grpc.aio.AioRpcError as error:
+        return error.code().name
+    return "OK"

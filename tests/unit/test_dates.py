@@ -1,0 +1,126 @@
+"""Dates in questions: which times are meant, by whose clock, and that no text is too odd or too long to be read."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memory_grpc.ranking.dates import DateRange, find_dates, matching_ranges
+
+DATA = Path(__file__).parents[1] / "data"
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+LONGEST_QUERY = 10_000
+
+# The first file is given, the second has siblings of its kinds. A date that nobody can mean is no range.
+CASES = [
+    json.loads(line)
+    for name in ("dates", "date_siblings")
+    for line in (DATA / f"{name}.jsonl").read_text().splitlines()
+]
+
+
+def meant(text: str, as_of: datetime = NOW, zone: Any = UTC) -> list[DateRange]:
+    return [one for mention in find_dates(text, as_of, zone) for one in mention.ranges]
+
+
+def written(moment: datetime | None) -> str | None:
+    return moment and moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["question"])
+def test_a_question_means_the_times_that_people_mean(case: dict[str, Any]) -> None:
+    found = meant(case["question"], datetime.fromisoformat(case["as_of"]))
+    assert [[written(start), written(end)] for start, end in found] == case["ranges"]
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "start", "end"),
+    [
+        ("yesterday", "America/Los_Angeles", "2026-11-24T08:00:00Z", "2026-11-25T08:00:00Z"),
+        ("yesterday", "Pacific/Kiritimati", "2026-11-24T10:00:00Z", "2026-11-25T10:00:00Z"),
+        ("on 29 March 2026", "Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),  # 23 hours
+        ("on 25 October 2026", "Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),  # 25 hours
+        ("in March 2026", "Europe/Berlin", "2026-02-28T23:00:00Z", "2026-03-31T22:00:00Z"),
+        ("yesterday evening", "Asia/Tokyo", "2026-11-24T08:00:00Z", "2026-11-24T15:00:00Z"),
+        ("in the last two hours", "Asia/Tokyo", "2026-11-25T10:00:00Z", "2026-11-25T12:00:00Z"),
+        ("at 2026-07-04 09:00", "Asia/Kolkata", "2026-07-04T03:30:00Z", "2026-07-04T03:31:00Z"),
+        ("at 2026-07-04T09:00Z", "Asia/Kolkata", "2026-07-04T09:00:00Z", "2026-07-04T09:01:00Z"),
+        # 8 September 2024 began at one o'clock there: there was no midnight.
+        ("on 8 September 2024", "America/Santiago", "2024-09-08T04:00:00Z", "2024-09-09T03:00:00Z"),
+    ],
+)
+def test_days_are_those_of_the_zone(text: str, zone: str, start: str, end: str) -> None:
+    (found,) = meant(text, zone=ZoneInfo(zone))
+    assert (written(found.start), written(found.end)) == (start, end)
+
+
+def test_an_offset_of_as_of_moves_no_days() -> None:
+    there = NOW.astimezone(timezone(timedelta(hours=14)))
+    assert meant("What did I do yesterday?", there) == meant("What did I do yesterday?", NOW)
+
+
+def test_what_happened_before_a_day_is_told_on_the_day_too() -> None:
+    (found,) = find_dates("What did I buy two weeks before 11 August 2023?", NOW)
+    assert [written(one.start) for one in found.told] == ["2023-08-11T00:00:00Z"]
+    assert [(written(start), written(end)) for start, end in matching_ranges([found], timedelta(days=1))] == [
+        ("2023-07-25T00:00:00Z", "2023-08-02T00:00:00Z"),
+        ("2023-08-11T00:00:00Z", "2023-08-13T00:00:00Z"),
+    ]
+
+
+def test_slack_leaves_open_sides_open() -> None:
+    found = find_dates("What did I write before 2024?", NOW)
+    assert matching_ranges(found, timedelta(days=1)) == (DateRange(None, datetime(2024, 1, 2, tzinfo=UTC)),)
+
+
+def test_a_mention_is_the_longest_that_starts_first() -> None:
+    text = "Did I call in the first week of June 2025, or last Friday?"
+    assert [text[found.start : found.end] for found in find_dates(text, NOW)] == [
+        "in the first week of June 2025, or last Friday"
+    ]
+    text = "Did I call in June of the last crisis, as I said on 6 July 2023?"
+    assert [text[found.start : found.end] for found in find_dates(text, NOW)] == ["in June", "on 6 July 2023"]
+
+
+PIECES = """
+in on of from since before after until between by to and or , - . the a few last past this next day week
+weekend month year years quarter decade ago now today tonight yesterday monday fri may June sept. 5 5th 31
+2024 1,000 2.5 hundred 999999999 first second half early end morning night summer winter christmas easter
+25/12/2025 2024-02-30 2025-07 Q1 H2 couple two twenty-one 99999999 1990s earlier later just ſo far
+2025-07-04T09:00Z
+"""
+
+
+@settings(deadline=None)
+@given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES.split()), max_size=14).map(" ".join)))
+def test_no_text_is_too_odd(text: str) -> None:
+    found = find_dates(text, NOW, ZoneInfo("Europe/London"))
+    assert found == find_dates(text, NOW, ZoneInfo("Europe/London"))
+    assert all(0 <= one.start < one.end <= len(text) for one in found)
+    assert all(one.end <= next_.start for one, next_ in pairwise(found))
+    for ranges in [matching_ranges(found, timedelta(0)), *(one.ranges for one in found)]:
+        assert all(one.start is None or one.end is None or one.start < one.end for one in ranges)
+        assert all(a.end is not None and b.start is not None and a.end < b.start for a, b in pairwise(ranges))
+
+
+@pytest.mark.parametrize(
+    "piece", ["a ", "May ", "5 ", "last ", "May or ", "in ", "2024 ", "5, ", "1 week before ", "week of "]
+)
+def test_reading_takes_as_long_as_the_text(piece: str) -> None:
+    def seconds(length: int) -> float:
+        text = (piece * length)[:length]
+        started = time.process_time()
+        find_dates(text, NOW)
+        return time.process_time() - started
+
+    short, long = (min(seconds(length) for _ in range(3)) for length in (LONGEST_QUERY // 8, LONGEST_QUERY))
+    assert long < 24 * short + 0.05
