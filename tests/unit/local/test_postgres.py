@@ -15,7 +15,9 @@ import pytest
 
 from memory_grpc.errors import StartupError
 from memory_grpc.local import sockets
+from memory_grpc.local.database_user import prepare
 from memory_grpc.local.postgres import EmbeddedPostgres
+from memory_grpc.store.migrations import load, migrate
 from tests.unit.local.processes import eventually, gone
 
 # A parent of its own, that a test can kill: starts Postgres and says how to reach it.
@@ -180,3 +182,23 @@ def test_a_strangers_socket_directory_is_refused(tmp_path: Path):
     (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StartupError, match="belongs to someone else"):
         sockets.directory(tmp_path / "run", "socket")
+
+
+def test_a_cluster_of_a_superuser_is_handed_over(tmp_path: Path):
+    """A directory of before the server had a user of its own: what the superuser made there can be migrated further."""
+    embedded = EmbeddedPostgres(tmp_path / "old")
+    try:
+        dsn = embedded.start()
+        migrations = load()
+        before = [migration for migration in migrations if migration.version <= 9]
+        migrate(dsn, before)
+        own = prepare(dsn)
+        assert len(migrate(own)) == len(migrations) - len(before)
+        with psycopg.connect(dsn) as connection:
+            owners = connection.execute(
+                "select distinct tableowner from pg_tables where schemaname = 'public'"
+            ).fetchall()
+        assert owners == [("memory",)]
+        assert prepare(dsn) == own, "again and again"
+    finally:
+        embedded.stop()
