@@ -166,8 +166,10 @@ async def _to_the_end(function: Callable[[], _T]) -> _T:
 @contextmanager
 def _signals_to(handler: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    # What is ignored stays so: under nohup it is meant to outlive its terminal.
-    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    # Under nohup a hang-up means nothing: it is meant to outlive its terminal. The others always count, also where a
+    # shell that starts it in the background has SIGINT ignored.
+    is_under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = [number for number in _SIGNALS if not (is_under_nohup and number == signal.SIGHUP)]
     for number in heard:
         loop.add_signal_handler(number, handler)
     try:

@@ -197,12 +197,15 @@ def test_its_parts_have_no_more_than_they_need(start: Callable[..., Run], home: 
 
 
 def test_ipv6_and_no_terminal(start: Callable[..., Run]):
-    """Everything on ::1, where Envoy finds the server too; and under nohup a hang-up means nothing."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited, as from nohup
+    """Everything on ::1, where Envoy finds the server too; and under nohup, in the background of a script, a hang-up means
+    nothing, and an interrupt ends it."""
+    inherited = (signal.SIGHUP, signal.SIGINT)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in inherited}
     try:
         run = start(MEMORY_HOST="::1", MEMORY_HTTP_HOST="[::1]")
     finally:
-        signal.signal(signal.SIGHUP, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     run.url = run.url.replace("127.0.0.1", "[::1]")
     run.ready()
     assert f"REST     {run.url}" in run.said
@@ -210,7 +213,7 @@ def test_ipv6_and_no_terminal(start: Callable[..., Run]):
     run.process.send_signal(signal.SIGHUP)
     ingest(run, "after the hang-up")
     assert run.process.poll() is None
-    run.process.send_signal(signal.SIGTERM)
+    run.process.send_signal(signal.SIGINT)
     assert run.process.wait(20) == 0
 
 
