@@ -197,8 +197,8 @@ def test_its_parts_have_no_more_than_they_need(start: Callable[..., Run], home: 
 
 
 def test_ipv6_and_no_terminal(start: Callable[..., Run]):
-    """Everything on ::1, where Envoy finds the server too; and under nohup, in the background of a script, a hang-up means
-    nothing, and an interrupt ends it."""
+    """Everything on ::1, where Envoy finds the server too; and under nohup, in the background of a script, a hang-up
+    means nothing, and an interrupt ends it."""
     inherited = (signal.SIGHUP, signal.SIGINT)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in inherited}
     try:
