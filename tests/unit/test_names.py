@@ -55,8 +55,8 @@ def test_words_that_are_read_as_a_date_name_nobody_wherever_they_stand() -> None
 )
 def test_the_longest_query_is_read_in_a_moment_whoever_speaks_in_the_tenant(query: str, names: tuple[str, ...]) -> None:
     text = (query * LONGEST_QUERY)[:LONGEST_QUERY]
-    # Of this thread alone, so that a busy machine changes nothing; the collector, which may run in it, takes a second after
-    # thousands of tests. The name times the query took up to 17 seconds.
+    # Of this thread alone, so that a busy machine changes nothing; the collector, which may run in it, takes a second
+    # after thousands of tests. The name times the query took up to 17 seconds.
     started = time.thread_time()
     plan_query(text, Participants(names), NOW, HybridWeights())
     assert time.thread_time() - started < 3
