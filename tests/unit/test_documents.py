@@ -16,11 +16,20 @@ import yaml
 from google.protobuf.json_format import ParseDict
 
 from memory_grpc.settings import Settings
-from memory_layer.v1 import admin_service_pb2, key_service_pb2, memory_service_pb2, policy_service_pb2
+from memory_layer.v1 import (
+    admin_service_pb2,
+    context_pb2,
+    key_service_pb2,
+    memory_service_pb2,
+    policy_service_pb2,
+    revision_pb2,
+)
 from tests.conftest import StartServer
 
 ROOT = Path(__file__).parents[2]
+PAGES = ("rest", "keys", "grpc", "context", "memory-life", "erasure", "transfer")
 PARITY, CONFIGURATION, README = ROOT / "docs/parity.md", ROOT / "docs/configuration.md", ROOT / "README.md"
+EXAMPLES = [README, *(ROOT / f"docs/{name}.md" for name in PAGES)]
 DECISIONS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
@@ -38,6 +47,8 @@ createdb | --cov | ab -n 1000 | SQLite | .env.example | structlog | x-api-key | 
 """.replace("\n", "|").split("|")
 
 BODIES: dict[str, Any] = {
+    "PATCH http://localhost:8000/v1/messages/": revision_pb2.UpdateMessageRequest,
+    "/v1/memory/context": context_pb2.BuildContextRequest,
     "/v1/messages": memory_service_pb2.IngestMessageRequest,
     "/v1/messages:batch": memory_service_pb2.BatchIngestMessagesRequest,
     "/v1/memory/search": memory_service_pb2.SearchMemoriesRequest,
@@ -111,10 +122,10 @@ def test_make_targets_and_commands_exist(document: Path):
     assert named - commands == set()
 
 
-def test_the_readme_shows_every_command_of_the_command_line():
+def test_a_page_shows_every_command_of_the_command_line():
     from memory_grpc.cli import app
 
-    text = README.read_text()
+    text = (ROOT / "docs/commands.md").read_text()
     for command in app.registered_commands:
         assert command.callback is not None
         name = command.name or command.callback.__name__
@@ -216,10 +227,11 @@ def test_every_variable_that_is_named_exists(document: Path):
 # -- examples
 
 
-def test_bodies_of_the_readme_are_json_of_the_contract():
-    commands = re.findall(r"(?:curl|grpcurl) .*?(?=\n\n|\n```|\n\w+ |\ncurl|\Z)", code(README.read_text()), re.DOTALL)
+def test_bodies_of_the_documents_are_json_of_the_contract():
+    text = "\n\n".join(code(path.read_text()) for path in EXAMPLES)
+    commands = re.findall(r"(?:curl|grpcurl) .*?(?=\n\n|\n```|\n\w+ |\ncurl|\Z)", text, re.DOTALL)
     found = [(command, body) for command in commands for body in re.findall(r"-d '(.*?)'(?=\s|$)", command, re.DOTALL)]
-    assert len(found) >= 6
+    assert len(found) >= 11
     for command, body in found:
         value = json.loads(body)
         message = next((BODIES[path] for path in sorted(BODIES, key=len, reverse=True) if path in command), None)
@@ -227,16 +239,16 @@ def test_bodies_of_the_readme_are_json_of_the_contract():
             ParseDict(value, message())
 
 
-def test_answers_of_the_readme_are_json():
-    answers = blocks(README.read_text(), "json")
-    assert len(answers) >= 5
+def test_answers_of_the_documents_are_json():
+    answers = [answer for path in EXAMPLES for answer in blocks(path.read_text(), "json")]
+    assert len(answers) >= 9
     for answer in answers:
         json.loads(answer)
 
 
-def test_rest_paths_of_the_readme_are_in_the_openapi_document():
+def test_rest_paths_of_the_documents_are_in_the_openapi_document():
     known = set(yaml.safe_load((ROOT / "gen/openapi.yaml").read_text())["paths"])
-    for path in re.findall(r"localhost:8000(/[^\s\"'?`]*)", README.read_text()):
+    for path in [path for page in EXAMPLES for path in re.findall(r"localhost:8000(/[^\s\"'?`]*)", page.read_text())]:
         pattern = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "{message_id}", path).replace("/acme/", "/{tenant_id}/")
         assert pattern in known, path
 
