@@ -6,65 +6,37 @@ import asyncio
 import gc
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from uuid import uuid4
 
 import structlog
 
-from memory_grpc.access import new_key
 from memory_grpc.embedding import Embedder, create_provider
 from memory_grpc.embedding.token_counts import TokenCounter
-from memory_grpc.ids import Uuid7
 from memory_grpc.jobs.audit import flushed
 from memory_grpc.jobs.loop import at_work
 from memory_grpc.jobs.start import Parts, follow_model, loops
-from memory_grpc.observability import metrics
 from memory_grpc.observability.http import HttpSide
 from memory_grpc.observability.loop_lag import watched
-from memory_grpc.operations.audit.list_events import ListEvents
-from memory_grpc.operations.audit.trail import Trail
-from memory_grpc.operations.context.build import BuildContext
-from memory_grpc.operations.erasure.erasures import Erasures
-from memory_grpc.operations.health import Health
 from memory_grpc.operations.indexes.graphs import Graphs
-from memory_grpc.operations.keys.api_keys import Keys
 from memory_grpc.operations.keys.keyring import Keyring
 from memory_grpc.operations.keys.open_access import check_open_access
-from memory_grpc.operations.messages.delete import Delete
-from memory_grpc.operations.messages.get import Get
-from memory_grpc.operations.messages.ingest import Ingest
-from memory_grpc.operations.messages.listing import Listing
-from memory_grpc.operations.messages.revisions import Revisions
-from memory_grpc.operations.messages.stream_ingest import StreamIngest
-from memory_grpc.operations.messages.update import Update
-from memory_grpc.operations.models.compare import Compare
-from memory_grpc.operations.models.models import Models
-from memory_grpc.operations.models.reembeddings import Reembeddings
 from memory_grpc.operations.models.register_models import register_models
 from memory_grpc.operations.models.registry import Operations, Slot
-from memory_grpc.operations.models.retry_failed import RetryFailed
-from memory_grpc.operations.policy.policies import Policies
-from memory_grpc.operations.retention.retain import Retain
-from memory_grpc.operations.search.search import Search
-from memory_grpc.operations.statistics import Statistics
 from memory_grpc.operations.tokens.configured import identity
 from memory_grpc.operations.tokens.published_keys import PublishedKeys
-from memory_grpc.operations.transfer.export import Export
-from memory_grpc.operations.transfer.import_ import Import
+from memory_grpc.pools import Place, opened
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
 from memory_grpc.store.durability import check_durability
 from memory_grpc.store.migrations import migrate
 from memory_grpc.store.poolers import shares_sessions
+from memory_grpc.wiring import wired
 
 log = structlog.get_logger(__name__)
 
-_KEYS_CONNECTIONS = 2
-_HEARTBEAT_CONNECTIONS = 1
 # How long a thread keeps the interpreter from another that wants it. An inference thread wants it between two batches;
 # behind a busy event loop it waits up to this long each time, its core idle. Python's own value is 5 ms, with which
 # batches of 256 are embedded at 1.21 of the bare rate instead of 1.31.
@@ -107,7 +79,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         for setting in await asyncio.to_thread(check_durability, direct, settings.accept_data_loss_with):
             log.warning("data_loss_accepted", setting=setting)
         shared = direct != conninfo and await asyncio.to_thread(shares_sessions, conninfo)
-        pools = await _pools(stack, settings, _Place(conninfo, direct, shared))
+        pools = await opened(stack, settings, Place(conninfo, direct, shared))
         keyring = Keyring(pools.keys)
         await check_open_access(settings, keyring)
 
@@ -119,7 +91,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         graphs = Graphs(pools.background)
         await graphs.refresh()
         counter = TokenCounter.of(settings.context_tokenizer, settings.embedding_model_name, current.tokenizer)
-        operations = _operations(settings, pools, keyring, models, graphs, counter)
+        operations = wired(settings, pools, keyring, models, graphs, counter)
         slot.fill(operations)
         # At the end, when the loops have ended: what still waits to be recorded.
         stack.push_async_callback(flushed, operations.trail)
@@ -168,113 +140,6 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the database is: ``direct`` is Postgres itself."""
-
-    conninfo: str
-    direct: str
-    shared_sessions: bool
-
-
-async def _database(stack: AsyncExitStack, settings: Settings, place: _Place, min_size: int, max_size: int) -> Database:
-    """An open pool, closed at the end of the stack."""
-    database = Database(
-        place.conninfo,
-        direct=place.direct,
-        shared_sessions=place.shared_sessions,
-        min_size=min_size,
-        max_size=max_size,
-        max_waiting=settings.database_pool_max_waiting,
-        timeout_seconds=settings.database_pool_timeout_seconds,
-    )
-    await database.open()
-    stack.push_async_callback(database.close)
-    return database
-
-
-@dataclass(frozen=True, slots=True)
-class _Pools:
-    """Connections to one Postgres, apart by what must not wait for what."""
-
-    calls: Database
-    background: Database
-    """Of jobs and administration: while calls hold every connection of theirs, a cut-over has the two that it needs."""
-    keys: Database
-    """While slow calls hold every other connection, callers are still told apart."""
-    heartbeats: Database
-    """While slow jobs hold every other connection, their leases are still renewed."""
-
-
-async def _pools(stack: AsyncExitStack, settings: Settings, place: _Place) -> _Pools:
-    pools = _Pools(
-        calls=await _database(stack, settings, place, settings.database_pool_min_size, settings.database_pool_max_size),
-        background=await _database(stack, settings, place, 1, settings.database_background_pool_size),
-        keys=await _database(stack, settings, place, 1, _KEYS_CONNECTIONS),
-        heartbeats=await _database(stack, settings, place, 0, _HEARTBEAT_CONNECTIONS),
-    )
-    for database in (pools.calls, pools.background):
-        stack.callback(metrics.POOLS.add(database.pool.get_stats))
-    return pools
-
-
-def _operations(
-    settings: Settings, pools: _Pools, keyring: Keyring, models: Models, graphs: Graphs, counter: TokenCounter
-) -> Operations:
-    """One of each."""
-    database = pools.calls
-    policies = Policies(database, settings)
-    ingest = Ingest(
-        database,
-        models,
-        policies,
-        Uuid7(),
-        embed_later=settings.async_embeddings,
-        text_config=settings.search_text_config,
-        user_id_metadata_key=settings.user_id_metadata_key,
-    )
-    search = Search(
-        database,
-        models,
-        policies,
-        graphs,
-        text_config=settings.search_text_config,
-        max_answer_bytes=settings.max_answer_bytes,
-    )
-    return Operations(
-        ingest=ingest,
-        stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
-        get=Get(database),
-        listing=Listing(database),
-        statistics=Statistics(pools.background),
-        update=Update(
-            database,
-            models,
-            policies,
-            embed_later=settings.async_embeddings,
-            text_config=settings.search_text_config,
-        ),
-        revisions=Revisions(database),
-        delete=Delete(database),
-        search=search,
-        build_context=BuildContext(database, search, counter),
-        graphs=graphs,
-        retain=Retain(pools.background, Policies(pools.background, settings), settings.retention_batch_size),
-        health=Health(database),
-        policies=policies,
-        retry_failed=RetryFailed(pools.background),
-        keyring=keyring,
-        keys=Keys(database, keyring, uuid4, new_key),
-        reembeddings=Reembeddings(pools.background, models),
-        compare=Compare(pools.background, models, search),
-        trail=Trail(pools.background, Uuid7(), time.monotonic),
-        list_events=ListEvents(database),
-        export=Export(pools.background, settings.request_timeout_seconds),
-        import_=Import(pools.background, models, text_config=settings.search_text_config),
-        erasures=Erasures(pools.background, Uuid7()),
-    )
 
 
 async def _embedder(stack: AsyncExitStack, settings: Settings) -> Embedder:

@@ -8,10 +8,8 @@ stays in the model for longer than ``hang_seconds`` is given up, and its thread 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,16 +23,11 @@ from .batch_queue import BatchQueue
 from .calls import KINDS, EmbeddingCall, Item, Kind
 from .provider import EmbeddingProvider, ModelIdentity, Vectors, Window, checked
 from .query_cache import QueryCache
-from .threads import Worker, Workers
+from .threads import Worker, Workers, default_workers
+from .tokenising import Tokenising
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-INLINE_CHARACTERS = 2_000
-"""Texts up to this long in all are tokenised on the event loop (1 to 2 ms), longer ones in a thread."""
-
-PORTION_CHARACTERS = 100_000
-"""What a call has tokenised at a time: about what the longest message takes."""
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +63,7 @@ class Embedder:
             limit=queue_size,
             clock=clock,
         )
-        self._tokenisers = ThreadPoolExecutor(1, thread_name_prefix="embedding-tokenise")
+        self._tokenising = Tokenising(provider)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -113,7 +106,7 @@ class Embedder:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
-        await asyncio.to_thread(self._tokenisers.shutdown)
+        await asyncio.to_thread(self._tokenising.close)
         await asyncio.to_thread(self._provider.close)
 
     async def embed_query(self, text: str, *, tenant: str = "") -> Vectors:
@@ -155,13 +148,7 @@ class Embedder:
     async def _windows(self, texts: Sequence[str]) -> list[list[Window]]:
         if self._closed:
             raise Draining()
-        if sum(len(text) for text in texts) <= INLINE_CHARACTERS:
-            return _cut(self._provider, texts)
-        windows: list[list[Window]] = []
-        for portion in _portions(texts):  # one after the other, so that calls take turns
-            run = asyncio.get_running_loop().run_in_executor(self._tokenisers, _cut, self._provider, portion)
-            windows += await run
-        return windows
+        return await self._tokenising.windows(texts)
 
     async def _embed(
         self, kind: Kind, windows: Sequence[Window], tenant: str, *, is_background: bool = False
@@ -266,31 +253,6 @@ class Embedder:
             self._loop.call_soon_threadsafe(_wake, calls)
         except RuntimeError:
             log.warning("embedding_callers_gone", callers=len(calls))
-
-
-def default_workers() -> int:
-    """Inference threads when the setting is 0: as many as there are CPUs this process may run on.
-
-    Not one fewer: a message costs the model far more than it costs the server and the store, which wake up ahead of
-    threads that compute all the time. Measured on two cores, two threads embed half as much again as one, and a
-    query's p95 under a full import is the same multiple of its idle p95.
-    """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _cut(provider: EmbeddingProvider, texts: Sequence[str]) -> list[list[Window]]:
-    return [provider.windows(text) for text in texts]
-
-
-def _portions(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The texts in order, some at a time: as many as PORTION_CHARACTERS hold, or one."""
-    start = characters = 0
-    for end, text in enumerate(texts):
-        characters += len(text)
-        if characters > PORTION_CHARACTERS and end > start:
-            yield texts[start:end]
-            start, characters = end, len(text)
-    yield texts[start:]
 
 
 def _wake(calls: Sequence[EmbeddingCall]) -> None:

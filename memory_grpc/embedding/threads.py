@@ -113,3 +113,13 @@ class Workers:
                 niceness = QUERY_NICENESS if worker.queries_only else NICENESS
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
         self._life(worker)
+
+
+def default_workers() -> int:
+    """Inference threads when the setting is 0: as many as there are CPUs this process may run on.
+
+    Not one fewer: a message costs the model far more than it costs the server and the store, which wake up ahead of
+    threads that compute all the time. Measured on two cores, two threads embed half as much again as one, and a
+    query's p95 under a full import is the same multiple of its idle p95.
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

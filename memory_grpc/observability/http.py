@@ -7,26 +7,23 @@ when it takes too long; past ``_MAX_CONNECTIONS`` new ones are dropped.
 
 from __future__ import annotations
 
-import json
 import socket
 import socketserver
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import prometheus_client
 import structlog
-import yaml
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
-from swagger_ui_bundle import swagger_ui_path
 
-from memory_grpc import resources
 from memory_grpc.errors import StartupError
+from memory_grpc.observability import pages
+from memory_grpc.observability.pages import Answer
 
 _MAX_CONNECTIONS = 32
 _SILENCE_SECONDS = 10.0
@@ -37,55 +34,6 @@ _METHODS = "GET, HEAD"
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Connection": "close"}
 # gRPC codes, as in every other error body of the service.
 _INVALID_ARGUMENT, _NOT_FOUND, _UNIMPLEMENTED, _INTERNAL = 3, 5, 12, 13
-
-_ASSETS = {
-    "swagger-ui.css": "text/css; charset=utf-8",
-    "index.css": "text/css; charset=utf-8",
-    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
-    "favicon-16x16.png": "image/png",
-    "favicon-32x32.png": "image/png",
-}
-# data: is for the icons inside Swagger UI's stylesheet. All else comes from here, and nothing is inline.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>AI Memory Layer</title>
-<link rel="icon" type="image/png" href="/docs/favicon-32x32.png" sizes="32x32">
-<link rel="icon" type="image/png" href="/docs/favicon-16x16.png" sizes="16x16">
-<link rel="stylesheet" href="/docs/swagger-ui.css">
-<link rel="stylesheet" href="/docs/index.css">
-</head>
-<body>
-<div id="swagger-ui"></div>
-<noscript>This page needs JavaScript; the document it shows is at <a href="/openapi.json">/openapi.json</a>.</noscript>
-<script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
-</body>
-</html>
-"""
-_START = """SwaggerUIBundle({
-  url: "/openapi.json",
-  dom_id: "#swagger-ui",
-  deepLinking: true,
-  validatorUrl: null,
-});
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one path answers."""
-
-    body: bytes
-    content_type: str
-    cache: str
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 class HttpSide:
@@ -104,7 +52,7 @@ class HttpSide:
         Raises:
             StartupError: the address cannot be bound, or the documentation is missing from the installation.
         """
-        table = _pages()
+        table = pages.documentation()
         try:
             self._server = _Server(self._host, self._port, table, self._metrics)
         except (OSError, OverflowError) as refused:
@@ -197,15 +145,14 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         try:
             answer = self.server.metrics(self.headers.get("Accept", "")) if path == "/metrics" else None
-        except (
-            Exception
-        ) as error:  # a broken collector is a bug to be seen; its text may hold anything, so only its type
+        # A broken collector is a bug to be seen. Its text may hold anything, so only its type is told.
+        except Exception as error:
             structlog.get_logger(__name__).error("metrics_failed", error=type(error).__name__)
-            self._send(HTTPStatus.INTERNAL_SERVER_ERROR, _error(_INTERNAL, "metrics cannot be collected"))
+            self._send(HTTPStatus.INTERNAL_SERVER_ERROR, pages.error(_INTERNAL, "metrics cannot be collected"))
             return
         answer = answer or self.server.table.get(path)
         if answer is None:
-            self._send(HTTPStatus.NOT_FOUND, _error(_NOT_FOUND, "no such path"))
+            self._send(HTTPStatus.NOT_FOUND, pages.error(_NOT_FOUND, "no such path"))
         else:
             self._send(HTTPStatus.OK, answer)
 
@@ -216,10 +163,13 @@ class _Handler(BaseHTTPRequestHandler):
         """What http.server refuses by itself, in the service's error shape; 501 is its word for other methods."""
         if code == HTTPStatus.NOT_IMPLEMENTED:
             self._drain()
-            status, answer = HTTPStatus.METHOD_NOT_ALLOWED, _error(_UNIMPLEMENTED, f"only {_METHODS} are allowed here")
+            status, answer = (
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                pages.error(_UNIMPLEMENTED, f"only {_METHODS} are allowed here"),
+            )
         else:
             status = HTTPStatus(code)
-            answer = _error(_INVALID_ARGUMENT, status.phrase.lower())
+            answer = pages.error(_INVALID_ARGUMENT, status.phrase.lower())
         self._send(status, answer)
 
     def _send(self, status: HTTPStatus, answer: Answer) -> None:
@@ -247,25 +197,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged: scrapes come every few seconds, and query strings may hold what must not be kept."""
-
-
-def _pages() -> dict[str, Answer]:
-    """Every path but /metrics: the page, what it loads, and the OpenAPI document as JSON."""
-    page = Answer(_PAGE.encode(), "text/html; charset=utf-8", "no-cache", {"Content-Security-Policy": _POLICY})
-    start = Answer(_START.encode(), "text/javascript; charset=utf-8", "no-cache")
-    try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where there is one, is many times faster
-        document = json.dumps(yaml.load(resources.OPENAPI_YAML.read_bytes(), Loader=loader)).encode()  # noqa: S506
-        assets = {
-            f"/docs/{name}": Answer((swagger_ui_path / name).read_bytes(), content_type, "public, max-age=3600")
-            for name, content_type in _ASSETS.items()
-        }
-    except OSError as missing:
-        raise StartupError(f"The documentation is incomplete: {missing.filename} cannot be read.") from None
-    openapi = Answer(document, "application/json", "no-cache")
-    return {"/docs": page, "/docs/": page, "/docs/start.js": start, "/openapi.json": openapi, **assets}
-
-
-def _error(code: int, message: str) -> Answer:
-    body = json.dumps({"code": code, "message": message, "details": []}, separators=(",", ":")).encode()
-    return Answer(body, "application/json", cache="no-store")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from memory_grpc import deadline, scoring
-from memory_grpc.domain.messages import Ingested, NewMessage, PreparedMessage, StoredMessage
+from memory_grpc.domain.messages import Ingested, NewMessage, PreparedMessage
 from memory_grpc.domain.policy import Policy
 from memory_grpc.errors import (
     EmbeddingUnavailable,
@@ -21,7 +21,7 @@ from memory_grpc.errors import (
 )
 from memory_grpc.observability import metrics
 from memory_grpc.offload import by_size
-from memory_grpc.operations.messages import twins
+from memory_grpc.operations.messages import claims, twins
 from memory_grpc.operations.messages.drafts import (
     DELETED,
     Draft,
@@ -35,9 +35,9 @@ from memory_grpc.operations.messages.drafts import (
 from memory_grpc.operations.messages.group_commit import GroupCommit
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.policies import Policies
-from memory_grpc.store import clock, embeddings, erasure, idempotency, jobs, lexical, reembedding
+from memory_grpc.store import clock, embeddings, idempotency, jobs, lexical, reembedding
 from memory_grpc.store import messages as message_store
-from memory_grpc.store.database import Database, Deferred, Transaction
+from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.idempotency import Claim
 
 LONGEST_FUTURE = timedelta(days=1)
@@ -144,8 +144,8 @@ class Ingest:
             wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             ready = await self._prepare(tx, fresh)
             said_before = await twins.found(tx, tenant_id, ready)
-            known |= await _claim(tx, tenant_id, twins.claimed(ready, said_before), kept)
-            erased = await _erased(tx, tenant_id, ready)
+            known |= await claims.claim(tx, tenant_id, twins.claimed(ready, said_before), kept)
+            erased = await claims.erased(tx, tenant_id, ready)
             new = [(d, one) for d, one in ready if d.message.request_id not in known and d not in said_before]
             twins.check(ready, new, said_before)
             ready = new
@@ -158,10 +158,10 @@ class Ingest:
                     await reembedding.note_many(tx, tenant_id, list(vectors))
             if len(vectors) < len(stored):
                 await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in vectors])
-            repeated = await _stored_before(tx, tenant_id, known, said_before.values())
+            repeated = await claims.stored_before(tx, tenant_id, known, said_before.values())
             if erased is not None and await erased.get():
                 raise NotFound(DELETED)
-            if late := [known[id_] for id_ in sorted(kept & known.keys()) if _is_kept_late(known[id_], repeated)]:
+            if late := [known[id_] for id_ in sorted(kept & known.keys()) if claims.is_kept_late(known[id_], repeated)]:
                 await idempotency.keep_many(tx, tenant_id, late)
             own = {draft: s for (draft, _), s in zip(ready, stored, strict=True)}
             answers = [outcome(call, own, known, repeated, said_before) for call in calls]
@@ -219,49 +219,6 @@ class Ingest:
         if isinstance(user_id, str) and 0 < len(user_id) <= LONGEST_USER_ID:
             return replace(message, user_id=user_id)
         return message
-
-
-async def _claim(
-    tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, PreparedMessage]], kept: set[UUID]
-) -> dict[UUID, Claim]:
-    """Takes the request ids of drafts; returns those that a concurrent call took first."""
-    claims = {
-        d.message.request_id: Claim(d.message.request_id, d.digest, one.id, d.message.request_id in kept)
-        for d, one in ready
-        if d.message.request_id is not None and d.digest is not None
-    }
-    if not claims:
-        return {}
-    lost = claims.keys() - await idempotency.claim_many(tx, tenant_id, list(claims.values()))
-    if not lost:
-        return {}
-    known = await idempotency.known(tx, tenant_id, lost)
-    if is_reused(known, {id_: claim.body_digest for id_, claim in claims.items()}):
-        raise RequestIdReused
-    return known
-
-
-async def _erased(
-    tx: Transaction, tenant_id: str, ready: Sequence[tuple[Draft, PreparedMessage]]
-) -> Deferred[set[UUID]] | None:
-    """The request ids among those just claimed that are erased: a claim waits for a deletion that holds its request id,
-    so that none is looked up too early."""
-    request_ids = [draft.message.request_id for draft, _ in ready if draft.message.request_id is not None]
-    return await erasure.erased_among(tx, tenant_id, "request", request_ids) if request_ids else None
-
-
-def _is_kept_late(claim: Claim, stored: Mapping[UUID, StoredMessage]) -> bool:
-    """Whether a request id was not to be kept when it was first sent, and its message is still there."""
-    return not claim.kept and claim.message_id in stored
-
-
-async def _stored_before(
-    tx: Transaction, tenant_id: str, known: Mapping[UUID, Claim], twins: Collection[UUID]
-) -> dict[UUID, StoredMessage]:
-    """The messages of request ids that are known, and those that have twins, by their own ids; those that were deleted
-    are missing."""
-    ids = {claim.message_id for claim in known.values()} | set(twins)
-    return await (await message_store.get_many(tx, tenant_id, sorted(ids))).get() if ids else {}
 
 
 def _check_times(drafts: Sequence[Draft], now: datetime) -> None:

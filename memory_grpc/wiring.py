@@ -1,0 +1,95 @@
+"""What operations are made of: every one, with its connections and settings."""
+
+from __future__ import annotations
+
+import time
+from uuid import uuid4
+
+from memory_grpc.access import new_key
+from memory_grpc.embedding.token_counts import TokenCounter
+from memory_grpc.ids import Uuid7
+from memory_grpc.operations.audit.list_events import ListEvents
+from memory_grpc.operations.audit.trail import Trail
+from memory_grpc.operations.context.build import BuildContext
+from memory_grpc.operations.erasure.erasures import Erasures
+from memory_grpc.operations.health import Health
+from memory_grpc.operations.indexes.graphs import Graphs
+from memory_grpc.operations.keys.api_keys import Keys
+from memory_grpc.operations.keys.keyring import Keyring
+from memory_grpc.operations.messages.delete import Delete
+from memory_grpc.operations.messages.get import Get
+from memory_grpc.operations.messages.ingest import Ingest
+from memory_grpc.operations.messages.listing import Listing
+from memory_grpc.operations.messages.revisions import Revisions
+from memory_grpc.operations.messages.stream_ingest import StreamIngest
+from memory_grpc.operations.messages.update import Update
+from memory_grpc.operations.models.compare import Compare
+from memory_grpc.operations.models.models import Models
+from memory_grpc.operations.models.reembeddings import Reembeddings
+from memory_grpc.operations.models.registry import Operations
+from memory_grpc.operations.models.retry_failed import RetryFailed
+from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.retention.retain import Retain
+from memory_grpc.operations.search.search import Search
+from memory_grpc.operations.statistics import Statistics
+from memory_grpc.operations.transfer.export import Export
+from memory_grpc.operations.transfer.import_ import Import
+from memory_grpc.pools import Pools
+from memory_grpc.settings import Settings
+
+
+def wired(
+    settings: Settings, pools: Pools, keyring: Keyring, models: Models, graphs: Graphs, counter: TokenCounter
+) -> Operations:
+    """One of each operation, with what it needs."""
+    database = pools.calls
+    policies = Policies(database, settings)
+    ingest = Ingest(
+        database,
+        models,
+        policies,
+        Uuid7(),
+        embed_later=settings.async_embeddings,
+        text_config=settings.search_text_config,
+        user_id_metadata_key=settings.user_id_metadata_key,
+    )
+    search = Search(
+        database,
+        models,
+        policies,
+        graphs,
+        text_config=settings.search_text_config,
+        max_answer_bytes=settings.max_answer_bytes,
+    )
+    return Operations(
+        ingest=ingest,
+        stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
+        get=Get(database),
+        listing=Listing(database),
+        statistics=Statistics(pools.background),
+        update=Update(
+            database,
+            models,
+            policies,
+            embed_later=settings.async_embeddings,
+            text_config=settings.search_text_config,
+        ),
+        revisions=Revisions(database),
+        delete=Delete(database),
+        search=search,
+        build_context=BuildContext(database, search, counter),
+        graphs=graphs,
+        retain=Retain(pools.background, Policies(pools.background, settings), settings.retention_batch_size),
+        health=Health(database),
+        policies=policies,
+        retry_failed=RetryFailed(pools.background),
+        keyring=keyring,
+        keys=Keys(database, keyring, uuid4, new_key),
+        reembeddings=Reembeddings(pools.background, models),
+        compare=Compare(pools.background, models, search),
+        trail=Trail(pools.background, Uuid7(), time.monotonic),
+        list_events=ListEvents(database),
+        export=Export(pools.background, settings.request_timeout_seconds),
+        import_=Import(pools.background, models, text_config=settings.search_text_config),
+        erasures=Erasures(pools.background, Uuid7()),
+    )
