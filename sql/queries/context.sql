@@ -5,47 +5,32 @@ m.tenant_id = %(tenant_id)s
         and m.created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
         and (m.expires_at is null or m.expires_at > coalesce(%(as_of)s::timestamptz, now()))
 
--- fragment: context.newest_first
--- The end of the statements below: of those that were looked at, the newest that pass the filter.
+-- name: context.newest
+-- The newest messages of `{whose}`, newest first: of those that are looked at, the ones that pass the filter.
+select *
+from (
+    select {{messages.columns}}
+    from messages m
+    where {{context.known}} and {whose}
     order by m.created_at desc, m.id desc
     limit %(looked_at)s
 ) as m
 where {filter}
 order by m.created_at desc, m.id desc
-limit %(most)s
+limit %(most)s;
 
--- name: context.newest_of_conversation
--- The newest turns of a conversation, newest first.
-select *
-from (
-    select {{messages.columns}}
-    from messages m
-    where {{context.known}} and m.conversation_id = %(whose)s
-{{context.newest_first}};
+-- name: context.of_conversation
+-- A part of context.newest, `{whose}` there: the turns of a conversation.
+m.conversation_id = %(whose)s;
 
--- name: context.newest_of_user
--- The newest turns of an end user, newest first.
-select *
-from (
-    select {{messages.columns}}
-    from messages m
-    where {{context.known}} and m.user_id = %(whose)s
-{{context.newest_first}};
+-- name: context.of_user
+-- The same: the turns of an end user.
+m.user_id = %(whose)s;
 
 -- name: context.pinned
--- The newest pinned messages, newest first.
-select *
-from (
-    select {{messages.columns}}
-    from messages m
-    where {{context.known}} and m.pinned
-{{context.newest_first}};
+-- The same: what is pinned.
+m.pinned;
 
 -- name: context.pinned_of_user
--- Those of an end user.
-select *
-from (
-    select {{messages.columns}}
-    from messages m
-    where {{context.known}} and m.pinned and m.user_id = %(whose)s
-{{context.newest_first}};
+-- The same: what is pinned of an end user.
+m.pinned and m.user_id = %(whose)s;

@@ -274,7 +274,6 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "reembedding.get": {"id": 1},
     "hybrid.spoken": {"speaker_names": ["Ann", "Bea"]},
     "hybrid.important": {"important_limit": 3},
-    "context.newest_of_conversation": {"whose": "c"},
     "erasures.begin": {"erasure_id": UUID(int=8)},
     "erasures.choose": {"erasure_id": EMPTY},
     "erasures.apply": {"erasure_id": EMPTY},
@@ -300,7 +299,7 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     filter that everything passes; and for one word."""
     of_filter = parts(filtered if name.endswith(FILTERED) else unfiltered, _hybrid)
     own = (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)))
-    own += (("table", "messages"), ("column", "id"))
+    own += (("table", "messages"), ("column", "id"), ("whose", part("context.pinned_of_user")))
     listed = (("direction", "asc"), ("beyond", ">"), ("lists_live", "true"), ("lists_archived", "true"))
     listed += (("statement", "select id, content from messages"),)
     return text(name.removesuffix(FILTERED), (*own, *listed, ("of_metadata", ""), *of_filter))
