@@ -35,11 +35,14 @@ def audit(
     Example: `memory-grpc audit --tenant acme --action KeyService.CreateApiKey`
     """
     from memory_grpc.commands import audit as command
+    from memory_grpc.commands import output
     from memory_layer.v1.audit_service_pb2 import ListEventsRequest
 
-    request = ListEventsRequest(tenant_id=tenant, actor=actor, action=action)
-    if after is not None:
-        request.happened_after.FromDatetime(after)
-    if before is not None:
-        request.happened_before.FromDatetime(before)
+    request = ListEventsRequest(
+        tenant_id=tenant,
+        actor=actor,
+        action=action,
+        happened_after=output.timestamp(after),
+        happened_before=output.timestamp(before),
+    )
     raise typer.Exit(command.run(request, target(address, api_key, timeout), most=limit, as_json=as_json))

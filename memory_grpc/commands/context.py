@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -30,19 +28,6 @@ def context(request: pb.BuildContextRequest, target: Target, *, explain: bool, a
     else:
         sys.stdout.write(f"{built.text}\n" if built.text else "")
     return OK
-
-
-def request(
-    query: str,
-    *,
-    as_of: datetime | None,
-    **fields: Any,
-) -> pb.BuildContextRequest:
-    """As the contract has it; None leaves a field to the service's default."""
-    wanted = pb.BuildContextRequest(query=query, **fields)
-    if as_of is not None:
-        wanted.as_of.FromDatetime(as_of.astimezone(UTC))
-    return wanted
 
 
 def _table(request: pb.BuildContextRequest, built: pb.BuildContextResponse) -> Table:

@@ -48,11 +48,12 @@ def context(
 
     Example: `memory-grpc context "What does she research?" --tenant conv-26 --max-tokens 500`
     """
-    from memory_grpc.commands import context
+    from memory_grpc.commands import context, output
+    from memory_layer.v1.context_pb2 import BuildContextRequest
 
-    wanted = context.request(
-        query,
-        as_of=as_of,
+    wanted = BuildContextRequest(
+        query=query,
+        as_of=output.timestamp(as_of),
         tenant_id=tenant,
         user_id=user,
         conversation_id=conversation,

@@ -34,10 +34,12 @@ class NewKey:
 def create(new: NewKey, target: Target, *, as_json: bool) -> int:
     """Makes a key and prints it."""
     request = key_service_pb2.CreateApiKeyRequest(
-        label=new.label, role=new.role, tenant_ids=new.tenants, all_tenants=not new.tenants
+        label=new.label,
+        role=new.role,
+        tenant_ids=new.tenants,
+        all_tenants=not new.tenants,
+        expires_at=output.timestamp(new.expires_at),
     )
-    if new.expires_at is not None:
-        request.expires_at.FromDatetime(new.expires_at)
     with client(target) as service:
         made = service.key("CreateApiKey", request)
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from rich.table import Table
@@ -41,23 +41,20 @@ class Messages:
 
     def request(self) -> pb.ListMessagesRequest:
         """The request for the first page."""
-        request = pb.ListMessagesRequest(
+        return pb.ListMessagesRequest(
             tenant_id=self.tenant_id,
             user_id=self.user_id,
             conversation_id=self.conversation_id,
             role=self.role,
             metadata_equals=self.metadata_equals,
             filter=self.filter,
+            created_after=output.timestamp(self.created_after),
+            created_before=output.timestamp(self.created_before),
             importance_min=self.importance_min,
             include_archived=self.include_archived,
             order_by="created_at desc" if self.newest_first else "created_at",
             include_total=self.include_total,
         )
-        for field in ("created_after", "created_before"):
-            moment: datetime | None = getattr(self, field)
-            if moment is not None:
-                getattr(request, field).FromDatetime(moment.astimezone(UTC))
-        return request
 
 
 @dataclass(frozen=True, slots=True)

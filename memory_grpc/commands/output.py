@@ -8,10 +8,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.timestamp_pb2 import Timestamp
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from google.protobuf.message import Message
-    from google.protobuf.timestamp_pb2 import Timestamp
     from rich.console import Console
     from rich.table import Table
 
@@ -54,6 +56,15 @@ def pairs(title: str, rows: list[tuple[str, str]]) -> Table:
     for name, value in rows:
         table.add_row(Text(name), Text(value))
     return table
+
+
+def timestamp(value: datetime | None) -> Timestamp | None:
+    """A time as a request has it."""
+    if value is None:
+        return None
+    result = Timestamp()
+    result.FromDatetime(value)
+    return result
 
 
 def moment(value: Timestamp) -> str:

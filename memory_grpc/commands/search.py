@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import grpc
@@ -50,7 +50,7 @@ class Query:
 
     def request(self) -> pb.SearchMemoriesRequest:
         """As the contract has it."""
-        request = pb.SearchMemoriesRequest(
+        return pb.SearchMemoriesRequest(
             tenant_id=self.tenant_id,
             query=self.text,
             user_id=self.user_id,
@@ -58,6 +58,9 @@ class Query:
             role=self.role,
             metadata_equals=self.metadata_equals,
             filter=self.filter,
+            created_after=output.timestamp(self.created_after),
+            created_before=output.timestamp(self.created_before),
+            as_of=output.timestamp(self.as_of),
             importance_min=self.importance_min,
             include_archived=self.include_archived,
             candidate_limit=self.candidate_limit,
@@ -71,11 +74,6 @@ class Query:
             exclude_message_ids=self.exclude_message_ids,
             exclude_query_text=self.exclude_query_text,
         )
-        for field in ("created_after", "created_before", "as_of"):
-            moment: datetime | None = getattr(self, field)
-            if moment is not None:
-                getattr(request, field).FromDatetime(moment.astimezone(UTC))
-        return request
 
 
 def search(query: Query, target: Target, *, as_json: bool) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +32,7 @@ class Change:
 
     def request(self) -> revision_pb2.UpdateMessageRequest:
         """The request for it."""
-        plain = {name: value for name, value in self.changes.items() if name not in ("expires_at", "metadata")}
+        plain = {name: value for name, value in self.changes.items() if name != "metadata"}
         request = revision_pb2.UpdateMessageRequest(
             message_id=str(self.message_id),
             tenant_id=self.tenant_id,
@@ -43,8 +42,6 @@ class Change:
         )
         if "metadata" in self.changes:
             request.metadata.update(self.changes["metadata"])
-        if "expires_at" in self.changes:
-            request.expires_at.FromDatetime(self.changes["expires_at"].astimezone(UTC))
         return request
 
 
