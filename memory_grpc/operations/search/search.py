@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from memory_grpc.domain.policy import Policy
-from memory_grpc.domain.search import SearchRequest, SearchResult
+from memory_grpc.domain.search import Hit, Ranked, SearchRequest, SearchResult
 from memory_grpc.errors import ModelChanged
 from memory_grpc.observability import metrics
 from memory_grpc.offload import by_size
@@ -96,7 +97,6 @@ class Search:
         if in_use:
             self._models.check_read(request.tenant_id, model, await fetched.model.get())
         hits = await fetched.hits()
-        fetched_ids = {hit.message.id for hit in hits}
         return SearchResult(
             hits=hits,
             ranking=ranking,
@@ -106,9 +106,7 @@ class Search:
             model=model.embedder.identity.name,
             as_of=request.filters.as_of or await fetched.now.get(),
             pending=await fetched.pending.get(),
-            too_long=tuple(hit.message_id for hit in ranked.hits if hit.message_id not in fetched_ids)
-            if request.longest is not None
-            else (),
+            too_long=_unfetched(ranked.hits, hits) if request.longest is not None else (),
         )
 
     async def _read(self, request: SearchRequest, policy: Policy) -> HybridQuery:
@@ -125,6 +123,12 @@ class Search:
         zone = request.zone or ZoneInfo(policy.time_zone)
         plan = await by_size(size, plan_query, request.query, who, as_of, parts, zone)
         return HybridQuery(plan, await words.get(), parts, self._text_config, as_of)
+
+
+def _unfetched(ranked: Sequence[Ranked], hits: Sequence[Hit]) -> tuple[UUID, ...]:
+    """What was found, and has no message here: its text is too long."""
+    fetched = {hit.message.id for hit in hits}
+    return tuple(hit.message_id for hit in ranked if hit.message_id not in fetched)
 
 
 def _weights(policy: Policy, hybrid: HybridQuery | None) -> Mapping[str, float]:
