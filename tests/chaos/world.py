@@ -101,7 +101,8 @@ async def _its_connections(world: World, child: psutil.Process) -> None:
 
 async def _a_backend(world: World, _: psutil.Process) -> None:
     """The postmaster ends all others then, and recovers by itself."""
-    before = fetch(world.dsn, BACKENDS)
+    # After the round before, pools may still be connecting.
+    before = await until(lambda: fetch(world.dsn, BACKENDS), what="a connection of the service's")
     os.kill(before[0][0], signal.SIGKILL)
 
     def is_back() -> bool:
