@@ -34,6 +34,9 @@ _OPTIONS: list[tuple[str, Any]] = [
 _TLS = ("https://", "grpcs://")
 _PLAIN = ("http://", "grpc://")
 
+RATE_LIMITS = frozenset({"RATE_LIMITED", "TENANT_RATE_LIMITED", "KEY_RATE_LIMITED"})
+"""Reasons of who calls too often, and has only to wait as long as the server says."""
+
 
 def metadata(target: Target) -> tuple[tuple[str, str], ...]:
     """The call's metadata: the key, where there is one."""

@@ -57,7 +57,7 @@ class Caller:
                 return await method(request, metadata=client.metadata(self.target), timeout=self.target.timeout_seconds)
             except grpc.aio.AioRpcError as error:
                 asked = client.retry_after_seconds(error)
-                if asked is not None and client.reason(error) == "RATE_LIMITED":
+                if asked is not None and client.reason(error) in client.RATE_LIMITS:
                     self._put_off(asked)
                     failing_since = time.monotonic() + asked
                     continue

@@ -101,7 +101,7 @@ class Sender:
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and len(records) > 1:
                     raise
                 asked = client.retry_after_seconds(error)
-                if asked is not None and client.reason(error) == "RATE_LIMITED":
+                if asked is not None and client.reason(error) in client.RATE_LIMITS:
                     self.note(f"The server's rate limit is reached: waiting {asked:g} s.")
                     self._not_before = max(self._not_before, time.monotonic() + asked)
                     continue
