@@ -4,15 +4,16 @@ select pg_advisory_xact_lock(key) from (select key from unnest(%(keys)s::bigint[
 
 -- name: duplicates.find
 -- The newest message that says the same as each of some, at most so long before it, live or archived; by their places. The
--- arrays run in step; created_at null means now. The times are worked out first: where they are, row-level security lets the
+-- arrays run in step; created_at null means now: after the lock was had, not when the transaction began, so that what another
+-- stored while this one waited lies before it. The times are worked out first: where they are, row-level security lets the
 -- index stop at them.
 with given as materialized (
-    select *, coalesce(created_at, now()) as until,
-        coalesce(created_at, now()) - make_interval(secs => seconds) as since
+    select *, until - make_interval(secs => seconds) as since
     from unnest(
         %(conversation_ids)s::text[], %(user_ids)s::text[], %(roles)s::text[], %(contents)s::text[],
         %(created_ats)s::timestamptz[], %(windows_seconds)s::integer[]
     ) with ordinality as given (conversation_id, user_id, role, content, created_at, seconds, place)
+    cross join lateral coalesce(created_at, clock_timestamp()) as until
 )
 select given.place, found.id
 from given

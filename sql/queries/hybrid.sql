@@ -234,7 +234,7 @@ select e.*
 -- name: hybrid.newest
 -- A source of hybrid.source, `{source}` there: the newest windows, as far as their decay still counts.
 {{hybrid.windows}}
-            and created_at > coalesce(%(as_of)s::timestamptz, now()) - make_interval(secs => %(newest_seconds)s)
+            and {{search.newest}}
         order by created_at desc, message_id desc
         limit %(newest_limit)s;
 

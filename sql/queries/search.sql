@@ -198,8 +198,8 @@ order by score desc, created_at desc, message_id desc
 limit %(top_k)s;
 
 -- fragment: search.newest
--- Windows whose decay still counts.
-created_at > coalesce(%(as_of)s::timestamptz, now()) - make_interval(secs => %(newest_seconds)s)
+-- Windows whose decay still counts. A sub-select, for row-level security lets no index stop at a coalesce.
+created_at > (select coalesce(%(as_of)s::timestamptz, now()) - make_interval(secs => %(newest_seconds)s))
 
 -- name: search.oldest_candidate
 -- The `candidate_limit`-th newest message that passes; no row where there are fewer.

@@ -9,12 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
+import psycopg
 import pytest
 
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import RunningRest, RunningServer, StartServer
 from tests.integration.test_expiry import code, expire
-from tests.integration.test_ingest import message
+from tests.integration.test_ingest import eventually, message
 
 pytestmark = pytest.mark.asyncio
 
@@ -102,6 +103,19 @@ async def test_of_calls_at_the_same_time_one_stores_it(start_server: StartServer
         await asyncio.gather(*batches)
     assert len({m.id for m in stored}) == 3
     assert rows(COUNT) == [(3,)]
+
+
+async def test_what_was_stored_while_a_call_waited_was_said_before(server: RunningServer, dsn: str, rows: Rows) -> None:
+    """The call's transaction began before: the time it began at is not the time it looks back from."""
+    first = await server.memory.IngestMessage(once())
+    waiting = "select 1 from pg_locks where relation = 'messages'::regclass and not granted"
+    async with await psycopg.AsyncConnection.connect(dsn) as other:
+        await other.execute("lock table messages in access exclusive mode")
+        call = asyncio.ensure_future(server.memory.IngestMessage(once()))
+        await eventually(lambda: bool(rows(waiting)))
+        await other.execute("update messages set created_at = clock_timestamp()")
+        await other.commit()
+    assert (await call).id == first.id
 
 
 async def test_over_rest(rest: RunningRest) -> None:

@@ -303,13 +303,6 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     listed = (("direction", "asc"), ("beyond", ">"), ("lists_live", "true"), ("lists_archived", "true"))
     listed += (("statement", "select id, content from messages"),)
     return text(name.removesuffix(FILTERED), (*own, *listed, ("of_metadata", ""), *of_filter))
-    own = (
-        ("table", "messages"),
-        ("column", "id"),
-        ("source", part("hybrid.scanned")),
-        ("dimensions", str(dimensions + 2)),
-    )
-    return text(name.removesuffix(FILTERED), (*own, *of_filter))
 
 
 def stripped(name: str) -> str:

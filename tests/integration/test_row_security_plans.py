@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def filled(template: str) -> Iterator[psycopg.Connection[Any]]:
         admin.execute("drop database memory_plans with (force)")
 
 
-def plan(connection: psycopg.Connection[Any], name: str, *, generic: bool, role: bool) -> str:
+def plan(connection: psycopg.Connection[Any], name: str, *, generic: bool, role: bool, **other: Any) -> str:
     text = filled_in(name, 384)
     with connection.transaction(force_rollback=True):
         if role:
@@ -77,7 +78,7 @@ def plan(connection: psycopg.Connection[Any], name: str, *, generic: bool, role:
         if generic:
             cursor = connection.execute(f"explain (costs off, generic_plan) {numbered(text)}".encode())
         else:
-            values = params(name, query=HalfVector(np.ones(384)), graph_query=HalfVector(np.ones(386)))
+            values = params(name, query=HalfVector(np.ones(384)), graph_query=HalfVector(np.ones(386))) | other
             cursor = connection.execute(f"explain (costs off) {text}".encode(), values)
         return "\n".join(row[0] for row in cursor)
 
@@ -126,3 +127,14 @@ def test_a_scan_stops_at_as_of(filled: psycopg.Connection[Any], name: str, gener
     conditions = re.findall(r"using message_embeddings_scan on .*\n +Index Cond: (.*)", text)
     assert conditions
     assert all("created_at <= " in condition for condition in conditions), text
+
+
+@pytest.mark.parametrize("generic", [False, True])
+@pytest.mark.parametrize("as_of", [NOW, None])
+@pytest.mark.parametrize("name", ["search.pooled", "hybrid.newest"])
+def test_the_newest_are_read_from_where_their_decay_counts(
+    filled: psycopg.Connection[Any], name: str, as_of: datetime | None, generic: bool
+) -> None:
+    text = plan(filled, name, generic=generic, role=True, as_of=as_of)
+    conditions = re.findall(r"on message_embeddings.*\n +Index Cond: (.*)", text)
+    assert any("created_at > " in condition for condition in conditions), text
