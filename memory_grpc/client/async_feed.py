@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from memory_grpc.client.errors import Internal, MemoryLayerError, Unavailable
+from memory_grpc.client.errors import Internal, MemoryServiceError, Unavailable
 from memory_grpc.client.streams import Unanswered
 
 
-def told(error: MemoryLayerError) -> MemoryLayerError:
+def told(error: MemoryServiceError) -> MemoryServiceError:
     """The error of a stream of requests; where grpc.aio made one up for a broken stream, that it broke."""
     if isinstance(error, Internal) and not error.is_from_service:
         return Unavailable("the stream broke", code="UNAVAILABLE")

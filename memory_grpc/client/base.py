@@ -23,6 +23,8 @@ DEFAULT_ADDRESS = "http://127.0.0.1:8000"
 class Base:
     """The arguments of a client, and what it makes of those of a call."""
 
+    _user_agent = f"memory-grpc/{__version__}"
+
     def __init__(
         self,
         address: str = DEFAULT_ADDRESS,
@@ -57,13 +59,16 @@ class Base:
         self._timeout = timeout
         self._retry = retry or Retry()
         self._credentials = credentials
-        self._options = channel.options(self._endpoint, f"memory-grpc/{__version__}", server_name)
+        self._options = channel.options(self._endpoint, self._user_agent, server_name)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._endpoint.target!r})"
 
     def _request(self, rpc: Rpc[Any], arguments: Mapping[str, Any]) -> Any:
-        return complete(filled(rpc.request(), arguments), self._tenant_id, _new_id)
+        return self._completed(filled(rpc.request(), arguments))
+
+    def _completed(self, request: Any) -> Any:
+        return complete(request, self._tenant_id, _new_id)
 
     def _attempts(self, rpc: Rpc[Any], timeout: float | None) -> Attempts:
         seconds = self._timeout if timeout is None else timeout

@@ -2,7 +2,7 @@
 
 ::
 
-    MemoryLayerError
+    MemoryServiceError
     ├── InvalidArgument      the request breaks the contract: see ``violations``
     ├── Unauthenticated      the key is missing, unknown, revoked or expired
     ├── PermissionDenied     the key does not allow this call
@@ -35,7 +35,7 @@ class Violation:
     description: str
 
 
-class MemoryLayerError(Exception):
+class MemoryServiceError(Exception):
     """A call failed.
 
     Attributes:
@@ -69,51 +69,51 @@ class MemoryLayerError(Exception):
         return f"{self.code}: {self.args[0]}" + (f" ({fields})" if fields else "")
 
 
-class InvalidArgument(MemoryLayerError):
+class InvalidArgument(MemoryServiceError):
     """The request breaks the contract."""
 
 
-class Unauthenticated(MemoryLayerError):
+class Unauthenticated(MemoryServiceError):
     """The key is missing, unknown, revoked or expired."""
 
 
-class PermissionDenied(MemoryLayerError):
+class PermissionDenied(MemoryServiceError):
     """The key does not allow this call."""
 
 
-class NotFound(MemoryLayerError):
+class NotFound(MemoryServiceError):
     """Nothing by that id, or not for this key."""
 
 
-class Conflict(MemoryLayerError):
+class Conflict(MemoryServiceError):
     """The message was changed since ``etag``, or the ``request_id`` was used before with another body."""
 
 
-class FailedPrecondition(MemoryLayerError):
+class FailedPrecondition(MemoryServiceError):
     """Not in the state that the call needs."""
 
 
-class ResourceExhausted(MemoryLayerError):
+class ResourceExhausted(MemoryServiceError):
     """Too many calls, or too much in one."""
 
 
-class DeadlineExceeded(MemoryLayerError):
+class DeadlineExceeded(MemoryServiceError):
     """The call ran out of time. What it was to store may be stored."""
 
 
-class Unavailable(MemoryLayerError):
+class Unavailable(MemoryServiceError):
     """Nobody answers, or the service cannot work now."""
 
 
-class Unimplemented(MemoryLayerError):
+class Unimplemented(MemoryServiceError):
     """The service does not know the call."""
 
 
-class Internal(MemoryLayerError):
+class Internal(MemoryServiceError):
     """A fault of the service."""
 
 
-_BY_CODE: dict[grpc.StatusCode, type[MemoryLayerError]] = {
+_BY_CODE: dict[grpc.StatusCode, type[MemoryServiceError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidArgument,
     grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
     grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
@@ -129,12 +129,12 @@ _BY_CODE: dict[grpc.StatusCode, type[MemoryLayerError]] = {
 }
 
 
-def from_call(error: Any) -> MemoryLayerError:
+def from_call(error: Any) -> MemoryServiceError:
     """The error of a call, from what grpc raises, of threads or of asyncio."""
     details = _details(error)
     bad = _first(details, error_details_pb2.BadRequest())
     info = _first(details, error_details_pb2.ErrorInfo())
-    return _BY_CODE.get(error.code(), MemoryLayerError)(
+    return _BY_CODE.get(error.code(), MemoryServiceError)(
         error.details() or "no answer",
         code=error.code().name,
         reason="" if info is None else info.reason,

@@ -7,11 +7,12 @@ call is repeated only if its contract says that this does no harm (``idempotency
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memory_grpc.client.errors import DeadlineExceeded, MemoryLayerError, ResourceExhausted, Unavailable
+from memory_grpc.client.errors import DeadlineExceeded, MemoryServiceError, ResourceExhausted, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,10 @@ class Retry:
 
 
 class Attempts:
-    """The attempts of one call, which share one deadline: ``timeout_seconds`` from now by ``clock``."""
+    """The attempts of one call, which share one deadline: ``timeout_seconds`` from now by ``clock``.
+
+    ``each_seconds`` bounds each of them besides.
+    """
 
     def __init__(
         self,
@@ -42,37 +46,42 @@ class Attempts:
         is_repeatable: bool,
         clock: Callable[[], float],
         chance: Callable[[], float] = random.random,
+        each_seconds: float = math.inf,
     ) -> None:
         self._retry = retry
         self._is_repeatable = is_repeatable
         self._clock = clock
         self._chance = chance
         self._ends = None if timeout_seconds is None else clock() + timeout_seconds
+        self._each = each_seconds
         self._made = 0
         self._pause = retry.first_pause_seconds
 
     def left(self) -> float | None:
-        """Seconds until the deadline; None without one."""
-        return None if self._ends is None else max(0.0, self._ends - self._clock())
+        """Seconds for the next attempt; None without a bound."""
+        left = min(self._each, self._left())
+        return None if left == math.inf else left
+
+    def _left(self) -> float:
+        return math.inf if self._ends is None else max(0.0, self._ends - self._clock())
 
     def progress(self) -> None:
         """Something came: of a stream, what fails from now on fails for the first time."""
         self._made = 0
         self._pause = self._retry.first_pause_seconds
 
-    def pause_after(self, error: MemoryLayerError) -> float:
+    def pause_after(self, error: MemoryServiceError) -> float:
         """Seconds to wait before the next attempt. Raises the error when there is none."""
         self._made += 1
         if self._made >= self._retry.attempts or not self._is_passing(error):
             raise error
         pause = max(error.retry_after or 0.0, self._pause * (0.5 + self._chance() / 2))
-        left = self.left()
-        if left is not None and pause >= left:
+        if pause >= self._left():
             raise error
         self._pause = min(2 * self._pause, self._retry.longest_pause_seconds)
         return pause
 
-    def _is_passing(self, error: MemoryLayerError) -> bool:
+    def _is_passing(self, error: MemoryServiceError) -> bool:
         if isinstance(error, ResourceExhausted):
             return error.retry_after is not None
         return self._is_repeatable and isinstance(error, Unavailable | DeadlineExceeded)

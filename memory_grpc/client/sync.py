@@ -11,7 +11,7 @@ import grpc
 from memory_grpc.client import channel
 from memory_grpc.client.base import Base
 from memory_grpc.client.convert import result
-from memory_grpc.client.errors import from_call
+from memory_grpc.client.errors import MemoryServiceError, from_call
 from memory_grpc.client.pages import Pages
 from memory_grpc.client.retry import Attempts
 from memory_grpc.client.rpc import Rpc
@@ -50,14 +50,26 @@ class MemoryClient(Base, Calls):
             self._channel = None
 
     def _call(self, rpc: Rpc[T], arguments: Mapping[str, Any], timeout: float | None) -> T:
-        request, attempts = self._request(rpc, arguments), self._attempts(rpc, timeout)
+        answer: T = result(self._send(rpc, self._request(rpc, arguments), self._attempts(rpc, timeout)))
+        return answer
+
+    def _send(
+        self,
+        rpc: Rpc[Any],
+        request: Any,
+        attempts: Attempts,
+        note: Callable[[MemoryServiceError, float], None] | None = None,
+    ) -> Any:
+        """The protobuf answer to a protobuf request; ``note`` is told of failures that are waited out, for how long."""
         while True:
             try:
-                answer: T = result(self._stub("unary_unary", rpc)(request, **self._how(attempts)))
-                return answer
+                return self._stub("unary_unary", rpc)(request, **self._how(attempts))
             except grpc.RpcError as error:
                 failure = from_call(error)
-            time.sleep(attempts.pause_after(failure))
+            pause = attempts.pause_after(failure)
+            if note is not None:
+                note(failure, pause)
+            time.sleep(pause)
 
     def _pages(
         self, rpc: Rpc[T], items: str, item: type[Item], arguments: Mapping[str, Any], timeout: float | None
@@ -106,10 +118,13 @@ class MemoryClient(Base, Calls):
     def _how(self, attempts: Attempts) -> dict[str, Any]:
         return {"timeout": attempts.left(), "metadata": self._metadata}
 
-    def _stub(self, shape: str, rpc: Rpc[Any]) -> Callable[..., Any]:
+    def _open(self) -> grpc.Channel:
         if self._channel is None:
             self._channel = channel.open_channel(self._endpoint, self._options, self._credentials)
-        stub: Callable[..., Any] = getattr(self._channel, shape)(
+        return self._channel
+
+    def _stub(self, shape: str, rpc: Rpc[Any]) -> Callable[..., Any]:
+        stub: Callable[..., Any] = getattr(self._open(), shape)(
             rpc.path,
             request_serializer=rpc.request.SerializeToString,
             response_deserializer=rpc.response.FromString,

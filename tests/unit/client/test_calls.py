@@ -17,7 +17,7 @@ from memory_grpc.client import (
     DeadlineExceeded,
     InvalidArgument,
     MemoryClient,
-    MemoryLayerError,
+    MemoryServiceError,
     NotFound,
     ResourceExhausted,
     Retry,
@@ -151,12 +151,12 @@ def test_what_does_harm_is_not_repeated(both: Both, flaky: Flaky):
         (Fault(grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED"), Conflict),
         (Fault(grpc.StatusCode.UNAUTHENTICATED, "INVALID_API_KEY"), Unauthenticated),
         (Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "ANSWER_TOO_LARGE"), ResourceExhausted),
-        (Fault(grpc.StatusCode.DATA_LOSS), MemoryLayerError),
+        (Fault(grpc.StatusCode.DATA_LOSS), MemoryServiceError),
     ],
 )
-def test_errors_are_told_apart(both: Both, flaky: Flaky, fault: Fault, kind: type[MemoryLayerError]):
+def test_errors_are_told_apart(both: Both, flaky: Flaky, fault: Fault, kind: type[MemoryServiceError]):
     flaky.faults = [fault]
-    with pytest.raises(MemoryLayerError) as raised:
+    with pytest.raises(MemoryServiceError) as raised:
         both("get_message", message_id="m")
     assert type(raised.value) is kind
     assert (raised.value.code, raised.value.reason) == (fault.code.name, fault.reason)

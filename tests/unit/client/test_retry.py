@@ -7,7 +7,7 @@ import pytest
 from memory_grpc.client.errors import (
     DeadlineExceeded,
     Internal,
-    MemoryLayerError,
+    MemoryServiceError,
     NotFound,
     ResourceExhausted,
     Unavailable,
@@ -49,7 +49,7 @@ def test_what_the_service_asks_for_is_the_least():
 
 
 @pytest.mark.parametrize("error", [DOWN, DeadlineExceeded("late", code="DEADLINE_EXCEEDED")])
-def test_what_may_have_been_done_is_repeated_only_where_that_does_no_harm(error: MemoryLayerError):
+def test_what_may_have_been_done_is_repeated_only_where_that_does_no_harm(error: MemoryServiceError):
     assert attempts().pause_after(error) > 0
     with pytest.raises(type(error)):
         attempts(is_repeatable=False).pause_after(error)
@@ -62,7 +62,7 @@ def test_what_was_refused_for_want_of_room_is_repeated_in_any_case():
 @pytest.mark.parametrize(
     "error", [NotFound("no"), Internal("fault"), ResourceExhausted("too large", reason="REQUEST_TOO_LARGE")]
 )
-def test_what_would_fail_again_is_not_repeated(error: MemoryLayerError):
+def test_what_would_fail_again_is_not_repeated(error: MemoryServiceError):
     with pytest.raises(type(error)):
         attempts().pause_after(error)
 
