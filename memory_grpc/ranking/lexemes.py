@@ -88,12 +88,15 @@ def lexemes(*texts: str) -> Lexemes:
     others: Counter[str] = Counter()
     for text in texts:
         for token in _TOKEN.finditer(_normal(text)):
-            if token["unspaced"]:
-                others.update(_grams(token["unspaced"]))
-            elif token["word"] and _JOINTS.search(token["word"]):
-                words += _parts(token["word"], others)
+            found = token[0]
+            if token.lastgroup == "unspaced":
+                others.update(_grams(found))
+            elif not found.isalnum() and _JOINTS.search(found):
+                words += _parts(found, others)
+            elif found.islower() or found.istitle():  # most are
+                words.append(found)
             else:
-                words += _humps(token[0])
+                words += _humps(found)
     made = " ".join(words)
     return Lexemes(made, _tsvector(others, _MOST_BYTES - 2 * len(made.encode())))
 
@@ -128,9 +131,7 @@ def _parts(compound: str, others: Counter[str]) -> list[str]:
 
 def _humps(word: str) -> Iterable[str]:
     """The word, and the words in it where it is written likeThis."""
-    if word.islower() or word.isdigit() or not _HUMP.search(word):
-        return (word,)
-    return (word, *_HUMP.split(word))
+    return (word, *_HUMP.split(word)) if _HUMP.search(word) else (word,)
 
 
 def _fold(text: str) -> str:
