@@ -38,6 +38,7 @@ from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.pools import Pools
 from memory_grpc.settings import Settings
+from memory_grpc.store import vocabularies
 
 
 def wired(
@@ -53,7 +54,7 @@ def wired(
         policies,
         Uuid7(),
         embed_later=settings.async_embeddings,
-        text_config=settings.search_text_config,
+        word_config=vocabularies.named(settings.search_text_config),
         user_id_metadata_key=settings.user_id_metadata_key,
     )
     search = Search(
@@ -61,7 +62,7 @@ def wired(
         models,
         policies,
         graphs,
-        text_config=settings.search_text_config,
+        word_config=vocabularies.named(settings.search_text_config),
         max_answer_bytes=settings.max_answer_bytes,
     )
     return Operations(
@@ -75,7 +76,7 @@ def wired(
             models,
             policies,
             embed_later=settings.async_embeddings,
-            text_config=settings.search_text_config,
+            word_config=vocabularies.named(settings.search_text_config),
         ),
         revisions=Revisions(database),
         delete=Delete(database),
@@ -95,6 +96,6 @@ def wired(
         trail=Trail(pools.background, Uuid7(), time.monotonic),
         list_events=ListEvents(database),
         export=Export(pools.background, settings.request_timeout_seconds),
-        import_=Import(pools.background, models, text_config=settings.search_text_config),
+        import_=Import(pools.background, models, word_config=vocabularies.named(settings.search_text_config)),
         erasures=Erasures(pools.background, Uuid7()),
     )

@@ -36,6 +36,9 @@ CALLS_SHED = Counter("memory_calls_shed", "Calls refused because too many of the
 CALLS_PLACES = Gauge(
     "memory_calls_places", "Calls of a kind that may be inside now; fewer while calls are late.", ["kind"]
 )
+CALLS_LIMITED = Counter(
+    "memory_calls_limited", "Calls refused because there were too many of their client's, tenant's or key's.", ["limit"]
+)
 AUDIT_DROPPED = Counter(
     "memory_audit_events_dropped", "Denials and uses of keys that were not recorded, as there were too many."
 )
