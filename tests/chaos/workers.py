@@ -19,6 +19,7 @@ from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.settings import Settings
+from memory_grpc.store import vocabularies
 from memory_grpc.store.database import Database
 
 TENANT = "chaos"
@@ -33,6 +34,8 @@ class Parts:
     embedder: Embedder
     models: Models
     policies: Policies
+    words: str
+    """The configuration by which words are read."""
 
 
 @asynccontextmanager
@@ -55,7 +58,8 @@ async def parts_at(dsn: str) -> AsyncIterator[Parts]:
     try:
         async with database_at(dsn) as database:
             models = await register_models(database, embedder, None)
-            yield Parts(settings, database, embedder, models, Policies(database, settings))
+            words = vocabularies.named(settings.search_text_config)
+            yield Parts(settings, database, embedder, models, Policies(database, settings), words)
     finally:
         await embedder.close()
 
@@ -85,7 +89,7 @@ async def update(dsn: str, ids: Sequence[str], version: int) -> None:
             parts.models,
             parts.policies,
             embed_later=False,
-            text_config=parts.settings.search_text_config,
+            word_config=parts.words,
         )
         for place, id_ in enumerate(ids):
             changes = {"content": words_of(place, version)}
@@ -104,6 +108,6 @@ async def move(dsn: str, to: str, batch: int) -> None:
     """Exports everything and imports it into another tenant, batch by batch."""
     async with parts_at(dsn) as parts:
         found = await exported(parts.database, TENANT, with_vectors=True)
-        import_ = Import(parts.database, parts.models, text_config=parts.settings.search_text_config)
+        import_ = Import(parts.database, parts.models, word_config=parts.words)
         for start in range(0, len(found), batch):
             await import_(to, found[start : start + batch])

@@ -100,9 +100,10 @@ async def _its_connections(world: World, child: psutil.Process) -> None:
 
 
 async def _a_backend(world: World, _: psutil.Process) -> None:
-    """The postmaster ends all others then, and recovers by itself."""
-    # After the round before, pools may still be connecting.
-    before = await until(lambda: fetch(world.dsn, BACKENDS), what="a connection of the service's")
+    """One that works, if there is one. The postmaster ends all others then, and recovers by itself."""
+    # There is one to kill, even when the work is done.
+    bystander = psycopg.connect(world.dsn, autocommit=True, application_name="memory-grpc bystander")
+    before = fetch(world.dsn, BACKENDS)
     os.kill(before[0][0], signal.SIGKILL)
 
     def is_back() -> bool:
@@ -111,6 +112,7 @@ async def _a_backend(world: World, _: psutil.Process) -> None:
         return False
 
     await until(is_back, 30, "recovery")
+    bystander.close()
 
 
 async def _postgres(world: World, _: psutil.Process) -> None:
@@ -148,7 +150,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
                     parts.policies,
                     Uuid7(),
                     embed_later=False,
-                    text_config=parts.settings.search_text_config,
+                    word_config=parts.words,
                     user_id_metadata_key="",
                 )
                 yield World(postgres, dsn, parts, ingest, forks)
