@@ -183,7 +183,8 @@ create table retention_runs (
     status text collate "C" not null check (status in ('running', 'ok', 'failed')),
     tenants integer not null default 0,
     archived bigint not null default 0,
-    deleted bigint not null default 0
+    deleted bigint not null default 0,
+    failed integer not null default 0
 );
 
 -- The words of every message as a text-search configuration makes them, the speaker's name among them, narrow and apart

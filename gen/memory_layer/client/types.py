@@ -946,6 +946,9 @@ class RetentionStatus:
     delete_after_days: float = 0.0
     """Days in the archive after which they do. The deployment's default; a tenant's own is in its policy."""
 
+    failed: int = 0
+    """Tenants that the last sweep could not sweep to the end, and will again; the log has the class of each error."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryFailedEmbeddingsResponse:
