@@ -54,6 +54,8 @@ class Base:
         if not timeout > 0:
             raise ValueError("timeout: give a number of seconds above 0")
         self._endpoint = parse(address)
+        if credentials is not None and not self._endpoint.tls:
+            raise ValueError("credentials: they are for TLS; start the address with https:// or grpcs://")
         self._metadata = channel.key_metadata(api_key)
         self._tenant_id = tenant_id
         self._timeout = timeout

@@ -35,6 +35,7 @@ from tests.unit.client.flaky import Fault, Flaky, flaky_server
 
 DOWN = Fault(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
 BUSY = Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED", retry_after="0")
+TLS_WITHOUT_TLS = {"address": "memory:50051", "credentials": grpc.ssl_channel_credentials()}
 QUICK = Retry(attempts=3, first_pause_seconds=0.001, longest_pause_seconds=0.002)
 
 
@@ -267,7 +268,9 @@ def test_an_argument_that_does_not_fit_is_refused_before_a_call(both: Both, flak
     assert flaky.requests == []
 
 
-@pytest.mark.parametrize("options", [{"api_key": "a\nb"}, {"api_key": ""}, {"timeout": 0}, {"address": "ftp://a"}])
+@pytest.mark.parametrize(
+    "options", [{"api_key": "a\nb"}, {"api_key": ""}, {"timeout": 0}, {"address": "ftp://a"}, TLS_WITHOUT_TLS]
+)
 def test_a_client_that_cannot_work_is_not_made(options: dict[str, Any]):
     for kind in (MemoryClient, AsyncMemoryClient):
         with pytest.raises(ValueError):
