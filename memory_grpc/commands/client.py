@@ -26,6 +26,9 @@ _QUICK = Retry(attempts=3, first_pause_seconds=0.2)
 # How long it lasts is what patience says.
 _PATIENT = Retry(attempts=1_000_000, first_pause_seconds=0.25, longest_pause_seconds=1.0)
 
+RATE_LIMITS = frozenset({"RATE_LIMITED", "TENANT_RATE_LIMITED", "KEY_RATE_LIMITED"})
+"""Reasons of who calls too often, and has only to wait as long as the server says."""
+
 
 def metadata(target: Target) -> tuple[tuple[str, str], ...]:
     """The call's metadata: the key, where there is one."""

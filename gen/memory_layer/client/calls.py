@@ -873,6 +873,76 @@ class Calls:
         )
         return self._call(rpcs.RUN_RETENTION, arguments, timeout)
 
+    def simulate_retention(
+        self,
+        *,
+        tenant_id: str | None = None,
+        retention: types.RetentionPolicy | None = None,
+        as_of: datetime | None = None,
+        sample_size: int | None = None,
+        timeout: float | None = None,
+    ) -> types.SimulateRetentionResponse:
+        """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by
+        month and role.
+
+        Changes nothing. Reads every message of the tenant once, all as of one moment; a server does one of these at
+        a time, and others wait for it until their deadline. With the policy that holds and no `as_of`, the counts
+        are those of RunRetention with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant
+        without messages: zeros.
+
+        Args:
+            tenant_id: The tenant.
+            retention: The policy to try.
+            as_of: The moment of the sweep; now when not set.
+            sample_size: How many messages to show of what would be archived, and how many of what would be deleted;
+                5 when not set.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
+        """
+        arguments: dict[str, Any] = dict(
+            tenant_id=tenant_id,
+            retention=retention,
+            as_of=as_of,
+            sample_size=sample_size,
+        )
+        return self._call(rpcs.SIMULATE_RETENTION, arguments, timeout)
+
+    def restore_archived(
+        self,
+        *,
+        tenant_id: str | None = None,
+        filter: str | None = None,
+        user_id: str | None = None,
+        conversation_id: str | None = None,
+        archived_since: datetime | None = None,
+        dry_run: bool = False,
+        timeout: float | None = None,
+    ) -> types.RestoreArchivedResponse:
+        """Takes messages back from the archive: they are searched and listed again.
+
+        Runs in small transactions: a run that is cut off has restored a part, and running it again restores the
+        rest. What is live already is left as it is, so that a retry does nothing twice. What is archived while it
+        runs stays archived. `would_archive_again` says how many of them the next sweep would take away again.
+        Nothing to restore: zeros.
+
+        Args:
+            tenant_id: The tenant.
+            filter: Messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
+            user_id: Messages of this end user.
+            conversation_id: Messages of this conversation.
+            archived_since: Messages archived then or later: with the time of a sweep, what that sweep archived.
+            dry_run: Count only, change nothing.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
+        """
+        arguments: dict[str, Any] = dict(
+            tenant_id=tenant_id,
+            filter=filter,
+            user_id=user_id,
+            conversation_id=conversation_id,
+            archived_since=archived_since,
+            dry_run=dry_run,
+        )
+        return self._call(rpcs.RESTORE_ARCHIVED, arguments, timeout)
+
     def get_statistics(
         self,
         *,
@@ -1246,6 +1316,7 @@ class Calls:
         tenant_ids: Iterable[str] = (),
         all_tenants: bool = False,
         expires_at: datetime | None = None,
+        rate_limit: int = 0,
         timeout: float | None = None,
     ) -> types.CreateApiKeyResponse:
         """Makes a key and returns it, this once.
@@ -1261,6 +1332,8 @@ class Calls:
             tenant_ids: The tenants that the key reaches.
             all_tenants: The key reaches every tenant, those to come included.
             expires_at: When the key ends by itself: a moment to come.
+            rate_limit: Calls a minute that the key may make, from wherever; past it they get RESOURCE_EXHAUSTED
+                with the reason KEY_RATE_LIMITED.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
@@ -1269,6 +1342,7 @@ class Calls:
             tenant_ids=tenant_ids,
             all_tenants=all_tenants,
             expires_at=expires_at,
+            rate_limit=rate_limit,
         )
         return self._call(rpcs.CREATE_API_KEY, arguments, timeout)
 

@@ -44,6 +44,7 @@ __all__ = [
     "QueryComparison",
     "Reembedding",
     "ReembeddingComparison",
+    "RestoreArchivedResponse",
     "RetentionPolicy",
     "RetentionStatus",
     "RetryFailedEmbeddingsResponse",
@@ -55,6 +56,8 @@ __all__ = [
     "ScoredMessage",
     "SearchExplanation",
     "SearchMemoriesResponse",
+    "SimulateRetentionResponse",
+    "SimulatedMonth",
     "StreamIngestResponse",
     "TableRows",
     "TenantPolicy",
@@ -100,6 +103,9 @@ class ApiKey:
 
     revoked_at: datetime | None = None
     """When the key was revoked; not set while it is not."""
+
+    rate_limit: int = 0
+    """Calls a minute that the key may make; 0 when it has no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -882,6 +888,22 @@ class ReembeddingComparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreArchivedResponse:
+    """What was restored, or would be."""
+
+    restored: int = 0
+    """Messages that are live again."""
+
+    would_archive_again: int = 0
+    """How many of these the next sweep would archive again, by the policy that holds for the tenant now. Change the
+    policy, or pin the messages, to keep them.
+    """
+
+    dry_run: bool = False
+    """True when nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionPolicy:
     """When messages leave."""
 
@@ -892,7 +914,9 @@ class RetentionPolicy:
     """Messages less important than this are archived. The deployment's default is 0.35."""
 
     delete_after_days: float | None = None
-    """Archived messages are deleted this many days after they were archived. The deployment's default is 90."""
+    """Archived messages are deleted this many days after they were archived; 36,500 means never. The deployment's
+    default is 90.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -913,6 +937,14 @@ class RetentionStatus:
 
     deleted: int = 0
     """Messages it deleted, of all tenants."""
+
+    deletes_archives: bool = False
+    """Whether sweeps delete from the archives of tenants whose policy does not say otherwise: the scheduler is on, and
+    `delete_after_days` is below 36,500, which means never.
+    """
+
+    delete_after_days: float = 0.0
+    """Days in the archive after which they do. The deployment's default; a tenant's own is in its policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1044,6 +1076,57 @@ class SearchMemoriesResponse:
     """How many messages pass the filters but cannot be found yet, because they have no embedding; counted up to
     10,000.
     """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateRetentionResponse:
+    """What a sweep would do."""
+
+    retention: RetentionPolicy | None = None
+    """The policy that was tried, all of its values."""
+
+    as_of: datetime | None = None
+    """The moment of the sweep."""
+
+    archived: int = 0
+    """Messages that would be archived."""
+
+    deleted: int = 0
+    """Messages that would be deleted: from the archive, and expired ones."""
+
+    kept: int = 0
+    """Messages that would stay live."""
+
+    months: tuple[SimulatedMonth, ...] = ()
+    """The same by the month in which messages were said, in UTC, and by role; the oldest month first. A month of which
+    nothing is live and nothing would be deleted is left out.
+    """
+
+    archived_sample: tuple[Message, ...] = ()
+    """Some of what would be archived, the newest first."""
+
+    deleted_sample: tuple[Message, ...] = ()
+    """Some of what would be deleted, the newest first; without what has expired, which is shown nowhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedMonth:
+    """The messages of a month and a role."""
+
+    month: str = ""
+    """The month in which they were said, in UTC."""
+
+    role: str = ""
+    """Their role."""
+
+    archived: int = 0
+    """How many would be archived."""
+
+    deleted: int = 0
+    """How many would be deleted."""
+
+    kept: int = 0
+    """How many would stay live."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ class Caller:
             except grpc.aio.AioRpcError as error:
                 failure = from_call(error)
                 asked = failure.retry_after
-                if asked is not None and failure.reason == "RATE_LIMITED":
+                if asked is not None and failure.reason in client.RATE_LIMITS:
                     self._put_off(asked)
                     failing_since = time.monotonic() + asked
                     continue

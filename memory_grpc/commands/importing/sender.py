@@ -103,7 +103,7 @@ class Sender:
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and len(records) > 1:
                     raise
                 asked = failure.retry_after
-                if asked is not None and failure.reason == "RATE_LIMITED":
+                if asked is not None and failure.reason in client.RATE_LIMITS:
                     self.note(f"The server's rate limit is reached: waiting {asked:g} s.")
                     self._not_before = max(self._not_before, time.monotonic() + asked)
                     continue
