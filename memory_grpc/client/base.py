@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -61,6 +62,7 @@ class Base:
         self._timeout = timeout
         self._retry = retry or Retry()
         self._credentials = credentials
+        self._opening = threading.Lock()  # threads that call first share a channel
         self._options = channel.options(self._endpoint, self._user_agent, server_name)
 
     def __repr__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +25,7 @@ from memory_grpc.client import (
     Unauthenticated,
     Unavailable,
     Violation,
+    channel,
     types,
 )
 from memory_grpc.rpcs import METHODS
@@ -275,6 +277,28 @@ def test_a_client_that_cannot_work_is_not_made(options: dict[str, Any]):
     for kind in (MemoryClient, AsyncMemoryClient):
         with pytest.raises(ValueError):
             kind(**options)
+
+
+def test_threads_that_call_first_share_one_channel(flaky: Flaky, monkeypatch: pytest.MonkeyPatch):
+    flaky.answer = lambda _: pb.SearchMemoriesResponse()
+    both_inside, opened = threading.Barrier(2), []
+
+    def opening(*arguments: Any) -> Any:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_inside.wait(0.3)
+        opened.append(open_channel(*arguments))
+        return opened[-1]
+
+    open_channel = channel.open_channel
+    monkeypatch.setattr(channel, "open_channel", opening)
+    with MemoryClient(flaky.address, tenant_id="acme") as client:
+        threads = [threading.Thread(target=client.recall, args=("what?",)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert len(opened) == 1
+    assert len(flaky.requests) == 2
 
 
 def test_a_client_does_not_show_its_key():
