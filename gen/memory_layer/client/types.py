@@ -1085,10 +1085,10 @@ class SearchMemoriesResponse:
 class SimulateRetentionResponse:
     """What a sweep would do."""
 
-    retention: RetentionPolicy | None = None
+    retention: RetentionPolicy
     """The policy that was tried, all of its values."""
 
-    as_of: datetime | None = None
+    as_of: datetime
     """The moment of the sweep."""
 
     archived: int = 0
