@@ -203,4 +203,4 @@ async def test_a_server_with_another_text_configuration_changes_what_is_stored(
         await eventually(lambda: rows("select config from tenant_vocabularies") == [(NEW,)], 20)
         assert await matches() == ["we went running"]
         async with server.database.transaction(tenant=EVERY_TENANT) as tx:
-            assert await vocabularies.due(tx, NEW) == ["acme"], "the old words are still to be removed"
+            assert await vocabularies.due(tx, NEW) == [("acme", NEW)], "the old words are still to be removed"

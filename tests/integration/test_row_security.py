@@ -146,6 +146,11 @@ DEFAULTS: dict[str, Any] = {
     "similarity_weight": 0.6,
     "importance_weight": 0.3,
     "decay_weight": 0.1,
+    "languages": [None] * len(BOTH),
+    "language": None,
+    "text_config": None,
+    "configs": Jsonb({}),
+    "other": "simple/2",
     "words": "words said",
     "others": "'said':1",
     "next_config": "simple/2",
@@ -231,7 +236,7 @@ DEFAULTS: dict[str, Any] = {
 FRESH_ROWS = {
     name: values[:2] for name, values in DEFAULTS.items() if isinstance(values, list) and len(values) == len(BOTH)
 }
-READ = {"words": ["a new word"] * 2, "others": ["'new':1"] * 2}
+READ: dict[str, list[Any]] = {"text_configs": [None, None], "words": ["a new word"] * 2, "others": ["'new':1"] * 2}
 READ_BOTH = {name: values * (len(BOTH) // 2) for name, values in READ.items()}
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
