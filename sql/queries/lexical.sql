@@ -45,7 +45,7 @@ with given as materialized (
 insert into message_lexemes (
     tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, lexemes, archived
 )
-select %(tenant_id)s, message_id, config, part, conversation_id, created_at, name, parts, length, words,
+select m.tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, words,
     archived_at is not null
 from split s
 join messages m on m.tenant_id = %(tenant_id)s and m.id = s.message_id

@@ -436,7 +436,8 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
     connection.execute(
         "insert into tenant_word_statistics values (%s, 'simple', 4, 8, 6, 4, now() - interval '1 hour')", (tenant,)
     )
-    connection.execute("insert into tenant_vocabularies values (%s, 'simple', 'simple/2')", (tenant,))
+    used = "simple" if tenant == OURS else "simple/1"
+    connection.execute("insert into tenant_vocabularies values (%s, %s, 'simple/2')", (tenant, used))
     connection.execute("insert into tenant_words values (%s, 'simple', 'said earlier', 4)", (tenant,))
     connection.execute(
         "insert into audit_events (id, actor, action, outcome, tenant_id) values (%s, 'a', 'b', 'OK', %s)",
