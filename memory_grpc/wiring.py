@@ -29,7 +29,9 @@ from memory_grpc.operations.models.reembeddings import Reembeddings
 from memory_grpc.operations.models.registry import Operations
 from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.retention.restore import Restore
 from memory_grpc.operations.retention.retain import Retain
+from memory_grpc.operations.retention.simulate import Simulate
 from memory_grpc.operations.search.search import Search
 from memory_grpc.operations.statistics import Statistics
 from memory_grpc.operations.transfer.export import Export
@@ -45,6 +47,7 @@ def wired(
     """One of each operation, with what it needs."""
     database = pools.calls
     policies = Policies(database, settings)
+    fresh_policies = Policies(pools.background, settings)
     ingest = Ingest(
         database,
         models,
@@ -80,7 +83,9 @@ def wired(
         search=search,
         build_context=BuildContext(database, search, counter),
         graphs=graphs,
-        retain=Retain(pools.background, Policies(pools.background, settings), settings.retention_batch_size),
+        retain=Retain(pools.background, fresh_policies, settings.retention_batch_size),
+        simulate=Simulate(pools.background, fresh_policies),
+        restore=Restore(pools.background, fresh_policies, settings.retention_batch_size),
         health=Health(database),
         policies=policies,
         retry_failed=RetryFailed(pools.background),

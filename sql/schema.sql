@@ -229,7 +229,9 @@ create table api_keys (
     tenant_ids text[] collate "C" check (cardinality(tenant_ids) > 0),
     created_at timestamptz not null default now(),
     expires_at timestamptz,
-    revoked_at timestamptz
+    revoked_at timestamptz,
+    -- Calls a minute; 0: no limit of the key's own.
+    rate_limit integer not null default 0 check (rate_limit >= 0)
 );
 
 -- Every call finds its key by the prefix. Not unique: two keys may share one, and both hold.

@@ -23,10 +23,6 @@ where next_config is not null or former <> '{}';
 grant select, insert, update, delete on tenant_vocabularies to memory_layer_tenant;
 grant delete on revision_lexemes to memory_layer_tenant;
 grant select on tenant_vocabularies to memory_layer_worker;
-alter table tenant_vocabularies enable row level security, force row level security;
-create policy one_tenant on tenant_vocabularies to memory_layer_tenant
-using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
-create policy every_tenant on tenant_vocabularies to memory_layer_worker using (true);
 
 -- What a text is found by: its words by a configuration, without accents, and what was found in it besides
 -- (memory_grpc/ranking/lexemes.py). Stems first: some languages tell their endings by accents.
@@ -60,3 +56,8 @@ from (
 group by tenant_id;
 
 alter table message_lexemes force row level security;
+
+alter table tenant_vocabularies enable row level security, force row level security;
+create policy one_tenant on tenant_vocabularies to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on tenant_vocabularies to memory_layer_worker using (true);

@@ -225,6 +225,8 @@ DEFAULTS: dict[str, Any] = {
     "whose": "u",
     "looked_at": 1000,
     "longest": None,
+    "archived_since": NOW - timedelta(days=1000),
+    "said_by": NOW + timedelta(days=1000),
     "erasure_id": ERASURE,
     "scope": "user",
     "by": "none",

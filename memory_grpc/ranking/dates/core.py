@@ -107,6 +107,20 @@ class Core(Named):
         week = self.which_unit(which, unit)
         return fixed(lambda calendar: relative.weekday_within(week.one(calendar), rest[-1].value, calendar))
 
+    def weekday_ago(self, weekday: Token, count: Count, unit: str, *_: Token) -> Meaning:
+        """ "Monday a week ago": of that week of the calendar, not of seven days somewhere."""
+        if unit != "week" or count.least != count.most or count.least % 1:
+            raise ValueError("no one week")
+
+        def meant(calendar: Calendar) -> Span:
+            week = meaning.unit_of(calendar.today, unit, calendar, int(count.least))
+            return relative.weekday_within(week, weekday.value, calendar)
+
+        return fixed(meant)
+
+    def ago_on_weekday(self, count: Count, unit: str, *rest: Token) -> Meaning:
+        return self.weekday_ago(rest[-1], count, unit)
+
     def weekday_and_day(self, _: Token, day: Any) -> Meaning:
         return day if isinstance(day, Meaning) else self.day_given(day)
 
