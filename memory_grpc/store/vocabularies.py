@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from memory_grpc.domain.language import SIMPLE, text_config, text_configs
 from memory_grpc.ranking.lexemes import VERSION
-from memory_grpc.store import lexical
+from memory_grpc.store import lexical, models
 from memory_grpc.store.database import Transaction
 
 
@@ -67,8 +67,10 @@ async def stop(tx: Transaction, tenant_id: str) -> None:
 
 
 async def fill(tx: Transaction, tenant_id: str, config: str, after: UUID | None, limit: int) -> bool:
-    """Stores the words of the next messages after one that were stored before; False where there are no more."""
+    """Stores the words of the next messages after one that were stored before; False where there are no more. Nothing
+    is archived, updated or erased until the transaction ends: neither would see the words of this one."""
     of = {"tenant_id": tenant_id}
+    await models.lock_tenant_shared(tx, tenant_id)
     messages = await tx.all("vocabularies.unfilled", of | {"filled_to": after, "limit": limit})
     if not messages:
         return False

@@ -41,13 +41,12 @@ set next_config = null, filled_to = null, former = former || next_config, change
 where tenant_id = %(tenant_id)s and next_config is not null;
 
 -- name: vocabularies.unfilled
--- The next messages, in the order of their ids, that are to be filled in, as nobody else changes them meanwhile.
+-- The next messages, in the order of their ids, that are to be filled in.
 select id, name, content, language, revision
 from messages
 where tenant_id = %(tenant_id)s and id > coalesce(%(filled_to)s, '00000000-0000-0000-0000-000000000000'::uuid)
 order by id
-limit %(limit)s
-for no key update;
+limit %(limit)s;
 
 -- name: vocabularies.unfilled_revisions
 -- What messages were.
