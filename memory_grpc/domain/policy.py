@@ -55,5 +55,7 @@ class Policy:
     hybrid: HybridWeights = field(default_factory=HybridWeights)
     ranking: str = "semantic"
     time_zone: str = "UTC"
+    language: str | None = None
+    """None where the deployment's text-search configuration counts."""
     overrides: tuple[str, ...] = ()
     updated_at: datetime | None = None

@@ -10,6 +10,7 @@ import grpc
 from memory_grpc.domain.policy import Policy
 from memory_grpc.operations.models.registry import Slot
 from memory_grpc.services import convert
+from memory_grpc.services.convert_language import language
 from memory_grpc.services.convert_time_zone import time_zone
 from memory_layer.v1 import policy_pb2
 from memory_layer.v1 import policy_service_pb2 as pb
@@ -43,6 +44,8 @@ class PolicyService(pb_grpc.PolicyServiceServicer):
             values["ranking"] = request.ranking
         if zone := time_zone(request):
             values["time_zone"] = zone.key
+        if tag := language(request):
+            values["language"] = tag
         return _tenant_policy(request.tenant_id, await self._slot.operations.policies.set(request.tenant_id, values))
 
 
@@ -62,6 +65,7 @@ def _tenant_policy(tenant_id: str, policy: Policy) -> policy_pb2.TenantPolicy:
         ),
         ranking=policy.ranking,
         time_zone=policy.time_zone,
+        language=policy.language,
         overrides=policy.overrides,
     )
     if policy.updated_at is not None:

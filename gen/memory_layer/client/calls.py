@@ -55,6 +55,7 @@ class Calls:
         ttl_seconds: int | None = None,
         on_duplicate: str | None = None,
         duplicate_window_seconds: int | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> types.Message:
         """Stores what was said; by the user, unless `role` says otherwise. The same as `ingest_message`.
@@ -82,6 +83,8 @@ class Calls:
                 `request_id`.
             duplicate_window_seconds: How far apart two messages may have been said to be taken for one, up to a
                 year; an hour when not set.
+            language: The language of the text, as a tag of BCP 47: how its words are stemmed for the hybrid
+                ranking, and which of them count for nothing.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         found = self.ingest_message(
@@ -102,6 +105,7 @@ class Calls:
             ttl_seconds=ttl_seconds,
             on_duplicate=on_duplicate,
             duplicate_window_seconds=duplicate_window_seconds,
+            language=language,
             timeout=timeout,
         )
         return found
@@ -132,6 +136,7 @@ class Calls:
         exclude_message_ids: Iterable[str] = (),
         exclude_query_text: bool = False,
         time_zone: str | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> tuple[types.MemoryHit, ...]:
         """Returns the messages that matter most to a question, the best first: the `items` of `search_memories`.
@@ -164,6 +169,8 @@ class Calls:
             exclude_query_text: Without messages whose text is the query itself: what was just asked is often stored
                 already.
             time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
+            language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
+                that language are.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         found = self.search_memories(
@@ -190,6 +197,7 @@ class Calls:
             exclude_message_ids=exclude_message_ids,
             exclude_query_text=exclude_query_text,
             time_zone=time_zone,
+            language=language,
             timeout=timeout,
         )
         return found.items
@@ -210,6 +218,7 @@ class Calls:
         as_of: datetime | None = None,
         recent_share: float | None = None,
         time_zone: str | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> types.BuildContextResponse:
         """Returns what a prompt needs to know, within a number of tokens, as messages and as `text`. The same as
@@ -231,6 +240,8 @@ class Calls:
             recent_share: The share of `max_tokens` that pinned and recent messages may take together; what they
                 leave is for memories. 0.5 when not set.
             time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
+            language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
+                that language are.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         found = self.build_context(
@@ -247,6 +258,7 @@ class Calls:
             as_of=as_of,
             recent_share=recent_share,
             time_zone=time_zone,
+            language=language,
             timeout=timeout,
         )
         return found
@@ -271,6 +283,7 @@ class Calls:
         ttl_seconds: int | None = None,
         on_duplicate: str | None = None,
         duplicate_window_seconds: int | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> types.Message:
         """Stores one message and embeds it.
@@ -305,6 +318,8 @@ class Calls:
                 `request_id`.
             duplicate_window_seconds: How far apart two messages may have been said to be taken for one, up to a
                 year; an hour when not set.
+            language: The language of the text, as a tag of BCP 47: how its words are stemmed for the hybrid
+                ranking, and which of them count for nothing.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
@@ -325,6 +340,7 @@ class Calls:
             ttl_seconds=ttl_seconds,
             on_duplicate=on_duplicate,
             duplicate_window_seconds=duplicate_window_seconds,
+            language=language,
         )
         return self._call(rpcs.INGEST_MESSAGE, arguments, timeout)
 
@@ -654,6 +670,7 @@ class Calls:
         exclude_message_ids: Iterable[str] = (),
         exclude_query_text: bool = False,
         time_zone: str | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> types.SearchMemoriesResponse:
         """Ranks a tenant's memory against a query and returns the best hits.
@@ -693,6 +710,8 @@ class Calls:
             exclude_query_text: Without messages whose text is the query itself: what was just asked is often stored
                 already.
             time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
+            language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
+                that language are.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
@@ -719,6 +738,7 @@ class Calls:
             exclude_message_ids=exclude_message_ids,
             exclude_query_text=exclude_query_text,
             time_zone=time_zone,
+            language=language,
         )
         return self._call(rpcs.SEARCH_MEMORIES, arguments, timeout)
 
@@ -738,6 +758,7 @@ class Calls:
         as_of: datetime | None = None,
         recent_share: float | None = None,
         time_zone: str | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> types.BuildContextResponse:
         """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search
@@ -763,6 +784,8 @@ class Calls:
             recent_share: The share of `max_tokens` that pinned and recent messages may take together; what they
                 leave is for memories. 0.5 when not set.
             time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
+            language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
+                that language are.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
@@ -779,6 +802,7 @@ class Calls:
             as_of=as_of,
             recent_share=recent_share,
             time_zone=time_zone,
+            language=language,
         )
         return self._call(rpcs.BUILD_CONTEXT, arguments, timeout)
 
@@ -1417,6 +1441,7 @@ class Calls:
         hybrid_weights: types.HybridWeights | None = None,
         ranking: str | None = None,
         time_zone: str | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> types.TenantPolicy:
         """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
@@ -1434,6 +1459,7 @@ class Calls:
             hybrid_weights: How relevance is computed in a hybrid search.
             ranking: The ranking of searches that name none.
             time_zone: Whose days the dates of queries are that name no time zone: a time zone of the IANA database.
+            language: The language of messages and queries that name none, as a tag of BCP 47.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
@@ -1444,5 +1470,6 @@ class Calls:
             hybrid_weights=hybrid_weights,
             ranking=ranking,
             time_zone=time_zone,
+            language=language,
         )
         return self._call(rpcs.SET_TENANT_POLICY, arguments, timeout)

@@ -557,6 +557,11 @@ class IngestMessageRequest:
     duplicate_window_seconds: int | None = None
     """How far apart two messages may have been said to be taken for one, up to a year; an hour when not set."""
 
+    language: str | None = None
+    """The language of the text, as a tag of BCP 47: how its words are stemmed for the hybrid ranking, and which of
+    them count for nothing. The tenant's own when not set. Languages without a stemmer are found word for word.
+    """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
@@ -771,6 +776,9 @@ class Message:
 
     etag: str = ""
     """Names what the message says now, for UpdateMessage: another after each update. Opaque."""
+
+    language: str | None = None
+    """The language of the text, where the caller said so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1194,6 +1202,9 @@ class TenantPolicy:
     time_zone: str = ""
     """Whose days the dates of queries are that name no time zone."""
 
+    language: str | None = None
+    """The language of messages and queries that name none; not set where MEMORY_SEARCH_TEXT_CONFIG counts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantStatistics:
@@ -1328,6 +1339,9 @@ class TransferMessage:
     revisions: tuple[TransferRevision, ...] = ()
     """What it was before it was updated, the first first."""
 
+    language: str | None = None
+    """The language of the text, where its caller said so."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferPolicy:
@@ -1347,6 +1361,12 @@ class TransferPolicy:
 
     ranking: str | None = None
     """The ranking of searches that name none."""
+
+    time_zone: str | None = None
+    """Whose days the dates of queries are that name no time zone."""
+
+    language: str | None = None
+    """The language of messages and queries that name none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
