@@ -1,9 +1,9 @@
 """`make bench-reading`: what it takes to read a question's dates and names before anything is asked of the database.
 
-The questions with dates are those of tests/data, those of a LoCoMo file (FILE) are what people ask of a memory. Names are
-read among the participants of the file, and among 1,000, the most that a tenant's names are looked for. Each question
-is read `--repeat` times in turn with all others, by the processor's time of this thread, so that other work on the machine
-counts little; a question's figure is the median of its own.
+The questions with dates are those of tests/data, those of a LoCoMo file (FILE) are what people ask of a memory. Names
+are read among the participants of the file, and among 1,000, the most that a tenant's names are looked for. Each
+question is read `--repeat` times in turn with all others, by the processor's time of this thread, so that other work on
+the machine counts little; a question's figure is the median of its own.
 """
 
 from __future__ import annotations
