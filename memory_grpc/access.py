@@ -41,6 +41,8 @@ class Grant:
     number."""
     is_anonymous: bool = False
     """The deployment has no keys: nobody knows who calls."""
+    rate_limit: int = 0
+    """Calls a minute of a made key; 0 where it has no limit of its own."""
 
     def reaches(self, tenant_id: str) -> bool:
         """Whether the tenant is one of the grant's, compared exactly."""

@@ -17,6 +17,7 @@
     ├── Exhausted               a limit was met; carries retry_after     RESOURCE_EXHAUSTED
     │   ├── RateLimited           too many calls from one client
     │   ├── TenantRateLimited     too many calls for one tenant
+    │   ├── KeyRateLimited        too many calls with one key
     │   ├── Overloaded            more calls inside than can be served in time
     │   ├── QueueFull             the embedding model has too much of a tenant's to do
     │   ├── BodyTooLarge          the request is larger than allowed
@@ -134,6 +135,10 @@ class RateLimited(Exhausted):
 
 class TenantRateLimited(Exhausted):
     """Too many calls for this tenant."""
+
+
+class KeyRateLimited(Exhausted):
+    """Too many calls with this key."""
 
 
 class Overloaded(Exhausted):

@@ -22,6 +22,7 @@ from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
 from memory_grpc.interceptors.counts import Counts
 from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
+from memory_grpc.interceptors.key_limit import KeyRateLimit
 from memory_grpc.interceptors.observe import observe
 from memory_grpc.interceptors.rate_limit import RateLimit, TenantRateLimit
 from memory_grpc.interceptors.share import Share
@@ -113,6 +114,7 @@ class Server:
                 audit(lambda: slot.operations.trail),
                 limit_time(settings.request_timeout_seconds),
                 authenticate.interceptor,
+                KeyRateLimit(counts).interceptor,
                 authorize,
                 share.interceptor,
             ],

@@ -37,6 +37,15 @@ def key_create(
     expires_at: Annotated[
         datetime | None, typer.Option(parser=moment, metavar="TIME", help="When it ends, RFC 3339. [default: never]")
     ] = None,
+    rate_limit: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Calls a minute that it may make. [default: no limit of its own]",
+            show_default=False,
+        ),
+    ] = 0,
     address: Address = None,
     api_key: ApiKey = None,
     timeout: Timeout = 10.0,
@@ -53,7 +62,9 @@ def key_create(
         raise typer.BadParameter("give --tenant, once or more, or --all-tenants")
     from memory_grpc.commands import keys
 
-    new = keys.NewKey(label=label, role=role.value, tenants=tuple(tenant or ()), expires_at=expires_at)
+    new = keys.NewKey(
+        label=label, role=role.value, tenants=tuple(tenant or ()), expires_at=expires_at, rate_limit=rate_limit
+    )
     raise typer.Exit(keys.create(new, target(address, api_key, timeout), as_json=as_json))
 
 

@@ -29,6 +29,8 @@ class NewKey:
     role: str
     tenants: tuple[str, ...]
     expires_at: datetime | None
+    rate_limit: int = 0
+    """Calls a minute; 0 for no limit of its own."""
 
 
 def create(new: NewKey, target: Target, *, as_json: bool) -> int:
@@ -39,6 +41,7 @@ def create(new: NewKey, target: Target, *, as_json: bool) -> int:
         tenant_ids=new.tenants,
         all_tenants=not new.tenants,
         expires_at=output.timestamp(new.expires_at),
+        rate_limit=new.rate_limit,
     )
     with client(target) as service:
         made = service.key("CreateApiKey", request)
@@ -54,6 +57,7 @@ def create(new: NewKey, target: Target, *, as_json: bool) -> int:
                 ("label", output.shortened(made.api_key.label, _LONGEST_LABEL)),
                 ("role", made.api_key.role),
                 ("tenants", _tenants(made.api_key)),
+                ("calls a minute", _limit(made.api_key)),
                 ("expires", output.moment(made.api_key.expires_at) or "never"),
             ],
         )
@@ -99,7 +103,7 @@ def _table(keys: list[pb.ApiKey]) -> Table:
     from rich.text import Text
 
     table = Table()
-    for name in ("id", "key", "label", "role", "tenants", "made", "expires", "revoked"):
+    for name in ("id", "key", "label", "role", "tenants", "calls a minute", "made", "expires", "revoked"):
         table.add_column(name, no_wrap=name in ("id", "key"))
     for key in keys:
         cells = (
@@ -108,6 +112,7 @@ def _table(keys: list[pb.ApiKey]) -> Table:
             output.shortened(key.label, _LONGEST_LABEL),
             key.role,
             _tenants(key),
+            _limit(key),
             output.moment(key.created_at),
             output.moment(key.expires_at) or "never",
             output.moment(key.revoked_at),
@@ -118,3 +123,7 @@ def _table(keys: list[pb.ApiKey]) -> Table:
 
 def _tenants(key: pb.ApiKey) -> str:
     return "all" if key.all_tenants else ", ".join(output.shortened(tenant, 64) for tenant in key.tenant_ids)
+
+
+def _limit(key: pb.ApiKey) -> str:
+    return str(key.rate_limit) if key.rate_limit else "any"

@@ -9,12 +9,13 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class NewApiKey:
-    """A key to make: ``tenant_ids`` None means every tenant."""
+    """A key to make: ``tenant_ids`` None means every tenant; ``rate_limit`` are calls a minute, 0 none of its own."""
 
     label: str
     role: str
     tenant_ids: tuple[str, ...] | None
     expires_at: datetime | None = None
+    rate_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    rate_limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +41,4 @@ class KeyDigest:
     digest: bytes
     role: str
     tenant_ids: tuple[str, ...] | None
+    rate_limit: int

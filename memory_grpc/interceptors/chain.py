@@ -9,6 +9,7 @@ rate_limit     before the key is looked at: guessing keys is limited too
 audit          around all that can refuse a call or its key, and outside the deadline, so that an end by it is seen too
 deadline       starts the clock for everything that does real work, looking a key up included
 authenticate   before the request is read: bytes of strangers are not parsed
+key_limit      now that the key is known, and before anything is done for it
 authorize      the role, before the request is read too
 share          now that it is known who opens a stream, one of a caller with too many is refused
 (decode)       bytes to message, then the limits of the contract; see ``decode.py``

@@ -10,6 +10,7 @@ from memory_grpc.errors import RateLimited, TenantRateLimited
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.client_address import ClientAddresses, counted
 from memory_grpc.interceptors.counts import Counts, limits_of
+from memory_grpc.observability import metrics
 
 _CALLS, _PROBES, _TENANT = "client", "probes", "tenant"
 
@@ -39,6 +40,7 @@ class RateLimit:
         elif forwarded_for or not self._addresses.is_trusted(address):
             seconds = await self._counts.hit(self._limits, _PROBES, call.client)
         if seconds is not None:
+            metrics.CALLS_LIMITED.labels(_CALLS).inc()
             raise RateLimited(retry_after_seconds=seconds)
         yield
 
@@ -61,4 +63,5 @@ class TenantRateLimit:
             name = hashlib.sha256(tenant.encode()).hexdigest()
             seconds = await self._counts.hit(self._limits, _TENANT, name)
             if seconds is not None:
+                metrics.CALLS_LIMITED.labels(_TENANT).inc()
                 raise TenantRateLimited(retry_after_seconds=seconds)

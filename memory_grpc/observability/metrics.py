@@ -36,6 +36,9 @@ CALLS_SHED = Counter("memory_calls_shed", "Calls refused because too many of the
 CALLS_PLACES = Gauge(
     "memory_calls_places", "Calls of a kind that may be inside now; fewer while calls are late.", ["kind"]
 )
+CALLS_LIMITED = Counter(
+    "memory_calls_limited", "Calls refused because there were too many of their client's, tenant's or key's.", ["limit"]
+)
 AUDIT_DROPPED = Counter(
     "memory_audit_events_dropped", "Denials and uses of keys that were not recorded, as there were too many."
 )
@@ -50,7 +53,7 @@ SEARCHES = Counter(
 JOBS = Counter("memory_embedding_jobs", "Pending messages worked off, by outcome.", ["outcome"])
 JOBS_WAITING = Gauge("memory_embedding_jobs_waiting", "Messages of all tenants that wait for their embedding.")
 JOBS_OLDEST_SECONDS = Gauge("memory_embedding_jobs_oldest_seconds", "How long the oldest of them has waited.")
-RETAINED = Counter("memory_retention_messages", "Messages archived and deleted.", ["action"])
+RETAINED = Counter("memory_retention_messages", "Messages archived, deleted and restored.", ["action"])
 GRAPHS = Gauge("memory_graphs", "Graphs of large tenants, by state.", ["state"])
 GRAPH_BYTES = Gauge("memory_graph_bytes", "Size of all graphs.")
 GRAPH_BUILDS = Counter("memory_graph_builds", "Graphs built, by outcome.", ["outcome"])

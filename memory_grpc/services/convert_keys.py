@@ -23,6 +23,7 @@ def new_key(request: key_service_pb2.CreateApiKeyRequest) -> NewApiKey:
         role=request.role,
         tenant_ids=None if request.all_tenants else tenants,
         expires_at=moment(request, "expires_at"),
+        rate_limit=request.rate_limit,
     )
 
 
@@ -38,4 +39,5 @@ def api_key(key: ApiKey) -> api_key_pb2.ApiKey:
         created_at=timestamp(key.created_at),
         expires_at=None if key.expires_at is None else timestamp(key.expires_at),
         revoked_at=None if key.revoked_at is None else timestamp(key.revoked_at),
+        rate_limit=key.rate_limit,
     )

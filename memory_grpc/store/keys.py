@@ -21,6 +21,7 @@ async def insert(tx: Transaction, key_id: UUID, prefix: str, digest: bytes, new:
             "role": new.role,
             "tenant_ids": None if new.tenant_ids is None else list(new.tenant_ids),
             "expires_at": new.expires_at,
+            "rate_limit": new.rate_limit,
         },
     )
     return _key(row) if row else None
@@ -29,7 +30,7 @@ async def insert(tx: Transaction, key_id: UUID, prefix: str, digest: bytes, new:
 async def of_prefix(tx: Transaction, prefix: str) -> list[KeyDigest]:
     """The keys of a prefix that hold now."""
     return [
-        KeyDigest(row["id"], bytes(row["digest"]), row["role"], _tenants(row))
+        KeyDigest(row["id"], bytes(row["digest"]), row["role"], _tenants(row), row["rate_limit"])
         for row in await tx.all("keys.of_prefix", {"prefix": prefix})
     ]
 

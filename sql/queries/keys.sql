@@ -1,17 +1,17 @@
 -- fragment: keys.columns
 -- What is told of a key; its digest is not among it.
-id, prefix, label, role, tenant_ids, created_at, expires_at, revoked_at
+id, prefix, label, role, tenant_ids, created_at, expires_at, revoked_at, rate_limit
 
 -- name: keys.insert
 -- Stores a key, unless it has expired before it began: then there is no row.
-insert into api_keys (id, prefix, digest, label, role, tenant_ids, expires_at)
-select %(id)s, %(prefix)s, %(digest)s, %(label)s, %(role)s, %(tenant_ids)s, %(expires_at)s
+insert into api_keys (id, prefix, digest, label, role, tenant_ids, expires_at, rate_limit)
+select %(id)s, %(prefix)s, %(digest)s, %(label)s, %(role)s, %(tenant_ids)s, %(expires_at)s, %(rate_limit)s
 where coalesce(%(expires_at)s::timestamptz > now(), true)
 returning {{keys.columns}};
 
 -- name: keys.of_prefix
 -- The keys of a prefix that hold now, with their digests.
-select id, digest, role, tenant_ids from api_keys
+select id, digest, role, tenant_ids, rate_limit from api_keys
 where prefix = %(prefix)s and revoked_at is null and coalesce(expires_at > now(), true);
 
 -- name: keys.any

@@ -389,6 +389,28 @@ async def rest_search(rest: RunningRest, key: str, tenant: str) -> int:
     return (await rest.http.get("/v1/memory/search", params=parameters, headers={"x-api-key": key})).status_code
 
 
+@pytest.mark.asyncio
+@reported(10, "API keys")
+async def test_10_a_key_s_own_limit_is_kept_told_and_held(start_server: StartServer) -> None:
+    async with start_server(api_keys=ROOT) as server:
+        bot = await made(server, "acme", rate_limit=2)
+        assert bot.api_key.rate_limit == 2
+        listed = await server.key.ListApiKeys(keys_pb.ListApiKeysRequest(), metadata=sent(ROOT))
+        assert [key.rate_limit for key in listed.api_keys] == [2]
+        # What the key is not allowed counts as well.
+        assert await search(server, bot.key, "globex") is grpc.StatusCode.PERMISSION_DENIED
+        assert await search(server, bot.key) is grpc.StatusCode.OK
+        over = await refused(
+            server.memory.SearchMemories(pb.SearchMemoriesRequest(tenant_id="acme", query="q"), metadata=sent(bot.key))
+        )
+        assert over.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "KEY_RATE_LIMITED" in details(over)
+        assert 1 <= int(str(dict(over.trailing_metadata() or ())["retry-after"])) <= 60
+        assert await search(server, (await made(server, "acme")).key) is grpc.StatusCode.OK, "no other key's"
+        wrong = await refused(made(server, "acme", rate_limit=-1))
+        assert (wrong.code(), "rate_limit" in details(wrong)) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+
+
 @pytest.fixture
 def cli(tmp_path: Any) -> Cli:
     return Cli(tmp_path)
@@ -411,8 +433,11 @@ async def test_10_keys_on_the_command_line(start_server: StartServer, cli: Cli) 
         assert key not in root.err
         assert (await cli(*reader, *at)).code == 1
         with_key = {"MEMORY_CLIENT_API_KEY": key}
-        made = json.loads((await cli(*reader, "--expires-at", "2036-01-01", "--json", *at, **with_key)).out)
+        made = json.loads(
+            (await cli(*reader, "--expires-at", "2036-01-01", "--rate-limit", "600", "--json", *at, **with_key)).out
+        )
         assert made["api_key"]["expires_at"] == "2036-01-01T00:00:00Z"
+        assert made["api_key"]["rate_limit"] == 600
         assert (await cli("search", "q", "-t", "acme", *at, "--api-key", made["key"])).code == 0
         assert (await cli("search", "q", "-t", "globex", *at, "--api-key", made["key"])).code == 1
         listed = json.loads((await cli("key", "list", "--json", *at, **with_key)).out)

@@ -16,6 +16,7 @@ import pytest
 
 from memory_grpc.jobs import erase
 from memory_grpc.jobs.lease import Lease
+from memory_grpc.store import vocabularies
 from memory_grpc.store.tenant_tables import TENANT_TABLES
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import erasure_service_pb2 as pb
@@ -259,7 +260,7 @@ async def test_verify_finds_what_was_put_back(server: RunningServer, rows: Rows)
 async def test_words_are_counted_again(server: RunningServer, rows: Rows) -> None:
     await fill(server)
     await fill(server, "u-8", 1)
-    config = server.settings.search_text_config
+    config = vocabularies.named(server.settings.search_text_config)
     rows(
         "insert into tenant_word_statistics (tenant_id, config, messages, length, length1, length2) "
         "values ('acme', %s, 6, 6, 6, 6)",

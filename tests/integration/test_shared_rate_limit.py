@@ -8,11 +8,13 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1.key_service_pb2 import CreateApiKeyRequest
 from tests.chaos.harness import Client, connected, serving, until
 from tests.conftest import free_port
 
@@ -64,13 +66,14 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
     server.stop()
 
 
-async def code(client: Client, tenant: str = "acme") -> str:
+async def code(client: Client, tenant: str = "acme", metadata: Any = ()) -> str:
     """How a search ends: OK, or whose limit it met."""
     try:
-        await client.memory.SearchMemories(pb.SearchMemoriesRequest(tenant_id=tenant, query="q"), timeout=10)
+        request = pb.SearchMemoriesRequest(tenant_id=tenant, query="q")
+        await client.memory.SearchMemories(request, metadata=metadata, timeout=10)
     except grpc.aio.AioRpcError as error:
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        return "TENANT" if "tenant" in str(error.details()) else "CLIENT"
+        return next(whose for whose in ("TENANT", "KEY", "CLIENT") if whose.lower() in str(error.details()))
     return "OK"
 
 
@@ -89,6 +92,17 @@ async def test_servers_count_together(dsn: str, tmp_path: Path, redis: Redis) ->
         codes = [await code(server) for _ in range(4) for server in servers]
         assert codes == ["OK"] * 6 + ["TENANT"] * 2
         assert await code(servers[0], "another") == "OK"
+
+
+async def test_a_key_has_its_limit_on_all_servers_together(dsn: str, tmp_path: Path, redis: Redis) -> None:
+    await redis.start()
+    root = (("x-api-key", "root-key-of-this-test"),)
+    async with two_servers(dsn, tmp_path, redis, API_KEYS="root-key-of-this-test", GLOBAL_RATE_LIMIT="") as servers:
+        request = CreateApiKeyRequest(label="bot", role="reader", tenant_ids=["acme"], rate_limit=4)
+        made = await servers[0].key.CreateApiKey(request, metadata=root)
+        key = (("x-api-key", made.key),)
+        codes = [await code(server, metadata=key) for _ in range(3) for server in servers]
+        assert codes == ["OK"] * 4 + ["KEY"] * 2
 
 
 async def test_a_redis_that_is_away_stops_nobody(dsn: str, tmp_path: Path, redis: Redis) -> None:

@@ -45,6 +45,8 @@ FLOW: dict[str, set[str]] = {
     "observability": {*PURE, "resources"},
     "rpc_facts": set(),
     "rpcs": {"rpc_facts", "contract"},
+    # The generated part of it is of the contract, and imports it.
+    "client": {"addresses", "rpcs", "contract", "version"},
     "headers": set(),
     "offload": set(),
     "limit_rules": set(),
@@ -133,6 +135,7 @@ FORBIDDEN_DIRECTLY: dict[str, set[str]] = {
     "server": DRIVER | MODEL,
 }
 FORBIDDEN_AT_ANY_DISTANCE: dict[str, set[str]] = {
+    "client": DRIVER | MODEL | {"pydantic", "numpy", "structlog"},
     "errors": GRPC | DRIVER | PROTOBUF | MODEL,
     "domain": GRPC | DRIVER | PROTOBUF | MODEL,
     "scoring": GRPC | DRIVER | PROTOBUF | MODEL,

@@ -34,6 +34,7 @@ class ApiKey(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     REVOKED_AT_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Set by the server: a UUID."""
     prefix: _builtins.str
@@ -44,6 +45,8 @@ class ApiKey(_message.Message):
     """`reader` (get and search), `writer` (also ingest) or `admin` (also everything under `/v1/admin`)."""
     all_tenants: _builtins.bool
     """True when the key reaches every tenant, those to come included."""
+    rate_limit: _builtins.int
+    """Calls a minute that the key may make; 0 when it has no limit of its own."""
     @_builtins.property
     def tenant_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The tenants that the key reaches, compared byte for byte; empty with `all_tenants`."""
@@ -72,10 +75,11 @@ class ApiKey(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         revoked_at: _timestamp_pb2.Timestamp | None = ...,
+        rate_limit: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "revoked_at", b"revoked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_tenants", b"all_tenants", "created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "label", b"label", "prefix", b"prefix", "revoked_at", b"revoked_at", "role", b"role", "tenant_ids", b"tenant_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_tenants", b"all_tenants", "created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "label", b"label", "prefix", b"prefix", "rate_limit", b"rate_limit", "revoked_at", b"revoked_at", "role", b"role", "tenant_ids", b"tenant_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

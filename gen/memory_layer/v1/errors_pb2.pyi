@@ -123,6 +123,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     seconds.
     {"reason": "TENANT_RATE_LIMITED", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_KEY_RATE_LIMITED: _ErrorReason.ValueType  # 26
+    """RESOURCE_EXHAUSTED, 429. Too many calls with this key, from wherever; `retry-after` says when to come back, in seconds.
+    {"reason": "KEY_RATE_LIMITED", "domain": "memory_layer.v1"}
+    """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 30
     """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
     {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
@@ -224,6 +228,10 @@ ERROR_REASON_TENANT_RATE_LIMITED: ErrorReason.ValueType  # 25
 """RESOURCE_EXHAUSTED, 429. Too many calls for this tenant, whoever made them; `retry-after` says when to come back, in
 seconds.
 {"reason": "TENANT_RATE_LIMITED", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_KEY_RATE_LIMITED: ErrorReason.ValueType  # 26
+"""RESOURCE_EXHAUSTED, 429. Too many calls with this key, from wherever; `retry-after` says when to come back, in seconds.
+{"reason": "KEY_RATE_LIMITED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 30
 """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.

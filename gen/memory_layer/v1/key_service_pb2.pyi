@@ -31,12 +31,18 @@ class CreateApiKeyRequest(_message.Message):
     TENANT_IDS_FIELD_NUMBER: _builtins.int
     ALL_TENANTS_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """What the key is for. Shown in lists."""
     role: _builtins.str
     """`reader` (get and search), `writer` (also ingest) or `admin` (also everything under `/v1/admin`)."""
     all_tenants: _builtins.bool
     """The key reaches every tenant, those to come included."""
+    rate_limit: _builtins.int
+    """Calls a minute that the key may make, from wherever; past it they get RESOURCE_EXHAUSTED with the reason
+    KEY_RATE_LIMITED. A batch is one call, a stream one when it begins. When 0 or not set, only the deployment's limits
+    hold, which hold besides in any case.
+    """
     @_builtins.property
     def tenant_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The tenants that the key reaches. Give these, or `all_tenants`."""
@@ -53,10 +59,11 @@ class CreateApiKeyRequest(_message.Message):
         tenant_ids: _abc.Iterable[_builtins.str] | None = ...,
         all_tenants: _builtins.bool = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        rate_limit: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_tenants", b"all_tenants", "expires_at", b"expires_at", "label", b"label", "role", b"role", "tenant_ids", b"tenant_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_tenants", b"all_tenants", "expires_at", b"expires_at", "label", b"label", "rate_limit", b"rate_limit", "role", b"role", "tenant_ids", b"tenant_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

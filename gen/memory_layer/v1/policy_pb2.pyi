@@ -99,7 +99,7 @@ class RetentionPolicy(_message.Message):
     importance_threshold: _builtins.float
     """Messages less important than this are archived. The deployment's default is 0.35."""
     delete_after_days: _builtins.float
-    """Archived messages are deleted this many days after they were archived. The deployment's default is 90."""
+    """Archived messages are deleted this many days after they were archived; 36,500 means never. The deployment's default is 90."""
     def __init__(
         self,
         *,

@@ -94,7 +94,8 @@ class Keyring:
         for known in await self._keys.of(prefix):  # all of them: the time says nothing of which one it was
             if hmac.compare_digest(given, known.digest):
                 tenants = None if known.tenant_ids is None else frozenset(known.tenant_ids)
-                found = Grant(Role[known.role.upper()], tenants, known.id, f"key:{prefix}")
+                role, actor = Role[known.role.upper()], f"key:{prefix}"
+                found = Grant(role, tenants, known.id, actor, rate_limit=known.rate_limit)
         return found
 
     async def is_needed(self) -> bool:

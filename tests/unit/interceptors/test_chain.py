@@ -33,6 +33,7 @@ ORDER = [
     "audit",
     "deadline",
     "authenticate",
+    "key_limit",
     "authorize",
     "share",
 ]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 
 from memory_grpc.access import EVERYTHING, Grant, Role
-from memory_grpc.errors import RateLimited, StartupError, TenantRateLimited
+from memory_grpc.errors import KeyRateLimited, RateLimited, StartupError, TenantRateLimited
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.client_address import ClientAddresses
 from memory_grpc.interceptors.counts import Counts
+from memory_grpc.interceptors.key_limit import KeyRateLimit
 from memory_grpc.interceptors.rate_limit import RateLimit, TenantRateLimit
 from memory_grpc.settings import Settings
 from tests.unit.interceptors.fakes import HEALTH, METHOD, PROBE, REFLECTION, fake_call
@@ -318,6 +320,27 @@ async def test_a_stream_is_a_call_of_each_tenant_that_it_names(clock: list[float
     for name in ("acme", "other"):
         with pytest.raises(TenantRateLimited):
             await tenants.count(of_tenant(), [name])
+
+
+@pytest.mark.asyncio
+async def test_a_key_has_the_limit_that_it_was_made_with(clock: list[float]) -> None:
+    keys = KeyRateLimit(Counts())
+    bot, other = (Grant(Role.READER, None, uuid4(), rate_limit=2) for _ in range(2))
+
+    async def use(grant: Grant, kind: str = "unary") -> None:
+        async with keys.interceptor(of_tenant(grant, kind)):
+            pass
+
+    await use(bot)
+    await use(bot, "bidi_stream")
+    with pytest.raises(KeyRateLimited) as caught:
+        await use(bot)
+    assert 0 < caught.value.retry_after_seconds <= 60
+    await use(other)
+    for _ in range(10):
+        await use(Grant(Role.READER, None, uuid4()))
+    clock[0] += 61
+    await use(bot)
 
 
 @pytest.mark.asyncio

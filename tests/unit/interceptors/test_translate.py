@@ -33,6 +33,7 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.WrongState: ("FAILED_PRECONDITION", "WRONG_STATE"),
     errors.RateLimited: ("RESOURCE_EXHAUSTED", "RATE_LIMITED"),
     errors.TenantRateLimited: ("RESOURCE_EXHAUSTED", "TENANT_RATE_LIMITED"),
+    errors.KeyRateLimited: ("RESOURCE_EXHAUSTED", "KEY_RATE_LIMITED"),
     errors.Overloaded: ("RESOURCE_EXHAUSTED", "OVERLOADED"),
     errors.QueueFull: ("RESOURCE_EXHAUSTED", "QUEUE_FULL"),
     errors.BodyTooLarge: ("RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE"),
@@ -47,6 +48,14 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.NotServing: ("UNAVAILABLE", "NOT_SERVING"),
     errors.Draining: ("UNAVAILABLE", "NOT_SERVING"),
 }
+# Who gets one of these is told when to try again.
+COME_BACK = [
+    errors.RateLimited,
+    errors.TenantRateLimited,
+    errors.KeyRateLimited,
+    errors.Overloaded,
+    errors.QueueFull,
+]
 # Only their subclasses are raised, or they end the process before anything is on the wire.
 ABSTRACT = {errors.MemoryLayerError, errors.Exhausted, errors.Unavailable, errors.StartupError}
 # Told by one part of the service to another. One that gets this far is a fault.
@@ -158,7 +167,7 @@ async def test_invalid_input_without_a_field_has_no_bad_request() -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("cls", [errors.RateLimited, errors.TenantRateLimited, errors.Overloaded, errors.QueueFull])
+@pytest.mark.parametrize("cls", COME_BACK)
 @pytest.mark.parametrize(("seconds", "said"), [(30.0, 30), (0.2, 1), (1.01, 2), (0.0, 1), (-5.0, 1), (60.0, 60)])
 async def test_who_may_come_back_hears_when(cls: type[errors.Exhausted], seconds: float, said: int) -> None:
     context, status = await translated(cls(retry_after_seconds=seconds))
@@ -170,11 +179,7 @@ async def test_who_may_come_back_hears_when(cls: type[errors.Exhausted], seconds
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     "cls",
-    [
-        c
-        for c in EXPECTED
-        if c not in {errors.RateLimited, errors.TenantRateLimited, errors.Overloaded, errors.QueueFull}
-    ],
+    [c for c in EXPECTED if c not in COME_BACK],
     ids=lambda cls: cls.__name__,
 )
 async def test_nobody_else_does(cls: type[errors.MemoryLayerError]) -> None:
