@@ -42,6 +42,7 @@ def _provider(settings: Settings) -> EmbeddingProvider:
 
         return HashingProvider(settings.embedding_dimensions)
     if settings.embedding_provider == "openai":
+        from .local_service import past_proxies
         from .openai_compatible import OpenAICompatibleProvider
 
         return OpenAICompatibleProvider(
@@ -51,6 +52,7 @@ def _provider(settings: Settings) -> EmbeddingProvider:
             api_key=settings.openai_api_key,
             timeout_seconds=settings.openai_timeout_seconds,
             max_retries=settings.openai_max_retries,
+            transport=past_proxies(settings.openai_base_url),
         )
     from .sentence_transformer import SentenceTransformerProvider
 
