@@ -23,6 +23,7 @@ from pydantic import SecretStr
 
 from memory_grpc.errors import EmbeddingUnavailable, ProviderDown, StartupError
 
+from .prompts import Prompts
 from .provider import ModelIdentity, Vectors, Window, checked, normalised, spans
 from .resilience import Backoff, CircuitBreaker
 
@@ -45,6 +46,7 @@ class OpenAICompatibleProvider:
         base_url: str,
         model: str,
         dimensions: int,
+        prompts: Prompts | None = None,
         api_key: SecretStr | None = None,
         timeout_seconds: float = 10.0,
         max_retries: int = 3,
@@ -86,7 +88,8 @@ class OpenAICompatibleProvider:
                 "SSL_CERT_FILE or SSL_CERT_DIR holds what cannot be used."
             ) from None
         revision = hashlib.blake2b(f"{model}/{dimensions}".encode(), digest_size=8).hexdigest()
-        self._identity = ModelIdentity(model, revision, "remote", dimensions)
+        self._prompts = prompts or Prompts()
+        self._identity = ModelIdentity(model, self._prompts.revision(revision), "remote", dimensions)
         self._tries = max_retries + 1
         self._backoff = backoff or Backoff()
         self._breaker = CircuitBreaker(
@@ -113,10 +116,12 @@ class OpenAICompatibleProvider:
     def tokenizer(self) -> None:
         return None
 
-    def windows(self, text: str) -> list[Window]:
-        """Windows of 24,000 characters, 1,000 shared."""
-        pieces = spans(len(text), WINDOW_CHARACTERS, OVERLAP_CHARACTERS)
-        return [Window(max(stop - start, 1), text[start:stop]) for start, stop in pieces]
+    def windows(self, text: str, *, is_query: bool = False) -> list[Window]:
+        """Windows of 24,000 characters with the prompt, 1,000 shared."""
+        prompt = self._prompts.of(is_query=is_query)
+        pieces = spans(len(text), WINDOW_CHARACTERS - len(prompt), OVERLAP_CHARACTERS)
+        texts = (prompt + text[start:stop] for start, stop in pieces)
+        return [Window(max(len(text), 1), text, is_query) for text in texts]
 
     def encode(self, windows: Sequence[Window]) -> Vectors:
         response = self._answer({**self._body, "input": [window.payload for window in windows]})
