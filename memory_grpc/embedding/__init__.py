@@ -47,12 +47,16 @@ def _provider(settings: Settings) -> EmbeddingProvider:
         return HashingProvider(settings.embedding_dimensions)
     if settings.embedding_provider == "openai":
         from .openai_compatible import OpenAICompatibleProvider
+        from .token_counts import read_tokenizer
 
+        file = settings.embedding_tokenizer
         return OpenAICompatibleProvider(
             base_url=settings.openai_base_url,
             model=settings.embedding_model_name,
             dimensions=settings.embedding_dimensions,
             prompts=chosen(Prompts(), settings.embedding_query_prompt, settings.embedding_document_prompt),
+            tokenizer=read_tokenizer(file, "MEMORY_EMBEDDING_TOKENIZER") if file else None,
+            max_tokens=settings.embedding_max_tokens,
             api_key=settings.openai_api_key,
             timeout_seconds=settings.openai_timeout_seconds,
             max_retries=settings.openai_max_retries,

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from memory_grpc.setting_types import Key
+from memory_grpc.setting_types import File, Key
 
 
 class Embedding(BaseModel):
@@ -74,6 +74,14 @@ class Embedding(BaseModel):
     )
     embedding_max_attempts: int = Field(
         10, ge=1, le=100, description="Tries to embed a pending message before it is marked failed."
+    )
+    embedding_tokenizer: File = Field(
+        None,
+        description="A tokenizer.json that cuts long texts for a remote model, and counts the tokens of contexts. "
+        "Unset: 3 characters are a token, 1 of Chinese and the like.",
+    )
+    embedding_max_tokens: int = Field(
+        8000, ge=32, le=1_000_000, description="Tokens that a remote model reads; longer texts are cut into windows."
     )
     openai_base_url: str = Field("", description="Base URL of an OpenAI-compatible embeddings API (…/v1).")
     openai_api_key: Key = Field(None, description="Its key.")
