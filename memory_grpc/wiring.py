@@ -29,6 +29,7 @@ from memory_grpc.operations.models.reembeddings import Reembeddings
 from memory_grpc.operations.models.registry import Operations
 from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.policy.quotas import Quotas
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.search.search import Search
 from memory_grpc.operations.statistics import Statistics
@@ -44,10 +45,12 @@ def wired(
     """One of each operation, with what it needs."""
     database = pools.calls
     policies = Policies(database, settings)
+    quotas = Quotas(pools.background, policies)
     ingest = Ingest(
         database,
         models,
         policies,
+        quotas,
         Uuid7(),
         embed_later=settings.async_embeddings,
         text_config=settings.search_text_config,
@@ -71,6 +74,7 @@ def wired(
             database,
             models,
             policies,
+            quotas,
             embed_later=settings.async_embeddings,
             text_config=settings.search_text_config,
         ),
@@ -90,6 +94,6 @@ def wired(
         trail=Trail(pools.background, Uuid7(), time.monotonic),
         list_events=ListEvents(database),
         export=Export(pools.background, settings.request_timeout_seconds),
-        import_=Import(pools.background, models, text_config=settings.search_text_config),
+        import_=Import(pools.background, models, quotas, text_config=settings.search_text_config),
         erasures=Erasures(pools.background, Uuid7()),
     )

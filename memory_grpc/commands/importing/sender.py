@@ -95,7 +95,7 @@ class Sender:
                 )
                 return response
             except grpc.aio.AioRpcError as error:
-                if error.code() not in _PASSING or client.reason(error) == "REQUEST_TOO_LARGE":
+                if error.code() not in _PASSING or client.reason(error) in client.FINAL:
                     raise
                 # Too much to embed in the time of one call: the same batch would fail for ever.
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and len(records) > 1:

@@ -132,7 +132,7 @@ def _sent(service: Client, batch: list[Line], patience_seconds: float) -> Import
             answer: ImportResponse = service.transfer("Import", request)
             return answer
         except grpc.RpcError as error:
-            is_over = client.reason(error) == "REQUEST_TOO_LARGE" or time.monotonic() - began >= patience_seconds
+            is_over = client.reason(error) in client.FINAL or time.monotonic() - began >= patience_seconds
             if error.code() not in _PASSING or is_over:
                 raise
             wait = client.retry_after_seconds(error) or _PAUSE_SECONDS
@@ -144,7 +144,7 @@ def _restore_policy(service: Client, line: Line) -> None:
     """Sets the policy of the export, unless the tenant has one of its own."""
     tenant_id = line.header.tenant_id
     now = service.policy("GetTenantPolicy", policy_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
-    if now.overrides:
+    if any(not name.startswith("quota.") for name in now.overrides):
         complain(f"line {line.number}: {tenant_id} has a policy of its own, which stays.")
         return
     own: TransferPolicy = line.record.policy
