@@ -167,6 +167,8 @@ create table tenant_policies (
     updated_at timestamptz not null default now(),
     hybrid_previous_weight double precision,
     hybrid_names_to_i boolean,
+    quota_max_messages bigint check (quota_max_messages >= 0),
+    quota_max_bytes bigint check (quota_max_bytes >= 0),
     time_zone text collate "C",
     language text collate "C"
 );

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
+from memory_grpc import access
 from memory_grpc.domain.policy import Policy
 from memory_grpc.operations.models.registry import Slot
 from memory_grpc.services import convert
@@ -46,7 +47,15 @@ class PolicyService(pb_grpc.PolicyServiceServicer):
             values["time_zone"] = zone.key
         if tag := language(request):
             values["language"] = tag
-        return _tenant_policy(request.tenant_id, await self._slot.operations.policies.set(request.tenant_id, values))
+        quota: dict[str, float | str] = {f"quota.{field.name}": value for field, value in request.quota.ListFields()}
+        policy = await self._slot.operations.policies.set(
+            request.tenant_id,
+            values,
+            quota if request.HasField("quota") else None,
+            # Who administers a tenant is not who says how much it may store.
+            may_change_quota=access.current().tenants is None,
+        )
+        return _tenant_policy(request.tenant_id, policy)
 
 
 def _tenant_policy(tenant_id: str, policy: Policy) -> policy_pb2.TenantPolicy:
@@ -66,6 +75,7 @@ def _tenant_policy(tenant_id: str, policy: Policy) -> policy_pb2.TenantPolicy:
         ranking=policy.ranking,
         time_zone=policy.time_zone,
         language=policy.language,
+        quota=policy_pb2.StorageQuota(**asdict(policy.quota)),
         overrides=policy.overrides,
     )
     if policy.updated_at is not None:

@@ -380,7 +380,9 @@ class AsyncCalls:
         client's. The first invalid message ends it with INVALID_ARGUMENT, after everything before it was stored and
         acknowledged; so does, with PERMISSION_DENIED, the first message of a tenant that the key does not reach,
         and, with UNAUTHENTICATED, the first that comes after the key was revoked. To resume a stream that broke,
-        open another and send what was not acknowledged, with the same request ids: nothing is stored twice.
+        open another and send what was not acknowledged, with the same request ids: nothing is stored twice. The
+        first message that does not fit the tenant's quota ends it with RESOURCE_EXHAUSTED, after everything before
+        it was stored and acknowledged.
 
         Args:
             messages: What to send.
@@ -438,6 +440,8 @@ class AsyncCalls:
         and returns the message. NOT_FOUND when there is no such message in `tenant_id`. ABORTED when it was changed
         since `etag`. A retry with the same `request_id` and body changes nothing; with another body it fails with
         ALREADY_EXISTS. A retry without one may make a revision of what others wrote meanwhile: send the `etag` too.
+        RESOURCE_EXHAUSTED when the tenant's quota of bytes has no room for the message as it would be: what it was
+        is kept besides.
 
         Args:
             message_id: The message.
@@ -1442,6 +1446,7 @@ class AsyncCalls:
         ranking: str | None = None,
         time_zone: str | None = None,
         language: str | None = None,
+        quota: types.StorageQuota | None = None,
         timeout: float | None = None,
     ) -> types.TenantPolicy:
         """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
@@ -1449,7 +1454,8 @@ class AsyncCalls:
         Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages
         stays. An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT
         when the weights of importance, or those of the score, would all be 0, the deployment's included: they tell
-        no message from another.
+        no message from another. A quota is changed by a key for all tenants only: PERMISSION_DENIED when another
+        sends one that is not the tenant's.
 
         Args:
             tenant_id: The tenant.
@@ -1460,6 +1466,7 @@ class AsyncCalls:
             ranking: The ranking of searches that name none.
             time_zone: Whose days the dates of queries are that name no time zone: a time zone of the IANA database.
             language: The language of messages and queries that name none, as a tag of BCP 47.
+            quota: How much the tenant may store.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
@@ -1471,5 +1478,6 @@ class AsyncCalls:
             ranking=ranking,
             time_zone=time_zone,
             language=language,
+            quota=quota,
         )
         return await self._call(rpcs.SET_TENANT_POLICY, arguments, timeout)

@@ -58,6 +58,7 @@ __all__ = [
     "SearchMemoriesResponse",
     "SimulateRetentionResponse",
     "SimulatedMonth",
+    "StorageQuota",
     "StreamIngestResponse",
     "TableRows",
     "TenantPolicy",
@@ -1141,6 +1142,23 @@ class SimulatedMonth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorageQuota:
+    """How much a tenant may store, live and archived, expired until the next sweep too. What would not fit is refused
+    with RESOURCE_EXHAUSTED and the reason QUOTA_EXCEEDED, and no `retry-after`: it fits once something was deleted,
+    or the quota is larger. Counted now and then, and in between by each server for itself: of several servers, each
+    may let in what the others stored since it counted last (docs/retention.md says when that is).
+    """
+
+    max_messages: int | None = None
+    """Messages; 0 is no limit. The deployment's default is 0."""
+
+    max_bytes: int | None = None
+    """Bytes of content and metadata as UTF-8 text, revisions included; 0 is no limit. The deployment's default is 0.
+    Vectors, words and indexes are not counted: on disk it is several times as much.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamIngestResponse:
     """A message of the stream is committed."""
 
@@ -1204,6 +1222,9 @@ class TenantPolicy:
 
     language: str | None = None
     """The language of messages and queries that name none; not set where MEMORY_SEARCH_TEXT_CONFIG counts."""
+
+    quota: StorageQuota | None = None
+    """How much the tenant may store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,7 @@ class SetTenantPolicyRequest(_message.Message):
     RANKING_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    QUOTA_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
     ranking: _builtins.str
@@ -81,6 +82,10 @@ class SetTenantPolicyRequest(_message.Message):
     def hybrid_weights(self) -> _policy_pb2.HybridWeights:
         """How relevance is computed in a hybrid search."""
 
+    @_builtins.property
+    def quota(self) -> _policy_pb2.StorageQuota:
+        """How much the tenant may store. Unlike the others it stays when it is not set; set and empty it is the deployment's."""
+
     def __init__(
         self,
         *,
@@ -92,10 +97,11 @@ class SetTenantPolicyRequest(_message.Message):
         ranking: _builtins.str | None = ...,
         time_zone: _builtins.str | None = ...,
         language: _builtins.str | None = ...,
+        quota: _policy_pb2.StorageQuota | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_ranking", b"_ranking", "_time_zone", b"_time_zone", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "language", b"language", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "time_zone", b"time_zone"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_ranking", b"_ranking", "_time_zone", b"_time_zone", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "language", b"language", "quota", b"quota", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "time_zone", b"time_zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_ranking", b"_ranking", "_time_zone", b"_time_zone", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "language", b"language", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_ranking", b"_ranking", "_time_zone", b"_time_zone", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "language", b"language", "quota", b"quota", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
     _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015

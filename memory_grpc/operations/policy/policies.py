@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from memory_grpc.domain.policy import ImportanceWeights, Policy, RetentionLimits, ScoreWeights
-from memory_grpc.errors import FieldViolation, InvalidInput
+from memory_grpc.domain.policy import ImportanceWeights, Policy, RetentionLimits, ScoreWeights, StorageQuota
+from memory_grpc.errors import FieldViolation, InvalidInput, PermissionDenied
 from memory_grpc.ranking.weights import HybridWeights
 from memory_grpc.settings import Settings
 from memory_grpc.store import policy as policy_store
@@ -18,11 +18,15 @@ from memory_grpc.store.policy import COLUMNS, StoredPolicy
 CACHE_SECONDS = 5.0
 _CACHE_ENTRIES = 10_000
 
+QUOTA = "quota."
+"""What the paths of a quota begin with."""
+
 _SECTIONS: dict[str, type] = {
     "retention": RetentionLimits,
     "importance_weights": ImportanceWeights,
     "score_weights": ScoreWeights,
     "hybrid_weights": HybridWeights,
+    "quota": StorageQuota,
 }
 
 
@@ -48,14 +52,27 @@ class Policies:
         self._cache[tenant_id] = (read_at, policy)
         return policy
 
-    async def set(self, tenant_id: str, values: Mapping[str, float | str]) -> Policy:
-        """Replaces the tenant's own values, given by path; those left out fall back to the deployment's.
+    async def set(
+        self,
+        tenant_id: str,
+        values: Mapping[str, float | str],
+        quota: Mapping[str, float | str] | None = None,
+        *,
+        may_change_quota: bool = True,
+    ) -> Policy:
+        """Replaces the tenant's own values, given by path; those left out fall back to the deployment's, but for the
+        quota, which stays where None is given.
 
-        Raises InvalidInput when that leaves no weight of importance, or of the score, but zeros.
+        Raises InvalidInput when that leaves no weight of importance, or of the score, but zeros; PermissionDenied when
+        it would change a quota and may not.
         """
         _check_weights(self._merge(StoredPolicy(values)))
         async with self._database.transaction(tenant=tenant_id) as tx:
-            await policy_store.set_(tx, tenant_id, values)
+            own = (await policy_store.get(tx, tenant_id)).values
+            kept = {path: value for path, value in own.items() if path.startswith(QUOTA)}
+            if quota is not None and quota != kept and not may_change_quota:
+                raise PermissionDenied("Only a key for all tenants may change a quota.")
+            await policy_store.set_(tx, tenant_id, {**values, **(kept if quota is None else quota)})
         return await self.get(tenant_id, fresh=True)
 
     def _merge(self, own: StoredPolicy) -> Policy:
@@ -74,6 +91,7 @@ class Policies:
             ranking=values["ranking"],
             time_zone=values["time_zone"],
             language=values["language"],
+            quota=sections["quota"],
             overrides=tuple(own.values),
             updated_at=own.updated_at,
         )
