@@ -1,0 +1,33 @@
+"""Every program, by its name."""
+
+from __future__ import annotations
+
+from tests.abuse import (
+    empty_fields,
+    guesses,
+    large_answers,
+    long_batches,
+    metadata,
+    names,
+    short_deadlines,
+    unknown_methods,
+    watches,
+    words,
+)
+from tests.abuse.instance import Attack
+
+PROGRAMS: dict[str, Attack] = {
+    module.__name__.rpartition(".")[2]: module.attack
+    for module in (
+        empty_fields,
+        guesses,
+        large_answers,
+        long_batches,
+        metadata,
+        names,
+        short_deadlines,
+        unknown_methods,
+        watches,
+        words,
+    )
+}
