@@ -57,9 +57,13 @@ coverage: $(STAMP) ## Run the tests and write htmlcov/
 	@$(BIN)/python -m pytest --cov=memory_grpc --cov=tools --cov-report=term-missing --cov-report=html
 
 .PHONY: eval
-eval: $(STAMP) ## Measure the rankings on LoCoMo data: make eval FILE=locomo10.json (starts a server of its own)
+eval: $(STAMP) ## Measure the rankings: make eval FILE="locomo10.json questions.jsonl" ARGS="--messages messages.jsonl" (a server of its own)
 	@test -n "$(FILE)" || { echo "Name the data: make eval FILE=locomo10.json"; exit 2; }
-	@$(BIN)/python bench/evaluate.py "$(FILE)" $(ARGS)
+	@$(BIN)/python bench/evaluate.py $(FILE) $(ARGS)
+
+.PHONY: bench-reading
+bench-reading: $(STAMP) ## Measure what reading a question's dates and names takes (FILE=locomo10.json for its questions, too)
+	@$(BIN)/python bench/reading.py $(FILE) $(ARGS)
 
 .PHONY: bench-search
 bench-search: $(STAMP) ## Measure the ranking statements against a bare scan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import subprocess
@@ -40,9 +39,6 @@ def wait_serving(address: str, process: subprocess.Popen[bytes], seconds: float 
 
 def main() -> int:
     """Starts Postgres and a server, evaluates, stops both; the exit code is that of the evaluation."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, help="LoCoMo data")
-    file, options = parser.parse_known_args()
     with tempfile.TemporaryDirectory(prefix="memory-eval-") as directory:
         postgres = EmbeddedPostgres(Path(directory))
         port = free_port()
@@ -60,15 +56,7 @@ def main() -> int:
         try:
             address = f"127.0.0.1:{port}"
             wait_serving(address, server)
-            command = [
-                sys.executable,
-                "-m",
-                "tools.evaluation",
-                "--address",
-                address,
-                str(file.file.resolve()),
-                *options,
-            ]
+            command = [sys.executable, "-m", "tools.evaluation", "--address", address, *sys.argv[1:]]
             return subprocess.run(command, env=environment, check=False).returncode
         finally:
             server.terminate()

@@ -19,9 +19,10 @@ from memory_grpc.commands.forget_app import forget
 from memory_grpc.commands.import_app import import_file
 from memory_grpc.commands.key_app import key_app
 from memory_grpc.commands.listing_app import list_conversations, list_messages, list_users
-from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Tenant, Timeout, target
+from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Timeout, target
 from memory_grpc.commands.policy_app import policy_app
 from memory_grpc.commands.reembed_app import reembed
+from memory_grpc.commands.retention_app import retention_app
 from memory_grpc.commands.statistics_app import stats
 from memory_grpc.commands.update_app import get, revisions, update
 
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
+app.add_typer(retention_app, name="retention", rich_help_panel=_CLIENT)
 app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
 app.command("audit", rich_help_panel=_CLIENT, epilog=EPILOG)(audit)
 app.command("list", rich_help_panel=_CLIENT, epilog=EPILOG)(list_messages)
@@ -173,6 +175,7 @@ def search(
     candidate_limit: options.CandidateLimit = None,
     as_of: options.AsOf = None,
     time_zone: options.TimeZone = None,
+    language: options.Language = None,
     ranking: options.SearchRanking = None,
     top_k: options.TopK = None,
     neighbours: options.Neighbours = None,
@@ -207,6 +210,7 @@ def search(
         candidate_limit=candidate_limit,
         as_of=as_of,
         time_zone=time_zone,
+        language=language,
         ranking=ranking,
         top_k=top_k,
         neighbours=neighbours,
@@ -217,24 +221,3 @@ def search(
         exclude_query_text=exclude_query_text,
     )
     raise typer.Exit(search.search(wanted, target(address, api_key, timeout), as_json=as_json))
-
-
-@app.command(rich_help_panel=_CLIENT, epilog=EPILOG)
-def retention(
-    tenant: Tenant,
-    dry_run: options.DryRun = False,
-    action: options.Actions = None,
-    address: Address = None,
-    api_key: ApiKey = None,
-    timeout: Timeout = 60.0,
-    as_json: AsJson = False,
-) -> None:
-    """Archive and delete a tenant's messages by its policy, now.
-
-    Example: `memory-grpc retention acme --dry-run --action archive`
-    """
-    from memory_grpc.commands import retention
-
-    actions = action or ["archive", "delete"]
-    service = target(address, api_key, timeout)
-    raise typer.Exit(retention.retention(tenant, actions, service, dry_run=dry_run, as_json=as_json))

@@ -30,13 +30,16 @@ from memory_grpc.operations.models.registry import Operations
 from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.policy.quotas import Quotas
+from memory_grpc.operations.retention.restore import Restore
 from memory_grpc.operations.retention.retain import Retain
+from memory_grpc.operations.retention.simulate import Simulate
 from memory_grpc.operations.search.search import Search
 from memory_grpc.operations.statistics import Statistics
 from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.pools import Pools
 from memory_grpc.settings import Settings
+from memory_grpc.store import vocabularies
 
 
 def wired(
@@ -45,6 +48,7 @@ def wired(
     """One of each operation, with what it needs."""
     database = pools.calls
     policies = Policies(database, settings)
+    fresh_policies = Policies(pools.background, settings)
     quotas = Quotas(pools.background, policies)
     ingest = Ingest(
         database,
@@ -53,7 +57,7 @@ def wired(
         quotas,
         Uuid7(),
         embed_later=settings.async_embeddings,
-        text_config=settings.search_text_config,
+        word_config=vocabularies.named(settings.search_text_config),
         user_id_metadata_key=settings.user_id_metadata_key,
     )
     search = Search(
@@ -61,7 +65,7 @@ def wired(
         models,
         policies,
         graphs,
-        text_config=settings.search_text_config,
+        word_config=vocabularies.named(settings.search_text_config),
         max_answer_bytes=settings.max_answer_bytes,
     )
     return Operations(
@@ -76,14 +80,16 @@ def wired(
             policies,
             quotas,
             embed_later=settings.async_embeddings,
-            text_config=settings.search_text_config,
+            word_config=vocabularies.named(settings.search_text_config),
         ),
         revisions=Revisions(database),
         delete=Delete(database),
         search=search,
         build_context=BuildContext(database, search, counter),
         graphs=graphs,
-        retain=Retain(pools.background, Policies(pools.background, settings), settings.retention_batch_size),
+        retain=Retain(pools.background, fresh_policies, settings.retention_batch_size),
+        simulate=Simulate(pools.background, fresh_policies),
+        restore=Restore(pools.background, fresh_policies, settings.retention_batch_size),
         health=Health(database),
         policies=policies,
         retry_failed=RetryFailed(pools.background),
@@ -94,6 +100,6 @@ def wired(
         trail=Trail(pools.background, Uuid7(), time.monotonic),
         list_events=ListEvents(database),
         export=Export(pools.background, settings.request_timeout_seconds),
-        import_=Import(pools.background, models, quotas, text_config=settings.search_text_config),
+        import_=Import(pools.background, models, quotas, word_config=vocabularies.named(settings.search_text_config)),
         erasures=Erasures(pools.background, Uuid7()),
     )

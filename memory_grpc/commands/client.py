@@ -1,38 +1,30 @@
-"""The gRPC client of the commands: channels, the key, and errors as sentences."""
+"""How commands call the service: the Python client with the settings' key and certificates, errors as sentences."""
 
 from __future__ import annotations
 
+import copy
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
-from memory_grpc.addresses import is_loopback
+from memory_grpc.client import MemoryClient, MemoryServiceError, Retry
+from memory_grpc.client.address import Endpoint, parse
+from memory_grpc.client.channel import key_metadata, open_channel, open_channel_aio, options
+from memory_grpc.client.errors import from_call
+from memory_grpc.client.retry import Attempts
+from memory_grpc.client.rpc import Rpc
 from memory_grpc.commands.configuration import Target
-from memory_grpc.commands.failure import CommandError
+from memory_grpc.commands.failure import USAGE, CommandError, complain
 from memory_grpc.tls import channel_credentials
-from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
-from memory_layer.v1.audit_service_pb2_grpc import AuditServiceStub
-from memory_layer.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
-from memory_layer.v1.erasure_service_pb2_grpc import ErasureServiceStub
-from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
-from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
-from memory_layer.v1.policy_service_pb2_grpc import PolicyServiceStub
-from memory_layer.v1.transfer_service_pb2_grpc import TransferServiceStub
 
-_OPTIONS: list[tuple[str, Any]] = [
-    ("grpc.max_receive_message_length", -1),
-    # A server that restarts is found again within seconds, not minutes.
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-    ("grpc.primary_user_agent", "memory-grpc-cli"),
-]
-_TLS = ("https://", "grpcs://")
-_PLAIN = ("http://", "grpc://")
+_USER_AGENT = "memory-grpc-cli"
+# Somebody waits for the answer: what is over in a moment is waited out, and no more.
+_QUICK = Retry(attempts=3, first_pause_seconds=0.2)
+# How long it lasts is what patience says.
+_PATIENT = Retry(attempts=1_000_000, first_pause_seconds=0.25, longest_pause_seconds=1.0)
 
 RATE_LIMITS = frozenset({"RATE_LIMITED", "TENANT_RATE_LIMITED", "KEY_RATE_LIMITED"})
 """Reasons of who calls too often, and has only to wait as long as the server says."""
@@ -42,163 +34,137 @@ FINAL = frozenset({"REQUEST_TOO_LARGE", "QUOTA_EXCEEDED"})
 
 def metadata(target: Target) -> tuple[tuple[str, str], ...]:
     """The call's metadata: the key, where there is one."""
-    return (("x-api-key", target.api_key),) if target.api_key else ()
+    return key_metadata(target.api_key)
 
 
 @contextmanager
 def connected(target: Target) -> Iterator[grpc.Channel]:
     """A channel; what calls inside the block raise leaves it as a CommandError."""
-    host, tls = _endpoint(target.address)
-    channel = (
-        grpc.secure_channel(host, _credentials(target), options=_options(target))
-        if tls
-        else grpc.insecure_channel(host, options=_options(target))
-    )
-    with channel:
+    endpoint = _endpoint(target.address)
+    with open_channel(endpoint, options(endpoint, _USER_AGENT, _server_name(target)), _credentials(target)) as channel:
         try:
             yield channel
         except grpc.RpcError as error:
-            raise failure(error, target.address) from None
+            raise failure(from_call(error), target.address) from None
 
 
 def connected_aio(target: Target) -> grpc.aio.Channel:
     """The same for asyncio; the caller translates errors with ``failure``."""
-    host, tls = _endpoint(target.address)
-    if tls:
-        return grpc.aio.secure_channel(host, _credentials(target), options=_options(target))
-    return grpc.aio.insecure_channel(host, options=_options(target))
+    endpoint = _endpoint(target.address)
+    return open_channel_aio(endpoint, options(endpoint, _USER_AGENT, _server_name(target)), _credentials(target))
 
 
-class Client:
-    """Calls by name with the key and the deadline: ``client.memory("SearchMemories", request)``."""
+class Client(MemoryClient):
+    """Calls by name, with protobuf messages, which print as REST does: ``client.memory("SearchMemories", request)``."""
 
-    def __init__(self, channel: grpc.Channel, target: Target) -> None:
-        self._memory = MemoryServiceStub(channel)
-        self._admin = AdminServiceStub(channel)
-        self._policy = PolicyServiceStub(channel)
-        self._key = KeyServiceStub(channel)
-        self._audit = AuditServiceStub(channel)
-        self._embedding = EmbeddingServiceStub(channel)
-        self._transfer = TransferServiceStub(channel)
-        self._erasure = ErasureServiceStub(channel)
-        self._target = target
+    _user_agent = _USER_AGENT
+    _patience_seconds = 0.0
+    _is_told = False
+
+    def __init__(self, target: Target) -> None:
+        _endpoint(target.address)
+        super().__init__(
+            target.address,
+            api_key=target.api_key,
+            timeout=target.timeout_seconds,
+            credentials=_credentials(target),
+            server_name=_server_name(target),
+        )
+
+    def patient(self, seconds: float, *, is_told: bool = False) -> Client:
+        """The same client, whose calls wait that long for a service that is down; ``is_told`` says so each time."""
+        self._open()  # and closed by this one
+        other = copy.copy(self)
+        other._patience_seconds, other._is_told = seconds, is_told
+        return other
 
     def memory(self, method: str, request: Any) -> Any:
         """A call of MemoryService."""
-        return self._call(getattr(self._memory, method), request)
+        return self._named("MemoryService", method, request)
 
     def admin(self, method: str, request: Any) -> Any:
         """A call of AdminService."""
-        return self._call(getattr(self._admin, method), request)
+        return self._named("AdminService", method, request)
 
     def policy(self, method: str, request: Any) -> Any:
         """A call of PolicyService."""
-        return self._call(getattr(self._policy, method), request)
+        return self._named("PolicyService", method, request)
 
     def key(self, method: str, request: Any) -> Any:
         """A call of KeyService."""
-        return self._call(getattr(self._key, method), request)
+        return self._named("KeyService", method, request)
 
     def embedding(self, method: str, request: Any) -> Any:
         """A call of EmbeddingService."""
-        return self._call(getattr(self._embedding, method), request)
+        return self._named("EmbeddingService", method, request)
 
     def audit(self, method: str, request: Any) -> Any:
         """A call of AuditService."""
-        return self._call(getattr(self._audit, method), request)
+        return self._named("AuditService", method, request)
 
     def transfer(self, method: str, request: Any) -> Any:
         """A call of TransferService."""
-        return self._call(getattr(self._transfer, method), request)
+        return self._named("TransferService", method, request)
 
     def erasure(self, method: str, request: Any) -> Any:
         """A call of ErasureService."""
-        return self._call(getattr(self._erasure, method), request)
+        return self._named("ErasureService", method, request)
 
-    def _call(self, method: Any, request: Any) -> Any:
-        return method(request, metadata=metadata(self._target), timeout=self._target.timeout_seconds)
+    def _named(self, service: str, method: str, request: Any) -> Any:
+        rpc = Rpc(f"/memory_layer.v1.{service}/{method}", object)
+        attempts = Attempts(
+            _PATIENT if self._patience_seconds else _QUICK,
+            self._patience_seconds or self._timeout,
+            each_seconds=self._timeout,
+            is_repeatable=rpc.is_repeatable,
+            clock=time.monotonic,
+        )
+        return self._send(rpc, self._completed(request), attempts, _tell if self._is_told else None)
 
 
 @contextmanager
 def client(target: Target) -> Iterator[Client]:
-    """A client for the length of the block."""
-    with connected(target) as channel:
-        yield Client(channel, target)
+    """A client for the length of the block; what its calls raise leaves the block as a CommandError."""
+    with Client(target) as connection:
+        try:
+            yield connection
+        except MemoryServiceError as error:
+            raise failure(error, target.address) from None
 
 
-def failure(error: Any, address: str) -> CommandError:
+def failure(error: MemoryServiceError, address: str) -> CommandError:
     """A call's error as the sentence to print: ``CODE: message``, and the fields that are wrong."""
-    code = error.code()
-    if code is grpc.StatusCode.UNAVAILABLE and not is_from_server(error):
-        if _endpoint(address)[1]:
+    if error.code == "UNAVAILABLE" and not error.is_from_service:
+        if _endpoint(address).tls:
             return CommandError(
                 f"No server answers by TLS at {address}: start one, or check MEMORY_TLS_CA_FILE, "
                 "MEMORY_TLS_SERVER_NAME and the certificates."
             )
         return CommandError(f"No server answers at {address}: start one with `memory-grpc up`, or give --address.")
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED and not is_from_server(error):
+    if error.code == "DEADLINE_EXCEEDED" and not error.is_from_service:
         return CommandError(f"{address} did not answer in time: give it longer with --timeout.")
-    lines = [f"{code.name}: {error.details()}"]
-    lines += [f"  {v.field}: {v.description}" for v in violations(error)]
+    lines = [f"{error.code}: {error.args[0]}"]
+    lines += [f"  {violation.field}: {violation.description}" for violation in error.violations]
     return CommandError("\n".join(lines))
 
 
-def violations(error: Any) -> list[error_details_pb2.BadRequest.FieldViolation]:
-    """The fields that an INVALID_ARGUMENT names."""
-    for detail in _details(error):
-        bad = error_details_pb2.BadRequest()
-        if detail.Unpack(bad):
-            return list(bad.field_violations)
-    return []
+def _tell(error: MemoryServiceError, pause_seconds: float) -> None:
+    complain(f"{error.code}: trying again in {pause_seconds:.1f} s.")
 
 
-def reason(error: Any) -> str:
-    """The ErrorInfo reason (``RATE_LIMITED``), or nothing where the error is not the service's."""
-    for detail in _details(error):
-        info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info):
-            return str(info.reason)
-    return ""
+def _credentials(target: Target) -> grpc.ChannelCredentials | None:
+    """What the settings say of TLS; None for an address without it."""
+    if target.settings is None or not _endpoint(target.address).tls:
+        return None
+    return channel_credentials(target.settings)
 
 
-def retry_after_seconds(error: Any) -> float | None:
-    """How long the server asks to wait; None when it does not say."""
-    for key, value in error.trailing_metadata() or ():
-        if key == "retry-after" and str(value).isdigit():
-            return float(value)
-    return None
+def _server_name(target: Target) -> str | None:
+    return target.settings.tls_server_name or None if target.settings else None
 
 
-def is_from_server(error: Any) -> bool:
-    """Whether the service itself answered, rather than grpc on its behalf."""
-    return bool(_details(error))
-
-
-def _details(error: Any) -> list[Any]:
+def _endpoint(address: str) -> Endpoint:
     try:
-        status = rpc_status.from_call(error)
-    except (ValueError, DecodeError):  # details of another status than the call's, or broken: a proxy's doing
-        return []
-    return [] if status is None else list(status.details)
-
-
-def _credentials(target: Target) -> grpc.ChannelCredentials:
-    return grpc.ssl_channel_credentials() if target.settings is None else channel_credentials(target.settings)
-
-
-def _options(target: Target) -> list[tuple[str, Any]]:
-    options = list(_OPTIONS)
-    if target.settings and target.settings.tls_server_name:
-        options.append(("grpc.ssl_target_name_override", target.settings.tls_server_name))
-    if is_loopback(_endpoint(target.address)[0].rpartition(":")[0]):
-        # grpc would ask http_proxy for this machine too, which no proxy reaches.
-        options.append(("grpc.enable_http_proxy", 0))
-    return options
-
-
-def _endpoint(address: str) -> tuple[str, bool]:
-    """``https://host:443`` → (``host:443``, TLS); plain without a scheme."""
-    for prefix in _TLS + _PLAIN:
-        if address.startswith(prefix):
-            return address.removeprefix(prefix).rstrip("/"), prefix in _TLS
-    return address, False
+        return parse(address)
+    except ValueError as error:
+        raise CommandError(f"--{error}.", USAGE) from None

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-import grpc
-
+from memory_grpc.client import NotFound
 from memory_grpc.commands import output
 from memory_grpc.commands.client import client
 from memory_grpc.commands.configuration import Target
@@ -22,9 +21,7 @@ def delete(tenant_id: str, message_ids: Sequence[UUID], target: Target, *, as_js
             request = pb.DeleteMessageRequest(message_id=message_id, tenant_id=tenant_id)
             try:
                 service.memory("DeleteMessage", request)
-            except grpc.RpcError as error:
-                if error.code() is not grpc.StatusCode.NOT_FOUND:
-                    raise
+            except NotFound:
                 missing.append(message_id)
             else:
                 erased.append(message_id)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from memory_grpc.commands.options import Address, ApiKey, AsJson, Timeout, target
+
+if TYPE_CHECKING:
+    from memory_grpc.commands.evaluating.sources import Source
 
 
 class Dataset(StrEnum):
@@ -31,23 +34,29 @@ class Rankings(StrEnum):
         return ("semantic", "hybrid") if self is Rankings.BOTH else (self.value,)
 
 
-File = Annotated[
-    Path,
-    typer.Argument(exists=True, dir_okay=False, help="The data, as LoCoMo publishes it; or questions, as JSON lines."),
+# Strings: `--budget 500 1000` gives an option one value, what follows comes here.
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="FILE...", help="Data as LoCoMo publishes it, and questions as JSON lines."),
 ]
 Messages = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
-        exists=True, dir_okay=False, metavar="FILE", help="The messages that questions as JSON lines are about."
+        exists=True,
+        dir_okay=False,
+        metavar="FILE",
+        help="The messages that questions as JSON lines are about: one for each such file, in their order.",
     ),
 ]
-DatasetName = Annotated[Dataset, typer.Option("--dataset", help="The format of the data.")]
+DatasetName = Annotated[
+    Dataset | None, typer.Option("--dataset", help="The format of all files; else their endings tell: .jsonl or not.")
+]
 RankingNames = Annotated[Rankings, typer.Option("--ranking", help="Which ranking to evaluate.")]
 WithoutNames = Annotated[
     bool, typer.Option("--without-names", help="Take the participants' names out of the questions.")
 ]
 JsonLines = Annotated[Path | None, typer.Option(metavar="FILE", help="Write one JSON line a question to this file.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Ask only the first so many questions.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Ask only the first so many questions of each file.")]
 TenantPrefix = Annotated[str, typer.Option(help="Goes before the tenants' names.")]
 InFlight = Annotated[int, typer.Option(min=1, max=64, help="Calls at once.")]
 Budgets = Annotated[
@@ -56,38 +65,61 @@ Budgets = Annotated[
         "--budget", metavar="TOKENS...", min=1, help="Build contexts of so many tokens instead; several may follow."
     ),
 ]
-# `--budget 500 1000`: an option takes one value, what follows comes here.
-MoreBudgets = Annotated[list[int] | None, typer.Argument(hidden=True, min=1)]
+Compare = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        metavar="FIRST SECOND",
+        help="Measure nothing: compare what `--json-lines` wrote of two runs, question by question.",
+    ),
+]
 GiveUpAfter = Annotated[
     float,
     typer.Option(min=0, metavar="SECONDS", help="How long a service that is down, or embeds nothing, is waited for."),
 ]
 
 
-def budgets(first: list[int] | None, more: list[int] | None) -> list[int]:
-    """All budgets, in order."""
-    if more and not first:
-        raise typer.BadParameter("give one file; numbers follow --budget")
-    return [*(first or []), *(more or [])]
+def sources(
+    files: list[str] | None, dataset: Dataset | None, messages: list[Path] | None, budget: list[int] | None
+) -> tuple[list[Source], list[int]]:
+    """The files with what belongs to each, and all budgets, in order."""
+    from memory_grpc.commands.evaluating.sources import Source
 
-
-def messages_of(dataset: Dataset, messages: Path | None) -> Path | None:
-    """The file of messages, for the format that has one."""
-    if (dataset is Dataset.JSONL) != (messages is not None):
-        raise typer.BadParameter("--dataset jsonl and --messages go together")
-    return messages
+    found: list[Source] = []
+    budgets = list(budget or [])
+    left = list(messages or [])
+    for file in files or []:
+        path = Path(file)
+        if file.isdecimal() and not path.exists():
+            if not budget or int(file) < 1:
+                raise typer.BadParameter(f"there is no file {file}; numbers follow --budget, and are 1 or more")
+            budgets.append(int(file))
+        elif not path.is_file():
+            raise typer.BadParameter(f"there is no file {file}")
+        elif dataset is Dataset.JSONL or (dataset is None and path.suffix == ".jsonl"):
+            if not left:
+                raise typer.BadParameter(f"{file}: questions as JSON lines need --messages")
+            found.append(Source(path, left.pop(0)))
+        else:
+            found.append(Source(path))
+    if not found:
+        raise typer.BadParameter("name a file with questions")
+    if left:
+        raise typer.BadParameter(f"--messages {left[0]} belongs to no file of questions as JSON lines")
+    return found, budgets
 
 
 def evaluate(
-    file: File,
-    more_budgets: MoreBudgets = None,
-    dataset: DatasetName = Dataset.LOCOMO,
+    files: Files = None,
+    dataset: DatasetName = None,
     messages: Messages = None,
     ranking: RankingNames = Rankings.BOTH,
     without_names: WithoutNames = False,
     json_lines: JsonLines = None,
     limit: Limit = None,
     budget: Budgets = None,
+    compare: Compare = None,
     tenant_prefix: TenantPrefix = "",
     in_flight: InFlight = 4,
     give_up_after: GiveUpAfter = 120.0,
@@ -101,17 +133,22 @@ def evaluate(
     Imports the conversations that are not there, and asks once all of their messages are embedded. The server should
     run with MEMORY_RETENTION_SCHEDULE_SECONDS=0, so that old conversations stay searchable, and without a rate limit.
 
-    Examples: `memory-grpc eval --dataset locomo locomo10.json --ranking both`; with `--budget 500 1000 2000`, how much
-    of the evidence is in contexts of so many tokens; `memory-grpc eval --dataset jsonl questions.jsonl --messages
-    messages.jsonl`.
+    Examples: `memory-grpc eval locomo10.json --ranking both`; with `--budget 500 1000 2000`, how much of the evidence
+    is in contexts of so many tokens; `memory-grpc eval locomo10.json questions.jsonl --messages messages.jsonl`; of
+    what `--json-lines` wrote, `memory-grpc eval --compare before.jsonl after.jsonl`.
     """
     from memory_grpc.commands.evaluating.command import Evaluation
     from memory_grpc.commands.evaluating.command import evaluate as run
     from memory_grpc.commands.evaluating.run import Variant
 
+    if compare:
+        from memory_grpc.commands.evaluating.comparing import compare as compare_runs
+
+        raise typer.Exit(compare_runs(*compare, as_json=as_json))
     variants = [Variant(name, name) for name in ranking.names]
+    data, budgets = sources(files, dataset, messages, budget)
     evaluation = Evaluation(
-        file,
+        data,
         variants,
         without_names,
         json_lines,
@@ -119,7 +156,6 @@ def evaluate(
         tenant_prefix,
         in_flight,
         give_up_after,
-        budgets(budget, more_budgets),
-        messages_of(dataset, messages),
+        budgets,
     )
     raise typer.Exit(run(evaluation, target(address, api_key, timeout), as_json=as_json))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import grpc
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from memory_grpc.commands import output
@@ -19,7 +18,6 @@ from memory_grpc.commands.failure import FAILED, INTERRUPTED, OK, CommandError, 
 from memory_layer.v1 import erasure_service_pb2 as pb
 
 _POLL_SECONDS = 0.3
-_TRY_AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ def receipt(tenant_id: str, erasure_id: UUID, target: Target, how: How) -> int:
 
 def _applied(service: Client, planned: pb.Erasure, how: How) -> int:
     one = {"tenant_id": planned.tenant_id, "erasure_id": planned.erasure_id}
-    patient = _Patient(service, how.patience_seconds)
+    patient = service.patient(how.patience_seconds)
     work = patient.erasure("ApplyErasure", pb.ApplyErasureRequest(**one))
     try:
         work = _follow(patient, work)
@@ -115,26 +113,7 @@ def _confirm(planned: pb.Erasure, how: How) -> None:
         raise CommandError("Nothing was erased.")
 
 
-class _Patient:
-    """Calls that are made again while no server answers: all of them may be repeated."""
-
-    def __init__(self, connection: Client, patience_seconds: float) -> None:
-        self._connection = connection
-        self._patience = patience_seconds
-
-    def erasure(self, method: str, request: Any) -> Any:
-        """The answer. Raises grpc.RpcError, which ``client`` turns into a sentence."""
-        ends_at = time.monotonic() + self._patience
-        while True:
-            try:
-                return self._connection.erasure(method, request)
-            except grpc.RpcError as error:
-                if error.code() not in _TRY_AGAIN or time.monotonic() >= ends_at:
-                    raise
-            time.sleep(1.0)
-
-
-def _follow(service: _Patient, work: pb.Erasure) -> pb.Erasure:
+def _follow(service: Client, work: pb.Erasure) -> pb.Erasure:
     """Shows the progress on a terminal; returns when everything is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = output.error_console()

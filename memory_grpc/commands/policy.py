@@ -72,6 +72,8 @@ def _print(policy: Any, *, as_json: bool) -> None:
         values.append(("ranking", policy.ranking))
     if policy.time_zone:
         values.append(("time_zone", policy.time_zone))
+    if policy.language:
+        values.append(("language", policy.language))
     rows = [(name, value + (" (the tenant's own)" if name in policy.overrides else "")) for name, value in values]
     if policy.HasField("updated_at"):
         rows.append(("updated_at", output.moment(policy.updated_at)))

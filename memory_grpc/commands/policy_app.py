@@ -46,6 +46,9 @@ def policy_set(
     time_zone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="Whose days queries mean that do not say.")
     ] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="TAG", help="The language of messages and queries that do not say, as de.")
+    ] = None,
     hybrid_lexical_weight: Annotated[float | None, typer.Option(help="Hybrid: weight of words.")] = None,
     hybrid_conversation_weight: Annotated[
         float | None, typer.Option(help="Hybrid: weight of the conversation's best turn.")
@@ -94,6 +97,7 @@ def policy_set(
         "hybrid_weights.names_to_i": hybrid_names_to_i,
         "ranking": ranking,
         "time_zone": time_zone,
+        "language": language,
         "quota.max_messages": max_messages,
         "quota.max_bytes": max_bytes,
     }

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from memory_grpc.commands import output
@@ -20,7 +19,6 @@ from memory_layer.v1 import reembedding_pb2
 
 MOST_QUERIES = 500
 _POLL_SECONDS = 0.3
-_TRY_AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ def read_queries(path: Path) -> tuple[str, ...]:
 def change(wanted: Wanted, target: Target, patience_seconds: float, *, as_json: bool) -> int:
     """The whole way; returns the exit code."""
     with client(target) as connection:
-        service = _Patient(connection, patience_seconds)
+        service = connection.patient(patience_seconds)
         request = pb.StartReembeddingRequest(tenant_id=wanted.tenant_id, model=wanted.model, keep_old=wanted.keep_old)
         work = service.embedding("StartReembedding", request)
         if not as_json:
@@ -84,7 +82,7 @@ def change(wanted: Wanted, target: Target, patience_seconds: float, *, as_json: 
 def newest(action: str, target: Target, patience_seconds: float, *, as_json: bool) -> int:
     """Shows, cuts over or cancels the newest re-embedding."""
     with client(target) as connection:
-        service = _Patient(connection, patience_seconds)
+        service = connection.patient(patience_seconds)
         work = service.embedding("GetReembedding", pb.GetReembeddingRequest())
         if action == "cut over":
             work = service.embedding("CutOverReembedding", pb.CutOverReembeddingRequest(reembedding_id=work.id))
@@ -99,26 +97,7 @@ def newest(action: str, target: Target, patience_seconds: float, *, as_json: boo
     return OK
 
 
-class _Patient:
-    """Calls that are made again while no server answers: all of them may be repeated."""
-
-    def __init__(self, connection: Client, patience_seconds: float) -> None:
-        self._connection = connection
-        self._patience = patience_seconds
-
-    def embedding(self, method: str, request: Any) -> Any:
-        """The answer. Raises grpc.RpcError, which ``client`` turns into a sentence."""
-        ends_at = time.monotonic() + self._patience
-        while True:
-            try:
-                return self._connection.embedding(method, request)
-            except grpc.RpcError as error:
-                if error.code() not in _TRY_AGAIN or time.monotonic() >= ends_at:
-                    raise
-            time.sleep(1.0)
-
-
-def _follow(service: _Patient, work: reembedding_pb2.Reembedding) -> reembedding_pb2.Reembedding:
+def _follow(service: Client, work: reembedding_pb2.Reembedding) -> reembedding_pb2.Reembedding:
     """Shows the progress on a terminal; returns when there is nothing more to embed."""
     columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = output.error_console()
@@ -136,7 +115,7 @@ def _follow(service: _Patient, work: reembedding_pb2.Reembedding) -> reembedding
 
 
 def _compare(
-    service: _Patient, wanted: Wanted, work: reembedding_pb2.Reembedding
+    service: Client, wanted: Wanted, work: reembedding_pb2.Reembedding
 ) -> reembedding_pb2.ReembeddingComparison | None:
     if not (wanted.sample or wanted.queries) or work.state != "ready":
         return None

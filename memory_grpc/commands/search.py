@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import grpc
 from rich.table import Table
 from rich.text import Text
 
+from memory_grpc.client import PermissionDenied
 from memory_grpc.commands import output
 from memory_grpc.commands.client import Client, client
 from memory_grpc.commands.configuration import Target
@@ -39,6 +39,7 @@ class Query:
     candidate_limit: int | None = None
     as_of: datetime | None = None
     time_zone: str | None = None
+    language: str | None = None
     ranking: str | None = None
     top_k: int | None = None
     neighbours: int | None = None
@@ -65,6 +66,7 @@ class Query:
             include_archived=self.include_archived,
             candidate_limit=self.candidate_limit,
             time_zone=self.time_zone,
+            language=self.language,
             ranking=self.ranking,
             top_k=self.top_k,
             neighbours=self.neighbours,
@@ -99,10 +101,8 @@ def _policy(service: Client, tenant_id: str) -> Any | None:
     """The tenant's policy; None to a key that may search and no more."""
     try:
         return service.policy("GetTenantPolicy", policy_service_pb2.GetTenantPolicyRequest(tenant_id=tenant_id))
-    except grpc.RpcError as error:
-        if error.code() is grpc.StatusCode.PERMISSION_DENIED:
-            return None
-        raise
+    except PermissionDenied:
+        return None
 
 
 def _caption(query: Query, policy: Any | None) -> str:

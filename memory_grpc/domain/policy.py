@@ -63,6 +63,8 @@ class Policy:
     hybrid: HybridWeights = field(default_factory=HybridWeights)
     ranking: str = "semantic"
     time_zone: str = "UTC"
+    language: str | None = None
+    """None where the deployment's text-search configuration counts."""
     quota: StorageQuota = field(default_factory=StorageQuota)
     overrides: tuple[str, ...] = ()
     updated_at: datetime | None = None

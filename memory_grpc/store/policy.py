@@ -22,6 +22,7 @@ COLUMNS: Mapping[str, str] = {
     "hybrid_weights.names_to_i": "hybrid_names_to_i",
     "ranking": "search_ranking",
     "time_zone": "time_zone",
+    "language": "language",
 }
 """``retention.max_age_days`` -> ``retention_max_age_days``, for every value of a policy."""
 

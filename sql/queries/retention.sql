@@ -1,9 +1,14 @@
--- fragment: retention.to_archive
--- Live messages that the policy takes out of search: older than max_age_days, or less important than the threshold.
-tenant_id = %(tenant_id)s
-        and archived_at is null and not pinned and (expires_at is null or expires_at > %(now)s::timestamptz)
+-- fragment: retention.past_it
+-- Messages that the policy wants out of search: older than max_age_days, or less important than the threshold.
+not pinned
         and (created_at < %(now)s::timestamptz - make_interval(secs => %(max_age_days)s * 86400)
             or importance < %(importance_threshold)s)
+
+-- fragment: retention.to_archive
+-- The live ones of them.
+tenant_id = %(tenant_id)s
+        and archived_at is null and (expires_at is null or expires_at > %(now)s::timestamptz)
+        and {{retention.past_it}}
 
 -- fragment: retention.to_delete
 -- Messages that were archived more than delete_after_days ago and not pinned since, and those that have expired.
@@ -85,10 +90,89 @@ from messages
 where {{retention.to_archive}};
 
 -- name: retention.count_delete
--- How many messages retention.delete would delete, all batches together.
-select count(*) as deleted
+-- How many messages retention.delete would delete, all batches together; and how many of them have expired.
+select count(*) as deleted, count(*) filter (where expires_at <= %(now)s::timestamptz) as expired
 from messages
 where {{retention.to_delete}};
+
+-- fragment: retention.simulated
+-- Messages that count in a simulation: what was said later than its moment does not.
+tenant_id = %(tenant_id)s and created_at <= %(said_by)s::timestamptz
+
+-- name: retention.simulate
+-- How many messages a sweep would archive and delete, and how many would stay live, by month and role: each is looked at once.
+select to_char(month, 'YYYY-MM') as month, role, archived, deleted, kept
+from (
+    select month, role, (count(*) filter (where leaves))::integer as archived,
+        (count(*) filter (where goes))::integer as deleted,
+        (count(*) filter (where archived_at is null and not leaves and not goes))::integer as kept
+    from (
+        select date_trunc('month', created_at at time zone 'UTC') as month, role, archived_at,
+            coalesce({{retention.to_archive}}, false) as leaves, coalesce({{retention.to_delete}}, false) as goes
+        from messages
+        where {{retention.simulated}}
+    ) as looked_at
+    group by month, role
+) as counted
+where archived + deleted + kept > 0
+order by counted.month, role;
+
+-- name: retention.sample_of_archive
+-- Some messages that it would archive, the newest first.
+select {{messages.columns}}
+from messages
+where {{retention.to_archive}} and {{retention.simulated}} and (expires_at is null or expires_at > now())
+order by created_at desc, id desc
+limit %(limit)s;
+
+-- name: retention.sample_of_delete
+-- Some messages that it would delete, the newest first. What has expired is shown to nobody.
+select {{messages.columns}}
+from messages
+where {{retention.to_delete}} and {{retention.simulated}} and (expires_at is null or expires_at > now())
+order by created_at desc, id desc
+limit %(limit)s;
+
+-- fragment: retention.to_restore
+-- Archived messages `m` that pass a filter and have not expired; what is archived after `now` stays there.
+m.tenant_id = %(tenant_id)s
+        and archived_at >= %(archived_since)s::timestamptz
+        and archived_at <= %(now)s::timestamptz and (expires_at is null or expires_at > %(now)s::timestamptz)
+        and {filter}
+
+-- name: retention.restore
+-- Takes up to `batch_size` messages out of the archive, with their vectors and words; and how many of them the policy would
+-- archive again.
+with chosen as (
+    select tenant_id, id, ({{retention.past_it}}) as is_past_it
+    from messages m
+    where {{retention.to_restore}}
+    limit %(batch_size)s
+    for update
+), vectors as (
+    update message_embeddings e
+    set archived = false
+    from chosen c
+    where e.tenant_id = c.tenant_id and e.message_id = c.id
+), words as (
+    update message_lexemes l
+    set archived = false
+    from chosen c
+    where l.tenant_id = c.tenant_id and l.message_id = c.id
+), marked as (
+    update messages m
+    set archived_at = null
+    from chosen c
+    where m.tenant_id = c.tenant_id and m.id = c.id
+    returning c.is_past_it
+)
+select count(*) as restored, count(*) filter (where is_past_it) as would_archive_again from marked;
+
+-- name: retention.count_restore
+-- How many messages retention.restore would restore, all batches together, and archive again.
+select count(*) as restored, count(*) filter (where {{retention.past_it}}) as would_archive_again
+from messages m
+where {{retention.to_restore}};
 
 -- name: retention.begin_run
 -- Notes that a scheduled sweep begins.
@@ -97,7 +181,8 @@ insert into retention_runs (status) values ('running') returning id;
 -- name: retention.end_run
 -- Notes how a scheduled sweep ended.
 update retention_runs
-set status = %(status)s, finished_at = now(), tenants = %(tenants)s, archived = %(archived)s, deleted = %(deleted)s
+set status = %(status)s, finished_at = now(), tenants = %(tenants)s, failed = %(failed)s, archived = %(archived)s,
+    deleted = %(deleted)s
 where id = %(id)s;
 
 -- name: retention.last_run
@@ -106,7 +191,7 @@ select started_at,
     case when status = 'running' and not exists (
         select from leases where name = 'retention' and expires_at > now()
     ) then 'failed' else status end as status,
-    archived, deleted
+    archived, deleted, failed
 from retention_runs
 order by id desc
 limit 1;

@@ -75,6 +75,7 @@ class World:
             "message_id": self.messages.get(tenant) or str(uuid4()),
             "key_id": self.key_id,
             "whole_tenant": True,
+            "archived_since": "2026-01-01T00:00:00Z",
         }
 
 

@@ -263,7 +263,7 @@ async def test_search_filters_explains_and_shows_the_turns_around_a_hit(server: 
     assert "semantic ranking of 3 candidates, every one scored; weights: similarity 0.6" in explained.out
     assert "as of 2026-01-02T00:00:00Z" in explained.out
 
-    assert (await cli("retention", "acme", "--action", "archive", *at)).code == 0
+    assert (await cli("retention", "run", "acme", "--action", "archive", *at)).code == 0
     assert await found() == []
     assert len(await found("--include-archived")) == 3
     assert "archived 20" in (await cli(*search, "--include-archived")).out
@@ -277,7 +277,7 @@ async def test_import_notes_what_the_importance_threshold_would_archive(server: 
     assert done.code == 0, done.err
     assert "messages of acme are less important than the retention policy asks (0.14, below 0.35)" in done.err
     assert done.err.endswith("memory-grpc policy set acme --importance-threshold 0\n")
-    assert (await cli("retention", "acme", "--dry-run", *at)).out.startswith("acme: 1 would be archived")
+    assert (await cli("retention", "run", "acme", "--dry-run", *at)).out.startswith("acme: 1 would be archived")
 
     await cli("policy", "set", "acme", "--importance-threshold", "0", *at)
     quiet = await cli("import", "history.jsonl", "--restart", *at)
@@ -313,7 +313,7 @@ async def test_errors_are_said_with_their_fields(server: RunningServer, cli: Cli
 @pytest.mark.asyncio
 async def test_a_server_that_is_not_there_is_named(cli: Cli) -> None:
     address = f"127.0.0.1:{free_port()}"
-    for arguments in (("search", "x", "-t", "t"), ("import", write(cli, line("x"))), ("retention", "t")):
+    for arguments in (("search", "x", "-t", "t"), ("import", write(cli, line("x"))), ("retention", "run", "t")):
         done = await cli(*arguments, "--address", address)
         assert done.code == 1
         assert done.err.startswith(f"No server answers at {address}")
@@ -356,7 +356,7 @@ async def test_health(server: RunningServer, cli: Cli) -> None:
 async def test_policy_keeps_what_is_not_set_and_retention_follows_it(server: RunningServer, cli: Cli) -> None:
     at = ("--address", server.grpc_address)
     await cli("import", write(cli, line("old", created_at="2020-01-01T00:00:00Z")), *at)
-    dry = await cli("retention", "acme", "--dry-run", *at)
+    dry = await cli("retention", "run", "acme", "--dry-run", *at)
     assert dry.out == "acme: 1 would be archived, 0 would be deleted.\n"
 
     await cli("policy", "set", "acme", "--max-age-days", "36500", "--score-decay", "0.25", *at)
@@ -365,12 +365,12 @@ async def test_policy_keeps_what_is_not_set_and_retention_follows_it(server: Run
     assert policy["retention"]["max_age_days"] == 36500
     assert policy["score_weights"]["decay"] == 0.25
     assert len(policy["overrides"]) == 3
-    kept = json.loads((await cli("retention", "acme", "--action", "archive", "--json", *at)).out)
+    kept = json.loads((await cli("retention", "run", "acme", "--action", "archive", "--json", *at)).out)
     assert (kept["archived"], kept["dry_run"]) == (0, False)
 
     assert "the tenant's own" in (await cli("policy", "show", "acme", *at)).out
     assert json.loads((await cli("policy", "set", "acme", "--reset", "--json", *at)).out)["overrides"] == []
-    swept = await cli("retention", "acme", *at)
+    swept = await cli("retention", "run", "acme", *at)
     assert swept.out == "acme: 1 archived, 0 deleted.\n"
 
 

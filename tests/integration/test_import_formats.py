@@ -155,7 +155,7 @@ async def test_keep_sets_a_policy_that_archives_nothing(server: RunningServer, c
     policy = json.loads((await cli("policy", "show", "acme", *to_server, "--json")).out)
     assert policy["retention"] == {"max_age_days": 36500.0, "importance_threshold": 0.0, "delete_after_days": 7.0}
     for tenant, archived in (("acme", 0), ("other", 3)):
-        await cli("retention", tenant, "--action", "archive", *to_server)
+        await cli("retention", "run", tenant, "--action", "archive", *to_server)
         assert rows("select count(*) from messages where tenant_id = %s and archived_at is not null", tenant) == [
             (archived,)
         ]

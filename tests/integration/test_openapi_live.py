@@ -36,6 +36,9 @@ MOVED = {
     "created_at": "2026-11-14T20:30:00Z",
 }
 
+# By this everything would be archived.
+TRIED = {"importance_threshold": 1}
+
 
 def check(path: str, method: str, status: int, body: Any) -> None:
     """Holds a response to the document; a status that the document does not name is a fault too."""
@@ -97,6 +100,10 @@ async def test_live_answers_have_the_documented_schemas(rest: RunningRest) -> No
         ("/v1/admin/audit", "GET", 200, {}, {}),
         ("/v1/admin/retention/run", "POST", 200, {"json": {"tenant_id": "acme", "actions": ["archive"]}}, {}),
         ("/v1/admin/retention/run", "POST", 400, {"json": {"tenant_id": "acme", "actions": ["burn"]}}, {}),
+        ("/v1/admin/retention/simulate", "POST", 200, {"json": {"tenant_id": "acme", "retention": TRIED}}, {}),
+        ("/v1/admin/retention/simulate", "POST", 400, {"json": {"tenant_id": "acme", "sample_size": 11}}, {}),
+        ("/v1/admin/retention/restore", "POST", 200, {"json": {"tenant_id": "acme", "user_id": "u"}}, {}),
+        ("/v1/admin/retention/restore", "POST", 400, {"json": {"tenant_id": "acme"}}, {}),
         ("/v1/admin/embeddings/retry", "POST", 200, {"json": {"tenant_id": "acme"}}, {}),
         ("/v1/admin/graphs", "GET", 200, {"params": {"tenant_id": "acme"}}, {}),
         ("/v1/admin/health", "GET", 200, {}, {}),

@@ -24,7 +24,7 @@ from memory_layer.v1 import (
     policy_service_pb2,
     revision_pb2,
 )
-from tests.conftest import StartServer
+from tests.conftest import RunningServer
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("rest", "keys", "grpc", "context", "memory-life", "erasure", "transfer")
@@ -253,20 +253,49 @@ def test_rest_paths_of_the_documents_are_in_the_openapi_document():
         assert pattern in known, path
 
 
+def programs(document: str) -> str:
+    """The Python of a document as one program."""
+    found = blocks((ROOT / document).read_text(), "python")
+    assert found
+    return "\n".join(found)
+
+
+async def output_of(source: str, server: RunningServer) -> list[str]:
+    """What a program prints that finds the service where the documents say it is."""
+    source = re.sub(r"127\.0\.0\.1:(8000|50051)", server.grpc_address, source)
+    assert server.grpc_address in source
+    printed = io.StringIO()
+
+    def run() -> None:
+        with contextlib.redirect_stdout(printed):
+            exec(compile(source, "document", "exec"), {})
+
+    await asyncio.to_thread(run)
+    return printed.getvalue().splitlines()
+
+
 @pytest.mark.asyncio
-async def test_the_client_of_the_readme_runs(start_server: StartServer):
-    (source,) = blocks(README.read_text(), "python")
-    async with start_server() as server:
-        assert "127.0.0.1:50051" in source
-        program = compile(source.replace("127.0.0.1:50051", server.grpc_address), "README.md", "exec")
-        printed = io.StringIO()
+async def test_the_loop_of_the_readme_runs(server: RunningServer):
+    source = programs("README.md")
+    loop = source[source.index("with ") :].strip().splitlines()
+    assert len(loop) <= 10
+    lines = await output_of(source, server)
+    assert lines[0] == "I know:"
+    assert any(line.endswith("user: I love Python programming") for line in lines), lines
 
-        def run() -> None:
-            with contextlib.redirect_stdout(printed):
-                exec(program, {})
 
-        await asyncio.to_thread(run)
-    lines = printed.getvalue().splitlines()
+@pytest.mark.asyncio
+async def test_the_programs_of_the_clients_page_run(server: RunningServer):
+    lines = await output_of(programs("docs/clients.md"), server)
+    assert any(line.endswith("I love Python programming") for line in lines)
+    assert "query must not be empty" in lines
+    assert "4 of 4" in lines
+    assert lines[-1] == "I moved to Lisbon"
+
+
+@pytest.mark.asyncio
+async def test_the_stubs_of_the_grpc_page_run(server: RunningServer):
+    lines = await output_of(programs("docs/grpc.md"), server)
     assert lines[0] == "completed 0.54"
     assert lines[1].endswith("I love Python programming")
     assert lines[2] == "INVALID_ARGUMENT conversation_id: must not be empty"

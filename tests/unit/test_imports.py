@@ -45,13 +45,15 @@ FLOW: dict[str, set[str]] = {
     "observability": {*PURE, "resources"},
     "rpc_facts": set(),
     "rpcs": {"rpc_facts", "contract"},
+    # The generated part of it is of the contract, and imports it.
+    "client": {"addresses", "rpcs", "contract", "version"},
     "headers": set(),
     "offload": set(),
     "limit_rules": set(),
     "object_faults": set(),
     "validation": {*PURE, "limit_rules", "object_faults", "rpcs", "contract"},
     "store": {*PURE, "deadline", "offload", "sql_files", "resources", "ranking", "scoring", "filtering"},
-    "embedding": {*PURE, "resources", "settings", "observability", "deadline"},
+    "embedding": {*PURE, "addresses", "resources", "settings", "observability", "deadline"},
     "operations": {
         *PURE,
         "access",
@@ -133,6 +135,7 @@ FORBIDDEN_DIRECTLY: dict[str, set[str]] = {
     "server": DRIVER | MODEL,
 }
 FORBIDDEN_AT_ANY_DISTANCE: dict[str, set[str]] = {
+    "client": DRIVER | MODEL | {"pydantic", "numpy", "structlog"},
     "errors": GRPC | DRIVER | PROTOBUF | MODEL,
     "domain": GRPC | DRIVER | PROTOBUF | MODEL,
     "scoring": GRPC | DRIVER | PROTOBUF | MODEL,

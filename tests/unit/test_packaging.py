@@ -19,7 +19,9 @@ from packaging.version import Version
 
 import memory_grpc
 from memory_grpc import resources
+from memory_layer.v1 import message_pb2
 from tests.conftest import free_port
+from tests.unit.client.flaky import flaky_server
 from tests.unit.test_imports import GRAPH, MODULES, part, reachable
 
 PROJECT = tomllib.loads((resources.ROOT / "pyproject.toml").read_text())["project"]
@@ -172,14 +174,32 @@ def test_the_client_needs_the_base_alone(base: Path, tmp_path: Path):
     source = """
 import importlib, pkgutil
 from importlib.util import find_spec
-from memory_grpc import commands
+from memory_grpc import client, commands
 from memory_layer.v1 import memory_service_pb2, memory_service_pb2_grpc
-for module in pkgutil.walk_packages(commands.__path__, "memory_grpc.commands."):
-    importlib.import_module(module.name)
+for package in (client, commands):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
 print([name for name in ("torch", "numpy", "psycopg", "structlog", "tools", "tests") if find_spec(name)])
 """
     done = run(base, "python", "-c", source, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+def test_the_client_calls(base: Path, tmp_path: Path):
+    source = """
+import asyncio, sys
+from memory_grpc.client import AsyncMemoryClient, MemoryClient
+with MemoryClient(sys.argv[1], tenant_id="acme") as memory:
+    print(memory.remember("hello", conversation_id="c").content)
+async def later():
+    async with AsyncMemoryClient(sys.argv[1], tenant_id="acme") as memory:
+        print((await memory.remember("again", conversation_id="c")).content)
+asyncio.run(later())
+"""
+    with flaky_server() as server:
+        server.answer = lambda request: message_pb2.Message(content=request.content)
+        done = run(base, "python", "-c", source, server.address, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "hello\nagain\n"), done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["search", "--help"], ["import", "--help"], ["eval", "--help"]])

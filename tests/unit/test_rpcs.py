@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodOptions
 
 from memory_grpc import resources
 from memory_grpc.operations.models.registry import Slot
@@ -142,3 +142,12 @@ def test_facts_that_are_missing_or_contradict_themselves_are_told(change: dict[s
 def test_an_open_rpc_needs_no_role() -> None:
     assert not list(faults(RpcFacts(kind="probe", is_open=True)))
     assert len(list(faults(UNDECLARED))) == 2
+
+
+def test_reads_say_that_they_have_no_side_effects():
+    for name, facts in FACTS.items():
+        level = METHODS[name].GetOptions().idempotency_level
+        if facts.kind in ("read", "probe"):
+            assert level == MethodOptions.NO_SIDE_EFFECTS, f"{name}: a client may not try it again"
+        elif facts.kind == "write":
+            assert level != MethodOptions.NO_SIDE_EFFECTS, name

@@ -81,6 +81,8 @@ class Rpc:
     response: str
     bindings: tuple[Binding, ...]
     facts: RpcFacts
+    client_streaming: bool = False
+    server_streaming: bool = False
 
     @property
     def full_name(self) -> str:

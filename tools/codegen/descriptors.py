@@ -137,7 +137,8 @@ class _Reader:
             )
             for fault in rpc_facts.faults(facts):
                 raise CodegenError(f"{service.name}.{method.name} {fault}.")
-            rpcs.append(Rpc(service.name, method.name, comment, request, response, bindings, facts))
+            streaming = (method.client_streaming, method.server_streaming)
+            rpcs.append(Rpc(service.name, method.name, comment, request, response, bindings, facts, *streaming))
         return Service(service.name, comments.at(*at), tuple(rpcs))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tools.codegen.descriptors import read_contract
 from tools.codegen.openapi import OPENAPI, document, dump
 from tools.codegen.protoc import DESCRIPTORS, generate_stubs
+from tools.codegen.python_client import write_client
 
 
 def write(proto: Path, gen: Path) -> list[str]:
@@ -41,6 +42,7 @@ def generated(proto: Path) -> dict[str, bytes]:
         generate_stubs(proto, out)
         contract = read_contract((out / DESCRIPTORS).read_bytes())
         (out / OPENAPI).write_text(dump(document(contract)), encoding="utf-8")
+        write_client(contract, out)
         return {path.relative_to(out).as_posix(): path.read_bytes() for path in _files(out)}
 
 

@@ -19,9 +19,8 @@ app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 @app.command(epilog=EPILOG)
 def experiment(
-    file: options.File,
-    more_budgets: options.MoreBudgets = None,
-    dataset: options.DatasetName = options.Dataset.LOCOMO,
+    files: options.Files = None,
+    dataset: options.DatasetName = None,
     messages: options.Messages = None,
     ranking: options.RankingNames = options.Rankings.BOTH,
     ablation: Annotated[
@@ -46,9 +45,9 @@ def experiment(
     Example: `python -m tools.evaluation locomo10.json --ablation`
     """
     asked = variants(ranking.names, ablation=ablation, cosine=without_names)
-    budgets = options.budgets(budget, more_budgets)
+    data, budgets = options.sources(files, dataset, messages, budget)
     evaluation = Evaluation(
-        file,
+        data,
         asked,
         without_names,
         json_lines,
@@ -57,7 +56,6 @@ def experiment(
         in_flight,
         give_up_after,
         budgets,
-        options.messages_of(dataset, messages),
     )
     service = target(address, api_key, timeout)
     raise typer.Exit(evaluate(evaluation, service, ask=ask_weighted, as_json=as_json))

@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from memory_layer.v1 import limits_pb2 as memory__layer_dot_v1_dot_limits__pb2
+from memory_layer.v1 import retention_pb2 as memory__layer_dot_v1_dot_retention__pb2
 from memory_layer.v1 import rpc_pb2 as memory__layer_dot_v1_dot_rpc__pb2
 from memory_layer.v1 import statistics_pb2 as memory__layer_dot_v1_dot_statistics__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#memory_layer/v1/admin_service.proto\x12\x0fmemory_layer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemory_layer/v1/limits.proto\x1a\x19memory_layer/v1/rpc.proto\x1a memory_layer/v1/statistics.proto\"\x9f\x01\n\x13RunRetentionRequest\x12\'\n\ttenant_id\x18\x01 \x01(\tB\x14\x9a\xb8\x18\x10\x08\x01\x10\x01\x18@b\x06\"acme\"h\x01\x12\x1c\n\x07\x64ry_run\x18\x02 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12\x41\n\x07\x61\x63tions\x18\x03 \x03(\tB0\x9a\xb8\x18,\"\x07\x61rchive\"\x06\x64\x65lete@\x01H\x02\x62\x15[\"archive\", \"delete\"]\"k\n\x14RunRetentionResponse\x12\x1a\n\x08\x61rchived\x18\x01 \x01(\x05\x42\x08\x9a\xb8\x18\x04\x62\x02\x34\x32\x12\x19\n\x07\x64\x65leted\x18\x02 \x01(\x05\x42\x08\x9a\xb8\x18\x04\x62\x02\x31\x30\x12\x1c\n\x07\x64ry_run\x18\x03 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\"\x12\n\x10GetHealthRequest\"\xf9\x02\n\x11GetHealthResponse\x12(\n\x06status\x18\x01 \x01(\tB\x18\x9a\xb8\x18\x14\"\x02ok\"\x08\x64\x65gradedb\x04\"ok\"\x12\x31\n\x08\x64\x61tabase\x18\x02 \x01(\tB\x1f\x9a\xb8\x18\x1b\"\x02ok\"\tread_only\"\x04\x64ownb\x04\"ok\"\x12K\n\ttimestamp\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:30:00Z\"\x12\x1d\n\nlatency_ms\x18\x04 \x01(\x01\x42\t\x9a\xb8\x18\x05\x62\x03\x32.5\x12\"\n\x0euptime_seconds\x18\x05 \x01(\x05\x42\n\x9a\xb8\x18\x06\x62\x04\x33\x36\x30\x30\x12\"\n\x0b\x65nvironment\x18\x06 \x01(\tB\r\x9a\xb8\x18\tb\x07\"local\"\x12\x1e\n\x07version\x18\x07 \x01(\tB\r\x9a\xb8\x18\tb\x07\"0.1.0\"\x12\x33\n\tretention\x18\x08 \x01(\x0b\x32 .memory_layer.v1.RetentionStatus\"\x83\x02\n\x0fRetentionStatus\x12$\n\x10schedule_seconds\x18\x01 \x01(\x01\x42\n\x9a\xb8\x18\x06\x62\x04\x33\x36\x30\x30\x12\x44\n\x0blast_status\x18\x02 \x01(\tB/\x9a\xb8\x18+\"\x05never\"\x07running\"\x02ok\"\x06\x66\x61iled\"\x07unknownb\x04\"ok\"\x12M\n\x0blast_run_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:00:00Z\"\x12\x1a\n\x08\x61rchived\x18\x04 \x01(\x05\x42\x08\x9a\xb8\x18\x04\x62\x02\x34\x32\x12\x19\n\x07\x64\x65leted\x18\x05 \x01(\x05\x42\x08\x9a\xb8\x18\x04\x62\x02\x31\x30\x32\xae\x03\n\x0c\x41\x64minService\x12\x8b\x01\n\x0cRunRetention\x12$.memory_layer.v1.RunRetentionRequest\x1a%.memory_layer.v1.RunRetentionResponse\".\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/admin/retention/run:\x01*\x12\x97\x01\n\rGetStatistics\x12%.memory_layer.v1.GetStatisticsRequest\x1a!.memory_layer.v1.TenantStatistics\"<\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02*\x12(/v1/admin/tenants/{tenant_id}/statistics\x12v\n\tGetHealth\x12!.memory_layer.v1.GetHealthRequest\x1a\".memory_layer.v1.GetHealthResponse\"\"\xa2\xb8\x18\x06\x08\x05\x12\x02\x08\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/healthBe\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#memory_layer/v1/admin_service.proto\x12\x0fmemory_layer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemory_layer/v1/limits.proto\x1a\x1fmemory_layer/v1/retention.proto\x1a\x19memory_layer/v1/rpc.proto\x1a memory_layer/v1/statistics.proto\"\x9f\x01\n\x13RunRetentionRequest\x12\'\n\ttenant_id\x18\x01 \x01(\tB\x14\x9a\xb8\x18\x10\x08\x01\x10\x01\x18@b\x06\"acme\"h\x01\x12\x1c\n\x07\x64ry_run\x18\x02 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12\x41\n\x07\x61\x63tions\x18\x03 \x03(\tB0\x9a\xb8\x18,\"\x07\x61rchive\"\x06\x64\x65lete@\x01H\x02\x62\x15[\"archive\", \"delete\"]\"k\n\x14RunRetentionResponse\x12\x1a\n\x08\x61rchived\x18\x01 \x01(\x05\x42\x08\x9a\xb8\x18\x04\x62\x02\x34\x32\x12\x19\n\x07\x64\x65leted\x18\x02 \x01(\x05\x42\x08\x9a\xb8\x18\x04\x62\x02\x31\x30\x12\x1c\n\x07\x64ry_run\x18\x03 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\"\x12\n\x10GetHealthRequest\"\xfb\x02\n\x11GetHealthResponse\x12(\n\x06status\x18\x01 \x01(\tB\x18\x9a\xb8\x18\x14\"\x02ok\"\x08\x64\x65gradedb\x04\"ok\"\x12\x31\n\x08\x64\x61tabase\x18\x02 \x01(\tB\x1f\x9a\xb8\x18\x1b\"\x02ok\"\tread_only\"\x04\x64ownb\x04\"ok\"\x12M\n\ttimestamp\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1e\x9a\xb8\x18\x1a\x08\x01\x62\x16\"2026-11-14T20:30:00Z\"\x12\x1d\n\nlatency_ms\x18\x04 \x01(\x01\x42\t\x9a\xb8\x18\x05\x62\x03\x32.5\x12\"\n\x0euptime_seconds\x18\x05 \x01(\x05\x42\n\x9a\xb8\x18\x06\x62\x04\x33\x36\x30\x30\x12\"\n\x0b\x65nvironment\x18\x06 \x01(\tB\r\x9a\xb8\x18\tb\x07\"local\"\x12\x1e\n\x07version\x18\x07 \x01(\tB\r\x9a\xb8\x18\tb\x07\"0.1.0\"\x12\x33\n\tretention\x18\x08 \x01(\x0b\x32 .memory_layer.v1.RetentionStatus\"\xe7\x02\n\x0fRetentionStatus\x12$\n\x10schedule_seconds\x18\x01 \x01(\x01\x42\n\x9a\xb8\x18\x06\x62\x04\x33\x36\x30\x30\x12\x44\n\x0blast_status\x18\x02 \x01(\tB/\x9a\xb8\x18+\"\x05never\"\x07running\"\x02ok\"\x06\x66\x61iled\"\x07unknownb\x04\"ok\"\x12M\n\x0blast_run_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:00:00Z\"\x12\x1a\n\x08\x61rchived\x18\x04 \x01(\x05\x42\x08\x9a\xb8\x18\x04\x62\x02\x34\x32\x12\x19\n\x07\x64\x65leted\x18\x05 \x01(\x05\x42\x08\x9a\xb8\x18\x04\x62\x02\x31\x30\x12$\n\x10\x64\x65letes_archives\x18\x06 \x01(\x08\x42\n\x9a\xb8\x18\x06\x62\x04true\x12#\n\x11\x64\x65lete_after_days\x18\x07 \x01(\x01\x42\x08\x9a\xb8\x18\x04\x62\x02\x39\x30\x12\x17\n\x06\x66\x61iled\x18\x08 \x01(\x05\x42\x07\x9a\xb8\x18\x03\x62\x01\x30\x32\xfa\x05\n\x0c\x41\x64minService\x12\x8e\x01\n\x0cRunRetention\x12$.memory_layer.v1.RunRetentionRequest\x1a%.memory_layer.v1.RunRetentionResponse\"1\x90\x02\x02\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/admin/retention/run:\x01*\x12\xa2\x01\n\x11SimulateRetention\x12).memory_layer.v1.SimulateRetentionRequest\x1a*.memory_layer.v1.SimulateRetentionResponse\"6\x90\x02\x01\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/admin/retention/simulate:\x01*\x12\x9b\x01\n\x0fRestoreArchived\x12\'.memory_layer.v1.RestoreArchivedRequest\x1a(.memory_layer.v1.RestoreArchivedResponse\"5\x90\x02\x02\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02 \"\x1b/v1/admin/retention/restore:\x01*\x12\x9a\x01\n\rGetStatistics\x12%.memory_layer.v1.GetStatisticsRequest\x1a!.memory_layer.v1.TenantStatistics\"?\x90\x02\x01\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02*\x12(/v1/admin/tenants/{tenant_id}/statistics\x12y\n\tGetHealth\x12!.memory_layer.v1.GetHealthRequest\x1a\".memory_layer.v1.GetHealthResponse\"%\x90\x02\x01\xa2\xb8\x18\x06\x08\x05\x12\x02\x08\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/healthBe\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,7 +55,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETHEALTHRESPONSE'].fields_by_name['database']._loaded_options = None
   _globals['_GETHEALTHRESPONSE'].fields_by_name['database']._serialized_options = b'\232\270\030\033\"\002ok\"\tread_only\"\004downb\004\"ok\"'
   _globals['_GETHEALTHRESPONSE'].fields_by_name['timestamp']._loaded_options = None
-  _globals['_GETHEALTHRESPONSE'].fields_by_name['timestamp']._serialized_options = b'\232\270\030\030b\026\"2026-11-14T20:30:00Z\"'
+  _globals['_GETHEALTHRESPONSE'].fields_by_name['timestamp']._serialized_options = b'\232\270\030\032\010\001b\026\"2026-11-14T20:30:00Z\"'
   _globals['_GETHEALTHRESPONSE'].fields_by_name['latency_ms']._loaded_options = None
   _globals['_GETHEALTHRESPONSE'].fields_by_name['latency_ms']._serialized_options = b'\232\270\030\005b\0032.5'
   _globals['_GETHEALTHRESPONSE'].fields_by_name['uptime_seconds']._loaded_options = None
@@ -73,22 +74,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETENTIONSTATUS'].fields_by_name['archived']._serialized_options = b'\232\270\030\004b\00242'
   _globals['_RETENTIONSTATUS'].fields_by_name['deleted']._loaded_options = None
   _globals['_RETENTIONSTATUS'].fields_by_name['deleted']._serialized_options = b'\232\270\030\004b\00210'
+  _globals['_RETENTIONSTATUS'].fields_by_name['deletes_archives']._loaded_options = None
+  _globals['_RETENTIONSTATUS'].fields_by_name['deletes_archives']._serialized_options = b'\232\270\030\006b\004true'
+  _globals['_RETENTIONSTATUS'].fields_by_name['delete_after_days']._loaded_options = None
+  _globals['_RETENTIONSTATUS'].fields_by_name['delete_after_days']._serialized_options = b'\232\270\030\004b\00290'
+  _globals['_RETENTIONSTATUS'].fields_by_name['failed']._loaded_options = None
+  _globals['_RETENTIONSTATUS'].fields_by_name['failed']._serialized_options = b'\232\270\030\003b\0010'
   _globals['_ADMINSERVICE'].methods_by_name['RunRetention']._loaded_options = None
-  _globals['_ADMINSERVICE'].methods_by_name['RunRetention']._serialized_options = b'\242\270\030\010\010\004\022\004\020\003\030\001\202\323\344\223\002\034\"\027/v1/admin/retention/run:\001*'
+  _globals['_ADMINSERVICE'].methods_by_name['RunRetention']._serialized_options = b'\220\002\002\242\270\030\010\010\004\022\004\020\003\030\001\202\323\344\223\002\034\"\027/v1/admin/retention/run:\001*'
+  _globals['_ADMINSERVICE'].methods_by_name['SimulateRetention']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['SimulateRetention']._serialized_options = b'\220\002\001\242\270\030\010\010\004\022\004\020\003\030\001\202\323\344\223\002!\"\034/v1/admin/retention/simulate:\001*'
+  _globals['_ADMINSERVICE'].methods_by_name['RestoreArchived']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['RestoreArchived']._serialized_options = b'\220\002\002\242\270\030\010\010\004\022\004\020\003\030\001\202\323\344\223\002 \"\033/v1/admin/retention/restore:\001*'
   _globals['_ADMINSERVICE'].methods_by_name['GetStatistics']._loaded_options = None
-  _globals['_ADMINSERVICE'].methods_by_name['GetStatistics']._serialized_options = b'\242\270\030\010\010\004\022\004\020\003\030\001\202\323\344\223\002*\022(/v1/admin/tenants/{tenant_id}/statistics'
+  _globals['_ADMINSERVICE'].methods_by_name['GetStatistics']._serialized_options = b'\220\002\001\242\270\030\010\010\004\022\004\020\003\030\001\202\323\344\223\002*\022(/v1/admin/tenants/{tenant_id}/statistics'
   _globals['_ADMINSERVICE'].methods_by_name['GetHealth']._loaded_options = None
-  _globals['_ADMINSERVICE'].methods_by_name['GetHealth']._serialized_options = b'\242\270\030\006\010\005\022\002\010\001\202\323\344\223\002\022\022\020/v1/admin/health'
-  _globals['_RUNRETENTIONREQUEST']._serialized_start=211
-  _globals['_RUNRETENTIONREQUEST']._serialized_end=370
-  _globals['_RUNRETENTIONRESPONSE']._serialized_start=372
-  _globals['_RUNRETENTIONRESPONSE']._serialized_end=479
-  _globals['_GETHEALTHREQUEST']._serialized_start=481
-  _globals['_GETHEALTHREQUEST']._serialized_end=499
-  _globals['_GETHEALTHRESPONSE']._serialized_start=502
-  _globals['_GETHEALTHRESPONSE']._serialized_end=879
-  _globals['_RETENTIONSTATUS']._serialized_start=882
-  _globals['_RETENTIONSTATUS']._serialized_end=1141
-  _globals['_ADMINSERVICE']._serialized_start=1144
-  _globals['_ADMINSERVICE']._serialized_end=1574
+  _globals['_ADMINSERVICE'].methods_by_name['GetHealth']._serialized_options = b'\220\002\001\242\270\030\006\010\005\022\002\010\001\202\323\344\223\002\022\022\020/v1/admin/health'
+  _globals['_RUNRETENTIONREQUEST']._serialized_start=244
+  _globals['_RUNRETENTIONREQUEST']._serialized_end=403
+  _globals['_RUNRETENTIONRESPONSE']._serialized_start=405
+  _globals['_RUNRETENTIONRESPONSE']._serialized_end=512
+  _globals['_GETHEALTHREQUEST']._serialized_start=514
+  _globals['_GETHEALTHREQUEST']._serialized_end=532
+  _globals['_GETHEALTHRESPONSE']._serialized_start=535
+  _globals['_GETHEALTHRESPONSE']._serialized_end=914
+  _globals['_RETENTIONSTATUS']._serialized_start=917
+  _globals['_RETENTIONSTATUS']._serialized_end=1276
+  _globals['_ADMINSERVICE']._serialized_start=1279
+  _globals['_ADMINSERVICE']._serialized_end=2041
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from memory_layer.v1 import admin_service_pb2 as memory__layer_dot_v1_dot_admin__service__pb2
+from memory_layer.v1 import retention_pb2 as memory__layer_dot_v1_dot_retention__pb2
 from memory_layer.v1 import statistics_pb2 as memory__layer_dot_v1_dot_statistics__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -41,6 +42,16 @@ class AdminServiceStub:
                 request_serializer=memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionRequest.SerializeToString,
                 response_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionResponse.FromString,
                 _registered_method=True)
+        self.SimulateRetention = channel.unary_unary(
+                '/memory_layer.v1.AdminService/SimulateRetention',
+                request_serializer=memory__layer_dot_v1_dot_retention__pb2.SimulateRetentionRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_retention__pb2.SimulateRetentionResponse.FromString,
+                _registered_method=True)
+        self.RestoreArchived = channel.unary_unary(
+                '/memory_layer.v1.AdminService/RestoreArchived',
+                request_serializer=memory__layer_dot_v1_dot_retention__pb2.RestoreArchivedRequest.SerializeToString,
+                response_deserializer=memory__layer_dot_v1_dot_retention__pb2.RestoreArchivedResponse.FromString,
+                _registered_method=True)
         self.GetStatistics = channel.unary_unary(
                 '/memory_layer.v1.AdminService/GetStatistics',
                 request_serializer=memory__layer_dot_v1_dot_statistics__pb2.GetStatisticsRequest.SerializeToString,
@@ -65,6 +76,28 @@ class AdminServiceServicer:
         small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
         again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
         without messages: zeros.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SimulateRetention(self, request, context):
+        """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
+
+        Changes nothing. Reads every message of the tenant once, all as of one moment; a server does one of these at a time, and
+        others wait for it until their deadline. With the policy that holds and no `as_of`, the counts are those of RunRetention
+        with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant without messages: zeros.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreArchived(self, request, context):
+        """Takes messages back from the archive: they are searched and listed again.
+
+        Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
+        live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived.
+        `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +130,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RunRetention,
                     request_deserializer=memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionRequest.FromString,
                     response_serializer=memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionResponse.SerializeToString,
+            ),
+            'SimulateRetention': grpc.unary_unary_rpc_method_handler(
+                    servicer.SimulateRetention,
+                    request_deserializer=memory__layer_dot_v1_dot_retention__pb2.SimulateRetentionRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_retention__pb2.SimulateRetentionResponse.SerializeToString,
+            ),
+            'RestoreArchived': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreArchived,
+                    request_deserializer=memory__layer_dot_v1_dot_retention__pb2.RestoreArchivedRequest.FromString,
+                    response_serializer=memory__layer_dot_v1_dot_retention__pb2.RestoreArchivedResponse.SerializeToString,
             ),
             'GetStatistics': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatistics,
@@ -137,6 +180,60 @@ class AdminService:
             '/memory_layer.v1.AdminService/RunRetention',
             memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionRequest.SerializeToString,
             memory__layer_dot_v1_dot_admin__service__pb2.RunRetentionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SimulateRetention(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/SimulateRetention',
+            memory__layer_dot_v1_dot_retention__pb2.SimulateRetentionRequest.SerializeToString,
+            memory__layer_dot_v1_dot_retention__pb2.SimulateRetentionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreArchived(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memory_layer.v1.AdminService/RestoreArchived',
+            memory__layer_dot_v1_dot_retention__pb2.RestoreArchivedRequest.SerializeToString,
+            memory__layer_dot_v1_dot_retention__pb2.RestoreArchivedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from memory_layer.v1 import admin_service_pb2 as _admin_service_pb2
+from memory_layer.v1 import retention_pb2 as _retention_pb2
 from memory_layer.v1 import statistics_pb2 as _statistics_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -43,6 +44,20 @@ class AdminServiceStub:
     again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
     without messages: zeros.
     """
+    SimulateRetention: _grpc.UnaryUnaryMultiCallable[_retention_pb2.SimulateRetentionRequest, _retention_pb2.SimulateRetentionResponse]
+    """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
+
+    Changes nothing. Reads every message of the tenant once, all as of one moment; a server does one of these at a time, and
+    others wait for it until their deadline. With the policy that holds and no `as_of`, the counts are those of RunRetention
+    with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant without messages: zeros.
+    """
+    RestoreArchived: _grpc.UnaryUnaryMultiCallable[_retention_pb2.RestoreArchivedRequest, _retention_pb2.RestoreArchivedResponse]
+    """Takes messages back from the archive: they are searched and listed again.
+
+    Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
+    live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived.
+    `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
+    """
     GetStatistics: _grpc.UnaryUnaryMultiCallable[_statistics_pb2.GetStatisticsRequest, _statistics_pb2.TenantStatistics]
     """Says what is stored of one tenant.
 
@@ -69,6 +84,20 @@ class AdminServiceAsyncStub(AdminServiceStub):
     small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
     again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
     without messages: zeros.
+    """
+    SimulateRetention: _aio.UnaryUnaryMultiCallable[_retention_pb2.SimulateRetentionRequest, _retention_pb2.SimulateRetentionResponse]  # type: ignore[assignment]
+    """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
+
+    Changes nothing. Reads every message of the tenant once, all as of one moment; a server does one of these at a time, and
+    others wait for it until their deadline. With the policy that holds and no `as_of`, the counts are those of RunRetention
+    with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant without messages: zeros.
+    """
+    RestoreArchived: _aio.UnaryUnaryMultiCallable[_retention_pb2.RestoreArchivedRequest, _retention_pb2.RestoreArchivedResponse]  # type: ignore[assignment]
+    """Takes messages back from the archive: they are searched and listed again.
+
+    Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
+    live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived.
+    `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
     """
     GetStatistics: _aio.UnaryUnaryMultiCallable[_statistics_pb2.GetStatisticsRequest, _statistics_pb2.TenantStatistics]  # type: ignore[assignment]
     """Says what is stored of one tenant.
@@ -99,6 +128,32 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
         again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
         without messages: zeros.
+        """
+
+    @_abc_1.abstractmethod
+    def SimulateRetention(
+        self,
+        request: _retention_pb2.SimulateRetentionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retention_pb2.SimulateRetentionResponse, _abc.Awaitable[_retention_pb2.SimulateRetentionResponse]]:
+        """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
+
+        Changes nothing. Reads every message of the tenant once, all as of one moment; a server does one of these at a time, and
+        others wait for it until their deadline. With the policy that holds and no `as_of`, the counts are those of RunRetention
+        with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant without messages: zeros.
+        """
+
+    @_abc_1.abstractmethod
+    def RestoreArchived(
+        self,
+        request: _retention_pb2.RestoreArchivedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retention_pb2.RestoreArchivedResponse, _abc.Awaitable[_retention_pb2.RestoreArchivedResponse]]:
+        """Takes messages back from the archive: they are searched and listed again.
+
+        Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
+        live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived.
+        `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
         """
 
     @_abc_1.abstractmethod

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memory_layer.v1 import limits_pb2 as memory__layer_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmemory_layer/v1/api_key.proto\x12\x0fmemory_layer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemory_layer/v1/limits.proto\"\x90\x04\n\x06\x41piKey\x12\x38\n\x02id\x18\x01 \x01(\tB,\x9a\xb8\x18(b&\"1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b\"\x12$\n\x06prefix\x18\x02 \x01(\tB\x14\x9a\xb8\x18\x10\x62\x0e\"9f86d081884c\"\x12\"\n\x05label\x18\x03 \x01(\tB\x13\x9a\xb8\x18\x0f\x62\r\"support bot\"\x12\x33\n\x04role\x18\x04 \x01(\tB%\x9a\xb8\x18!\"\x06reader\"\x06writer\"\x05\x61\x64minb\x08\"writer\"\x12\"\n\ntenant_ids\x18\x05 \x03(\tB\x0e\x9a\xb8\x18\nb\x08[\"acme\"]\x12 \n\x0b\x61ll_tenants\x18\x06 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12L\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:30:00Z\"\x12L\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2027-11-14T20:30:00Z\"\x12L\n\nrevoked_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-12-14T20:30:00Z\"\x12\x1d\n\nrate_limit\x18\n \x01(\x05\x42\t\x9a\xb8\x18\x05\x62\x03\x36\x30\x30\x42\x65\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmemory_layer/v1/api_key.proto\x12\x0fmemory_layer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemory_layer/v1/limits.proto\"\x92\x04\n\x06\x41piKey\x12\x38\n\x02id\x18\x01 \x01(\tB,\x9a\xb8\x18(b&\"1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b\"\x12$\n\x06prefix\x18\x02 \x01(\tB\x14\x9a\xb8\x18\x10\x62\x0e\"9f86d081884c\"\x12\"\n\x05label\x18\x03 \x01(\tB\x13\x9a\xb8\x18\x0f\x62\r\"support bot\"\x12\x33\n\x04role\x18\x04 \x01(\tB%\x9a\xb8\x18!\"\x06reader\"\x06writer\"\x05\x61\x64minb\x08\"writer\"\x12\"\n\ntenant_ids\x18\x05 \x03(\tB\x0e\x9a\xb8\x18\nb\x08[\"acme\"]\x12 \n\x0b\x61ll_tenants\x18\x06 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12N\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1e\x9a\xb8\x18\x1a\x08\x01\x62\x16\"2026-11-14T20:30:00Z\"\x12L\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2027-11-14T20:30:00Z\"\x12L\n\nrevoked_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-12-14T20:30:00Z\"\x12\x1d\n\nrate_limit\x18\n \x01(\x05\x42\t\x9a\xb8\x18\x05\x62\x03\x36\x30\x30\x42\x65\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,7 +47,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APIKEY'].fields_by_name['all_tenants']._loaded_options = None
   _globals['_APIKEY'].fields_by_name['all_tenants']._serialized_options = b'\232\270\030\007b\005false'
   _globals['_APIKEY'].fields_by_name['created_at']._loaded_options = None
-  _globals['_APIKEY'].fields_by_name['created_at']._serialized_options = b'\232\270\030\030b\026\"2026-11-14T20:30:00Z\"'
+  _globals['_APIKEY'].fields_by_name['created_at']._serialized_options = b'\232\270\030\032\010\001b\026\"2026-11-14T20:30:00Z\"'
   _globals['_APIKEY'].fields_by_name['expires_at']._loaded_options = None
   _globals['_APIKEY'].fields_by_name['expires_at']._serialized_options = b'\232\270\030\030b\026\"2027-11-14T20:30:00Z\"'
   _globals['_APIKEY'].fields_by_name['revoked_at']._loaded_options = None
@@ -55,5 +55,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APIKEY'].fields_by_name['rate_limit']._loaded_options = None
   _globals['_APIKEY'].fields_by_name['rate_limit']._serialized_options = b'\232\270\030\005b\003600'
   _globals['_APIKEY']._serialized_start=114
-  _globals['_APIKEY']._serialized_end=642
+  _globals['_APIKEY']._serialized_end=644
 # @@protoc_insertion_point(module_scope)

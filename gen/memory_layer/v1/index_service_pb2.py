@@ -28,7 +28,7 @@ from memory_layer.v1 import limits_pb2 as memory__layer_dot_v1_dot_limits__pb2
 from memory_layer.v1 import rpc_pb2 as memory__layer_dot_v1_dot_rpc__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#memory_layer/v1/index_service.proto\x12\x0fmemory_layer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemory_layer/v1/limits.proto\x1a\x19memory_layer/v1/rpc.proto\"M\n\x11ListGraphsRequest\x12*\n\ttenant_id\x18\x01 \x01(\tB\x12\x9a\xb8\x18\x0e\x10\x01\x18@b\x06\"acme\"h\x01H\x00\x88\x01\x01\x42\x0c\n\n_tenant_id\"<\n\x12ListGraphsResponse\x12&\n\x06graphs\x18\x01 \x03(\x0b\x32\x16.memory_layer.v1.Graph\"\xc6\x02\n\x05Graph\x12\x1f\n\ttenant_id\x18\x01 \x01(\tB\x0c\x9a\xb8\x18\x08\x62\x06\"acme\"\x12?\n\x05state\x18\x02 \x01(\tB0\x9a\xb8\x18,\"\x08\x62uilding\"\x05ready\"\x06\x66\x61iled\"\x08\x64roppingb\x07\"ready\"\x12\x1e\n\x08messages\x18\x03 \x01(\x05\x42\x0c\x9a\xb8\x18\x08\x62\x06\x31\x32\x30\x30\x30\x30\x12\x1e\n\tmegabytes\x18\x04 \x01(\x01\x42\x0b\x9a\xb8\x18\x07\x62\x05\x31\x33\x34.2\x12L\n\nstarted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:00:00Z\"\x12M\n\x0b\x66inished_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:02:00Z\"2\x8b\x01\n\x0cIndexService\x12{\n\nListGraphs\x12\".memory_layer.v1.ListGraphsRequest\x1a#.memory_layer.v1.ListGraphsResponse\"$\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/graphsBe\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#memory_layer/v1/index_service.proto\x12\x0fmemory_layer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemory_layer/v1/limits.proto\x1a\x19memory_layer/v1/rpc.proto\"M\n\x11ListGraphsRequest\x12*\n\ttenant_id\x18\x01 \x01(\tB\x12\x9a\xb8\x18\x0e\x10\x01\x18@b\x06\"acme\"h\x01H\x00\x88\x01\x01\x42\x0c\n\n_tenant_id\"<\n\x12ListGraphsResponse\x12&\n\x06graphs\x18\x01 \x03(\x0b\x32\x16.memory_layer.v1.Graph\"\xc8\x02\n\x05Graph\x12\x1f\n\ttenant_id\x18\x01 \x01(\tB\x0c\x9a\xb8\x18\x08\x62\x06\"acme\"\x12?\n\x05state\x18\x02 \x01(\tB0\x9a\xb8\x18,\"\x08\x62uilding\"\x05ready\"\x06\x66\x61iled\"\x08\x64roppingb\x07\"ready\"\x12\x1e\n\x08messages\x18\x03 \x01(\x05\x42\x0c\x9a\xb8\x18\x08\x62\x06\x31\x32\x30\x30\x30\x30\x12\x1e\n\tmegabytes\x18\x04 \x01(\x01\x42\x0b\x9a\xb8\x18\x07\x62\x05\x31\x33\x34.2\x12N\n\nstarted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1e\x9a\xb8\x18\x1a\x08\x01\x62\x16\"2026-11-14T20:00:00Z\"\x12M\n\x0b\x66inished_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:02:00Z\"2\x8e\x01\n\x0cIndexService\x12~\n\nListGraphs\x12\".memory_layer.v1.ListGraphsRequest\x1a#.memory_layer.v1.ListGraphsResponse\"\'\x90\x02\x01\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/graphsBe\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,17 +47,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GRAPH'].fields_by_name['megabytes']._loaded_options = None
   _globals['_GRAPH'].fields_by_name['megabytes']._serialized_options = b'\232\270\030\007b\005134.2'
   _globals['_GRAPH'].fields_by_name['started_at']._loaded_options = None
-  _globals['_GRAPH'].fields_by_name['started_at']._serialized_options = b'\232\270\030\030b\026\"2026-11-14T20:00:00Z\"'
+  _globals['_GRAPH'].fields_by_name['started_at']._serialized_options = b'\232\270\030\032\010\001b\026\"2026-11-14T20:00:00Z\"'
   _globals['_GRAPH'].fields_by_name['finished_at']._loaded_options = None
   _globals['_GRAPH'].fields_by_name['finished_at']._serialized_options = b'\232\270\030\030b\026\"2026-11-14T20:02:00Z\"'
   _globals['_INDEXSERVICE'].methods_by_name['ListGraphs']._loaded_options = None
-  _globals['_INDEXSERVICE'].methods_by_name['ListGraphs']._serialized_options = b'\242\270\030\010\010\004\022\004\020\003\030\001\202\323\344\223\002\022\022\020/v1/admin/graphs'
+  _globals['_INDEXSERVICE'].methods_by_name['ListGraphs']._serialized_options = b'\220\002\001\242\270\030\010\010\004\022\004\020\003\030\001\202\323\344\223\002\022\022\020/v1/admin/graphs'
   _globals['_LISTGRAPHSREQUEST']._serialized_start=176
   _globals['_LISTGRAPHSREQUEST']._serialized_end=253
   _globals['_LISTGRAPHSRESPONSE']._serialized_start=255
   _globals['_LISTGRAPHSRESPONSE']._serialized_end=315
   _globals['_GRAPH']._serialized_start=318
-  _globals['_GRAPH']._serialized_end=644
-  _globals['_INDEXSERVICE']._serialized_start=647
-  _globals['_INDEXSERVICE']._serialized_end=786
+  _globals['_GRAPH']._serialized_end=646
+  _globals['_INDEXSERVICE']._serialized_start=649
+  _globals['_INDEXSERVICE']._serialized_end=791
 # @@protoc_insertion_point(module_scope)

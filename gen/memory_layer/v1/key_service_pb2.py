@@ -29,7 +29,7 @@ from memory_layer.v1 import limits_pb2 as memory__layer_dot_v1_dot_limits__pb2
 from memory_layer.v1 import rpc_pb2 as memory__layer_dot_v1_dot_rpc__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!memory_layer/v1/key_service.proto\x12\x0fmemory_layer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dmemory_layer/v1/api_key.proto\x1a\x1cmemory_layer/v1/limits.proto\x1a\x19memory_layer/v1/rpc.proto\"\xc4\x02\n\x13\x43reateApiKeyRequest\x12)\n\x05label\x18\x01 \x01(\tB\x1a\x9a\xb8\x18\x16\x08\x01\x10\x01\x18\x80\x01\x62\r\"support bot\"\x12\x35\n\x04role\x18\x02 \x01(\tB\'\x9a\xb8\x18#\x08\x01\"\x06reader\"\x06writer\"\x05\x61\x64minb\x08\"writer\"\x12*\n\ntenant_ids\x18\x03 \x03(\tB\x16\x9a\xb8\x18\x12\x10\x01\x18@Hdb\x08[\"acme\"]h\x01\x12 \n\x0b\x61ll_tenants\x18\x04 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12L\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2036-11-14T20:30:00Z\"\x12/\n\nrate_limit\x18\x06 \x01(\x05\x42\x1b\x9a\xb8\x18\x17\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00j\xf8@b\x03\x36\x30\x30\"r\n\x14\x43reateApiKeyResponse\x12\x30\n\x03key\x18\x01 \x01(\tB#\x9a\xb8\x18\x1f\x62\x1d\"mk_9f86d081884c_your-secret\"\x12(\n\x07\x61pi_key\x18\x02 \x01(\x0b\x32\x17.memory_layer.v1.ApiKey\"\xae\x01\n\x12ListApiKeysRequest\x12\x33\n\tpage_size\x18\x01 \x01(\x05\x42\x1b\x9a\xb8\x18\x17\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x00@\x8f@b\x03\x31\x30\x30H\x00\x88\x01\x01\x12\x46\n\npage_token\x18\x02 \x01(\tB-\x9a\xb8\x18)\x18\x80\x02\x62$\"MjAyNi0xMS0xNFQyMDozMDowMCswMDowMA\"H\x01\x88\x01\x01\x42\x0c\n\n_page_sizeB\r\n\x0b_page_token\"c\n\x13ListApiKeysResponse\x12)\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x17.memory_layer.v1.ApiKey\x12!\n\x0fnext_page_token\x18\x02 \x01(\tB\x08\x9a\xb8\x18\x04\x62\x02\"\"\"W\n\x13RevokeApiKeyRequest\x12@\n\x06key_id\x18\x01 \x01(\tB0\x9a\xb8\x18,\x08\x01(\x01\x62&\"1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b\"2\xa6\x03\n\nKeyService\x12\x86\x01\n\x0c\x43reateApiKey\x12$.memory_layer.v1.CreateApiKeyRequest\x1a%.memory_layer.v1.CreateApiKeyResponse\")\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x03\x82\xd3\xe4\x93\x02\x17\"\x12/v1/admin/api-keys:\x01*\x12\x80\x01\n\x0bListApiKeys\x12#.memory_layer.v1.ListApiKeysRequest\x1a$.memory_layer.v1.ListApiKeysResponse\"&\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/admin/api-keys\x12\x8b\x01\n\x0cRevokeApiKey\x12$.memory_layer.v1.RevokeApiKeyRequest\x1a\x17.memory_layer.v1.ApiKey\"<\xa2\xb8\x18\x0b\x08\x04\x12\x04\x10\x03\x18\x03\"\x01\x05\x82\xd3\xe4\x93\x02\'\"\"/v1/admin/api-keys/{key_id}:revoke:\x01*Be\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!memory_layer/v1/key_service.proto\x12\x0fmemory_layer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dmemory_layer/v1/api_key.proto\x1a\x1cmemory_layer/v1/limits.proto\x1a\x19memory_layer/v1/rpc.proto\"\xc4\x02\n\x13\x43reateApiKeyRequest\x12)\n\x05label\x18\x01 \x01(\tB\x1a\x9a\xb8\x18\x16\x08\x01\x10\x01\x18\x80\x01\x62\r\"support bot\"\x12\x35\n\x04role\x18\x02 \x01(\tB\'\x9a\xb8\x18#\x08\x01\"\x06reader\"\x06writer\"\x05\x61\x64minb\x08\"writer\"\x12*\n\ntenant_ids\x18\x03 \x03(\tB\x16\x9a\xb8\x18\x12\x10\x01\x18@Hdb\x08[\"acme\"]h\x01\x12 \n\x0b\x61ll_tenants\x18\x04 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12L\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2036-11-14T20:30:00Z\"\x12/\n\nrate_limit\x18\x06 \x01(\x05\x42\x1b\x9a\xb8\x18\x17\x31\x00\x00\x00\x00\x00\x00\x00\x00\x39\x00\x00\x00\x00\x00j\xf8@b\x03\x36\x30\x30\"z\n\x14\x43reateApiKeyResponse\x12\x30\n\x03key\x18\x01 \x01(\tB#\x9a\xb8\x18\x1f\x62\x1d\"mk_9f86d081884c_your-secret\"\x12\x30\n\x07\x61pi_key\x18\x02 \x01(\x0b\x32\x17.memory_layer.v1.ApiKeyB\x06\x9a\xb8\x18\x02\x08\x01\"\xae\x01\n\x12ListApiKeysRequest\x12\x33\n\tpage_size\x18\x01 \x01(\x05\x42\x1b\x9a\xb8\x18\x17\x31\x00\x00\x00\x00\x00\x00\xf0?9\x00\x00\x00\x00\x00@\x8f@b\x03\x31\x30\x30H\x00\x88\x01\x01\x12\x46\n\npage_token\x18\x02 \x01(\tB-\x9a\xb8\x18)\x18\x80\x02\x62$\"MjAyNi0xMS0xNFQyMDozMDowMCswMDowMA\"H\x01\x88\x01\x01\x42\x0c\n\n_page_sizeB\r\n\x0b_page_token\"c\n\x13ListApiKeysResponse\x12)\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x17.memory_layer.v1.ApiKey\x12!\n\x0fnext_page_token\x18\x02 \x01(\tB\x08\x9a\xb8\x18\x04\x62\x02\"\"\"W\n\x13RevokeApiKeyRequest\x12@\n\x06key_id\x18\x01 \x01(\tB0\x9a\xb8\x18,\x08\x01(\x01\x62&\"1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b\"2\xac\x03\n\nKeyService\x12\x86\x01\n\x0c\x43reateApiKey\x12$.memory_layer.v1.CreateApiKeyRequest\x1a%.memory_layer.v1.CreateApiKeyResponse\")\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x03\x82\xd3\xe4\x93\x02\x17\"\x12/v1/admin/api-keys:\x01*\x12\x83\x01\n\x0bListApiKeys\x12#.memory_layer.v1.ListApiKeysRequest\x1a$.memory_layer.v1.ListApiKeysResponse\")\x90\x02\x01\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x03\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/admin/api-keys\x12\x8e\x01\n\x0cRevokeApiKey\x12$.memory_layer.v1.RevokeApiKeyRequest\x1a\x17.memory_layer.v1.ApiKey\"?\x90\x02\x02\xa2\xb8\x18\x0b\x08\x04\x12\x04\x10\x03\x18\x03\"\x01\x05\x82\xd3\xe4\x93\x02\'\"\"/v1/admin/api-keys/{key_id}:revoke:\x01*Be\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,6 +51,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['rate_limit']._serialized_options = b'\232\270\030\0271\000\000\000\000\000\000\000\0009\000\000\000\000\000j\370@b\003600'
   _globals['_CREATEAPIKEYRESPONSE'].fields_by_name['key']._loaded_options = None
   _globals['_CREATEAPIKEYRESPONSE'].fields_by_name['key']._serialized_options = b'\232\270\030\037b\035\"mk_9f86d081884c_your-secret\"'
+  _globals['_CREATEAPIKEYRESPONSE'].fields_by_name['api_key']._loaded_options = None
+  _globals['_CREATEAPIKEYRESPONSE'].fields_by_name['api_key']._serialized_options = b'\232\270\030\002\010\001'
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_size']._serialized_options = b'\232\270\030\0271\000\000\000\000\000\000\360?9\000\000\000\000\000@\217@b\003100'
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -62,19 +64,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEYSERVICE'].methods_by_name['CreateApiKey']._loaded_options = None
   _globals['_KEYSERVICE'].methods_by_name['CreateApiKey']._serialized_options = b'\242\270\030\010\010\004\022\004\020\003\030\003\202\323\344\223\002\027\"\022/v1/admin/api-keys:\001*'
   _globals['_KEYSERVICE'].methods_by_name['ListApiKeys']._loaded_options = None
-  _globals['_KEYSERVICE'].methods_by_name['ListApiKeys']._serialized_options = b'\242\270\030\010\010\004\022\004\020\003\030\003\202\323\344\223\002\024\022\022/v1/admin/api-keys'
+  _globals['_KEYSERVICE'].methods_by_name['ListApiKeys']._serialized_options = b'\220\002\001\242\270\030\010\010\004\022\004\020\003\030\003\202\323\344\223\002\024\022\022/v1/admin/api-keys'
   _globals['_KEYSERVICE'].methods_by_name['RevokeApiKey']._loaded_options = None
-  _globals['_KEYSERVICE'].methods_by_name['RevokeApiKey']._serialized_options = b'\242\270\030\013\010\004\022\004\020\003\030\003\"\001\005\202\323\344\223\002\'\"\"/v1/admin/api-keys/{key_id}:revoke:\001*'
+  _globals['_KEYSERVICE'].methods_by_name['RevokeApiKey']._serialized_options = b'\220\002\002\242\270\030\013\010\004\022\004\020\003\030\003\"\001\005\202\323\344\223\002\'\"\"/v1/admin/api-keys/{key_id}:revoke:\001*'
   _globals['_CREATEAPIKEYREQUEST']._serialized_start=206
   _globals['_CREATEAPIKEYREQUEST']._serialized_end=530
   _globals['_CREATEAPIKEYRESPONSE']._serialized_start=532
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=646
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=649
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=823
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=825
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=924
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=926
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1013
-  _globals['_KEYSERVICE']._serialized_start=1016
-  _globals['_KEYSERVICE']._serialized_end=1438
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=654
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=657
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=831
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=833
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=932
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=934
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1021
+  _globals['_KEYSERVICE']._serialized_start=1024
+  _globals['_KEYSERVICE']._serialized_end=1452
 # @@protoc_insertion_point(module_scope)

@@ -12,10 +12,10 @@ import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import TypeAlias as _TypeAlias, Never as _Never
+if sys.version_info >= (3, 10):
+    from typing import TypeAlias as _TypeAlias
 else:
-    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
+    from typing_extensions import TypeAlias as _TypeAlias
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -34,6 +34,7 @@ class TenantPolicy(_message.Message):
     HYBRID_WEIGHTS_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     QUOTA_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
@@ -41,6 +42,8 @@ class TenantPolicy(_message.Message):
     """The ranking of searches that name none."""
     time_zone: _builtins.str
     """Whose days the dates of queries are that name no time zone."""
+    language: _builtins.str
+    """The language of messages and queries that name none; not set where MEMORY_SEARCH_TEXT_CONFIG counts."""
     @_builtins.property
     def retention(self) -> Global___RetentionPolicy:
         """When messages are archived and deleted."""
@@ -81,13 +84,16 @@ class TenantPolicy(_message.Message):
         hybrid_weights: Global___HybridWeights | None = ...,
         ranking: _builtins.str = ...,
         time_zone: _builtins.str = ...,
+        language: _builtins.str | None = ...,
         quota: Global___StorageQuota | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "quota", b"quota", "retention", b"retention", "score_weights", b"score_weights", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "language", b"language", "quota", b"quota", "retention", b"retention", "score_weights", b"score_weights", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "overrides", b"overrides", "quota", b"quota", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "language", b"language", "overrides", b"overrides", "quota", b"quota", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
 
 Global___TenantPolicy: _TypeAlias = TenantPolicy  # noqa: Y015
 
@@ -105,7 +111,7 @@ class RetentionPolicy(_message.Message):
     importance_threshold: _builtins.float
     """Messages less important than this are archived. The deployment's default is 0.35."""
     delete_after_days: _builtins.float
-    """Archived messages are deleted this many days after they were archived. The deployment's default is 90."""
+    """Archived messages are deleted this many days after they were archived; 36,500 means never. The deployment's default is 90."""
     def __init__(
         self,
         *,

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memory_layer.v1 import limits_pb2 as memory__layer_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!memory_layer/v1/reembedding.proto\x12\x0fmemory_layer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemory_layer/v1/limits.proto\"\x85\x05\n\x0bReembedding\x12\x13\n\x02id\x18\x01 \x01(\x05\x42\x07\x9a\xb8\x18\x03\x62\x01\x31\x12$\n\ttenant_id\x18\x02 \x01(\tB\x0c\x9a\xb8\x18\x08\x62\x06\"acme\"H\x00\x88\x01\x01\x12I\n\x05state\x18\x03 \x01(\tB:\x9a\xb8\x18\x36\"\x07running\"\x05ready\"\x08\x63ut_over\"\x04\x64one\"\tcancelledb\t\"running\"\x12\x37\n\x0eprevious_model\x18\x04 \x01(\x0b\x32\x1f.memory_layer.v1.EmbeddingModel\x12.\n\x05model\x18\x05 \x01(\x0b\x32\x1f.memory_layer.v1.EmbeddingModel\x12\x19\n\x05total\x18\x06 \x01(\x05\x42\n\x9a\xb8\x18\x06\x62\x04\x31\x30\x30\x30\x12\x1b\n\x08\x65mbedded\x18\x07 \x01(\x05\x42\t\x9a\xb8\x18\x05\x62\x03\x36\x34\x30\x12\x18\n\x07refused\x18\x08 \x01(\x05\x42\x07\x9a\xb8\x18\x03\x62\x01\x30\x12\x1d\n\x08keep_old\x18\t \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12\x1c\n\nlast_error\x18\n \x01(\tB\x08\x9a\xb8\x18\x04\x62\x02\"\"\x12L\n\nstarted_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:30:00Z\"\x12M\n\x0b\x63ut_over_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:40:00Z\"\x12M\n\x0b\x66inished_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:41:00Z\"B\x0c\n\n_tenant_id\"\xba\x01\n\x0e\x45mbeddingModel\x12<\n\x04name\x18\x01 \x01(\tB.\x9a\xb8\x18*b(\"sentence-transformers/all-MiniLM-L6-v2\"\x12*\n\x08revision\x18\x02 \x01(\tB\x18\x9a\xb8\x18\x14\x62\x12\"53aa51172d142c89\"\x12\x1f\n\tprecision\x18\x03 \x01(\tB\x0c\x9a\xb8\x18\x08\x62\x06\"fp32\"\x12\x1d\n\ndimensions\x18\x04 \x01(\x05\x42\t\x9a\xb8\x18\x05\x62\x03\x33\x38\x34\"\xdf\x01\n\x15ReembeddingComparison\x12\x17\n\x05\x61sked\x18\x01 \x01(\x05\x42\x08\x9a\xb8\x18\x04\x62\x02\x35\x30\x12\x1a\n\x08\x63ompared\x18\x02 \x01(\x05\x42\x08\x9a\xb8\x18\x04\x62\x02\x35\x30\x12\x1b\n\x07overlap\x18\x03 \x01(\x01\x42\n\x9a\xb8\x18\x06\x62\x04\x30.94\x12!\n\rfirst_changed\x18\x04 \x01(\x01\x42\n\x9a\xb8\x18\x06\x62\x04\x30.06\x12\x1e\n\x0brank_change\x18\x05 \x01(\x01\x42\t\x9a\xb8\x18\x05\x62\x03\x30.4\x12\x31\n\x07\x64\x65tails\x18\x06 \x03(\x0b\x32 .memory_layer.v1.QueryComparison\"\x93\x02\n\x0fQueryComparison\x12\x1f\n\ttenant_id\x18\x01 \x01(\tB\x0c\x9a\xb8\x18\x08\x62\x06\"acme\"\x12@\n\nmessage_id\x18\x02 \x01(\tB,\x9a\xb8\x18(b&\"3a19c0f1-5e92-4609-8e31-796922f1b654\"\x12\x1a\n\x07overlap\x18\x03 \x01(\x01\x42\t\x9a\xb8\x18\x05\x62\x03\x30.9\x12\"\n\rfirst_changed\x18\x04 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12.\n\x06\x62\x65\x66ore\x18\x05 \x03(\x0b\x32\x1e.memory_layer.v1.ScoredMessage\x12-\n\x05\x61\x66ter\x18\x06 \x03(\x0b\x32\x1e.memory_layer.v1.ScoredMessage\"n\n\rScoredMessage\x12@\n\nmessage_id\x18\x01 \x01(\tB,\x9a\xb8\x18(b&\"3a19c0f1-5e92-4609-8e31-796922f1b654\"\x12\x1b\n\x05score\x18\x02 \x01(\x01\x42\x0c\x9a\xb8\x18\x08\x62\x06\x30.6007Be\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!memory_layer/v1/reembedding.proto\x12\x0fmemory_layer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cmemory_layer/v1/limits.proto\"\x97\x05\n\x0bReembedding\x12\x13\n\x02id\x18\x01 \x01(\x05\x42\x07\x9a\xb8\x18\x03\x62\x01\x31\x12$\n\ttenant_id\x18\x02 \x01(\tB\x0c\x9a\xb8\x18\x08\x62\x06\"acme\"H\x00\x88\x01\x01\x12I\n\x05state\x18\x03 \x01(\tB:\x9a\xb8\x18\x36\"\x07running\"\x05ready\"\x08\x63ut_over\"\x04\x64one\"\tcancelledb\t\"running\"\x12?\n\x0eprevious_model\x18\x04 \x01(\x0b\x32\x1f.memory_layer.v1.EmbeddingModelB\x06\x9a\xb8\x18\x02\x08\x01\x12\x36\n\x05model\x18\x05 \x01(\x0b\x32\x1f.memory_layer.v1.EmbeddingModelB\x06\x9a\xb8\x18\x02\x08\x01\x12\x19\n\x05total\x18\x06 \x01(\x05\x42\n\x9a\xb8\x18\x06\x62\x04\x31\x30\x30\x30\x12\x1b\n\x08\x65mbedded\x18\x07 \x01(\x05\x42\t\x9a\xb8\x18\x05\x62\x03\x36\x34\x30\x12\x18\n\x07refused\x18\x08 \x01(\x05\x42\x07\x9a\xb8\x18\x03\x62\x01\x30\x12\x1d\n\x08keep_old\x18\t \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12\x1c\n\nlast_error\x18\n \x01(\tB\x08\x9a\xb8\x18\x04\x62\x02\"\"\x12N\n\nstarted_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1e\x9a\xb8\x18\x1a\x08\x01\x62\x16\"2026-11-14T20:30:00Z\"\x12M\n\x0b\x63ut_over_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:40:00Z\"\x12M\n\x0b\x66inished_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\x9a\xb8\x18\x18\x62\x16\"2026-11-14T20:41:00Z\"B\x0c\n\n_tenant_id\"\xba\x01\n\x0e\x45mbeddingModel\x12<\n\x04name\x18\x01 \x01(\tB.\x9a\xb8\x18*b(\"sentence-transformers/all-MiniLM-L6-v2\"\x12*\n\x08revision\x18\x02 \x01(\tB\x18\x9a\xb8\x18\x14\x62\x12\"53aa51172d142c89\"\x12\x1f\n\tprecision\x18\x03 \x01(\tB\x0c\x9a\xb8\x18\x08\x62\x06\"fp32\"\x12\x1d\n\ndimensions\x18\x04 \x01(\x05\x42\t\x9a\xb8\x18\x05\x62\x03\x33\x38\x34\"\xdf\x01\n\x15ReembeddingComparison\x12\x17\n\x05\x61sked\x18\x01 \x01(\x05\x42\x08\x9a\xb8\x18\x04\x62\x02\x35\x30\x12\x1a\n\x08\x63ompared\x18\x02 \x01(\x05\x42\x08\x9a\xb8\x18\x04\x62\x02\x35\x30\x12\x1b\n\x07overlap\x18\x03 \x01(\x01\x42\n\x9a\xb8\x18\x06\x62\x04\x30.94\x12!\n\rfirst_changed\x18\x04 \x01(\x01\x42\n\x9a\xb8\x18\x06\x62\x04\x30.06\x12\x1e\n\x0brank_change\x18\x05 \x01(\x01\x42\t\x9a\xb8\x18\x05\x62\x03\x30.4\x12\x31\n\x07\x64\x65tails\x18\x06 \x03(\x0b\x32 .memory_layer.v1.QueryComparison\"\x93\x02\n\x0fQueryComparison\x12\x1f\n\ttenant_id\x18\x01 \x01(\tB\x0c\x9a\xb8\x18\x08\x62\x06\"acme\"\x12@\n\nmessage_id\x18\x02 \x01(\tB,\x9a\xb8\x18(b&\"3a19c0f1-5e92-4609-8e31-796922f1b654\"\x12\x1a\n\x07overlap\x18\x03 \x01(\x01\x42\t\x9a\xb8\x18\x05\x62\x03\x30.9\x12\"\n\rfirst_changed\x18\x04 \x01(\x08\x42\x0b\x9a\xb8\x18\x07\x62\x05\x66\x61lse\x12.\n\x06\x62\x65\x66ore\x18\x05 \x03(\x0b\x32\x1e.memory_layer.v1.ScoredMessage\x12-\n\x05\x61\x66ter\x18\x06 \x03(\x0b\x32\x1e.memory_layer.v1.ScoredMessage\"n\n\rScoredMessage\x12@\n\nmessage_id\x18\x01 \x01(\tB,\x9a\xb8\x18(b&\"3a19c0f1-5e92-4609-8e31-796922f1b654\"\x12\x1b\n\x05score\x18\x02 \x01(\x01\x42\x0c\x9a\xb8\x18\x08\x62\x06\x30.6007Be\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REEMBEDDING'].fields_by_name['tenant_id']._serialized_options = b'\232\270\030\010b\006\"acme\"'
   _globals['_REEMBEDDING'].fields_by_name['state']._loaded_options = None
   _globals['_REEMBEDDING'].fields_by_name['state']._serialized_options = b'\232\270\0306\"\007running\"\005ready\"\010cut_over\"\004done\"\tcancelledb\t\"running\"'
+  _globals['_REEMBEDDING'].fields_by_name['previous_model']._loaded_options = None
+  _globals['_REEMBEDDING'].fields_by_name['previous_model']._serialized_options = b'\232\270\030\002\010\001'
+  _globals['_REEMBEDDING'].fields_by_name['model']._loaded_options = None
+  _globals['_REEMBEDDING'].fields_by_name['model']._serialized_options = b'\232\270\030\002\010\001'
   _globals['_REEMBEDDING'].fields_by_name['total']._loaded_options = None
   _globals['_REEMBEDDING'].fields_by_name['total']._serialized_options = b'\232\270\030\006b\0041000'
   _globals['_REEMBEDDING'].fields_by_name['embedded']._loaded_options = None
@@ -51,7 +55,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REEMBEDDING'].fields_by_name['last_error']._loaded_options = None
   _globals['_REEMBEDDING'].fields_by_name['last_error']._serialized_options = b'\232\270\030\004b\002\"\"'
   _globals['_REEMBEDDING'].fields_by_name['started_at']._loaded_options = None
-  _globals['_REEMBEDDING'].fields_by_name['started_at']._serialized_options = b'\232\270\030\030b\026\"2026-11-14T20:30:00Z\"'
+  _globals['_REEMBEDDING'].fields_by_name['started_at']._serialized_options = b'\232\270\030\032\010\001b\026\"2026-11-14T20:30:00Z\"'
   _globals['_REEMBEDDING'].fields_by_name['cut_over_at']._loaded_options = None
   _globals['_REEMBEDDING'].fields_by_name['cut_over_at']._serialized_options = b'\232\270\030\030b\026\"2026-11-14T20:40:00Z\"'
   _globals['_REEMBEDDING'].fields_by_name['finished_at']._loaded_options = None
@@ -87,13 +91,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCOREDMESSAGE'].fields_by_name['score']._loaded_options = None
   _globals['_SCOREDMESSAGE'].fields_by_name['score']._serialized_options = b'\232\270\030\010b\0060.6007'
   _globals['_REEMBEDDING']._serialized_start=118
-  _globals['_REEMBEDDING']._serialized_end=763
-  _globals['_EMBEDDINGMODEL']._serialized_start=766
-  _globals['_EMBEDDINGMODEL']._serialized_end=952
-  _globals['_REEMBEDDINGCOMPARISON']._serialized_start=955
-  _globals['_REEMBEDDINGCOMPARISON']._serialized_end=1178
-  _globals['_QUERYCOMPARISON']._serialized_start=1181
-  _globals['_QUERYCOMPARISON']._serialized_end=1456
-  _globals['_SCOREDMESSAGE']._serialized_start=1458
-  _globals['_SCOREDMESSAGE']._serialized_end=1568
+  _globals['_REEMBEDDING']._serialized_end=781
+  _globals['_EMBEDDINGMODEL']._serialized_start=784
+  _globals['_EMBEDDINGMODEL']._serialized_end=970
+  _globals['_REEMBEDDINGCOMPARISON']._serialized_start=973
+  _globals['_REEMBEDDINGCOMPARISON']._serialized_end=1196
+  _globals['_QUERYCOMPARISON']._serialized_start=1199
+  _globals['_QUERYCOMPARISON']._serialized_end=1474
+  _globals['_SCOREDMESSAGE']._serialized_start=1476
+  _globals['_SCOREDMESSAGE']._serialized_end=1586
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from memory_grpc.client.errors import from_call
 from memory_grpc.commands import client
 from memory_grpc.commands.configuration import Target
 from memory_layer.v1.admin_service_pb2_grpc import AdminServiceStub
@@ -56,14 +57,15 @@ class Caller:
             try:
                 return await method(request, metadata=client.metadata(self.target), timeout=self.target.timeout_seconds)
             except grpc.aio.AioRpcError as error:
-                asked = client.retry_after_seconds(error)
-                if asked is not None and client.reason(error) in client.RATE_LIMITS:
+                failure = from_call(error)
+                asked = failure.retry_after
+                if asked is not None and failure.reason in client.RATE_LIMITS:
                     self._put_off(asked)
                     failing_since = time.monotonic() + asked
                     continue
                 patient = time.monotonic() - failing_since < self.patience_seconds
                 if error.code() not in _PASSING or not patient:
-                    raise client.failure(error, self.target.address) from None
+                    raise client.failure(failure, self.target.address) from None
                 await asyncio.sleep(max(asked or 0.0, backoff))
                 backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
 

@@ -11,26 +11,28 @@ from typing import Any
 
 from memory_grpc.commands import client, output
 from memory_grpc.commands.configuration import Target
-from memory_grpc.commands.evaluating import contexts, jsonl
+from memory_grpc.commands.evaluating import contexts
 from memory_grpc.commands.evaluating.caller import Caller
-from memory_grpc.commands.evaluating.dataset import Dataset, read
+from memory_grpc.commands.evaluating.dataset import Dataset
 from memory_grpc.commands.evaluating.loading import load
 from memory_grpc.commands.evaluating.report import Report, summary, table
 from memory_grpc.commands.evaluating.run import Ask, Variant, ask_all, warn
+from memory_grpc.commands.evaluating.sources import Source, read_all
 from memory_grpc.commands.failure import INTERRUPTED, OK, complain
 from memory_layer.v1 import admin_service_pb2
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What to evaluate. ``limit`` asks only the first so many questions; ``json_lines`` gets one line an answer.
+    """What to evaluate. ``limit`` asks only the first so many questions of each file; ``json_lines`` gets one line
+    an answer.
 
     ``without_names`` takes the participants' names out of the questions. ``patience_seconds`` is how long a service
     that is down is waited for, and embeddings while none is made. With ``budgets`` contexts of so many tokens are built
-    instead of searches made. With ``messages`` both files are JSON lines.
+    instead of searches made.
     """
 
-    file: Path
+    sources: Sequence[Source]
     variants: Sequence[Variant]
     without_names: bool = False
     json_lines: Path | None = None
@@ -39,7 +41,11 @@ class Evaluation:
     in_flight: int = 4
     patience_seconds: float = 120.0
     budgets: Sequence[int] = ()
-    messages: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the files, for people."""
+        return ", ".join(source.questions.name for source in self.sources)
 
 
 def evaluate(evaluation: Evaluation, target: Target, *, ask: Ask = ask_all, as_json: bool = False) -> int:
@@ -59,7 +65,7 @@ def evaluate(evaluation: Evaluation, target: Target, *, ask: Ask = ask_all, as_j
         return OK
     names = ", participants' names removed" if evaluation.without_names else ""
     dropped = f", {dataset.dropped} without evidence left out" if dataset.dropped else ""
-    title = f"{evaluation.file.name}: {len(dataset.questions):,} questions{names}{dropped}; percent"
+    title = f"{evaluation.name}: {len(dataset.questions):,} questions{names}{dropped}; percent"
     shown = contexts.table if evaluation.budgets else table
     output.console().print(shown(rows, title))
     sys.stdout.flush()
@@ -67,14 +73,12 @@ def evaluate(evaluation: Evaluation, target: Target, *, ask: Ask = ask_all, as_j
 
 
 def _read(evaluation: Evaluation) -> Dataset:
-    how: dict[str, Any] = {
-        "prefix": evaluation.tenant_prefix,
-        "without_names": evaluation.without_names,
-        "limit": evaluation.limit,
-    }
-    if evaluation.messages is not None:
-        return jsonl.read(evaluation.file, evaluation.messages, **how)
-    return read(evaluation.file, **how)
+    return read_all(
+        evaluation.sources,
+        prefix=evaluation.tenant_prefix,
+        without_names=evaluation.without_names,
+        limit=evaluation.limit,
+    )
 
 
 async def _run(evaluation: Evaluation, dataset: Dataset, ask: Ask, target: Target, report: Report[Any]) -> None:
@@ -85,7 +89,7 @@ async def _run(evaluation: Evaluation, dataset: Dataset, ask: Ask, target: Targe
         )
         patience = evaluation.patience_seconds
         memories = list(dataset.memories.values())
-        await load(memories, Caller(channel, target, complain, patience), target, evaluation.file.name, patience)
+        await load(memories, Caller(channel, target, complain, patience), target, evaluation.name, patience)
         await warn(dataset, Caller(channel, target, complain, patience))
         with report:
             caller = Caller(channel, target, report.note, patience)

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from memory_grpc.commands.evaluating.caller import Caller
 from memory_grpc.commands.evaluating.dataset import CATEGORIES, Dataset, Question
-from memory_grpc.commands.evaluating.run import Variant
+from memory_grpc.commands.evaluating.intervals import percent, shown
+from memory_grpc.commands.evaluating.run import Variant, in_order
 from memory_layer.v1 import context_pb2
 
 
@@ -34,6 +35,7 @@ class Context:
     def as_line(self) -> dict[str, Any]:
         """For programs."""
         return {
+            "set": self.question.set,
             "ranking": self.variant.label,
             "budget": self.budget,
             "tenant_id": self.question.tenant_id,
@@ -80,15 +82,21 @@ async def _build(dataset: Dataset, variant: Variant, budget: int, question: Ques
     return Context(variant, budget, question, held, found.total_tokens)
 
 
+def _group(context: Context) -> tuple[str, str, int]:
+    return context.question.set, context.variant.label, context.budget
+
+
 def summary(contexts: Sequence[Context]) -> list[dict[str, Any]]:
-    """A row for each ranking and budget: the mean share of the evidence in percent, by category and of all."""
+    """A row for each set, ranking and budget: the mean share of the evidence in percent, by category and of all, that
+    with its 95 % interval."""
     rows = []
-    for label, budget in dict.fromkeys((one.variant.label, one.budget) for one in contexts):
-        those = [one for one in contexts if (one.variant.label, one.budget) == (label, budget)]
-        row: dict[str, Any] = {"ranking": label, "budget": budget, "questions": len(those)}
+    for of_set, label, budget in dict.fromkeys(_group(one) for one in contexts):
+        those = in_order([one for one in contexts if _group(one) == (of_set, label, budget)])
+        row: dict[str, Any] = {"set": of_set, "ranking": label, "budget": budget, "questions": len(those)}
         for category in (*CATEGORIES, None):
             shares = [one.share for one in those if category in (None, one.question.category)]
             row["all" if category is None else str(category)] = round(100 * fmean(shares), 2) if shares else None
+        row["interval"] = percent([one.share for one in those])
         row["tokens"] = round(fmean(one.tokens for one in those), 1)
         rows.append(row)
     return rows
@@ -97,10 +105,12 @@ def summary(contexts: Sequence[Context]) -> list[dict[str, Any]]:
 def table(rows: Sequence[dict[str, Any]], title: str) -> Table:
     """The rows as people read them."""
     found = Table(title=title, title_justify="left")
-    found.add_column("ranking", no_wrap=True)
-    for name in ("budget", *(f"{number} {name}" for number, name in CATEGORIES.items()), "all", "tokens used"):
+    for name in ("set", "ranking"):
+        found.add_column(name, no_wrap=True)
+    for name in ("budget", *(f"{number} {name}" for number, name in CATEGORIES.items()), "all", "95 %", "tokens used"):
         found.add_column(name, justify="right")
     for row in rows:
         shares = ("" if row[key] is None else f"{row[key]:.1f}" for key in (*map(str, CATEGORIES), "all"))
-        found.add_row(row["ranking"], f"{row['budget']:,}", *shares, f"{row['tokens']:,.0f}")
+        figures = (*shares, shown(row["interval"]), f"{row['tokens']:,.0f}")
+        found.add_row(row["set"], row["ranking"], f"{row['budget']:,}", *figures)
     return found

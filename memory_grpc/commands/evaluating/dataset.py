@@ -35,7 +35,7 @@ class Memory:
 @dataclass(frozen=True, slots=True)
 class Question:
     """What to ask; ``number`` counts the sample's questions from 1, ``evidence`` are the dia_ids that answer it,
-    ``as_of`` is None where it is asked after the last turn."""
+    ``as_of`` is None where it is asked after the last turn. ``set`` is the name of the file it comes from."""
 
     tenant_id: str
     number: int
@@ -43,6 +43,7 @@ class Question:
     category: int
     evidence: tuple[str, ...]
     as_of: datetime | None = None
+    set: str = ""
 
 
 @dataclass(frozen=True, slots=True)

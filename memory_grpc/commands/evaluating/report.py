@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from memory_grpc.commands.evaluating.dataset import CATEGORIES
+from memory_grpc.commands.evaluating.intervals import percent, shown
 from memory_grpc.commands.evaluating.metrics import mean
-from memory_grpc.commands.evaluating.run import Answer, Variant
+from memory_grpc.commands.evaluating.run import Answer, Variant, in_order
 
 _LINE_EVERY_SECONDS = 10.0
 _COLUMNS = {
@@ -86,34 +87,44 @@ class Report(Generic[Answered]):
 
 
 def summary(answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    """A row for each ranking and category, and for all of a ranking (category None); means in percent."""
+    """A row for each set, ranking and category, and for all of a ranking (category None).
+
+    Means are in percent, and so is the 95 % interval of R@10.
+    """
     rows = []
-    for label in dict.fromkeys(answer.variant.label for answer in answers):
-        of_label = [answer for answer in answers if answer.variant.label == label]
+    for of_set, label in dict.fromkeys((answer.question.set, answer.variant.label) for answer in answers):
+        those = in_order([one for one in answers if (one.question.set, one.variant.label) == (of_set, label)])
         for category in (*CATEGORIES, None):
-            scores = [a.scores for a in of_label if category in (None, a.question.category)]
+            scores = [one.scores for one in those if category in (None, one.question.category)]
             if scores:
+                row = {"set": of_set, "ranking": label, "category": category, "questions": len(scores)}
                 means = {name: round(100 * value, 2) for name, value in asdict(mean(scores)).items()}
-                rows.append({"ranking": label, "category": category, "questions": len(scores), **means})
+                rows.append(row | means | {"recall_10_interval": percent([one.recall_10 for one in scores])})
     return rows
+
+
+def category_name(category: int | None) -> str:
+    """As people read it; None is all of them."""
+    return "all" if category is None else f"{category} {CATEGORIES[category]}"
 
 
 def table(rows: Sequence[dict[str, Any]], title: str) -> Table:
     """The rows as people read them."""
     found = Table(title=title, title_justify="left")
-    for name in ("ranking", "category"):
+    for name in ("set", "ranking", "category"):
         found.add_column(name, no_wrap=True)
-    for name in ("questions", *_COLUMNS.values()):
+    for name in ("questions", *_COLUMNS.values(), "R@10, 95 %"):
         found.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         whole = row["category"] is None
-        category = "all" if whole else f"{row['category']} {CATEGORIES[row['category']]}"
         figures = (f"{row[name]:.1f}" for name in _COLUMNS)
         found.add_row(
+            row["set"],
             row["ranking"],
-            category,
+            category_name(row["category"]),
             f"{row['questions']:,}",
             *figures,
+            shown(row["recall_10_interval"]),
             style="bold" if whole else None,
             end_section=whole,
         )

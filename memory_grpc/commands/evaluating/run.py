@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from memory_grpc.commands.evaluating.caller import Caller
 from memory_grpc.commands.evaluating.dataset import Dataset, Question
@@ -42,6 +42,7 @@ class Answer:
     def as_line(self) -> dict[str, Any]:
         """For programs."""
         return {
+            "set": self.question.set,
             "ranking": self.variant.label,
             "tenant_id": self.question.tenant_id,
             "number": self.question.number,
@@ -51,6 +52,21 @@ class Answer:
             "hits": list(self.hits),
             **{name: round(value, 6) for name, value in asdict(self.scores).items()},
         }
+
+
+class Asked(Protocol):
+    """An answer, or a context."""
+
+    @property
+    def question(self) -> Question: ...
+
+
+SomeAsked = TypeVar("SomeAsked", bound=Asked)
+
+
+def in_order(those: Iterable[SomeAsked]) -> list[SomeAsked]:
+    """As the questions stand in their files: answers come in whatever order, figures are the same each time."""
+    return sorted(those, key=lambda one: (one.question.tenant_id, one.question.number))
 
 
 Ask = Callable[[Dataset, Sequence[Variant], Caller, int, Callable[[Answer], None]], Awaitable[None]]

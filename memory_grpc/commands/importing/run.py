@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 
+from memory_grpc.client.errors import from_call
 from memory_grpc.commands import client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import CommandError
@@ -90,7 +91,7 @@ class Import:
             try:
                 sender = await self._sender(channel)
             except grpc.aio.AioRpcError as error:
-                raise client.failure(error, self._target.address) from None
+                raise client.failure(from_call(error), self._target.address) from None
             try:
                 async with asyncio.TaskGroup() as group:
                     await self._read(sender, group)

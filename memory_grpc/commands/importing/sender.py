@@ -16,6 +16,7 @@ from typing import Any
 
 import grpc
 
+from memory_grpc.client.errors import from_call
 from memory_grpc.commands import client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.importing.records import Fault, Record
@@ -95,13 +96,14 @@ class Sender:
                 )
                 return response
             except grpc.aio.AioRpcError as error:
-                if error.code() not in _PASSING or client.reason(error) in client.FINAL:
+                failure = from_call(error)
+                if error.code() not in _PASSING or failure.reason in client.FINAL:
                     raise
                 # Too much to embed in the time of one call: the same batch would fail for ever.
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and len(records) > 1:
                     raise
-                asked = client.retry_after_seconds(error)
-                if asked is not None and client.reason(error) in client.RATE_LIMITS:
+                asked = failure.retry_after
+                if asked is not None and failure.reason in client.RATE_LIMITS:
                     self.note(f"The server's rate limit is reached: waiting {asked:g} s.")
                     self._not_before = max(self._not_before, time.monotonic() + asked)
                     continue
@@ -125,7 +127,7 @@ class Sender:
         code = error.code()
         if code is grpc.StatusCode.INVALID_ARGUMENT and (faults := _faults_by_index(error, len(records))):
             return await self._without(records, faults)
-        if len(records) > 1 and (code in _HALVED or client.reason(error) == "REQUEST_TOO_LARGE"):
+        if len(records) > 1 and (code in _HALVED or from_call(error).reason == "REQUEST_TOO_LARGE"):
             middle = len(records) // 2
             return await self.send(records[:middle]) and await self.send(records[middle:])
         if code is grpc.StatusCode.NOT_FOUND:
@@ -133,7 +135,7 @@ class Sender:
             return True
         if code is grpc.StatusCode.ALREADY_EXISTS:
             return await self._without(records, {0: [Fault("request_id", "was used before with another body")]})
-        raise client.failure(error, self.target.address) from None
+        raise client.failure(from_call(error), self.target.address) from None
 
     async def _without(self, records: Sequence[Record], faults: dict[int, list[Fault]]) -> bool:
         if self.skip_invalid:
@@ -150,7 +152,7 @@ class Sender:
 def _faults_by_index(error: Any, count: int) -> dict[int, list[Fault]]:
     """The faults of an INVALID_ARGUMENT by the index of the message; nothing where it names none."""
     faults: dict[int, list[Fault]] = {}
-    for violation in client.violations(error):
+    for violation in from_call(error).violations:
         found = _INDEXED.fullmatch(violation.field)
         if found is None or int(found[1]) >= count:
             return {}

@@ -12,6 +12,8 @@ from typing import IO
 
 import grpc
 
+from memory_grpc.client.errors import from_call
+from memory_grpc.client.streams import Resumption
 from memory_grpc.commands import client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK, CommandError, complain
@@ -85,7 +87,7 @@ def _byte(file: IO[bytes], position: int) -> bytes:
 def _records(request: ExportRequest, target: Target, patience_seconds: float) -> Iterator[TransferRecord]:
     """The records, each once, however often the stream breaks."""
     came_at = time.monotonic()
-    came: set[str | None] = set()
+    resumption = Resumption(request)
     with client.connected(target) as channel:
         stub = TransferServiceStub(channel)
         while True:
@@ -93,18 +95,13 @@ def _records(request: ExportRequest, target: Target, patience_seconds: float) ->
                 # No deadline: it lasts as long as there is something to come.
                 for record in stub.Export(request, metadata=client.metadata(target)):
                     came_at = time.monotonic()
-                    kind = record.WhichOneof("record")
-                    if kind == "message":
-                        request.after_id = record.message.id
-                    elif kind in came:  # the stream broke before its first message
-                        continue
-                    came.add(kind)
-                    yield record
+                    if resumption.takes(record):
+                        yield record
                 return
             except grpc.RpcError as error:
                 if error.code() not in _PASSING or time.monotonic() - came_at >= patience_seconds:
                     raise
-                wait = client.retry_after_seconds(error) or _PAUSE_SECONDS
+                wait = from_call(error).retry_after or _PAUSE_SECONDS
                 complain(f"{error.code().name}: going on in {wait:g} s.")
                 time.sleep(wait)
 

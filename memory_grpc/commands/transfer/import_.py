@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import grpc
-
-from memory_grpc.commands import client, output
-from memory_grpc.commands.client import Client
+from memory_grpc.commands import output
+from memory_grpc.commands.client import Client, client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import FAILED, OK, CommandError, complain
 from memory_grpc.commands.importing.keep import keep
@@ -22,8 +20,6 @@ from memory_layer.v1.transfer_service_pb2 import ImportRequest, ImportResponse, 
 
 _SHOWN = 5
 _LINE_EVERY_SECONDS = 5.0
-_PAUSE_SECONDS = 0.5
-_PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
 @dataclass(slots=True)
@@ -44,7 +40,7 @@ def import_export(path: Path, tenant_id: str, target: Target | None, options: Op
     complain(_sentence(path, found))
     totals = {"stored": 0, "repeated": 0, "conflicting": 0, "erased": 0, "pending": 0}
     began = said = time.monotonic()
-    with client.client(target) as service:
+    with client(target) as service:
         if options.keep:
             for tenant in found.tenants:
                 keep(tenant, target)
@@ -126,18 +122,8 @@ def _sent(service: Client, batch: list[Line], patience_seconds: float) -> Import
     request = ImportRequest(
         tenant_id=batch[0].header.tenant_id, messages=[line.message for line in batch if line.message is not None]
     )
-    began = time.monotonic()
-    while True:
-        try:
-            answer: ImportResponse = service.transfer("Import", request)
-            return answer
-        except grpc.RpcError as error:
-            is_over = client.reason(error) in client.FINAL or time.monotonic() - began >= patience_seconds
-            if error.code() not in _PASSING or is_over:
-                raise
-            wait = client.retry_after_seconds(error) or _PAUSE_SECONDS
-            complain(f"{error.code().name}: trying again in {wait:g} s.")
-            time.sleep(wait)
+    answer: ImportResponse = service.patient(patience_seconds, is_told=True).transfer("Import", request)
+    return answer
 
 
 def _restore_policy(service: Client, line: Line) -> None:

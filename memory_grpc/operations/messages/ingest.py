@@ -60,7 +60,7 @@ class Ingest:
         new_id: Callable[[], UUID],
         *,
         embed_later: bool,
-        text_config: str,
+        word_config: str,
         user_id_metadata_key: str,
     ) -> None:
         self._database = database
@@ -69,7 +69,7 @@ class Ingest:
         self._quotas = quotas
         self._new_id = new_id
         self._embed_later = embed_later
-        self._text_config = text_config
+        self._word_config = word_config
         self._user_id_metadata_key = user_id_metadata_key
         self._known = GroupCommit(self._look_up, most=_GROUP)
         self._stores = GroupCommit(self._store, most=_GROUP)
@@ -161,7 +161,7 @@ class Ingest:
             ready = new
             await room.take([draft.message for draft, _ in ready])
             stored = await message_store.insert_many(tx, tenant_id, [one for _, one in ready])
-            await lexical.insert_many(tx, tenant_id, self._text_config, stored)
+            await lexical.insert_many(tx, tenant_id, self._word_config, stored)
             vectors = {one.id: draft.vectors for draft, one in ready if draft.vectors is not None}
             if vectors and model:
                 await embeddings.insert_many(tx, tenant_id, model.id, vectors)

@@ -44,14 +44,14 @@ class Update:
         quotas: Quotas,
         *,
         embed_later: bool,
-        text_config: str,
+        word_config: str,
     ) -> None:
         self._database = database
         self._models = models
         self._policies = policies
         self._quotas = quotas
         self._embed_later = embed_later
-        self._text_config = text_config
+        self._word_config = word_config
 
     async def __call__(self, update: MessageUpdate) -> StoredMessage:
         """The message as it is afterwards; the same as before where nothing changes.
@@ -105,7 +105,7 @@ class Update:
             await room.take([after], adds=False)
             if after.content != before.content:
                 after = replace(after, embedding_status="pending" if vectors is None else "completed")
-            after = await revisions.replace(tx, before, replace(after, updated_at=now), self._text_config)
+            after = await revisions.replace(tx, before, replace(after, updated_at=now), self._word_config)
             if after.content != before.content:
                 if vectors is None or model is None:
                     await jobs.enqueue_many(tx, tenant_id, [id_])

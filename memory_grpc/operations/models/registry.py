@@ -24,7 +24,9 @@ from memory_grpc.operations.models.compare import Compare
 from memory_grpc.operations.models.reembeddings import Reembeddings
 from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.retention.restore import Restore
 from memory_grpc.operations.retention.retain import Retain
+from memory_grpc.operations.retention.simulate import Simulate
 from memory_grpc.operations.search.search import Search
 from memory_grpc.operations.statistics import Statistics
 from memory_grpc.operations.transfer.export import Export
@@ -45,6 +47,8 @@ class Operations:
     search: Search
     build_context: BuildContext
     retain: Retain
+    simulate: Simulate
+    restore: Restore
     statistics: Statistics
     health: Health
     policies: Policies

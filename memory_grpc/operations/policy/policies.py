@@ -35,8 +35,8 @@ class Policies:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        # A value's setting has the name of its column.
-        self._defaults = {path: getattr(settings, column) for path, column in COLUMNS.items()}
+        # A value's setting has the name of its column; a language has none.
+        self._defaults = {path: getattr(settings, column, None) for path, column in COLUMNS.items()}
         self._cache: dict[str, tuple[float, Policy]] = {}
 
     async def get(self, tenant_id: str, *, fresh: bool = False) -> Policy:
@@ -76,7 +76,7 @@ class Policies:
         return await self.get(tenant_id, fresh=True)
 
     def _merge(self, own: StoredPolicy) -> Policy:
-        values = {**self._defaults, **own.values}
+        values: dict[str, Any] = {**self._defaults, **own.values}
         sections: dict[str, Any] = {}
         for section, cls in _SECTIONS.items():
             start = f"{section}."
@@ -90,6 +90,7 @@ class Policies:
             hybrid=sections["hybrid_weights"],
             ranking=values["ranking"],
             time_zone=values["time_zone"],
+            language=values["language"],
             quota=sections["quota"],
             overrides=tuple(own.values),
             updated_at=own.updated_at,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 
+import structlog
+
 from memory_grpc.domain.policy import RetentionLimits
 from memory_grpc.domain.retention import RetentionCounts
 from memory_grpc.observability import metrics
@@ -12,6 +14,11 @@ from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.store import clock, models, retention
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.guard import Guard, no_guard
+
+# How long a batch waits for its tenant: one that is held up is tried again by the next sweep, and holds up no other.
+_LOCK_MILLISECONDS = 5000
+
+log = structlog.get_logger(__name__)
 
 Batch = Callable[[Transaction, str, RetentionLimits, datetime, int], Awaitable[int]]
 
@@ -38,22 +45,36 @@ class Retain:
             if dry_run:
                 return RetentionCounts(
                     archived=await retention.count_archive(tx, tenant_id, limits, now) if "archive" in actions else 0,
-                    deleted=await retention.count_delete(tx, tenant_id, limits, now) if "delete" in actions else 0,
+                    deleted=(await retention.count_delete(tx, tenant_id, limits, now))[0] if "delete" in actions else 0,
                 )
         counts = RetentionCounts()
         if "archive" in actions:
             counts += RetentionCounts(archived=await self._all(retention.archive, tenant_id, limits, now, guard))
         if "delete" in actions:
+            await self._announce(tenant_id, limits, now)
             counts += RetentionCounts(deleted=await self._all(retention.delete, tenant_id, limits, now, guard))
         metrics.RETAINED.labels("archive").inc(counts.archived)
         metrics.RETAINED.labels("delete").inc(counts.deleted)
         return counts
 
+    async def _announce(self, tenant_id: str, limits: RetentionLimits, now: datetime) -> None:
+        """Says in the log what is about to be deleted, while it is there: nobody gets it back."""
+        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+            deleted, expired = await retention.count_delete(tx, tenant_id, limits, now)
+        if deleted:
+            log.info(
+                "retention_deletes",
+                tenant_id=tenant_id,
+                from_archive=deleted - expired,
+                delete_after_days=limits.delete_after_days,
+                expired=expired,
+            )
+
     async def _all(self, batch: Batch, tenant_id: str, limits: RetentionLimits, now: datetime, guard: Guard) -> int:
         total = 0
         while True:
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                await models.lock_tenant_exclusive(tx, tenant_id)
+                await models.lock_tenant_exclusive(tx, tenant_id, _LOCK_MILLISECONDS)
                 done = await batch(tx, tenant_id, limits, now, self._batch_size)
                 await guard(tx)
             total += done

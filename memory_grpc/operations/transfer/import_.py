@@ -26,11 +26,11 @@ class _Erased(Exception):
 class Import:
     """All messages of a call or none, in one transaction."""
 
-    def __init__(self, database: Database, models: Models, quotas: Quotas, *, text_config: str) -> None:
+    def __init__(self, database: Database, models: Models, quotas: Quotas, *, word_config: str) -> None:
         self._database = database
         self._quotas = quotas
         self._models = models
-        self._text_config = text_config
+        self._word_config = word_config
 
     async def __call__(self, tenant_id: str, sent: Sequence[Transferred]) -> Imported:
         """Stores messages with the vectors that the tenant's model made of them; the others are embedded afterwards.
@@ -114,10 +114,10 @@ class Import:
         for was in one.revisions:
             vectors = past.get((one.message.id, was.revision.message.revision))
             model_id = model.id if model else None
-            await transfer_revisions.insert(tx, tenant_id, self._text_config, was.revision, model_id, vectors)
+            await transfer_revisions.insert(tx, tenant_id, self._word_config, was.revision, model_id, vectors)
 
     async def _project(self, tx: Transaction, tenant_id: str, new: Sequence[StoredMessage]) -> None:
-        await lexical.insert_many(tx, tenant_id, self._text_config, new)
+        await lexical.insert_many(tx, tenant_id, self._word_config, new)
         if archived := [message.id for message in new if message.archived_at is not None]:
             await transfer.archive_words(tx, tenant_id, archived)
 

@@ -34,6 +34,8 @@ DOCUMENTED = {
     ("post", "/v1/memory/search"): 200,
     ("post", "/v1/memory/context"): 200,
     ("post", "/v1/admin/retention/run"): 200,
+    ("post", "/v1/admin/retention/simulate"): 200,
+    ("post", "/v1/admin/retention/restore"): 200,
     ("post", "/v1/admin/erasure/plan"): 200,
     ("post", "/v1/admin/erasure/apply"): 200,
     ("get", "/v1/admin/erasure"): 200,

@@ -19,7 +19,8 @@ from memory_grpc.commands.extras import needed
 from memory_grpc.commands.failure import CommandError, said_plainly
 from memory_grpc.commands.options import moment
 
-COMMANDS = ["up", "serve", "migrate", "envoy-config", "health", "import", "search", "retention", "policy show"]
+COMMANDS = ["up", "serve", "migrate", "envoy-config", "health", "import", "search", "policy show"]
+COMMANDS += ["retention run", "retention simulate", "retention restore"]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "policy set"])
@@ -37,6 +38,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_wrong_usage_is_2() -> None:
+    assert CliRunner().invoke(app, ["retention", "restore", "t"]).exit_code == 2
     for arguments in (["search"], ["import", "nowhere.jsonl"], ["policy", "set", "t"], ["health", "--grpc", "--rest"]):
         assert CliRunner().invoke(app, arguments).exit_code == 2
     search = ["search", "x", "-t", "t", "--address", "127.0.0.1:1"]

@@ -1,0 +1,55 @@
+"""Where a client finds the service: addresses as people write them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from memory_grpc.addresses import bracketed, is_loopback
+
+_TLS = ("https", "grpcs")
+_PLAIN = ("http", "grpc")
+_PORTS = {"http": 80, "https": 443, "grpc": 50051, "grpcs": 50051}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host and a port, and whether TLS is spoken there."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @property
+    def target(self) -> str:
+        """As gRPC wants it: ``host:port``."""
+        return f"{bracketed(self.host)}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is this machine, which no proxy reaches."""
+        return is_loopback(self.host)
+
+
+def parse(address: str) -> Endpoint:
+    """Reads ``host``, ``host:port`` or a URL: ``http`` and ``grpc`` are plain, ``https`` and ``grpcs`` are TLS.
+
+    gRPC is on the REST port too, so a REST URL will do. Without a port it is 80 or 443 of http and https, and 50051
+    otherwise.
+
+    Raises:
+        ValueError: it is not an address, or says more than where the service is.
+    """
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        scheme, rest = "grpc", address
+    if scheme not in _TLS + _PLAIN:
+        raise ValueError("address: start it with http://, https://, grpc:// or grpcs://")
+    try:
+        url = urlsplit(f"//{rest}")
+        port = url.port
+    except ValueError:
+        raise ValueError("address: give host:port, with a port from 1 to 65535") from None
+    if not url.hostname or port == 0 or "@" in url.netloc or url.path not in ("", "/") or url.query or url.fragment:
+        raise ValueError("address: give a host and a port and no more, as http://127.0.0.1:8000")
+    return Endpoint(url.hostname, port or _PORTS[scheme], scheme in _TLS)

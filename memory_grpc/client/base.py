@@ -1,0 +1,87 @@
+"""What the two clients have in common: where they call, with which key, how patiently, and for which tenant."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+
+from memory_grpc import __version__
+from memory_grpc.client import channel
+from memory_grpc.client.address import parse
+from memory_grpc.client.convert import complete, filled
+from memory_grpc.client.retry import Attempts, Retry
+from memory_grpc.client.rpc import Rpc
+
+DEFAULT_ADDRESS = "http://127.0.0.1:8000"
+
+
+class Base:
+    """The arguments of a client, and what it makes of those of a call."""
+
+    _user_agent = f"memory-grpc/{__version__}"
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        api_key: str | None = None,
+        tenant_id: str | None = None,
+        timeout: float = 30.0,
+        retry: Retry | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        server_name: str | None = None,
+    ) -> None:
+        """Connects when the first call is made.
+
+        Args:
+            address: ``host:port`` or a URL, that of REST too; ``https`` and ``grpcs`` are TLS.
+            api_key: Sent with every call.
+            tenant_id: Whose memory it is, in every call that can name a tenant and is given none.
+            timeout: Seconds for a call with all its attempts, unless the call says otherwise; ``math.inf`` for ever.
+            retry: How often and how quickly a call is tried again.
+            credentials: For TLS, as ``grpc.ssl_channel_credentials(...)`` makes them from your own CA or with a
+                certificate of the client's own. Without it the CAs that grpc comes with are believed.
+            server_name: What the server's certificate says, where that is not the host of the address.
+
+        Raises:
+            ValueError: the address, the key, the timeout or the retry cannot be.
+        """
+        if not timeout > 0:
+            raise ValueError("timeout: give a number of seconds above 0")
+        self._endpoint = parse(address)
+        if credentials is not None and not self._endpoint.tls:
+            raise ValueError("credentials: they are for TLS; start the address with https:// or grpcs://")
+        self._metadata = channel.key_metadata(api_key)
+        self._tenant_id = tenant_id
+        self._timeout = timeout
+        self._retry = retry or Retry()
+        self._credentials = credentials
+        self._opening = threading.Lock()  # threads that call first share a channel
+        self._options = channel.options(self._endpoint, self._user_agent, server_name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._endpoint.target!r})"
+
+    def _request(self, rpc: Rpc[Any], arguments: Mapping[str, Any]) -> Any:
+        return self._completed(filled(rpc.request(), arguments))
+
+    def _completed(self, request: Any) -> Any:
+        return complete(request, self._tenant_id, _new_id)
+
+    def _attempts(self, rpc: Rpc[Any], timeout: float | None) -> Attempts:
+        seconds = self._timeout if timeout is None else timeout
+        return self._bounded(rpc, None if seconds == math.inf else seconds)
+
+    def _bounded(self, rpc: Rpc[Any], timeout: float | None) -> Attempts:
+        """The attempts of a call that lasts until it is done, unless it is given a time: a stream."""
+        return Attempts(self._retry, timeout, is_repeatable=rpc.is_repeatable, clock=time.monotonic)
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,60 @@
+"""What a channel is made with, for threads and for asyncio alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from memory_grpc.client.address import Endpoint
+
+Options = list[tuple[str, Any]]
+_OPTIONS: Options = [
+    # The service bounds its answers itself (MEMORY_MAX_ANSWER_BYTES).
+    ("grpc.max_receive_message_length", -1),
+    # A server that restarts is found again within seconds, not minutes.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    # One place decides what is tried again: retry.py.
+    ("grpc.enable_retries", 0),
+]
+
+
+def options(endpoint: Endpoint, user_agent: str, server_name: str | None = None) -> Options:
+    """The options of a channel to ``endpoint``; ``server_name`` is what its certificate says instead of the host."""
+    chosen = [*_OPTIONS, ("grpc.primary_user_agent", user_agent)]
+    if server_name:
+        chosen.append(("grpc.ssl_target_name_override", server_name))
+    if endpoint.is_local:
+        # grpc would ask http_proxy for this machine too, which no proxy reaches.
+        chosen.append(("grpc.enable_http_proxy", 0))
+    return chosen
+
+
+def open_channel(endpoint: Endpoint, options: Options, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    """A channel for threads. ``credentials`` are for TLS; the CAs that grpc comes with are believed without them."""
+    if endpoint.tls:
+        return grpc.secure_channel(endpoint.target, credentials or grpc.ssl_channel_credentials(), options=options)
+    return grpc.insecure_channel(endpoint.target, options=options)
+
+
+def open_channel_aio(
+    endpoint: Endpoint, options: Options, credentials: grpc.ChannelCredentials | None
+) -> grpc.aio.Channel:
+    """The same for the running event loop."""
+    if endpoint.tls:
+        return grpc.aio.secure_channel(endpoint.target, credentials or grpc.ssl_channel_credentials(), options=options)
+    return grpc.aio.insecure_channel(endpoint.target, options=options)
+
+
+def key_metadata(api_key: str | None) -> tuple[tuple[str, str], ...]:
+    """The metadata of a call: the key, where there is one.
+
+    Raises:
+        ValueError: no header can carry it. The key is not in the message.
+    """
+    if api_key is None:
+        return ()
+    if not api_key or not (api_key.isascii() and api_key.isprintable()):
+        raise ValueError("api_key: it is empty, or holds characters that no header can carry")
+    return (("x-api-key", api_key),)

@@ -1,0 +1,44 @@
+"""Restore: takes messages back from the archive, in bounded batches."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from memory_grpc.domain.retention import RestoredCounts
+from memory_grpc.filtering import Node, where
+from memory_grpc.observability import metrics
+from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.store import clock, models, retention
+from memory_grpc.store.database import Database
+
+
+class Restore:
+    """The other way round than archiving; each batch is a transaction of its own."""
+
+    def __init__(self, database: Database, policies: Policies, batch_size: int) -> None:
+        self._database = database
+        self._policies = policies
+        self._batch_size = batch_size
+
+    async def __call__(
+        self, tenant_id: str, node: Node, archived_since: datetime | None, *, dry_run: bool
+    ) -> RestoredCounts:
+        """Restores what passes a filter and was archived at ``archived_since`` or later (None: whenever), up to now.
+
+        Raises StoreUnavailable and DeadlineExceeded; the batches before it stay restored.
+        """
+        limits = (await self._policies.get(tenant_id, fresh=True)).retention
+        condition = where(node, "m")
+        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+            now = await clock.now(tx)
+            if dry_run:
+                return await retention.count_restore(tx, tenant_id, limits, now, condition, archived_since)
+        counts = RestoredCounts()
+        while True:
+            async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+                await models.lock_tenant_exclusive(tx, tenant_id)
+                batch = await retention.restore(tx, tenant_id, limits, now, condition, archived_since, self._batch_size)
+            counts += batch
+            metrics.RETAINED.labels("restore").inc(batch.restored)
+            if batch.restored < self._batch_size:
+                return counts
