@@ -84,7 +84,7 @@ class Erase:
     async def _batch(self, work: Erasure, lease: Lease) -> bool:
         """Erases some messages; False when there was none left, which is noted."""
         async with self._database.transaction(tenant=work.tenant_id, plan="each") as tx:
-            await models.lock_tenant_exclusive(tx, work.tenant_id)
+            await models.lock_tenant_exclusive(tx, work.tenant_id, _LOCK_MILLISECONDS)
             held = await erasures.hold(tx, work)
             if held is None:
                 return False
