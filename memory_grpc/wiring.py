@@ -29,6 +29,7 @@ from memory_grpc.operations.models.reembeddings import Reembeddings
 from memory_grpc.operations.models.registry import Operations
 from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.policy.quotas import Quotas
 from memory_grpc.operations.retention.restore import Restore
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.retention.simulate import Simulate
@@ -48,10 +49,12 @@ def wired(
     database = pools.calls
     policies = Policies(database, settings)
     fresh_policies = Policies(pools.background, settings)
+    quotas = Quotas(pools.background, policies)
     ingest = Ingest(
         database,
         models,
         policies,
+        quotas,
         Uuid7(),
         embed_later=settings.async_embeddings,
         word_config=vocabularies.named(settings.search_text_config),
@@ -75,6 +78,7 @@ def wired(
             database,
             models,
             policies,
+            quotas,
             embed_later=settings.async_embeddings,
             word_config=vocabularies.named(settings.search_text_config),
         ),
@@ -96,6 +100,6 @@ def wired(
         trail=Trail(pools.background, Uuid7(), time.monotonic),
         list_events=ListEvents(database),
         export=Export(pools.background, settings.request_timeout_seconds),
-        import_=Import(pools.background, models, word_config=vocabularies.named(settings.search_text_config)),
+        import_=Import(pools.background, models, quotas, word_config=vocabularies.named(settings.search_text_config)),
         erasures=Erasures(pools.background, Uuid7()),
     )

@@ -39,6 +39,8 @@ create table messages (
     pinned boolean not null default false,
     expires_at timestamptz,
     revision integer not null default 1,
+    -- A tag of BCP 47, where the caller said so.
+    language text collate "C",
     primary key (tenant_id, id)
 );
 
@@ -165,7 +167,10 @@ create table tenant_policies (
     updated_at timestamptz not null default now(),
     hybrid_previous_weight double precision,
     hybrid_names_to_i boolean,
-    time_zone text collate "C"
+    quota_max_messages bigint check (quota_max_messages >= 0),
+    quota_max_bytes bigint check (quota_max_bytes >= 0),
+    time_zone text collate "C",
+    language text collate "C"
 );
 
 -- Who may do a job that only one server may do at a time, and until when by the database's clock.

@@ -11,7 +11,7 @@ from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK
 from memory_layer.v1 import policy_service_pb2 as pb
 
-_SECTIONS = ("retention", "importance_weights", "score_weights", "hybrid_weights")
+_SECTIONS = ("retention", "importance_weights", "score_weights", "hybrid_weights", "quota")
 
 
 def show(tenant_id: str, target: Target, *, as_json: bool) -> int:
@@ -64,7 +64,7 @@ def _print(policy: Any, *, as_json: bool) -> None:
         output.write_json(output.as_dict(policy))
         return
     values = [
-        (f"{section}.{field.name}", f"{value:g}")
+        (f"{section}.{field.name}", f"{value:g}" if isinstance(value, float) else str(int(value)))
         for section in _SECTIONS
         for field, value in getattr(policy, section).ListFields()
     ]
@@ -72,6 +72,8 @@ def _print(policy: Any, *, as_json: bool) -> None:
         values.append(("ranking", policy.ranking))
     if policy.time_zone:
         values.append(("time_zone", policy.time_zone))
+    if policy.language:
+        values.append(("language", policy.language))
     rows = [(name, value + (" (the tenant's own)" if name in policy.overrides else "")) for name, value in values]
     if policy.HasField("updated_at"):
         rows.append(("updated_at", output.moment(policy.updated_at)))

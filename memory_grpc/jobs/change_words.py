@@ -49,55 +49,55 @@ class ChangeWords:
             if lease is None:
                 return
             trouble = Trouble(self._database, "change_words")
-            for tenant_id in self._rests.awake(await self._due()):
+            for due in self._rests.awake(await self._due()):
                 async with trouble.of_one() as attempt:
-                    await self._change(tenant_id, lease)
+                    await self._change(*due, lease)
                 if attempt.failed:
-                    self._rests.begin(tenant_id)
+                    self._rests.begin(due)
 
-    async def _due(self) -> list[str]:
+    async def _due(self) -> list[tuple[str, str]]:
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             return await vocabularies.due(tx, self._config)
 
-    async def _change(self, tenant_id: str, lease: Lease) -> None:
+    async def _change(self, tenant_id: str, wanted: str, lease: Lease) -> None:
         async with self._database.transaction(tenant=tenant_id) as tx:
             now = await vocabularies.of_tenant(tx, tenant_id)
         if now is None:
             return
-        if now.next_config != (None if now.config == self._config else self._config):
-            await self._aim(tenant_id, lease)
-        if now.config != self._config and await self._fill(tenant_id, lease):
-            await self._switch(tenant_id, lease)
+        if now.next_config != (None if now.config == wanted else wanted):
+            await self._aim(tenant_id, wanted, lease)
+        if now.config != wanted and await self._fill(tenant_id, wanted, lease):
+            await self._switch(tenant_id, wanted, lease)
         await self._remove_former(tenant_id, lease)
 
-    async def _aim(self, tenant_id: str, lease: Lease) -> None:
+    async def _aim(self, tenant_id: str, wanted: str, lease: Lease) -> None:
         """Begins the change, or stops one to a configuration that is not wanted any more."""
         async with self._database.transaction(tenant=tenant_id) as tx:
             await vocabularies.lock(tx, tenant_id)
             now = await vocabularies.of_tenant(tx, tenant_id)
-            if now is not None and now.config == self._config:
+            if now is not None and now.config == wanted:
                 await vocabularies.stop(tx, tenant_id)
             else:
-                await vocabularies.begin(tx, tenant_id, self._config)
+                await vocabularies.begin(tx, tenant_id, wanted)
             await lease.guard(tx)
 
-    async def _fill(self, tenant_id: str, lease: Lease) -> bool:
+    async def _fill(self, tenant_id: str, wanted: str, lease: Lease) -> bool:
         """Whether there is nothing left to fill in, and what a large tenant's words are found by is there."""
         more = True
         while more:
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                 now = await vocabularies.of_tenant(tx, tenant_id)
-                if now is None or now.next_config != self._config:
+                if now is None or now.next_config != wanted:
                     return False
-                more = await vocabularies.fill(tx, tenant_id, self._config, now.filled_to, _FILLED_AT_ONCE)
+                more = await vocabularies.fill(tx, tenant_id, wanted, now.filled_to, _FILLED_AT_ONCE)
                 is_counted = now.config in await word_index.counted(tx, tenant_id)
                 await lease.guard(tx)
-        return not is_counted or await self._words.index(tenant_id, self._config, lease)
+        return not is_counted or await self._words.index(tenant_id, wanted, lease)
 
-    async def _switch(self, tenant_id: str, lease: Lease) -> None:
+    async def _switch(self, tenant_id: str, wanted: str, lease: Lease) -> None:
         async with self._database.transaction(tenant=tenant_id) as tx:
             await vocabularies.lock(tx, tenant_id)
-            await vocabularies.switch(tx, tenant_id, self._config)
+            await vocabularies.switch(tx, tenant_id, wanted)
             await lease.guard(tx)
         log.info("words_changed")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from memory_grpc.domain.language import text_config
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.offload import by_size
 from memory_grpc.ranking.lexemes import Lexemes, lexemes
@@ -33,6 +34,7 @@ async def insert_many(tx: Transaction, tenant_id: str, config: str, messages: Se
                 "conversation_ids": [m.conversation_id for m in some],
                 "created_ats": [m.created_at for m in some],
                 "names": [m.name for m in some],
+                "text_configs": [text_config(m.language) for m in some],
                 "words": [r.words for r in read],
                 "others": [r.others for r in read],
             },

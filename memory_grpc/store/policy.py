@@ -14,6 +14,7 @@ _SECTIONS = {
     "retention": (("max_age_days", "importance_threshold", "delete_after_days"), "retention_{}"),
     "importance_weights": (("recency", "role", "explicit"), "importance_{}_weight"),
     "score_weights": (("similarity", "importance", "decay"), "score_{}_weight"),
+    "quota": (("max_messages", "max_bytes"), "quota_{}"),
     "hybrid_weights": (("lexical", "conversation", "date", "speaker", "previous"), "hybrid_{}_weight"),
 }
 COLUMNS: Mapping[str, str] = {
@@ -21,6 +22,7 @@ COLUMNS: Mapping[str, str] = {
     "hybrid_weights.names_to_i": "hybrid_names_to_i",
     "ranking": "search_ranking",
     "time_zone": "time_zone",
+    "language": "language",
 }
 """``retention.max_age_days`` -> ``retention_max_age_days``, for every value of a policy."""
 

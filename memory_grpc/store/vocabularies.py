@@ -9,12 +9,15 @@ A configuration is named by a text-search configuration of Postgres and the numb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
+from memory_grpc.domain.language import SIMPLE, text_config, text_configs
 from memory_grpc.ranking.lexemes import VERSION
-from memory_grpc.store import lexical
+from memory_grpc.store import lexical, models
 from memory_grpc.store.database import Transaction
 
 
@@ -45,9 +48,12 @@ async def of_tenant(tx: Transaction, tenant_id: str) -> Vocabulary | None:
     return Vocabulary(**row) if row else None
 
 
-async def due(tx: Transaction, config: str) -> list[str]:
-    """The tenants whose words are stored otherwise than by ``config``, or are changing."""
-    return [row["tenant_id"] for row in await tx.all("vocabularies.due", {"config": config})]
+async def due(tx: Transaction, config: str) -> list[tuple[str, str]]:
+    """The tenants whose words are stored otherwise than is wanted, or are changing; and what is wanted: by the language
+    of the policy, or ``config``."""
+    known = {language: named(found) if found else config for language, found in text_configs().items()}
+    params = {"config": config, "configs": Jsonb(known), "other": named(SIMPLE)}
+    return [(row["tenant_id"], row["wanted"]) for row in await tx.all("vocabularies.due", params)]
 
 
 async def begin(tx: Transaction, tenant_id: str, config: str) -> None:
@@ -61,16 +67,22 @@ async def stop(tx: Transaction, tenant_id: str) -> None:
 
 
 async def fill(tx: Transaction, tenant_id: str, config: str, after: UUID | None, limit: int) -> bool:
-    """Stores the words of the next messages after one that were stored before; False where there are no more."""
+    """Stores the words of the next messages after one that were stored before; False where there are no more. Nothing
+    is archived, updated or erased until the transaction ends: neither would see the words of this one."""
     of = {"tenant_id": tenant_id}
+    await models.lock_tenant_shared(tx, tenant_id)
     messages = await tx.all("vocabularies.unfilled", of | {"filled_to": after, "limit": limit})
     if not messages:
         return False
     ids = [m["id"] for m in messages]
     read = await lexical.read_many([(m["content"], m["name"]) for m in messages])
-    words = {"words": [r.words for r in read], "others": [r.others for r in read]}
+    words = {
+        "text_configs": [text_config(m["language"]) for m in messages],
+        "words": [r.words for r in read],
+        "others": [r.others for r in read],
+    }
     await tx.execute("lexical.fill", of | words | {"config": config, "message_ids": ids})
-    if changed := [m["id"] for m in messages if m["revision"] > 1]:
+    if changed := {m["id"]: m["language"] for m in messages if m["revision"] > 1}:
         await _fill_revisions(tx, tenant_id, config, changed)
     await tx.execute("vocabularies.note_filled", of | {"filled_to": ids[-1]})
     return True
@@ -98,8 +110,8 @@ async def remove(tx: Transaction, tenant_id: str, config: str, limit: int) -> bo
     return False
 
 
-async def _fill_revisions(tx: Transaction, tenant_id: str, config: str, message_ids: Sequence[UUID]) -> None:
-    of = {"tenant_id": tenant_id, "message_ids": list(message_ids)}
+async def _fill_revisions(tx: Transaction, tenant_id: str, config: str, languages: Mapping[UUID, str | None]) -> None:
+    of = {"tenant_id": tenant_id, "message_ids": list(languages)}
     revisions = await tx.all("vocabularies.unfilled_revisions", of)
     read = await lexical.read_many([(r["content"], r["name"]) for r in revisions])
     await tx.execute(
@@ -109,6 +121,7 @@ async def _fill_revisions(tx: Transaction, tenant_id: str, config: str, message_
             "config": config,
             "message_ids": [r["message_id"] for r in revisions],
             "revisions": [r["revision"] for r in revisions],
+            "text_configs": [text_config(languages[r["message_id"]]) for r in revisions],
             "words": [r.words for r in read],
             "others": [r.others for r in read],
         },

@@ -102,14 +102,15 @@ async def statistics(tx: Transaction, tenant_id: str, config: str) -> Statistics
 
 
 async def query_words(
-    tx: Transaction, tenant_id: str, config: str, text: str, shares: tuple[float, float]
+    tx: Transaction, tenant_id: str, config: str, text: str, shares: tuple[float, float], text_config: str | None = None
 ) -> Deferred[tuple[str, QueryWords]]:
     """The configuration of a tenant's words, ``config`` where it has none, and the words of a query by it, with what is
-    known of them in the tenant; ``shares`` are of the turns before."""
+    known of them in the tenant; ``shares`` are of the turns before, ``text_config`` is the query's own."""
     read = await lexical.read(text)
     params = {
         "tenant_id": tenant_id,
         "config": config,
+        "text_config": text_config,
         "words": read.words,
         "others": read.others,
         "previous": shares[0],

@@ -1,6 +1,10 @@
 -- Words are read by other rules: compounds by their parts, scripts without spaces by their characters.
 -- What is stored stays in use until the service has made all of a tenant's words anew, in the background.
 
+-- What language a message is in, and a tenant's messages are that do not say: a tag of BCP 47.
+alter table messages add column language text collate "C";
+alter table tenant_policies add column language text collate "C";
+
 -- By which configuration a tenant's words are stored: a text-search configuration and the number of the rules by which texts
 -- are read (`english/2`). Searches read `config`; where another is to take its place, whatever is stored is stored in
 -- `next_config` too, and messages from before are filled in, to `filled_to` by now. `former` are to be removed.

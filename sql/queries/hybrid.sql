@@ -12,7 +12,7 @@ from (
         ) as config
 ) as v
 left join tenant_word_statistics s on s.tenant_id = %(tenant_id)s and s.config = v.config
-left join unnest(text_lexemes(v.config, %(words)s::text, %(others)s::text)) as words on true
+left join unnest(text_lexemes(coalesce(%(text_config)s, v.config), %(words)s::text, %(others)s::text)) as words on true
 left join tenant_words w on w.tenant_id = %(tenant_id)s and w.config = v.config and w.word = words.lexeme
 order by w.frequency nulls first, length(lexeme) desc, lexeme
 limit 64;

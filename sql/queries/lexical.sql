@@ -5,7 +5,8 @@ select pg_advisory_xact_lock_shared(7212, hashtext(%(tenant_id)s));
 
 -- name: lexical.insert_many
 -- Stores the words of messages, given as arrays of equal length, in the tenant's vocabulary and in the one that is being
--- made; a tenant without one begins with `config`. Words already stored stay. Call it in the transaction that inserts the
+-- made; a tenant without one begins with `config`. A message of another language has a text-search configuration of its own.
+-- Words already stored stay. Call it in the transaction that inserts the
 -- messages, after lexical.lock. Words longer than 255 bytes are left out: nobody asks for one.
 with vocabulary as materialized (
     select config, next_config from tenant_vocabularies where tenant_id = %(tenant_id)s
@@ -14,11 +15,11 @@ with vocabulary as materialized (
     select %(tenant_id)s, %(config)s where not exists (select from vocabulary)
     on conflict do nothing
 ), given as materialized (
-    select message_id, config, conversation_id, created_at, name, text_lexemes(config, words, others) as lexemes
+    select message_id, config, conversation_id, created_at, name, text_lexemes(coalesce(text_config, config), words, others) as lexemes
     from unnest(
         %(message_ids)s::uuid[], %(conversation_ids)s::text[], %(created_ats)s::timestamptz[], %(names)s::text[],
-        %(words)s::text[], %(others)s::text[]
-    ) as messages (message_id, conversation_id, created_at, name, words, others)
+        %(text_configs)s::text[], %(words)s::text[], %(others)s::text[]
+    ) as messages (message_id, conversation_id, created_at, name, text_config, words, others)
     cross join (
         select config from vocabulary
         union
@@ -37,13 +38,14 @@ on conflict do nothing;
 -- name: lexical.fill
 -- Stores the words of messages that were stored before, in one configuration.
 with given as materialized (
-    select message_id, %(config)s as config, text_lexemes(%(config)s, words, others) as lexemes
-    from unnest(%(message_ids)s::uuid[], %(words)s::text[], %(others)s::text[]) as messages (message_id, words, others)
+    select message_id, %(config)s as config, text_lexemes(coalesce(text_config, %(config)s), words, others) as lexemes
+    from unnest(%(message_ids)s::uuid[], %(text_configs)s::text[], %(words)s::text[], %(others)s::text[])
+        as messages (message_id, text_config, words, others)
 ), {{lexical.split}}
 insert into message_lexemes (
     tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, lexemes, archived
 )
-select %(tenant_id)s, message_id, config, part, conversation_id, created_at, name, parts, length, words,
+select m.tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, words,
     archived_at is not null
 from split s
 join messages m on m.tenant_id = %(tenant_id)s and m.id = s.message_id
@@ -52,9 +54,10 @@ on conflict do nothing;
 -- name: lexical.fill_revisions
 -- The same of what messages were.
 with given as materialized (
-    select message_id, revision, %(config)s as config, text_lexemes(%(config)s, words, others) as lexemes
-    from unnest(%(message_ids)s::uuid[], %(revisions)s::integer[], %(words)s::text[], %(others)s::text[])
-        as messages (message_id, revision, words, others)
+    select message_id, revision, %(config)s as config, text_lexemes(coalesce(text_config, %(config)s), words, others) as lexemes
+    from unnest(
+        %(message_ids)s::uuid[], %(revisions)s::integer[], %(text_configs)s::text[], %(words)s::text[], %(others)s::text[]
+    ) as messages (message_id, revision, text_config, words, others)
 ), {{lexical.split}}
 insert into revision_lexemes (tenant_id, message_id, revision, config, part, parts, length, lexemes)
 select %(tenant_id)s, message_id, revision, config, part, parts, length, words

@@ -9,10 +9,18 @@ from tenant_vocabularies
 where tenant_id = %(tenant_id)s;
 
 -- name: vocabularies.due
--- The tenants whose words are stored in another configuration than is wanted, or whose vocabulary is changing.
-select tenant_id
-from tenant_vocabularies
-where config <> %(config)s or next_config is not null or former <> '{}'
+-- The tenants whose words are stored in another configuration than their policy wants, or whose vocabulary is changing; and
+-- what is wanted: `configs` by the language of the policy, `other` where that is unknown, `config` without one.
+select tenant_id, wanted
+from (
+    select v.*, case
+            when p.language is null then %(config)s::text
+            else coalesce(%(configs)s::jsonb ->> split_part(lower(p.language), '-', 1), %(other)s::text)
+        end as wanted
+    from tenant_vocabularies v
+    left join tenant_policies p on p.tenant_id = v.tenant_id
+) as vocabularies
+where config <> wanted or next_config is not null or former <> '{}'
 order by tenant_id;
 
 -- name: vocabularies.begin
@@ -33,13 +41,12 @@ set next_config = null, filled_to = null, former = former || next_config, change
 where tenant_id = %(tenant_id)s and next_config is not null;
 
 -- name: vocabularies.unfilled
--- The next messages, in the order of their ids, that are to be filled in, as nobody else changes them meanwhile.
-select id, name, content, revision
+-- The next messages, in the order of their ids, that are to be filled in.
+select id, name, content, language, revision
 from messages
 where tenant_id = %(tenant_id)s and id > coalesce(%(filled_to)s, '00000000-0000-0000-0000-000000000000'::uuid)
 order by id
-limit %(limit)s
-for no key update;
+limit %(limit)s;
 
 -- name: vocabularies.unfilled_revisions
 -- What messages were.

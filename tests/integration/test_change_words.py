@@ -153,6 +153,16 @@ async def test_what_was_filled_in_is_not_filled_in_again(database: Database, row
     assert [row[0] for row in rows(WORDS)] == [NEW, NEW, OLD, OLD]
 
 
+async def test_nothing_is_archived_or_updated_while_its_words_are_filled_in(database: Database, rows: Rows) -> None:
+    await store(database, "cats")
+    archives = "select pg_try_advisory_lock(7207, hashtext('acme'))"
+    async with database.transaction(tenant="acme") as tx:
+        await vocabularies.begin(tx, "acme", NEW)
+        assert await vocabularies.fill(tx, "acme", NEW, None, 10)
+        assert rows(archives) == [(False,)]
+    assert rows(archives) == [(True,)]
+
+
 async def test_a_large_tenant_has_its_word_index_when_its_searches_begin_to_need_it(
     database: Database, rows: Rows
 ) -> None:
@@ -203,4 +213,4 @@ async def test_a_server_with_another_text_configuration_changes_what_is_stored(
         await eventually(lambda: rows("select config from tenant_vocabularies") == [(NEW,)], 20)
         assert await matches() == ["we went running"]
         async with server.database.transaction(tenant=EVERY_TENANT) as tx:
-            assert await vocabularies.due(tx, NEW) == ["acme"], "the old words are still to be removed"
+            assert await vocabularies.due(tx, NEW) == [("acme", NEW)], "the old words are still to be removed"

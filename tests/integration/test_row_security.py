@@ -146,6 +146,11 @@ DEFAULTS: dict[str, Any] = {
     "similarity_weight": 0.6,
     "importance_weight": 0.3,
     "decay_weight": 0.1,
+    "languages": [None] * len(BOTH),
+    "language": None,
+    "text_config": None,
+    "configs": Jsonb({}),
+    "other": "simple/2",
     "words": "words said",
     "others": "'said':1",
     "next_config": "simple/2",
@@ -233,7 +238,7 @@ DEFAULTS: dict[str, Any] = {
 FRESH_ROWS = {
     name: values[:2] for name, values in DEFAULTS.items() if isinstance(values, list) and len(values) == len(BOTH)
 }
-READ = {"words": ["a new word"] * 2, "others": ["'new':1"] * 2}
+READ: dict[str, list[Any]] = {"text_configs": [None, None], "words": ["a new word"] * 2, "others": ["'new':1"] * 2}
 READ_BOTH = {name: values * (len(BOTH) // 2) for name, values in READ.items()}
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
@@ -433,7 +438,8 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
     connection.execute(
         "insert into tenant_word_statistics values (%s, 'simple', 4, 8, 6, 4, now() - interval '1 hour')", (tenant,)
     )
-    connection.execute("insert into tenant_vocabularies values (%s, 'simple', 'simple/2')", (tenant,))
+    used = "simple" if tenant == OURS else "simple/1"
+    connection.execute("insert into tenant_vocabularies values (%s, %s, 'simple/2')", (tenant, used))
     connection.execute("insert into tenant_words values (%s, 'simple', 'said earlier', 4)", (tenant,))
     connection.execute(
         "insert into audit_events (id, actor, action, outcome, tenant_id) values (%s, 'a', 'b', 'OK', %s)",

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from memory_grpc.domain.language import text_config
 from memory_grpc.domain.policy import Policy
 from memory_grpc.domain.search import Hit, Ranked, SearchRequest, SearchResult
 from memory_grpc.errors import ModelChanged
@@ -115,7 +116,9 @@ class Search:
         async with self._database.transaction(tenant=tenant_id, pipelined=True) as tx:
             await revisions.look_back(tx, tenant_id, request.filters.as_of)
             participants = await lexical.participants(tx, tenant_id)
-            words = await word_index.query_words(tx, tenant_id, self._word_config, request.query, parts.shares)
+            words = await word_index.query_words(
+                tx, tenant_id, self._word_config, request.query, parts.shares, text_config(request.language)
+            )
         names, roles, now = await participants.get()
         as_of = request.filters.as_of or now
         who = Participants(names, roles)
