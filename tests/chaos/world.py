@@ -149,6 +149,7 @@ async def world(postgres: EmbeddedPostgres, whole: str, folder: Path) -> AsyncIt
                 parts.database,
                 parts.models,
                 parts.policies,
+                parts.quotas,
                 Uuid7(),
                 embed_later=False,
                 word_config=parts.words,
