@@ -142,7 +142,11 @@ def cases(place: Place) -> Iterator[Case]:
         yield from (Case(place, *case) for case in objects(rules))
     elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         yield from (Case(place, *case) for case in texts(rules))
-    elif field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_INT32):
+    elif field.cpp_type in (
+        FieldDescriptor.CPPTYPE_DOUBLE,
+        FieldDescriptor.CPPTYPE_INT32,
+        FieldDescriptor.CPPTYPE_INT64,
+    ):
         yield from (Case(place, *case) for case in numbers(rules, field.cpp_type == FieldDescriptor.CPPTYPE_DOUBLE))
 
 
@@ -199,7 +203,7 @@ def numbers(rules: Limits, floating: bool) -> Values:
         fault = f"must be at most {high:.15g}"
         yield "largest", high, None
         yield "just above", math.nextafter(high, math.inf) if floating else high + 1, fault
-        yield "far above", 1e300 if floating else 2**31 - 1, fault
+        yield "far above", 1e300 if floating else 2**31 - 1 if high < 2**31 else 2**63 - 1, fault
     if floating:
         for value in (math.nan, math.inf, -math.inf):
             yield str(value), value, "must be a finite number"
