@@ -58,7 +58,10 @@ class Query:
         """How many words from ``place`` on are of one name, and the set of names that is meant by them; None for
         nobody."""
         first, mask = self.words[place], self._names(place)
-        if not mask or (is_discriminator(first) and not mask & self.index.begun.get(first.key, 0)):
+        if not mask:
+            return self._listed(place)
+        begins = mask & self.index.begun.get(first.key, 0) or self.text[first.end : first.end + 1] in ("'", "’")
+        if is_discriminator(first) and not begins:
             return None
         if self.text[max(0, first.start - 1) : first.end].lower() in ("'s", "’s"):
             return None
@@ -68,6 +71,27 @@ class Query:
         run = self.words[place : place + len(masks)]
         chosen = self._meant(place, run, masks[-1])
         return (len(masks), chosen) if chosen and self._is_name(place, run) else None
+
+    def start_of(self, place: int, first: int) -> int:
+        """Where a run begins, the title before it included ("Mr. Cruz") if that stands at ``first`` or behind."""
+        has_title = place > first and self.words[place - 1].key in TITLES and self._are_joined(place - 1, place)
+        return self.words[place - has_title].start
+
+    def _listed(self, place: int) -> tuple[int, int] | None:
+        """The same for several of a label: "speakers 1 and 2"."""
+        label, holding = self.words[place].key.removesuffix("s"), self.index.holding
+        if label == self.words[place].key or label not in LABELS or label not in holding:
+            return None
+        chosen, length, at = 0, 0, place + 1
+        while at < len(self.words) and at - place < _LONGEST:
+            word = self.words[at]
+            if is_discriminator(word) and (word.key not in NEVER_SMALL or self.text[word.start].isupper()):
+                chosen |= holding[label] & holding.get(word.key, 0) & self.index.long.get(2, 0)
+                length = at + 1 - place
+            elif word.key not in ("and", "or"):
+                break
+            at += 1
+        return (length, chosen) if chosen else None
 
     def _names(self, place: int) -> int:
         word, holding = self.words[place], self.index.holding

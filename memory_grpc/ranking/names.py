@@ -122,7 +122,7 @@ def _broken_up(words: Iterable[Word], index: NameIndex) -> Iterator[Word]:
 
 def _spoken(query: Query) -> Iterator[Mention]:
     meant: dict[int, frozenset[str]] = {}
-    place = 0
+    place = done = 0
     while place < len(query.words):
         found = query.run_at(place)
         if found is None:
@@ -131,9 +131,9 @@ def _spoken(query: Query) -> Iterator[Mention]:
         length, mask = found
         if mask not in meant:
             meant[mask] = query.index.of(mask)
-        start, end = query.words[place].start, query.words[place + length - 1].end
+        start, end = query.start_of(place, done), query.words[place + length - 1].end
         yield Mention(start, end, possessive_end(query.text, end), meant[mask], frozenset())
-        place += length
+        place = done = place + length
 
 
 def _whole(text: str, match: re.Match[str], index: NameIndex, roles: Sequence[str]) -> Mention | None:

@@ -67,6 +67,8 @@ def test_the_one_who_is_meant_is_named_or_nobody(case: dict[str, Any]) -> None:
         ("What did @ann_b and Speaker 2 eat?", ("ann_b", "Speaker 2"), "What did I and I eat?"),
         ("What did ann@example.com's son eat?", ("ann@example.com",), "What did my son eat?"),
         ("Was the user's letter from April?", ("User", "April"), "Was my letter from I?"),
+        ("Did Mr. de la Cruz meet Dr. O’Neill?", ("Juan de la Cruz", "Shaq O'Neill"), "Did I meet I?"),
+        ("What did speakers 1 and 2 eat?", ("Speaker 1", "Speaker 2"), "What did I eat?"),
         ("What did the speaker eat in May?", ("Speaker 2", "May"), "What did the speaker eat in May?"),
     ],
 )
