@@ -24,6 +24,13 @@ class Ranking(StrEnum):
     HYBRID = "hybrid"
 
 
+class Recipe(StrEnum):
+    """Which weights a hybrid search has."""
+
+    SURROUNDINGS = "surroundings"
+    CONVERSATION = "conversation"
+
+
 class Role(StrEnum):
     """Who speaks."""
 

@@ -64,7 +64,7 @@ def _print(policy: Any, *, as_json: bool) -> None:
         output.write_json(output.as_dict(policy))
         return
     values = [
-        (f"{section}.{field.name}", f"{value:g}")
+        (f"{section}.{field.name}", value if isinstance(value, str) else f"{value:g}")
         for section in _SECTIONS
         for field, value in getattr(policy, section).ListFields()
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, field
 from datetime import datetime
 
-from memory_grpc.ranking.weights import HybridWeights
+from memory_grpc.ranking.weights import HybridWeights, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class Policy:
     importance: ImportanceWeights = field(default_factory=ImportanceWeights)
     score: ScoreWeights = field(default_factory=ScoreWeights)
     hybrid: HybridWeights = field(default_factory=HybridWeights)
+    recipe: Recipe = "conversation"
     ranking: str = "semantic"
     time_zone: str = "UTC"
     overrides: tuple[str, ...] = ()

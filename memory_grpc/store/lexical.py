@@ -26,6 +26,7 @@ async def insert_many(tx: Transaction, tenant_id: str, config: str, messages: Se
                 "created_ats": [m.created_at for m in some],
                 "names": [m.name for m in some],
                 "contents": [m.content for m in some],
+                "roles": [m.role for m in some],
             },
         )
 

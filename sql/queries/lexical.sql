@@ -2,13 +2,13 @@
 -- Stores the words of messages, given as arrays of equal length; words already stored stay. Call it in the transaction
 -- that inserts the messages. Words longer than 255 bytes are left out: nobody asks for one.
 with given as materialized (
-    select message_id, conversation_id, created_at, name,
+    select message_id, conversation_id, created_at, name, message_cues(content, role) as cues,
         to_tsvector(%(config)s::text::regconfig, content)
             || to_tsvector(%(config)s::text::regconfig, coalesce(name, '')) as lexemes
     from unnest(
         %(message_ids)s::uuid[], %(conversation_ids)s::text[], %(created_ats)s::timestamptz[], %(names)s::text[],
-        %(contents)s::text[]
-    ) as messages (message_id, conversation_id, created_at, name, content)
+        %(contents)s::text[], %(roles)s::text[]
+    ) as messages (message_id, conversation_id, created_at, name, content, role)
 ), words as (
     select message_id, lexeme, cardinality(positions) as occurrences, octet_length(lexeme) <= 255 as kept,
         -- By the size of their entries in a tsvector: 900 bytes leave room in the index for the longest identifiers.
@@ -27,9 +27,9 @@ with given as materialized (
     cross join lateral generate_series(0, coalesce(last_part, 0)) as numbers (part)
 )
 insert into message_lexemes (
-    tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, lexemes
+    tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, cues, lexemes
 )
-select %(tenant_id)s, message_id, %(config)s, part, conversation_id, created_at, name, parts, length,
+select %(tenant_id)s, message_id, %(config)s, part, conversation_id, created_at, name, parts, length, cues,
     case
         when shared then ts_delete(lexemes, array(
             select lexeme from words w where w.message_id = s.message_id and (w.part is distinct from s.part or not kept)

@@ -159,6 +159,8 @@ async def test_tenant_policy(rest: RunningRest) -> None:
             "speaker": 0.3,
             "previous": 0.5,
             "names_to_i": True,
+            "recipe": "conversation",
+            **dict.fromkeys(("near", "coverage", "asks_when", "first_person", "question", "assistant"), 0.0),
         },
         "ranking": "semantic",
         "time_zone": "UTC",

@@ -152,7 +152,7 @@ DEFAULTS: dict[str, Any] = {
     "date_ranges": TimestamptzMultirange([Range(NOW - timedelta(days=2), NOW)]),
     "previous": 0.5,
     "previous2": 0.25,
-    "conversation_weight": 0.4,
+    "lift_weight": 0.4,
     "date_weight": 0.3,
     "search_ranking": "hybrid",
     "time_zone": "UTC",

@@ -648,8 +648,9 @@ class ScoreTerm(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """What it is: `similarity`, `importance`, `decay`, and with `hybrid` also `lexical`, `conversation`, `date`,
-    `speaker` and, where relevance came out below zero, `floor`, which lifts it to zero.
+    """What it is: `similarity`, `importance`, `decay`; with `hybrid` also `lexical`, `conversation`, `date`, `speaker`, those
+    of `near`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` that weigh something and, where relevance
+    came out below zero, `floor`, which lifts it to zero.
     """
     weight: _builtins.float
     """Its weight in this response."""

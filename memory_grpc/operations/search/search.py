@@ -133,4 +133,4 @@ def _unfetched(ranked: Sequence[Ranked], hits: Sequence[Hit]) -> tuple[UUID, ...
 
 def _weights(policy: Policy, hybrid: HybridQuery | None) -> Mapping[str, float]:
     weights: dict[str, float] = asdict(policy.score)
-    return weights | {f"relevance.{name}": w for name, w in asdict(policy.hybrid).items()} if hybrid else weights
+    return weights | {f"relevance.{name}": float(w) for name, w in asdict(policy.hybrid).items()} if hybrid else weights
