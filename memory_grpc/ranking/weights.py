@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 Recipe = Literal["surroundings", "conversation"]
+RECIPE: Recipe = "surroundings"
+"""What a deployment has that says nothing."""
 
 _SIGNED = ("question", "assistant")
 _UNSIGNED = (

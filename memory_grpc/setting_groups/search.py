@@ -38,7 +38,7 @@ class Search(BaseModel):
         1024, ge=64, le=1_000_000, description="Memory of Postgres that building one graph may take, in megabytes."
     )
     hybrid_recipe: Literal["surroundings", "conversation"] = Field(
-        "conversation",
+        "surroundings",
         description="Which weights the hybrid relevance has: of the turns around, or of the conversation.",
     )
     hybrid_lexical_weight: OwnWeight = Field(

@@ -149,7 +149,7 @@ async def test_messages_stored_under_another_text_configuration_are_found_with_t
     async with start_server(search_text_config="simple") as server:
         await fill(server, [message("bread", NOW, conversation_id="c1"), message("music", NOW, conversation_id="c2")])
         await fill(server, [message("travel", NOW, conversation_id="c2")])
-    async with start_server() as server:
+    async with start_server(hybrid_recipe="conversation") as server:
         await fill(server, [message("the zugzwang was decisive", NOW, conversation_id="c1")])
         request = query("zugzwang", ranking="hybrid", top_k=10, explain=True)
         found = (await server.memory.SearchMemories(request)).items

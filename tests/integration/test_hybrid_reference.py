@@ -198,7 +198,9 @@ async def test_sql_and_the_recipe_agree_on_every_score(
     if archive:
         older = policy_pb2.RetentionPolicy(max_age_days=_days_ago(NOW) + 30, importance_threshold=0)
         await server.policy.SetTenantPolicy(
-            policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme", retention=older)
+            policy_service_pb2.SetTenantPolicyRequest(
+                tenant_id="acme", retention=older, hybrid_weights=policy_pb2.HybridWeights(recipe=recipe)
+            )
         )
         await server.admin.RunRetention(admin.RunRetentionRequest(tenant_id="acme", actions=["archive"]))
         assert 0 < rows("select count(*) from messages where archived_at is not null")[0][0] < 300

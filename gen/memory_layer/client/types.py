@@ -450,7 +450,7 @@ class HybridWeights:
     """Whether the query is embedded with the names of participants as "I". The deployment's default is true."""
 
     recipe: str | None = None
-    """The weights that are not set: `surroundings` or `conversation`. The deployment's default is `conversation`."""
+    """The weights that are not set: `surroundings` or `conversation`. The deployment's default is `surroundings`."""
 
     near: float | None = None
     """Weight of the best turn within three turns. The deployment's default is its recipe's."""

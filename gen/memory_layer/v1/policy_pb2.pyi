@@ -249,7 +249,7 @@ class HybridWeights(_message.Message):
     names_to_i: _builtins.bool
     """Whether the query is embedded with the names of participants as "I". The deployment's default is true."""
     recipe: _builtins.str
-    """The weights that are not set: `surroundings` or `conversation`. The deployment's default is `conversation`."""
+    """The weights that are not set: `surroundings` or `conversation`. The deployment's default is `surroundings`."""
     near: _builtins.float
     """Weight of the best turn within three turns. The deployment's default is its recipe's."""
     coverage: _builtins.float

@@ -112,7 +112,7 @@ def test_policies_are_put_back_however_it_ends(end: str, raised: type[BaseExcept
         asyncio.run(work())
     assert len(answers) == (2 if end else 13 * 2)
     former = policy_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
-    assert len(service.policies) == (2 if end else 8)
+    assert len(service.policies) == (2 if end else 13)
     assert former not in service.policies[:-1]
     assert service.policies[-1] == former
 
