@@ -71,7 +71,7 @@ class Part(NamedTuple):
 
 class Fused(NamedTuple):
     """A message that was found, with the parts of its score; ``message_id`` is the uuid's 16 bytes, ``parts`` add up to
-    ``raw_relevance``."""
+    ``raw_relevance``; ``answer`` says how likely it is to answer."""
 
     message_id: bytes
     score: float
@@ -81,6 +81,7 @@ class Fused(NamedTuple):
     parts: tuple[Part, ...]
     importance: float
     decay: float
+    answer: float
 
 
 def fuse(
@@ -101,7 +102,7 @@ def fuse(
     passing = np.flatnonzero(memory.passes)
     if not passing.size:
         return [], 0
-    terms = relevance_terms(memory, parts, corpus)
+    terms, answers = relevance_terms(memory, parts, corpus)
     relevance = np.zeros(len(memory.turn))
     for _, weight, values in terms:
         relevance += weight * values
@@ -123,6 +124,7 @@ def fuse(
             parts=tuple(Part(name, weight, float(values[window])) for name, weight, values in terms),
             importance=float(memory.importance[window]),
             decay=faded,
+            answer=float(answers[window]),
         )
 
     candidates = int(np.count_nonzero(np.bincount(memory.turn[passing])))

@@ -21,16 +21,20 @@ Term = tuple[str, float, Floats]
 # So many turns to each side are near.
 NEAR = 3
 _COVERED = 2
+# What a query's words count beside similarity, if all of them stand near.
+_KNOWN = 0.4
 
 
-def relevance_terms(memory: Memory, parts: HybridWeights, corpus: Corpus | None) -> list[Term]:
-    """(name, weight, values [windows]) of each term: relevance is the sum of weight · value.
+def relevance_terms(memory: Memory, parts: HybridWeights, corpus: Corpus | None) -> tuple[list[Term], Floats]:
+    """(name, weight, values [windows]) of each term: relevance is the sum of weight · value; and how likely each window
+    is to answer at all [windows], which compares with other searches as relevance does not.
 
     The five that every recipe has stand in every list, others where they weigh something.
     """
     turn, similarity = memory.turn, memory.similarity
     words, corpus = _words(memory, parts, corpus)
     of_window = words[turn]
+    coverage, known = _coverage(memory, corpus)
     own = similarity + parts.lexical * of_window
     terms: list[Term] = [
         ("similarity", 1.0, similarity),
@@ -44,7 +48,7 @@ def relevance_terms(memory: Memory, parts: HybridWeights, corpus: Corpus | None)
         np.maximum.at(best, turn, similarity + parts.near_words * of_window)
         terms.append(("near", parts.near, _best_near(best, memory.previous[:, 0], NEAR)[turn]))
     if parts.coverage:
-        terms.append(("coverage", parts.coverage, _coverage(memory, corpus)[turn]))
+        terms.append(("coverage", parts.coverage, coverage[turn]))
     weights = (
         ("asks_when", parts.asks_when if memory.asks_when else 0.0, TIME),
         ("first_person", parts.first_person, FIRST_PERSON),
@@ -52,7 +56,7 @@ def relevance_terms(memory: Memory, parts: HybridWeights, corpus: Corpus | None)
         ("assistant", parts.assistant, ASSISTANT),
     )
     terms += [(name, weight, ((memory.cues & cue) > 0).astype(np.float64)) for name, weight, cue in weights if weight]
-    return terms
+    return terms, similarity + _KNOWN * known * coverage[turn]
 
 
 def _words(memory: Memory, parts: HybridWeights, corpus: Corpus | None) -> tuple[Floats, Corpus]:
@@ -72,9 +76,11 @@ def _words(memory: Memory, parts: HybridWeights, corpus: Corpus | None) -> tuple
     return found, corpus
 
 
-def _coverage(memory: Memory, corpus: Corpus) -> Floats:
+def _coverage(memory: Memory, corpus: Corpus) -> tuple[Floats, float]:
     """[ids]: of the query's words that the tenant knows, weighed by how rare they are, the share that stands in a turn
-    or within two turns of it."""
+    or within two turns of it. And the share of all words that the tenant knows, so weighed."""
+    words = len(corpus.frequencies)
+    everything = math.fsum(idf(corpus, word) for word in range(words)) if corpus.messages else 0.0
     known = np.flatnonzero(corpus.frequencies > 0)
     covered = np.zeros(len(memory.ids))
     masses = [idf(corpus, word) for word in known.tolist()]
@@ -84,7 +90,7 @@ def _coverage(memory: Memory, corpus: Corpus) -> Floats:
         for word, mass in zip(known.tolist(), masses, strict=True):
             holds = (memory.counts[:, word] > 0).astype(np.float64)
             covered[: len(holds)] += mass / whole * _best_near(holds, memory.previous[:, 0], _COVERED)
-    return covered
+    return covered, whole / everything if everything > 0 else 0.0
 
 
 def _best_near(values: Floats, previous: Integers, reach: int) -> Floats:

@@ -65,6 +65,15 @@ class Hybrid:
             terms += [Term("importance", weights.importance, hit.importance), Term("decay", weights.decay, hit.decay)]
             id_ = UUID(bytes=hit.message_id)
             hits.append(
-                Ranked(id_, hit.score, hit.raw_relevance, hit.similarity, hit.importance, hit.decay, tuple(terms))
+                Ranked(
+                    id_,
+                    hit.score,
+                    hit.raw_relevance,
+                    hit.similarity,
+                    hit.importance,
+                    hit.decay,
+                    tuple(terms),
+                    hit.answer,
+                )
             )
         return tuple(hits)

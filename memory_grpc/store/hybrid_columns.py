@@ -129,7 +129,7 @@ def gathered(
         conversation=conversation,
         previous=previous,
         lengths=turns["length"].astype(np.int64),
-        counts=counts,
+        counts=counts[:, : len(hybrid.words.words)],
         turn=turn,
         similarity=1 - windows["distance"].astype(np.float64),
         importance=windows["importance"].astype(np.float64),

@@ -21,7 +21,7 @@ NOTHING = {"lexical": 0, "conversation": 0, "date": 0, "speaker": 0}
 
 def values(of: Memory, name: str, **weights: float) -> list[float]:
     """What a term is worth for each window."""
-    found = {term: worth for term, _, worth in relevance_terms(of, HybridWeights(**NOTHING | weights), None)}
+    found = {term: worth for term, _, worth in relevance_terms(of, HybridWeights(**NOTHING | weights), None)[0]}
     return found[name].tolist()
 
 

@@ -106,6 +106,7 @@ class Calls:
         exclude_message_ids: Iterable[str] = (),
         exclude_query_text: bool = False,
         time_zone: str | None = None,
+        min_relevance: float | None = None,
         timeout: float | None = None,
     ) -> tuple[types.MemoryHit, ...]:
         """Returns the messages that matter most to a question, the best first: the `items` of `search_memories`."""
@@ -133,6 +134,7 @@ class Calls:
             exclude_message_ids=exclude_message_ids,
             exclude_query_text=exclude_query_text,
             time_zone=time_zone,
+            min_relevance=min_relevance,
             timeout=timeout,
         )
         return found.items
@@ -606,6 +608,7 @@ class Calls:
         exclude_message_ids: Iterable[str] = (),
         exclude_query_text: bool = False,
         time_zone: str | None = None,
+        min_relevance: float | None = None,
         timeout: float | None = None,
     ) -> types.SearchMemoriesResponse:
         """Ranks a tenant's memory against a query and returns the best hits.
@@ -666,6 +669,10 @@ class Calls:
         already.
 
         `time_zone`: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
+
+        `min_relevance`: Without hits whose `relevance` is less: where nothing was said of it, fewer come than
+        `top_k`, or none, and no others stand in their places. 0.45 keeps nearly all that answers with the default
+        model; see docs/ranking.md.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -691,6 +698,7 @@ class Calls:
             exclude_message_ids=exclude_message_ids,
             exclude_query_text=exclude_query_text,
             time_zone=time_zone,
+            min_relevance=min_relevance,
         )
         return self._call(rpcs.SEARCH_MEMORIES, arguments, timeout)
 

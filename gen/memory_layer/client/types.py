@@ -740,6 +740,11 @@ class MemoryHit:
     user_id: str | None = None
     """The end user whose memory it belongs to; not set when it is nobody's."""
 
+    relevance: float = 0.0
+    """How likely it is to answer, which compares with other searches as `score` does not: the similarity, and with
+    `hybrid` up to 0.4 for the query's words near it.
+    """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -1100,6 +1105,9 @@ class SearchMemoriesResponse:
     """How many messages pass the filters but cannot be found yet, because they have no embedding; counted up to
     10,000.
     """
+
+    relevance: float | None = None
+    """The highest `relevance` of what was found, hits below `min_relevance` included; not set when nothing was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -93,6 +93,8 @@ class Search:
             if await revisions.look_back(tx, request.tenant_id, request.filters.as_of):
                 wanted = wanted.without_indexes()
             ranked = await selected(tx, request, wanted)
+            relevance = max((hit.answer for hit in ranked.hits), default=None)
+            ranked = replace(ranked, hits=_likely(ranked.hits, request.min_relevance))
             fetched = await Fetched.ask(tx, request, wanted, ranked.hits, self._most_bytes)
         if in_use:
             self._models.check_read(request.tenant_id, model, await fetched.model.get())
@@ -107,6 +109,7 @@ class Search:
             as_of=request.filters.as_of or await fetched.now.get(),
             pending=await fetched.pending.get(),
             too_long=_unfetched(ranked.hits, hits) if request.longest is not None else (),
+            relevance=relevance,
         )
 
     async def _read(self, request: SearchRequest, policy: Policy) -> HybridQuery:
@@ -123,6 +126,11 @@ class Search:
         zone = request.zone or ZoneInfo(policy.time_zone)
         plan = await by_size(size, plan_query, request.query, who, as_of, parts, zone)
         return HybridQuery(plan, await words.get(), parts, self._text_config, as_of)
+
+
+def _likely(ranked: tuple[Ranked, ...], least: float | None) -> tuple[Ranked, ...]:
+    """Those that are likely enough to answer."""
+    return ranked if least is None else tuple(hit for hit in ranked if hit.answer >= least)
 
 
 def _unfetched(ranked: Sequence[Ranked], hits: Sequence[Hit]) -> tuple[UUID, ...]:
