@@ -61,6 +61,10 @@ eval: $(STAMP) ## Measure the rankings: make eval FILE="locomo10.json questions.
 	@test -n "$(FILE)" || { echo "Name the data: make eval FILE=locomo10.json"; exit 2; }
 	@$(BIN)/python bench/evaluate.py $(FILE) $(ARGS)
 
+.PHONY: bench-reading
+bench-reading: $(STAMP) ## Measure what reading a question's dates and names takes (FILE=locomo10.json for its questions, too)
+	@$(BIN)/python bench/reading.py $(FILE) $(ARGS)
+
 .PHONY: bench-search
 bench-search: $(STAMP) ## Measure the ranking statements against a bare scan
 	@$(BIN)/python bench/search.py $(ARGS)

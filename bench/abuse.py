@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "gen")]
 
 from memory_grpc.local.postgres import EmbeddedPostgres  # noqa: E402 - the path comes first
-from tests.abuse.trial import PROGRAMS, instance_of, trial  # noqa: E402
+from tests.abuse.programs import PROGRAMS  # noqa: E402 - the path comes first
+from tests.abuse.trial import instance_of, trial  # noqa: E402
 
 
 async def run(names: list[str], seconds: float) -> bool:
@@ -32,7 +33,7 @@ async def run(names: list[str], seconds: float) -> bool:
             try:
                 dsn = await asyncio.to_thread(postgres.start)
                 async with instance_of(dsn, Path(directory)) as instance:
-                    result = await trial(instance, PROGRAMS[name], seconds)
+                    result = await trial(instance, name, seconds)
             finally:
                 await asyncio.to_thread(postgres.stop)
         idle, attacked = result.idle, result.attacked

@@ -32,7 +32,7 @@ async def request(
     if config is not None:
         parts = parts or HybridWeights()
         plan = plan_query(text, participants or Participants((), ()), as_of, parts)
-        words = await (await word_index.query_words(tx, tenant, config, text, parts.shares)).get()
+        config, words = await (await word_index.query_words(tx, tenant, config, text, parts.shares)).get()
         hybrid = HybridQuery(plan, words, parts, config, as_of)
     filter_ = filters.compiled(only or SearchFilters(as_of=as_of))
     return RankRequest(tenant, 1, vector, filter_, ScoreWeights(), top_k, has_graph=has_graph, hybrid=hybrid)

@@ -1,6 +1,6 @@
 """Everything that was done to break the service, in its long form, and a table of what held: ``python bench/chaos.py``.
 
-The table has a row for each of the items 1 to 17, and grows while they run; an item that nobody tests is a row too, and
+The table has a row for each of the items 1 to 19, and grows while they run; an item that nobody tests is a row too, and
 does not hold. ``--short`` is the form that runs among all other tests, ``--hour`` soaks for an hour instead of ten
 minutes, ``--only`` takes some items, ``--csv FILE`` writes the soak's samples. Single numbers can be changed by their
 environment variables (CHAOS_KILL_SERVER and the others below). Exit code 1 when something did not hold.
@@ -40,12 +40,18 @@ ITEMS: dict[int, tuple[str, float, float]] = {
     14: ("fuzzed bytes, messages and JSON", 2, 30),
     15: ("canary secrets", 0.4, 0.5),
     16: ("TLS and connections", 0.5, 2),
-    17: ("SIGKILL in the middle of an erasure", 0.8, 15),
+    17: ("SIGKILL in the middle of an erasure", 1, 20),
+    18: ("SIGKILL in the middle of an export or an import", 1, 8),
+    19: ("SIGKILL in the middle of updates", 0.2, 4),
 }
 LONG = {
     "CHAOS_KILL_SERVER": 20,
     "CHAOS_KILL_POSTGRES": 10,
-    "CHAOS_KILL_ERASURE": 100,
+    "CHAOS_KILL_ERASURE": 20,
+    "CHAOS_ERASE_ROUNDS": 1000,
+    "CHAOS_UPDATE_ROUNDS": 200,
+    "CHAOS_IMPORT_ROUNDS": 200,
+    "CHAOS_TRANSFER": 5,
     "CHAOS_CUT": 1000,
     "CHAOS_SIGTERM": 5,
     "CHAOS_SWEEP": 400,

@@ -18,6 +18,7 @@
     │   ├── RateLimited           too many calls from one client
     │   ├── TenantRateLimited     too many calls for one tenant
     │   ├── KeyRateLimited        too many calls with one key
+    │   ├── QuotaExceeded         a tenant has as much stored as it may
     │   ├── Overloaded            more calls inside than can be served in time
     │   ├── QueueFull             the embedding model has too much of a tenant's to do
     │   ├── BodyTooLarge          the request is larger than allowed
@@ -139,6 +140,10 @@ class TenantRateLimited(Exhausted):
 
 class KeyRateLimited(Exhausted):
     """Too many calls with this key."""
+
+
+class QuotaExceeded(Exhausted):
+    """This tenant has as much stored as it may: delete some of it, or raise its quota."""
 
 
 class Overloaded(Exhausted):

@@ -29,6 +29,7 @@ from memory_grpc.operations.models.reembeddings import Reembeddings
 from memory_grpc.operations.models.registry import Operations
 from memory_grpc.operations.models.retry_failed import RetryFailed
 from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.policy.quotas import Quotas
 from memory_grpc.operations.retention.restore import Restore
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.retention.simulate import Simulate
@@ -38,6 +39,7 @@ from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.pools import Pools
 from memory_grpc.settings import Settings
+from memory_grpc.store import vocabularies
 
 
 def wired(
@@ -47,13 +49,15 @@ def wired(
     database = pools.calls
     policies = Policies(database, settings)
     fresh_policies = Policies(pools.background, settings)
+    quotas = Quotas(pools.background, policies)
     ingest = Ingest(
         database,
         models,
         policies,
+        quotas,
         Uuid7(),
         embed_later=settings.async_embeddings,
-        text_config=settings.search_text_config,
+        word_config=vocabularies.named(settings.search_text_config),
         user_id_metadata_key=settings.user_id_metadata_key,
     )
     search = Search(
@@ -61,7 +65,7 @@ def wired(
         models,
         policies,
         graphs,
-        text_config=settings.search_text_config,
+        word_config=vocabularies.named(settings.search_text_config),
         max_answer_bytes=settings.max_answer_bytes,
     )
     return Operations(
@@ -74,8 +78,9 @@ def wired(
             database,
             models,
             policies,
+            quotas,
             embed_later=settings.async_embeddings,
-            text_config=settings.search_text_config,
+            word_config=vocabularies.named(settings.search_text_config),
         ),
         revisions=Revisions(database),
         delete=Delete(database),
@@ -95,6 +100,6 @@ def wired(
         trail=Trail(pools.background, Uuid7(), time.monotonic),
         list_events=ListEvents(database),
         export=Export(pools.background, settings.request_timeout_seconds),
-        import_=Import(pools.background, models, text_config=settings.search_text_config),
+        import_=Import(pools.background, models, quotas, word_config=vocabularies.named(settings.search_text_config)),
         erasures=Erasures(pools.background, Uuid7()),
     )

@@ -39,6 +39,8 @@ create table messages (
     pinned boolean not null default false,
     expires_at timestamptz,
     revision integer not null default 1,
+    -- A tag of BCP 47, where the caller said so.
+    language text collate "C",
     primary key (tenant_id, id)
 );
 
@@ -165,6 +167,8 @@ create table tenant_policies (
     updated_at timestamptz not null default now(),
     hybrid_previous_weight double precision,
     hybrid_names_to_i boolean,
+    quota_max_messages bigint check (quota_max_messages >= 0),
+    quota_max_bytes bigint check (quota_max_bytes >= 0),
     time_zone text collate "C",
     hybrid_recipe text collate "C" check (hybrid_recipe in ('surroundings', 'conversation')),
     hybrid_near_weight double precision,
@@ -172,7 +176,8 @@ create table tenant_policies (
     hybrid_asks_when_weight double precision,
     hybrid_first_person_weight double precision,
     hybrid_question_weight double precision,
-    hybrid_assistant_weight double precision
+    hybrid_assistant_weight double precision,
+    language text collate "C"
 );
 
 -- Who may do a job that only one server may do at a time, and until when by the database's clock.
@@ -190,7 +195,8 @@ create table retention_runs (
     status text collate "C" not null check (status in ('running', 'ok', 'failed')),
     tenants integer not null default 0,
     archived bigint not null default 0,
-    deleted bigint not null default 0
+    deleted bigint not null default 0,
+    failed integer not null default 0
 );
 
 -- The words of every message as a text-search configuration makes them, the speaker's name among them, narrow and apart
@@ -726,6 +732,49 @@ alter table erasure_items enable row level security, force row level security;
 create policy one_tenant on erasure_items to memory_layer_tenant
 using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
 create policy every_tenant on erasure_items to memory_layer_worker using (true);
+
+-- By which configuration a tenant's words are stored: a text-search configuration and the number of the rules by which texts
+-- are read (`english/2`). Searches read `config`; where another is to take its place, whatever is stored is stored in
+-- `next_config` too, and messages from before are filled in, to `filled_to` by now. `former` are to be removed.
+create table tenant_vocabularies (
+    tenant_id text collate "C" primary key,
+    config text collate "C" not null,
+    next_config text collate "C",
+    filled_to uuid,
+    former text[] not null default '{}',
+    changed_at timestamptz not null default now()
+);
+
+create index tenant_vocabularies_changing on tenant_vocabularies (tenant_id)
+where next_config is not null or former <> '{}';
+
+grant select, insert, update, delete on tenant_vocabularies to memory_layer_tenant;
+grant delete on revision_lexemes to memory_layer_tenant;
+grant select on tenant_vocabularies to memory_layer_worker;
+alter table tenant_vocabularies enable row level security, force row level security;
+create policy one_tenant on tenant_vocabularies to memory_layer_tenant
+using (tenant_id = nullif(current_setting('memory.tenant_id', true), ''));
+create policy every_tenant on tenant_vocabularies to memory_layer_worker using (true);
+
+-- What a text is found by: its words by a configuration, without accents, and what was found in it besides
+-- (memory_grpc/ranking/lexemes.py). Stems first: some languages tell their endings by accents.
+create function text_lexemes(config text, words text, others text) returns tsvector
+language sql stable parallel safe
+begin atomic
+    select others::tsvector || case
+            when octet_length(words) = length(words) then to_tsvector(split_part(config, '/', 1)::regconfig, words)
+            else translate(
+                normalize(
+                    regexp_replace(
+                        normalize(to_tsvector(split_part(config, '/', 1)::regconfig, words)::text, nfd),
+                        '([a-zα-ωе])[\u0300-\u036f]+', '\1', 'g'
+                    ),
+                    nfc
+                ),
+                'øłđı', 'oldi'
+            )::tsvector
+        end;
+end;
 
 -- What the words of a message give away besides what they mean.
 -- The bits (ranking/cues.py): 1, it has a word of time; 2, it speaks of its speaker; 4, it ends with a question mark; 8, an

@@ -176,6 +176,8 @@ class Caller:
                     send = self._rest(verb, filled, {}, {**rest, name: others[name]})
                     yield Place(f"{verb} path and body {name}", send, contradicts=True)
             for name in [name for name in others if isinstance(rest.get(name), str)]:
+                if rpc.method.input_type.fields_by_name[name].message_type is not None:
+                    continue  # a time, and no identifier
                 if body:
                     send = self._rest(verb, filled, {name: others[name]}, rest)
                     yield Place(f"{verb} query and body {name}", send, contradicts=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -54,11 +55,14 @@ class Base:
         if not timeout > 0:
             raise ValueError("timeout: give a number of seconds above 0")
         self._endpoint = parse(address)
+        if credentials is not None and not self._endpoint.tls:
+            raise ValueError("credentials: they are for TLS; start the address with https:// or grpcs://")
         self._metadata = channel.key_metadata(api_key)
         self._tenant_id = tenant_id
         self._timeout = timeout
         self._retry = retry or Retry()
         self._credentials = credentials
+        self._opening = threading.Lock()  # threads that call first share a channel
         self._options = channel.options(self._endpoint, self._user_agent, server_name)
 
     def __repr__(self) -> str:

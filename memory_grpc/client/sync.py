@@ -119,9 +119,10 @@ class MemoryClient(Base, Calls):
         return {"timeout": attempts.left(), "metadata": self._metadata}
 
     def _open(self) -> grpc.Channel:
-        if self._channel is None:
-            self._channel = channel.open_channel(self._endpoint, self._options, self._credentials)
-        return self._channel
+        with self._opening:
+            if self._channel is None:
+                self._channel = channel.open_channel(self._endpoint, self._options, self._credentials)
+            return self._channel
 
     def _stub(self, shape: str, rpc: Rpc[Any]) -> Callable[..., Any]:
         stub: Callable[..., Any] = getattr(self._open(), shape)(

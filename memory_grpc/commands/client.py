@@ -28,6 +28,8 @@ _PATIENT = Retry(attempts=1_000_000, first_pause_seconds=0.25, longest_pause_sec
 
 RATE_LIMITS = frozenset({"RATE_LIMITED", "TENANT_RATE_LIMITED", "KEY_RATE_LIMITED"})
 """Reasons of who calls too often, and has only to wait as long as the server says."""
+FINAL = frozenset({"REQUEST_TOO_LARGE", "QUOTA_EXCEEDED"})
+"""Reasons of RESOURCE_EXHAUSTED that the same call would get for ever."""
 
 
 def metadata(target: Target) -> tuple[tuple[str, str], ...]:

@@ -38,6 +38,7 @@ def context(
     neighbours: Neighbours = None,
     as_of: options.AsOf = None,
     time_zone: options.TimeZone = None,
+    language: options.Language = None,
     explain: Explain = False,
     address: Address = None,
     api_key: ApiKey = None,
@@ -65,5 +66,6 @@ def context(
         min_score=min_score,
         neighbours=neighbours,
         time_zone=time_zone,
+        language=language,
     )
     raise typer.Exit(context.context(wanted, target(address, api_key, timeout), explain=explain, as_json=as_json))

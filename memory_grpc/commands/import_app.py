@@ -80,11 +80,11 @@ def import_file(
     """Store the messages of a file, each exactly once. Run again, it goes on where it was cut off.
 
     The file holds one JSON object a line with the fields of the ingest request: tenant_id, conversation_id, role,
-    content, and optionally user_id, name, metadata, importance_override, created_at (RFC 3339), pinned, expires_at
-    or ttl_seconds, embed_later and request_id. A line is known again, from any machine and after any time, as long as
-    the service has its message (keep_request_id is set for all of them). Lines may be appended between two runs; a file
-    that was edited before the place that was reached is refused. An invalid line is reported by its number and field,
-    and ends the import with exit code 1 once everything before it is stored.
+    content, and optionally user_id, name, metadata, importance_override, created_at (RFC 3339), pinned, expires_at or
+    ttl_seconds, language, embed_later and request_id. A line is known again, from any machine and after any time, as
+    long as the service has its message (keep_request_id is set for all of them). Lines may be appended between two
+    runs; a file that was edited before the place that was reached is refused. An invalid line is reported by its number
+    and field, and ends the import with exit code 1 once everything before it is stored.
 
     Or it is what `memory-grpc export` wrote: its messages are stored as they were, with ids, times, importance, pins
     and archive, and need no --tenant.

@@ -101,6 +101,9 @@ TimeZone = Annotated[
         metavar="ZONE", help='Whose days "yesterday" and the like are, such as Europe/Berlin. [default: the policy]'
     ),
 ]
+Language = Annotated[
+    str | None, typer.Option(metavar="TAG", help="The language of the query, such as de. [default: the tenant's]")
+]
 OnlyRole = Annotated[Role | None, typer.Option(help="Only messages of this role.")]
 CreatedAfter = Annotated[
     datetime | None, typer.Option(parser=moment, metavar="TIME", help="Only messages said then or later.")

@@ -11,7 +11,7 @@ from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK
 from memory_layer.v1 import policy_service_pb2 as pb
 
-_SECTIONS = ("retention", "importance_weights", "score_weights", "hybrid_weights")
+_SECTIONS = ("retention", "importance_weights", "score_weights", "hybrid_weights", "quota")
 
 
 def show(tenant_id: str, target: Target, *, as_json: bool) -> int:
@@ -59,12 +59,18 @@ def _section(name: str) -> str:
     return next((section for section in _SECTIONS if section.partition("_")[0] == name.partition("_")[0]), name)
 
 
+def _shown(value: float | bool | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:g}" if isinstance(value, float) else str(int(value))
+
+
 def _print(policy: Any, *, as_json: bool) -> None:
     if as_json:
         output.write_json(output.as_dict(policy))
         return
     values = [
-        (f"{section}.{field.name}", value if isinstance(value, str) else f"{value:g}")
+        (f"{section}.{field.name}", _shown(value))
         for section in _SECTIONS
         for field, value in getattr(policy, section).ListFields()
     ]
@@ -72,6 +78,8 @@ def _print(policy: Any, *, as_json: bool) -> None:
         values.append(("ranking", policy.ranking))
     if policy.time_zone:
         values.append(("time_zone", policy.time_zone))
+    if policy.language:
+        values.append(("language", policy.language))
     rows = [(name, value + (" (the tenant's own)" if name in policy.overrides else "")) for name, value in values]
     if policy.HasField("updated_at"):
         rows.append(("updated_at", output.moment(policy.updated_at)))

@@ -8,7 +8,9 @@ import typer
 
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Ranking, Recipe, Tenant, Timeout, target
 
-policy_app = typer.Typer(help="Shows and sets a tenant's retention limits, weights and ranking.", no_args_is_help=True)
+policy_app = typer.Typer(
+    help="Shows and sets a tenant's retention limits, weights, ranking and quota.", no_args_is_help=True
+)
 
 
 @policy_app.command("show", epilog=EPILOG)
@@ -44,6 +46,9 @@ def policy_set(
     time_zone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="Whose days queries mean that do not say.")
     ] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="TAG", help="The language of messages and queries that do not say, as de.")
+    ] = None,
     hybrid_recipe: Annotated[Recipe | None, typer.Option(help="Hybrid: which weights are not set here.")] = None,
     hybrid_lexical_weight: Annotated[float | None, typer.Option(help="Hybrid: weight of words.")] = None,
     hybrid_conversation_weight: Annotated[
@@ -73,7 +78,13 @@ def policy_set(
     hybrid_names_to_i: Annotated[
         bool | None, typer.Option(help='Hybrid: embed queries with names of participants as "I".')
     ] = None,
-    reset: Annotated[bool, typer.Option("--reset", help="Forget the tenant's own values first.")] = False,
+    max_messages: Annotated[int | None, typer.Option(help="Quota: messages it may store; 0 for no limit.")] = None,
+    max_bytes: Annotated[
+        int | None, typer.Option(help="Quota: bytes of content and metadata it may store; 0 for no limit.")
+    ] = None,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Forget the tenant's own values first; its quota stays.")
+    ] = False,
     address: Address = None,
     api_key: ApiKey = None,
     timeout: Timeout = 10.0,
@@ -108,6 +119,9 @@ def policy_set(
         "hybrid_weights.assistant": hybrid_assistant_weight,
         "ranking": ranking,
         "time_zone": time_zone,
+        "language": language,
+        "quota.max_messages": max_messages,
+        "quota.max_bytes": max_bytes,
     }
     values = {name: value for name, value in given.items() if value is not None}
     if not values and not reset:

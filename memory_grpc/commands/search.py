@@ -39,6 +39,7 @@ class Query:
     candidate_limit: int | None = None
     as_of: datetime | None = None
     time_zone: str | None = None
+    language: str | None = None
     ranking: str | None = None
     top_k: int | None = None
     neighbours: int | None = None
@@ -66,6 +67,7 @@ class Query:
             include_archived=self.include_archived,
             candidate_limit=self.candidate_limit,
             time_zone=self.time_zone,
+            language=self.language,
             ranking=self.ranking,
             top_k=self.top_k,
             neighbours=self.neighbours,

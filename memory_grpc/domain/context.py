@@ -18,7 +18,7 @@ RECENT_SHARE = 0.5
 @dataclass(frozen=True, slots=True)
 class ContextRequest:
     """What to build: ``where`` is what messages must pass, besides being of ``user_id`` where that is set, and
-    ``zone`` whose days the dates of the query are."""
+    ``zone`` whose days the dates of the query are, ``language`` its own."""
 
     tenant_id: str
     query: str
@@ -33,6 +33,7 @@ class ContextRequest:
     neighbours: int = 0
     as_of: datetime | None = None
     zone: tzinfo | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

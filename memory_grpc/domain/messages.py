@@ -33,6 +33,7 @@ class NewMessage:
     """How long after it is stored it expires; one of the two at most."""
     duplicate_window_seconds: int | None = None
     """Not to be stored where the same was said at most so long before; None stores it whatever was said."""
+    language: str | None = None
     size: int = field(default=0, compare=False)
     """About how many bytes it has, those of its metadata included; 0 where nobody counted them."""
 
@@ -68,6 +69,7 @@ class StoredMessage:
     pinned: bool = False
     expires_at: datetime | None = None
     revision: int = 1
+    language: str | None = None
 
     @property
     def etag(self) -> str:

@@ -46,6 +46,14 @@ class ScoreWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageQuota:
+    """How much may be stored: messages, and bytes of what they say; 0 is no limit."""
+
+    max_messages: int = 0
+    max_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What holds for a tenant; ``overrides`` names the values that are its own (``retention.max_age_days``)."""
 
@@ -56,5 +64,8 @@ class Policy:
     recipe: Recipe = RECIPE
     ranking: str = "semantic"
     time_zone: str = "UTC"
+    language: str | None = None
+    """None where the deployment's text-search configuration counts."""
+    quota: StorageQuota = field(default_factory=StorageQuota)
     overrides: tuple[str, ...] = ()
     updated_at: datetime | None = None

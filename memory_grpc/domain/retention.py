@@ -23,12 +23,13 @@ class RetentionCounts:
 
 @dataclass(frozen=True, slots=True)
 class RetentionRun:
-    """The last scheduled sweep of the deployment."""
+    """The last scheduled sweep of the deployment; ``failed`` are tenants, or the forgetting of request ids."""
 
     started_at: datetime
     status: str
     archived: int
     deleted: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,8 @@ class SearchRequest:
     explain: bool = False
     zone: tzinfo | None = None
     """Whose days the dates of the query are; None leaves it to the policy."""
+    language: str | None = None
+    """Of the query; None leaves it to the tenant."""
     longest: int | None = None
     """How many bytes of text a hit may have to be fetched; None for any number."""
     min_score: float | None = None

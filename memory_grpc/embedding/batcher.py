@@ -120,7 +120,7 @@ class Embedder:
         """
         if (cached := self._cache.get(self.identity, text)) is not None:
             return cached
-        windows = await self._windows([text])
+        windows = await self._windows([text], is_query=True)
         vector: Vectors = (await self._embed("query", windows[0][:1], tenant))[0]
         self._cache.put(self.identity, text, vector)
         return vector
@@ -145,10 +145,10 @@ class Embedder:
         ends = np.cumsum([len(group) for group in windows])
         return np.split(vectors, ends[:-1])
 
-    async def _windows(self, texts: Sequence[str]) -> list[list[Window]]:
+    async def _windows(self, texts: Sequence[str], *, is_query: bool = False) -> list[list[Window]]:
         if self._closed:
             raise Draining()
-        return await self._tokenising.windows(texts)
+        return await self._tokenising.windows(texts, is_query=is_query)
 
     async def _embed(
         self, kind: Kind, windows: Sequence[Window], tenant: str, *, is_background: bool = False

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from .bert_forward import Forward, Layer, Linear, Norm, compiled
+from .prompts import Prompts
 from .tokens import TokenWindows
 
 MODULES = ("Transformer", "Pooling", "Normalize")
@@ -67,13 +68,15 @@ class BertEncoder:
         return self._forward(ids, lengths)
 
 
-def load(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[BertEncoder, TokenWindows] | None:
+def load(
+    folder: Path, device: torch.device, dtype: torch.dtype, prompts: Prompts
+) -> tuple[BertEncoder, TokenWindows] | None:
     """The encoder in ``folder`` and its windows, or None when the model there is not a plain BERT sentence encoder."""
     modules = _json(folder / "modules.json")
     if not isinstance(modules, list) or tuple(m["type"].rpartition(".")[2] for m in modules) != MODULES:
         return None
     config, pooling = _json(folder / "config.json"), _json(folder / modules[1]["path"] / "config.json")
-    sentence, prompts = _json(folder / "sentence_bert_config.json"), _json(folder / "config_sentence_transformers.json")
+    sentence = _json(folder / "sentence_bert_config.json")
     weights, tokenizer = folder / "model.safetensors", folder / "tokenizer.json"
     plain = (
         modules[0]["path"] == ""
@@ -84,7 +87,7 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[BertEn
         and _mean(pooling)
         and isinstance(sentence.get("max_seq_length"), int)
         and not sentence.get("do_lower_case", False)
-        and not prompts.get("default_prompt_name")
+        and pooling.get("include_prompt", True)
         and weights.is_file()
         and tokenizer.is_file()
     )
@@ -99,6 +102,7 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[BertEn
         Tokenizer.from_file(str(tokenizer)),
         min(sentence["max_seq_length"], config["max_position_embeddings"]),
         config.get("pad_token_id") or 0,
+        prompts,
     )
     return BertEncoder(tensors, config, config["hidden_size"]), windows
 

@@ -44,7 +44,7 @@ class HashingProvider:
     def tokenizer(self) -> None:
         return None
 
-    def windows(self, text: str) -> list[Window]:
+    def windows(self, text: str, *, is_query: bool = False) -> list[Window]:
         """Windows of 256 words, 32 shared; a text without words is one window of its own hash."""
         # The fallback keeps its "\0", which no word holds: such a text equals only itself.
         words = _word.findall(text.lower()) or ["\0" + text]

@@ -1,18 +1,13 @@
-"""Embeddings over HTTP in OpenAI's format: OpenAI, Azure OpenAI, vLLM, Text Embeddings Inference, Ollama.
+"""Embeddings over HTTP as OpenAI does it: OpenAI, Azure, vLLM, Text Embeddings Inference, Ollama, LiteLLM, Voyage.
 
-``POST {base_url}/embeddings`` with ``{model, input: [...], encoding_format: "float"}``. Failures that say nothing about
-the texts (no connection, timeout, 408, 429, 5xx) are tried again with jittered backoff; in a row they open the circuit.
-Neither the key nor a text nor the service's own words ever reach an error or a log.
+``POST {base_url}/embeddings`` with ``{model, input: [...], dimensions, encoding_format: "float"}``. What a service
+refuses as too much is asked for in smaller requests, and a text that it refuses as too long in pieces.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random as random_module
-import threading
-import time
-from collections.abc import Callable, Sequence
-from email.utils import parsedate_to_datetime
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -20,20 +15,35 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 from pydantic import SecretStr
+from tokenizers import Tokenizer
 
-from memory_grpc.errors import EmbeddingUnavailable, ProviderDown, StartupError
+from memory_grpc.errors import EmbeddingUnavailable, StartupError
 
-from .provider import ModelIdentity, Vectors, Window, checked, normalised, spans
-from .resilience import Backoff, CircuitBreaker
+from . import dialects
+from .prompts import Prompts
+from .provider import ModelIdentity, Vectors, Window, checked, normalised
+from .remote_service import RemoteService
+from .text_windows import CHARACTERS_A_TOKEN, TextWindows
 
-WINDOW_CHARACTERS = 24_000
-"""About 6,000 tokens of English, inside the 8,191 that OpenAI's models read."""
-OVERLAP_CHARACTERS = 1_000
-BATCH_CHARACTERS = 8 * WINDOW_CHARACTERS
-LONGEST_RETRY_AFTER_SECONDS = 30.0
-"""A service that asks for a longer pause is down as far as a call is concerned."""
+MAX_TOKENS = 8_000
+"""OpenAI's models read 8,191."""
+BATCH_WINDOWS = 8
+SMALLEST_PIECE = 64
+"""Characters. A service that refuses these as too long means something else."""
+
+Rows = npt.NDArray[np.float64]
 
 log = structlog.get_logger(__name__)
+
+_REFUSED = "The embedding service refused the request (HTTP {})."
+
+
+class _TooMuchError(EmbeddingUnavailable):
+    """The service refused a request for its size."""
+
+    def __init__(self, status: int, why: dialects.Refusal) -> None:
+        super().__init__(_REFUSED.format(status))
+        self.is_number = why == "too many"
 
 
 class OpenAICompatibleProvider:
@@ -45,57 +55,29 @@ class OpenAICompatibleProvider:
         base_url: str,
         model: str,
         dimensions: int,
+        prompts: Prompts | None = None,
+        tokenizer: Tokenizer | None = None,
+        max_tokens: int = MAX_TOKENS,
         api_key: SecretStr | None = None,
-        timeout_seconds: float = 10.0,
-        max_retries: int = 3,
-        backoff: Backoff | None = None,
-        breaker_threshold: int = 5,
-        breaker_cooldown_seconds: float = 15.0,
-        random: Callable[[], float] = random_module.random,
-        sleep: Callable[[float], object] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        transport: httpx.BaseTransport | None = None,
+        **service: Any,
     ) -> None:
-        """StartupError when ``base_url`` is not an http(s) URL. No request is made."""
+        """No request is made; ``service`` goes to RemoteService. StartupError when ``base_url`` is no http(s) URL."""
         try:
             url = httpx.URL(base_url)
         except httpx.InvalidURL:
             url = httpx.URL("")
         if url.scheme not in ("http", "https") or not url.host:
             raise StartupError("MEMORY_OPENAI_BASE_URL must be an http(s) URL such as https://api.openai.com/v1.")
+        self._prompts = prompts or Prompts()
+        self._dialect = dialects.Dialect(url.host, model, dimensions, has_prompts=self._prompts != Prompts())
         # The query stays: Azure's api-version lives there.
-        self._url = url.copy_with(path=f"{url.path.rstrip('/')}/embeddings")
-        self._body: dict[str, Any] = {"model": model, "encoding_format": "float"}
-        if model.rpartition("/")[2].startswith("text-embedding-3"):
-            # Only these models can shorten their vectors; others refuse the field.
-            self._body["dimensions"] = dimensions
-        headers = {}
-        if api_key is not None and api_key.get_secret_value():
-            headers["authorization"] = f"Bearer {api_key.get_secret_value()}"
-            if url.host.endswith(".azure.com"):
-                headers["api-key"] = api_key.get_secret_value()
-        try:
-            httpx.Headers(headers)
-        except (UnicodeEncodeError, ValueError):
-            raise StartupError("MEMORY_OPENAI_API_KEY holds characters that cannot stand in a header.") from None
-        try:
-            self._client = httpx.Client(headers=headers, timeout=timeout_seconds, transport=transport)
-        except (ImportError, OSError, ValueError, httpx.InvalidURL):
-            raise StartupError(
-                "The way to MEMORY_OPENAI_BASE_URL cannot be taken: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, "
-                "SSL_CERT_FILE or SSL_CERT_DIR holds what cannot be used."
-            ) from None
+        url = url.copy_with(path=f"{url.path.rstrip('/')}/embeddings")
+        self._service = RemoteService(url, key=api_key.get_secret_value() if api_key else "", **service)
+        self._windows = TextWindows(tokenizer, max_tokens, self._prompts)
+        self._max_batch_length = BATCH_WINDOWS * CHARACTERS_A_TOKEN * max_tokens
+        self._most: int | None = None  # texts in a request, once the service refused more
         revision = hashlib.blake2b(f"{model}/{dimensions}".encode(), digest_size=8).hexdigest()
-        self._identity = ModelIdentity(model, revision, "remote", dimensions)
-        self._tries = max_retries + 1
-        self._backoff = backoff or Backoff()
-        self._breaker = CircuitBreaker(
-            threshold=breaker_threshold, cooldown_seconds=breaker_cooldown_seconds, clock=clock
-        )
-        self._random = random
-        self._closed = threading.Event()
-        # Waiting on the event, not sleeping, lets close() end the wait.
-        self._sleep: Callable[[float], object] = self._closed.wait if sleep is None else sleep
+        self._identity = ModelIdentity(model, self._prompts.revision(revision), "remote", dimensions)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -103,93 +85,80 @@ class OpenAICompatibleProvider:
 
     @property
     def max_batch_length(self) -> int:
-        return BATCH_CHARACTERS
+        return self._max_batch_length
 
     @property
     def padding_cost(self) -> float:
         return 0.0
 
     @property
-    def tokenizer(self) -> None:
-        return None
+    def tokenizer(self) -> Tokenizer | None:
+        return self._windows.tokenizer
 
-    def windows(self, text: str) -> list[Window]:
-        """Windows of 24,000 characters, 1,000 shared."""
-        pieces = spans(len(text), WINDOW_CHARACTERS, OVERLAP_CHARACTERS)
-        return [Window(max(stop - start, 1), text[start:stop]) for start, stop in pieces]
+    def windows(self, text: str, *, is_query: bool = False) -> list[Window]:
+        return self._windows.windows(text, is_query=is_query)
 
     def encode(self, windows: Sequence[Window]) -> Vectors:
-        response = self._answer({**self._body, "input": [window.payload for window in windows]})
-        dimensions = self._identity.dimensions
-        return checked(normalised(_vectors(response, len(windows))), dimensions, len(windows))
+        texts, is_query = [window.payload for window in windows], windows[0].is_query
+        most = min(self._most or len(texts), len(texts))
+        parts = [self._embedded(texts[at : at + most], is_query) for at in range(0, len(texts), most)]
+        return checked(normalised(np.concatenate(parts)), self._identity.dimensions, len(windows))
 
     def close(self) -> None:
-        """Wakes a thread that waits to try again, then closes the connections."""
-        self._closed.set()
-        self._client.close()
+        self._service.close()
 
-    def _answer(self, body: dict[str, Any]) -> httpx.Response:
-        """A 200 response; ProviderDown when there is none to be had, EmbeddingUnavailable when the input is refused."""
-        for attempt in range(self._tries):
-            if self._closed.is_set():
-                raise ProviderDown("The embedding service is no longer used by this process.")
-            if not self._breaker.allow():
-                raise ProviderDown("The embedding service keeps failing and is left alone for a moment; try again.")
-            retry_after: float | None = None
+    def _embedded(self, texts: list[str], is_query: bool, *, after_too_many: bool = False) -> Rows:
+        """A vector for each text, in as few requests as the service takes."""
+        try:
+            rows = self._ask(texts, is_query)
+        except _TooMuchError as error:
+            if len(texts) == 1:
+                return self._in_pieces(texts[0], is_query, error)
+            # No text may suffer from another: each half, and in the end each text, on its own.
+            halves = texts[: -(-len(texts) // 2)], texts[-(-len(texts) // 2) :]
+            return np.concatenate([self._embedded(h, is_query, after_too_many=error.is_number) for h in halves])
+        if after_too_many:
+            self._most = max(len(texts), self._most or 1)
+        return rows
+
+    def _in_pieces(self, text: str, is_query: bool, error: _TooMuchError) -> Rows:
+        """The mean of the vectors of a text's halves, or quarters, and so on, by their length: ``[1, n]``."""
+        prompt = self._prompts.of(is_query=is_query)
+        text = text.removeprefix(prompt)
+        size = len(text)
+        while (size := -(-size // 2)) >= SMALLEST_PIECE:
+            pieces = [text[at : at + size] for at in range(0, len(text), size)]
             try:
-                response = self._client.post(self._url, json=body)
-            except httpx.TransportError as error:
-                reason = type(error).__name__
-            else:
-                status = response.status_code
-                if status == 200:
-                    self._breaker.succeeded()
-                    return response
-                if status not in (408, 429) and status < 500:
-                    # It answered, so it is not down; whether the texts are at fault depends on the status.
-                    self._breaker.succeeded()
-                    blame = EmbeddingUnavailable if status in (400, 413, 422) else ProviderDown
-                    raise blame(f"The embedding service refused the request (HTTP {status}).")
-                reason, retry_after = f"HTTP {status}", _retry_after(response)
-            self._breaker.failed()
-            log.warning("embedding_service_failed", reason=reason, attempt=attempt + 1, tries=self._tries)
-            if attempt + 1 == self._tries:
-                break
-            delay = self._backoff.delay(attempt, self._random)
-            if retry_after is not None:
-                if retry_after > LONGEST_RETRY_AFTER_SECONDS:
-                    break
-                delay = max(delay, retry_after)
-            self._sleep(delay)
-        raise ProviderDown(f"The embedding service does not answer ({reason}); try again.")
+                rows = normalised(self._ask_pieces([prompt + piece for piece in pieces], is_query))
+            except _TooMuchError as again:
+                error = again
+                continue
+            log.warning("embedding_text_too_long", characters=len(text), pieces=len(pieces))
+            mean: Rows = np.average(rows.astype(np.float64), axis=0, weights=[len(piece) for piece in pieces])
+            return mean[None, :]
+        raise EmbeddingUnavailable(str(error))
 
+    def _ask_pieces(self, pieces: list[str], is_query: bool) -> Rows:
+        """A vector for each piece; _TooMuchError when one is too long."""
+        try:
+            return self._ask(pieces, is_query)
+        except _TooMuchError as error:
+            if not error.is_number or len(pieces) == 1:
+                raise
+        middle = len(pieces) // 2
+        return np.concatenate([self._ask_pieces(half, is_query) for half in (pieces[:middle], pieces[middle:])])
 
-def _vectors(response: httpx.Response, count: int) -> npt.NDArray[np.float64]:
-    """The response's vectors by ``index``, ``[count, n]``; EmbeddingUnavailable when it is malformed."""
-    try:
-        data = response.json()["data"]
-        rows = sorted(data, key=lambda row: row["index"])
-        if [row["index"] for row in rows] != list(range(count)):
-            raise ValueError
-        vectors = np.array([row["embedding"] for row in rows], dtype=np.float64)
-        if vectors.ndim != 2:
-            raise ValueError
-    except (ValueError, KeyError, TypeError, OverflowError):
-        raise EmbeddingUnavailable("The embedding service gave an answer that cannot be read.") from None
-    return vectors
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds the service asks to wait, from retry-after-ms (Azure) or retry-after in either of its forms."""
-    try:
-        if (milliseconds := response.headers.get("retry-after-ms")) is not None:
-            return max(0.0, float(milliseconds) / 1000)
-        if (value := response.headers.get("retry-after")) is None:
-            return None
-        if value.strip().isdigit():
-            return float(value)
-        # A date is measured from the response's own date, so no clock of ours (or its error) plays a part.
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(response.headers["date"])
-        return max(0.0, wait.total_seconds())
-    except (ValueError, TypeError, KeyError):
-        return None
+    def _ask(self, texts: list[str], is_query: bool) -> Rows:
+        """One request's vectors; another's, without the fields that the service does not know, if it says so."""
+        dialect = self._dialect
+        response, why = self._service.post(dialect.body(texts, is_query=is_query))
+        while why == "no such field" and (other := dialect.without_refused(response)) is not None:
+            dialect = other
+            response, why = self._service.post(dialect.body(texts, is_query=is_query))
+        if why in ("too long", "too many"):
+            raise _TooMuchError(response.status_code, why)
+        if why is not None:
+            raise EmbeddingUnavailable(_REFUSED.format(response.status_code))
+        rows = dialects.vectors(response, len(texts))
+        self._dialect = dialect
+        return rows

@@ -44,6 +44,8 @@ class Window:
     length: int
     """Cost in the provider's own unit (tokens, words, characters): windows of similar length batch well."""
     payload: Any
+    is_query: bool = False
+    """Of a query, and not of a message. A batch is of one or the other."""
 
 
 class EmbeddingProvider(Protocol):
@@ -65,8 +67,11 @@ class EmbeddingProvider(Protocol):
     def tokenizer(self) -> Tokenizer | None:
         """The model's own tokenizer, neither cutting nor padding; None where it is out of reach. Thread-safe."""
 
-    def windows(self, text: str) -> list[Window]:
-        """The text as overlapping windows, at least one; exactly one when it fits the model. Thread-safe."""
+    def windows(self, text: str, *, is_query: bool = False) -> list[Window]:
+        """The text as overlapping windows, at least one; exactly one when it fits the model. Thread-safe.
+
+        Each window begins with the model's prompt for queries, or for messages, where it has one.
+        """
 
     def encode(self, windows: Sequence[Window]) -> Vectors:
         """Embed: float32 ``[len(windows), dimensions]``, rows of length 1, in order.

@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from memory_grpc.errors import EmbeddingUnavailable, StartupError
 
-from . import bert, model_files
-from .provider import ModelIdentity, Vectors, Window, checked
+from . import bert, model_files, prompts
+from .prompts import Prompts
+from .provider import ModelIdentity, Vectors, Window, checked, normalised
 from .tokens import TokenWindows
 
 CPU_BATCH_TOKENS = 512
@@ -35,7 +36,8 @@ log = structlog.get_logger(__name__)
 
 
 class SentenceTransformerProvider:
-    """Vectors equal to ``SentenceTransformer.encode(..., normalize_embeddings=True)`` within 1e-5 in fp32."""
+    """Vectors equal to ``SentenceTransformer.encode_query`` and ``encode_document`` (``normalize_embeddings=True``,
+    ``truncate_dim=dimensions``) within 1e-5 in fp32."""
 
     def __init__(
         self,
@@ -43,8 +45,15 @@ class SentenceTransformerProvider:
         *,
         device: str = "cpu",
         precision: Literal["fp32", "bf16", "auto"] = "fp32",
+        dimensions: int | None = None,
+        query_prompt: str = "",
+        document_prompt: str = "",
     ) -> None:
-        """Load the model called ``name``; StartupError in one sentence when it cannot be."""
+        """Load the model called ``name``; StartupError in one sentence when it cannot be.
+
+        Longer vectors are cut to ``dimensions``. Prompts are as in the settings: an empty one is the
+        model's own.
+        """
         folder = model_files.resolve(name)
         chosen: Literal["fp32", "bf16"] = "fp32"
         if precision == "bf16" or (precision == "auto" and native_bf16(device)):
@@ -55,12 +64,15 @@ class SentenceTransformerProvider:
         self._thread = threading.local()
         try:
             self._device = torch.device(device)
-            loaded = bert.load(folder, self._device, dtype)
-            self._forward, self._tokens, dimensions = (
-                _plain_bert(*loaded, self._device) if loaded else _general(folder, self._device, dtype)
+            texts = prompts.chosen(prompts.of_model(folder), query_prompt, document_prompt)
+            loaded = bert.load(folder, self._device, dtype, texts)
+            self._forward, self._tokens, width = (
+                _plain_bert(*loaded, self._device) if loaded else _general(folder, self._device, dtype, texts)
             )
             self._padding_cost = ATTENTION_SHARE if loaded else 1.0
-            self._identity = ModelIdentity(name, model_files.weights_digest(folder)[:16], chosen, dimensions)
+            self._is_cut = dimensions is not None and dimensions < width
+            revision = texts.revision(model_files.weights_digest(folder)[:16])
+            self._identity = ModelIdentity(name, revision, chosen, min(width, dimensions or width))
             # A model that gives NaN, or cannot run on the device, is found now and not by the first message.
             self.encode(self.windows("warm up"))
         except StartupError:
@@ -73,7 +85,10 @@ class SentenceTransformerProvider:
             "embedding_model_loaded",
             model=name,
             revision=self._identity.revision,
-            dimensions=dimensions,
+            dimensions=self._identity.dimensions,
+            of_dimensions=width,
+            has_query_prompt=bool(texts.query),
+            has_document_prompt=bool(texts.document),
             device=device,
             precision=chosen,
             precision_setting=precision,
@@ -96,8 +111,8 @@ class SentenceTransformerProvider:
     def tokenizer(self) -> Tokenizer:
         return self._tokens.tokenizer
 
-    def windows(self, text: str) -> list[Window]:
-        return self._tokens.windows(text)
+    def windows(self, text: str, *, is_query: bool = False) -> list[Window]:
+        return self._tokens.windows(text, is_query=is_query)
 
     def encode(self, windows: Sequence[Window]) -> Vectors:
         if not hasattr(self._thread, "ready"):
@@ -109,6 +124,8 @@ class SentenceTransformerProvider:
                 result = self._forward(windows).float().cpu().numpy()
         except RuntimeError as error:
             raise EmbeddingUnavailable("The embedding model failed on this batch.") from error
+        if self._is_cut:  # the first so many places, of length 1 again (Kusupati et al. 2022, Matryoshka)
+            result = normalised(result[:, : self._identity.dimensions].astype(np.float64))
         return checked(result, self._identity.dimensions, len(windows))
 
     def close(self) -> None:
@@ -139,7 +156,9 @@ def _plain_bert(
     return forward, tokens, encoder.dimensions
 
 
-def _general(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[Forward, TokenWindows, int]:
+def _general(
+    folder: Path, device: torch.device, dtype: torch.dtype, texts: Prompts
+) -> tuple[Forward, TokenWindows, int]:
     """Any other model, through the modules sentence-transformers builds for it."""
     from sentence_transformers import SentenceTransformer
 
@@ -150,14 +169,16 @@ def _general(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[Fo
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise StartupError(f"The embedding model in {folder} has no fast tokenizer (tokenizer.json).")
-    prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
-    if prompt:
-        raise StartupError(f"The embedding model in {folder} asks for a default prompt, which is not supported.")
-    tokens = TokenWindows(backend, model.max_seq_length or 512, model.tokenizer.pad_token_id or 0)
+    tokens = TokenWindows(backend, model.max_seq_length or 512, model.tokenizer.pad_token_id or 0, texts)
+    # Some models read the prompt, and leave its tokens out when they pool.
+    before = {is_query: tokens.prompt_length(is_query=is_query) for is_query in (True, False)}
 
     def forward(windows: Sequence[Window]) -> Tensor:
         padded = (torch.from_numpy(array).to(device) for array in tokens.padded(windows))
-        vectors: Tensor = model(dict(zip(("input_ids", "attention_mask"), padded, strict=True)))["sentence_embedding"]
+        features: dict[str, Any] = dict(zip(("input_ids", "attention_mask"), padded, strict=True))
+        if length := before[windows[0].is_query]:
+            features["prompt_length"] = length
+        vectors: Tensor = model(features)["sentence_embedding"]
         return functional.normalize(vectors.float(), dim=1)
 
     return forward, tokens, int(model.get_embedding_dimension())

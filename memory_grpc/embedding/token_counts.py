@@ -25,7 +25,7 @@ class TokenCounter:
     def of(cls, file: Path | None, model_name: str, of_model: Tokenizer | None) -> TokenCounter:
         """The one of a ``tokenizer.json``; else the model's own; else an estimate. Raises StartupError."""
         if file is not None:
-            return cls(file.name, _read(file))
+            return cls(file.name, read_tokenizer(file, "MEMORY_CONTEXT_TOKENIZER"))
         if of_model is not None:
             return cls(model_name, of_model)
         return cls(f"{BYTES_A_TOKEN} bytes a token", None)
@@ -38,12 +38,13 @@ class TokenCounter:
         return [len(one.ids) for one in encoded]
 
 
-def _read(file: Path) -> Tokenizer:
+def read_tokenizer(file: Path, variable: str) -> Tokenizer:
+    """The tokenizer in a ``tokenizer.json``, neither cutting nor padding; StartupError, which names the variable."""
     try:
         tokenizer = Tokenizer.from_file(str(file))
     # The library raises Exception itself, for a file that is not there and for one that is no tokenizer.
     except Exception:
-        raise StartupError(f"MEMORY_CONTEXT_TOKENIZER: {file} is not a tokenizer.json that can be read.") from None
+        raise StartupError(f"{variable}: {file} is not a tokenizer.json that can be read.") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

@@ -22,13 +22,13 @@ class Tokenising:
         self._provider = provider
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embedding-tokenise")
 
-    async def windows(self, texts: Sequence[str]) -> list[list[Window]]:
+    async def windows(self, texts: Sequence[str], *, is_query: bool = False) -> list[list[Window]]:
         """The windows of each text, in order."""
         if sum(len(text) for text in texts) <= INLINE_CHARACTERS:
-            return _cut(self._provider, texts)
+            return _cut(self._provider, texts, is_query)
         windows: list[list[Window]] = []
         for portion in _portions(texts):  # one after the other, so that calls take turns
-            run = asyncio.get_running_loop().run_in_executor(self._thread, _cut, self._provider, portion)
+            run = asyncio.get_running_loop().run_in_executor(self._thread, _cut, self._provider, portion, is_query)
             windows += await run
         return windows
 
@@ -37,8 +37,8 @@ class Tokenising:
         self._thread.shutdown()
 
 
-def _cut(provider: EmbeddingProvider, texts: Sequence[str]) -> list[list[Window]]:
-    return [provider.windows(text) for text in texts]
+def _cut(provider: EmbeddingProvider, texts: Sequence[str], is_query: bool) -> list[list[Window]]:
+    return [provider.windows(text, is_query=is_query) for text in texts]
 
 
 def _portions(texts: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -43,6 +43,7 @@ STATUSES: dict[type[errors.MemoryLayerError], tuple[grpc.StatusCode, ErrorReason
     errors.RateLimited: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_RATE_LIMITED),
     errors.TenantRateLimited: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_TENANT_RATE_LIMITED),
     errors.KeyRateLimited: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_KEY_RATE_LIMITED),
+    errors.QuotaExceeded: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_QUOTA_EXCEEDED),
     errors.Overloaded: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_OVERLOADED),
     errors.QueueFull: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_QUEUE_FULL),
     errors.BodyTooLarge: (grpc.StatusCode.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_REQUEST_TOO_LARGE),
@@ -110,7 +111,7 @@ def status_of(error: Exception, message: str) -> tuple[grpc.StatusCode, Trailers
         trailers = (("x-http-status", "413"),)
     elif isinstance(error, errors.AnswerTooLarge):
         trailers = (("x-http-status", "400"),)  # to come back later would be of no use
-    elif isinstance(error, errors.Exhausted):
+    elif isinstance(error, errors.Exhausted) and not isinstance(error, errors.QuotaExceeded):
         seconds = max(1, ceil(error.retry_after_seconds))
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.seconds = seconds

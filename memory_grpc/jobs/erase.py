@@ -17,7 +17,7 @@ import structlog
 from memory_grpc.domain.erasure import Erasure
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.trouble import Rests, Trouble, at_best
-from memory_grpc.store import erasure, erasures, graphs, models, policy, word_index
+from memory_grpc.store import erasure, erasures, graphs, models, policy, vocabularies, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database
 
 LEASE = "erasure"
@@ -84,7 +84,7 @@ class Erase:
     async def _batch(self, work: Erasure, lease: Lease) -> bool:
         """Erases some messages; False when there was none left, which is noted."""
         async with self._database.transaction(tenant=work.tenant_id, plan="each") as tx:
-            await models.lock_tenant_exclusive(tx, work.tenant_id)
+            await models.lock_tenant_exclusive(tx, work.tenant_id, _LOCK_MILLISECONDS)
             held = await erasures.hold(tx, work)
             if held is None:
                 return False
@@ -102,7 +102,7 @@ class Erase:
         if work.scope == "whole_tenant":
             await self._clean_tenant(work, lease)
         async with self._database.transaction(tenant=work.tenant_id) as tx:
-            for config in await erasures.word_configs(tx, work.tenant_id):
+            for config in await word_index.counted(tx, work.tenant_id):
                 await word_index.count(tx, work.tenant_id, config)
             await lease.guard(tx)
         await erasure.vacuum(self._database)
@@ -117,10 +117,14 @@ class Erase:
         tenant_id = work.tenant_id
         async with self._database.transaction(tenant=tenant_id) as tx:
             await policy.set_(tx, tenant_id, {})
-            configs = await erasures.word_configs(tx, tenant_id)
+            configs = await word_index.counted(tx, tenant_id)
             await lease.guard(tx)
         for config in configs:
             await word_index.drop(self._database, tenant_id, config, lease.guard)
+        async with self._database.transaction(tenant=tenant_id) as tx:
+            await vocabularies.lock(tx, tenant_id)
+            await erasures.forget_vocabulary(tx, tenant_id)
+            await lease.guard(tx)
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             found = [graph for graph in await graphs.all_(tx) if graph.tenant_id == tenant_id]
         for graph in found:

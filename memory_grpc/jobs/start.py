@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import uuid4
 
-from memory_grpc.jobs import erase, graphs, reembed, sweep
+from memory_grpc.jobs import change_words, erase, graphs, reembed, sweep
 from memory_grpc.jobs.audit import ExpireAudit
+from memory_grpc.jobs.change_words import ChangeWords
 from memory_grpc.jobs.erase import Erase
 from memory_grpc.jobs.follow_model import FollowModel, Report
 from memory_grpc.jobs.graphs import BuildGraphs
@@ -23,6 +24,7 @@ from memory_grpc.operations.models.models import Models
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.tokens.published_keys import PublishedKeys
 from memory_grpc.settings import Settings
+from memory_grpc.store import vocabularies
 from memory_grpc.store.database import Database
 from memory_grpc.store.notifications import listen
 
@@ -39,6 +41,8 @@ _AUDIT_SECONDS = 1.0
 _EXPIRE_AUDIT_SECONDS = 3600.0
 # How often a server asks whether there is something to re-embed.
 _REEMBED_POLL_SECONDS = 1.0
+# How often a server asks whether words are stored as they should be.
+_CHANGE_WORDS_SECONDS = 5.0
 # How often a server asks whether there is something to erase.
 _ERASE_POLL_SECONDS = 1.0
 # How often a server asks whether it still holds the deployment's model.
@@ -67,6 +71,8 @@ class Parts:
 def loops(parts: Parts) -> list[Loop]:
     """A loop for each job that the settings ask for, none of them started."""
     settings, database = parts.settings, parts.database
+    config = vocabularies.named(settings.search_text_config)
+    words = IndexWords(database, config)
     found = [
         *_pending(parts),
         Loop("audit", parts.trail.flush, _AUDIT_SECONDS),
@@ -77,6 +83,11 @@ def loops(parts: Parts) -> list[Loop]:
             Reembed(database, parts.lease(reembed.LEASE, reembed.LEASE_SECONDS), parts.models),
             _REEMBED_POLL_SECONDS,
         ),
+        Loop(
+            "change_words",
+            ChangeWords(database, parts.lease(change_words.LEASE, change_words.LEASE_SECONDS), words, config),
+            _CHANGE_WORDS_SECONDS,
+        ),
         Loop("erase", Erase(database, parts.lease(erase.LEASE, erase.LEASE_SECONDS)), _ERASE_POLL_SECONDS),
         Loop("graphs", parts.graphs.refresh, REFRESH_SECONDS),
     ]
@@ -85,7 +96,7 @@ def loops(parts: Parts) -> list[Loop]:
             database,
             parts.lease(graphs.LEASE, graphs.LEASE_SECONDS),
             parts.graphs,
-            IndexWords(database, settings.search_text_config),
+            words,
             threshold=settings.graph_threshold,
             memory_mb=settings.graph_build_memory_mb,
         )

@@ -128,4 +128,4 @@ class Sweep:
             deleted=run.counts.deleted,
         )
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
-            await retention.end_run(tx, run.id, status, run.tenants, run.counts)
+            await retention.end_run(tx, run.id, status, run.tenants, run.trouble.failed, run.counts)

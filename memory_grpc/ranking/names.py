@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from memory_grpc.ranking.name_words import PARTICLES, SENTENCE_OPENERS
-from memory_grpc.ranking.words import Word, is_unspaced, split_words
+from memory_grpc.ranking.name_index import NameIndex, forget, handle_of, indexed
+from memory_grpc.ranking.name_runs import Query, possessive_end
+from memory_grpc.ranking.name_words import COMPOUNDS
+from memory_grpc.ranking.words import Word, fold, is_unspaced, plain, split_words
 
-__all__ = ["Mention", "Participants", "find_mentions", "rewrite", "speakers_named"]
+__all__ = ["Mention", "Participants", "find_mentions", "forget", "is_person", "rewrite", "speakers_named"]
 
-# Said of whoever speaks in that role, where messages carry no name. "The system" means too much else.
-_ROLES = {"user": "user", "assistant": "assistant"}
-_POSSESSIVE = re.compile(r"['’](?:s\b)?", re.IGNORECASE)
+# Read as a whole: a link, an e-mail address, a handle; and who is called by a role, "the system" means too much else.
+_WHOLES = re.compile(
+    r"(?<!\w)\w++://\S+"
+    r"|(?P<address>(?<![\w.+\-@])[\w.+\-]++@[\w\-]++(?:\.[\w\-]+)+)"
+    r"|(?P<handle>(?<![\w@])@\w[\w.\-]*(?<=\w))"
+    rf"|\bthe\s+(?P<role>user|assistant)\b(?![\s#_-]*\d)(?!\s+(?:{'|'.join(sorted(COMPOUNDS))})\b)",
+    re.IGNORECASE,
+)
 _REPEATED = re.compile(r"\b(I|my)((?:[\s-]+(?:I|my))+)\b")
+_MAYBE_DATE = re.compile(r"(?:(\w+)\s+)?(\w+)")
+_OF_SOMEBODY = frozenset({"from", "for", "of", "by"})
+_OF_A_TIME = frozenset({"in", "on", "during", "before", "after", "since", "until", None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,41 +57,6 @@ class Mention:
     roles: frozenset[str]
 
 
-Found = tuple[int, int, str]
-"""Where a word stands that is part of a name, and the part."""
-
-
-@lru_cache(maxsize=4096)
-def _parts(name: str) -> frozenset[str]:
-    """The words that stand for a name: all of them, except particles, initials and numbers beside a real word."""
-    words = [
-        piece for word in split_words(name) for piece in {word.key, *word.key.replace("‐", "-").split("-")} if piece
-    ]
-    real = {word for word in words if word not in PARTICLES and (len(word) > 1 or is_unspaced(word))}
-    return frozenset(word for word in real or words if any(character.isalpha() for character in word))
-
-
-def forget() -> None:
-    """Forgets the names that were taken apart."""
-    _parts.cache_clear()
-
-
-def _opens_sentence(text: str, word: Word) -> bool:
-    place = word.start - 1
-    while place >= 0 and text[place] in " \t\"'“‘(":
-        place -= 1
-    return place < 0 or text[place] in ".?!:;\n"
-
-
-def _possessive_end(text: str, end: int) -> int | None:
-    match = _POSSESSIVE.match(text, end)
-    if match is None:
-        return None
-    # A bare apostrophe is a possessive only after s, and not when it closes a quotation.
-    bare = len(match.group()) == 1
-    return None if bare and (text[end - 1].lower() != "s" or text.count(match.group()) > 1) else match.end()
-
-
 def find_mentions(text: str, participants: Participants, spans: Iterable[tuple[int, int]] = ()) -> tuple[Mention, ...]:
     """The participants that `text` names, in order.
 
@@ -95,89 +69,89 @@ def find_mentions(text: str, participants: Participants, spans: Iterable[tuple[i
         spans: stretches that are already read as something else (dates), so that "in May" is not the person. In order,
             without overlaps.
     """
-    owners = _owners(participants.names)
-    taken = list(spans)
-    starts = [start for start, _ in taken]
-
-    def is_taken(start: int, end: int) -> bool:
-        before = bisect_right(starts, end - 1) - 1  # the last that begins within or before
-        return before >= 0 and taken[before][1] > start
-
-    found = [word for word in _named_words(text, owners) if not is_taken(word[0], word[1])]
+    index = indexed(participants.names)
+    dates = list(spans)
+    words = _outside(split_words(text), dates)
+    letters = [text[word.start] for word in words if text[word.start] != text[word.start].swapcase()]
+    tells = len(letters) < 3 or not all(map(str.isupper, letters))
     mentions = []
-    meant: dict[frozenset[str], frozenset[str]] = {}
-    for run in _runs(text, found):
-        parts = frozenset(part for _, _, part in run)
-        if parts not in meant:
-            meant[parts] = _meant([owners[part] for part in parts])
-        end = run[-1][1]
-        mentions.append(Mention(run[0][0], end, _possessive_end(text, end), meant[parts], frozenset()))
-    for match in re.finditer(r"\bthe\s+(user|assistant)\b", text, re.IGNORECASE):
-        role = _ROLES[match.group(1).lower()]
-        if role in participants.roles:
-            end = match.end()
-            mentions.append(Mention(match.start(), end, _possessive_end(text, end), frozenset(), frozenset({role})))
+    read = []
+    for match in _WHOLES.finditer(text):
+        if match["role"] and not (
+            match["role"].lower() in participants.roles or index.whole.get(match["role"].lower())
+        ):
+            continue
+        read.append(match.span())
+        mention = _whole(text, match, index, participants.roles)
+        mentions += [mention] if mention and _outside([Word(*match.span(), "", "", "", True)], dates) else []
+    query = Query(text, list(_broken_up(_outside(words, read), index)), index, tells)
+    mentions += _spoken(query)
     return tuple(sorted(mentions, key=lambda mention: mention.start))
 
 
-def _owners(names: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Whose name each word is part of."""
-    owners: dict[str, list[str]] = {}
-    for name in names:
-        for part in _parts(name):
-            owners.setdefault(part, []).append(name)
-    return {part: frozenset(of) for part, of in owners.items()}
+def is_person(text: str, span: tuple[int, int], participants: Participants) -> bool:
+    """Whether what may be read as a date is a participant: "from April", "May's", and not "in May"."""
+    match = _MAYBE_DATE.fullmatch(text, *span)
+    if match is None or not match[2][0].isupper() or not indexed(participants.names).called.get(plain(fold(match[2]))):
+        return False
+    before = match[1] and match[1].lower()
+    return before in _OF_SOMEBODY or (before in _OF_A_TIME and possessive_end(text, match.end()) is not None)
 
 
-def _meant(owners: Sequence[frozenset[str]]) -> frozenset[str]:
-    """Who is meant by words that follow each other: of two Johns, "John Smith" is the one who has both words."""
-    return frozenset.intersection(*owners) or frozenset().union(*owners)
+def _outside(words: Iterable[Word], spans: Sequence[tuple[int, int]]) -> list[Word]:
+    """The words that lie outside of all spans."""
+    starts = [start for start, _ in spans]
+
+    def is_taken(word: Word) -> bool:
+        before = bisect_right(starts, word.end - 1) - 1  # the last that begins within or before
+        return before >= 0 and spans[before][1] > word.start
+
+    return [word for word in words if not is_taken(word)]
 
 
-def _named_words(text: str, owners: Mapping[str, frozenset[str]]) -> list[Found]:
-    found: list[Found] = []
-    lengths: dict[str, list[int]] | None = None
-    for word in split_words(text):
-        if word.key in owners and word.capitalised:
-            if not (
-                word.key in SENTENCE_OPENERS and _opens_sentence(text, word) and _possessive_end(text, word.end) is None
-            ):
-                found.append((word.start, word.end, word.key))
-        elif is_unspaced(word.key):  # no spaces between words there: look inside
-            lengths = _lengths(owners) if lengths is None else lengths
-            found += _named_inside(word, owners, lengths)
-    return found
-
-
-def _lengths(owners: Iterable[str]) -> dict[str, list[int]]:
-    """How long the parts of names are that begin with the same two characters, the longest first."""
-    lengths: dict[str, set[int]] = {}
-    for part in owners:
-        if len(part) > 1:
-            lengths.setdefault(part[:2], set()).add(len(part))
-    return {start: sorted(of, reverse=True) for start, of in lengths.items()}
-
-
-def _named_inside(word: Word, owners: Mapping[str, object], lengths: Mapping[str, list[int]]) -> Iterator[Found]:
-    """The parts of names within a word, the longest that begins first."""
-    key, position = word.key, 0
-    while position < len(key):
-        candidates = (key[position : position + length] for length in lengths.get(key[position : position + 2], ()))
-        part = next((candidate for candidate in candidates if candidate in owners), None)
-        if part is not None:
-            yield word.start + position, word.start + position + len(part), part
-        position += len(part) if part else 1
-
-
-def _runs(text: str, found: Sequence[Found]) -> list[list[Found]]:
-    """Groups words that follow each other with nothing but spaces, initials or hyphens in between."""
-    runs: list[list[Found]] = []
-    for item in found:
-        if runs and re.fullmatch(r"[\s\-]+|\s+\w\.?\s+", text[runs[-1][-1][1] : item[0]]):
-            runs[-1].append(item)
+def _broken_up(words: Iterable[Word], index: NameIndex) -> Iterator[Word]:
+    """The words of names that are written together with others, in place of those."""
+    for word in words:
+        if is_unspaced(word.key):
+            yield from index.inside(word)
+        elif word.key in index.holding or word.key.isascii():
+            yield word
         else:
-            runs.append([item])
-    return runs
+            yield index.without_ending(word)
+
+
+def _spoken(query: Query) -> Iterator[Mention]:
+    meant: dict[int, frozenset[str]] = {}
+    place = done = 0
+    while place < len(query.words):
+        found = query.run_at(place)
+        if found is None:
+            place += 1
+            continue
+        length, mask = found
+        if mask not in meant:
+            meant[mask] = query.index.of(mask)
+        start, end = query.start_of(place, done), query.words[place + length - 1].end
+        yield Mention(start, end, possessive_end(query.text, end), meant[mask], frozenset())
+        place = done = place + length
+
+
+def _whole(text: str, match: re.Match[str], index: NameIndex, roles: Sequence[str]) -> Mention | None:
+    """Who is named by an address, a handle or a role; None for nobody."""
+    role = frozenset[str]()
+    if match["role"]:
+        key = match["role"].lower()
+        mask, role = index.whole.get(key, 0), frozenset({key}).intersection(roles)
+    elif match["handle"]:
+        words = split_words(match["handle"])
+        mask = index.whole.get(handle_of(match["handle"]), 0)
+        if not mask and len(words) == 1:  # "@ann" of Ann Lee
+            mask = index.called.get(words[0].key, 0) & ~index.series
+    else:
+        mask = index.whole.get(fold(match.group()), 0)
+    if not mask and not role:
+        return None
+    return Mention(*match.span(), possessive_end(text, match.end()), index.of(mask), role)
 
 
 def rewrite(text: str, mentions: Sequence[Mention]) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from memory_grpc.ranking.cues import asks_when
 from memory_grpc.ranking.dates import DateRange, find_dates, matching_ranges
-from memory_grpc.ranking.names import Participants, find_mentions, rewrite, speakers_named
+from memory_grpc.ranking.names import Participants, find_mentions, is_person, rewrite, speakers_named
 from memory_grpc.ranking.weights import HybridWeights
 
 # What happened on a day is told on that day or the day after.
@@ -44,7 +44,9 @@ def plan_query(
         weights: parts that are switched off there are not looked for.
         zone: whose days the dates of the query are.
     """
-    dates = find_dates(query, as_of, zone)
+    dates = [
+        date for date in find_dates(query, as_of, zone) if not is_person(query, (date.start, date.end), participants)
+    ]
     mentions = find_mentions(query, participants, [(date.start, date.end) for date in dates])
     names, roles = speakers_named(mentions) if weights.speaker else ((), ())
     return QueryPlan(

@@ -99,6 +99,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
             status.last_run_at.CopyFrom(convert.timestamp(report.last_run.started_at))
             status.archived = report.last_run.archived
             status.deleted = report.last_run.deleted
+            status.failed = report.last_run.failed
         else:
             status.last_status = "unknown" if report.latency_ms is None else "never"
         return status

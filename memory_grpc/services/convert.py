@@ -15,6 +15,7 @@ from memory_grpc.domain.messages import Json, NewMessage, StoredMessage
 from memory_grpc.domain.search import Hit, SearchFilters, SearchRequest, SearchResult
 from memory_grpc.errors import InvalidInput
 from memory_grpc.services import convert_filter
+from memory_grpc.services.convert_language import language
 from memory_grpc.services.convert_time_zone import time_zone
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import message_pb2
@@ -66,7 +67,8 @@ def _whole(value: Any) -> Any:
 
 
 def new_message(request: pb.IngestMessageRequest) -> NewMessage:
-    """A valid request as the message to ingest. Raises InvalidInput where its fields contradict each other."""
+    """A valid request as the message to ingest. Raises InvalidInput where its fields contradict each other,
+    and for a language that is no tag."""
     if request.HasField("expires_at") and request.HasField("ttl_seconds"):
         raise InvalidInput.of("ttl_seconds", EITHER_EXPIRY)
     return NewMessage(
@@ -90,6 +92,7 @@ def new_message(request: pb.IngestMessageRequest) -> NewMessage:
             if request.on_duplicate == "return_existing"
             else None
         ),
+        language=language(request),
         size=request.ByteSize(),
     )
 
@@ -111,6 +114,7 @@ def stored_message(message: StoredMessage) -> message_pb2.Message:
         user_id=message.user_id,
         pinned=message.pinned or None,
         etag=message.etag,
+        language=message.language,
     )
     for field in ("archived_at", "expires_at"):
         value: datetime | None = getattr(message, field)
@@ -120,8 +124,8 @@ def stored_message(message: StoredMessage) -> message_pb2.Message:
 
 
 def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
-    """A valid request as what to look for. Raises InvalidInput for a filter that cannot be read and
-    for an unknown time zone."""
+    """A valid request as what to look for. Raises InvalidInput for a filter that cannot be read, for an
+    unknown time zone and for a language that is no tag."""
     return SearchRequest(
         tenant_id=request.tenant_id,
         query=request.query,
@@ -141,6 +145,7 @@ def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
         exclude_message_ids=frozenset(map(UUID, request.exclude_message_ids)),
         exclude_query_text=request.exclude_query_text,
         zone=time_zone(request),
+        language=language(request),
     )
 
 

@@ -6,13 +6,14 @@ from memory_grpc import filtering
 from memory_grpc.domain import context
 from memory_grpc.domain.context import Context, ContextRequest
 from memory_grpc.services.convert import moment, optional, stored_message, timestamp
+from memory_grpc.services.convert_language import language
 from memory_grpc.services.convert_time_zone import time_zone
 from memory_layer.v1 import context_pb2 as pb
 
 
 def request(message: pb.BuildContextRequest) -> ContextRequest:
-    """A valid request as what to build. Raises InvalidInput for a filter that cannot be read and for an
-    unknown time zone."""
+    """A valid request as what to build. Raises InvalidInput for a filter that cannot be read, for an unknown
+    time zone and for a language that is no tag."""
     return ContextRequest(
         tenant_id=message.tenant_id,
         query=message.query,
@@ -27,6 +28,7 @@ def request(message: pb.BuildContextRequest) -> ContextRequest:
         neighbours=optional(message, "neighbours", 0),
         as_of=moment(message, "as_of"),
         zone=time_zone(message),
+        language=language(message),
     )
 
 

@@ -11,6 +11,7 @@ from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.domain.revisions import Revision
 from memory_grpc.domain.transfer import Imported, MessageVectors, OwnPolicy, Transferred, TransferredRevision
 from memory_grpc.services import convert
+from memory_grpc.services.convert_language import language
 from memory_layer.v1 import transfer_service_pb2 as pb
 
 VERSION = 1
@@ -57,6 +58,7 @@ def message(one: Transferred) -> pb.TransferRecord:
         pinned=m.pinned,
         expires_at=convert.timestamp(m.expires_at) if m.expires_at else None,
         revision=m.revision,
+        language=m.language,
     )
     if one.vectors is not None:
         result.embedding.CopyFrom(_embedding(one.vectors))
@@ -86,11 +88,11 @@ def _embedding(vectors: MessageVectors) -> pb.TransferEmbedding:
 
 
 def transferred(request: pb.ImportRequest) -> list[Transferred]:
-    """The messages of an import, which are valid."""
-    return [_transferred(request.tenant_id, one) for one in request.messages]
+    """The messages of an import, which are valid. Raises InvalidInput for a language that is no tag."""
+    return [_transferred(request.tenant_id, one, f"messages[{place}].") for place, one in enumerate(request.messages)]
 
 
-def _transferred(tenant_id: str, one: pb.TransferMessage) -> Transferred:
+def _transferred(tenant_id: str, one: pb.TransferMessage, place: str) -> Transferred:
     created_at = convert.moment(one, "created_at")
     assert created_at is not None, "the contract requires it"
     stored = StoredMessage(
@@ -110,6 +112,7 @@ def _transferred(tenant_id: str, one: pb.TransferMessage) -> Transferred:
         pinned=one.pinned,
         expires_at=convert.moment(one, "expires_at"),
         revision=max(one.revision, 1),
+        language=language(one, place),
     )
     return Transferred(stored, _vectors(one), tuple(_transferred_revision(stored, was) for was in one.revisions))
 

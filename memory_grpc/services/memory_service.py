@@ -10,6 +10,7 @@ from uuid import UUID
 import grpc
 
 from memory_grpc import access, headers
+from memory_grpc.domain import language
 from memory_grpc.domain.messages import Ingested, NewMessage
 from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.offload import by_size
@@ -154,6 +155,8 @@ def _batch(request: pb.BatchIngestMessagesRequest) -> list[NewMessage]:
             violations.append(FieldViolation(f"messages[{index}].tenant_id", "must be that of messages[0]"))
         if message.HasField("expires_at") and message.HasField("ttl_seconds"):
             violations.append(FieldViolation(f"messages[{index}].ttl_seconds", convert.EITHER_EXPIRY))
+        if message.HasField("language") and not language.is_tag(message.language):
+            violations.append(FieldViolation(f"messages[{index}].language", language.WANTED))
         if message.HasField("request_id"):
             first = seen.setdefault(message.request_id.lower(), index)
             if first != index:

@@ -7,9 +7,11 @@ from typing import Any, TypeAlias
 
 import grpc
 
+from memory_grpc import access
 from memory_grpc.domain.policy import Policy
 from memory_grpc.operations.models.registry import Slot
 from memory_grpc.services import convert
+from memory_grpc.services.convert_language import language
 from memory_grpc.services.convert_time_zone import time_zone
 from memory_layer.v1 import policy_pb2
 from memory_layer.v1 import policy_service_pb2 as pb
@@ -43,7 +45,17 @@ class PolicyService(pb_grpc.PolicyServiceServicer):
             values["ranking"] = request.ranking
         if zone := time_zone(request):
             values["time_zone"] = zone.key
-        return _tenant_policy(request.tenant_id, await self._slot.operations.policies.set(request.tenant_id, values))
+        if tag := language(request):
+            values["language"] = tag
+        quota: dict[str, float | str] = {f"quota.{field.name}": value for field, value in request.quota.ListFields()}
+        policy = await self._slot.operations.policies.set(
+            request.tenant_id,
+            values,
+            quota if request.HasField("quota") else None,
+            # Who administers a tenant is not who says how much it may store.
+            may_change_quota=access.current().tenants is None,
+        )
+        return _tenant_policy(request.tenant_id, policy)
 
 
 def _tenant_policy(tenant_id: str, policy: Policy) -> policy_pb2.TenantPolicy:
@@ -69,6 +81,8 @@ def _tenant_policy(tenant_id: str, policy: Policy) -> policy_pb2.TenantPolicy:
         ),
         ranking=policy.ranking,
         time_zone=policy.time_zone,
+        language=policy.language,
+        quota=policy_pb2.StorageQuota(**asdict(policy.quota)),
         overrides=policy.overrides,
     )
     if policy.updated_at is not None:

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from memory_grpc.setting_types import Key
+from memory_grpc.setting_types import File, Key
 
 
 class Embedding(BaseModel):
@@ -18,7 +18,20 @@ class Embedding(BaseModel):
     embedding_model_name: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2", description="Model name, or the path of a local model folder."
     )
-    embedding_dimensions: int = Field(384, ge=1, le=4000, description="Length of the model's vectors.")
+    embedding_dimensions: int = Field(
+        384,
+        ge=1,
+        le=4000,
+        description="Length of the vectors. Fewer than the model gives cut them, if set: for Matryoshka models.",
+    )
+    embedding_query_prompt: str = Field(
+        "", max_length=1000, description="Put before a query. Empty: the model's own; `none`: nothing."
+    )
+    embedding_document_prompt: str = Field(
+        "",
+        max_length=1000,
+        description="Put before a message. Empty: the model's own; `none`: nothing. Another makes it another model.",
+    )
     embedding_device: str = Field("cpu", description="Torch device of the model: cpu, cuda, mps.")
     embedding_precision: Literal["fp32", "bf16", "auto"] = Field(
         "fp32", description="Precision of the model; auto takes bf16 where the CPU computes it natively."
@@ -26,12 +39,18 @@ class Embedding(BaseModel):
     embedding_next_model_name: str = Field(
         "",
         description="The model that `memory-grpc reembed` goes to, held beside the other. Empty: the same model, which "
-        "is no change unless one of the next three is another.",
+        "is no change unless one of the next is another.",
     )
     embedding_next_provider: Literal["same", "sentence_transformer", "openai", "hashing"] = Field(
         "same", description="Who embeds with it."
     )
     embedding_next_dimensions: int = Field(0, ge=0, le=4000, description="Length of its vectors; 0 for the same.")
+    embedding_next_query_prompt: str = Field(
+        "", max_length=1000, description="Put before its queries. Empty: as now for the same model, else its own."
+    )
+    embedding_next_document_prompt: str = Field(
+        "", max_length=1000, description="Put before its messages. Empty: as now for the same model, else its own."
+    )
     embedding_next_precision: Literal["same", "fp32", "bf16", "auto"] = Field("same", description="Its precision.")
     embedding_workers: int = Field(
         0, ge=0, le=64, description="Inference threads, one torch thread each; 0 takes it from the CPUs."
@@ -56,6 +75,14 @@ class Embedding(BaseModel):
     embedding_max_attempts: int = Field(
         10, ge=1, le=100, description="Tries to embed a pending message before it is marked failed."
     )
+    embedding_tokenizer: File = Field(
+        None,
+        description="A tokenizer.json that cuts long texts for a remote model, and counts the tokens of contexts. "
+        "Unset: 3 characters are a token, 1 of Chinese and the like.",
+    )
+    embedding_max_tokens: int = Field(
+        8000, ge=32, le=1_000_000, description="Tokens that a remote model reads; longer texts are cut into windows."
+    )
     openai_base_url: str = Field("", description="Base URL of an OpenAI-compatible embeddings API (…/v1).")
     openai_api_key: Key = Field(None, description="Its key.")
     openai_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one of its answers.")
@@ -64,11 +91,24 @@ class Embedding(BaseModel):
     @property
     def with_next_model(self) -> Self | None:
         """These settings with the next model in the place of the current one; None when no other is named."""
+        is_other = self.embedding_next_model_name not in ("", self.embedding_model_name)
+        own = ("", "") if is_other else (self.embedding_query_prompt, self.embedding_document_prompt)
         wanted = {
             "embedding_model_name": self.embedding_next_model_name or self.embedding_model_name,
             "embedding_provider": self.embedding_next_provider,
             "embedding_dimensions": self.embedding_next_dimensions or self.embedding_dimensions,
             "embedding_precision": self.embedding_next_precision,
+            "embedding_document_prompt": self.embedding_next_document_prompt or own[1],
         }
         changes = {name: value for name, value in wanted.items() if value not in ("same", getattr(self, name))}
-        return self.model_copy(update=changes) if changes else None
+        if not changes:
+            return None
+        # Asking in another way makes no other model, so this one alone is no change.
+        changes["embedding_query_prompt"] = self.embedding_next_query_prompt or own[0]
+        following = self.model_copy(update=changes)
+        # Whether vectors may be cut depends on whether their length was chosen for this model.
+        if self.embedding_next_dimensions:
+            following.model_fields_set.add("embedding_dimensions")
+        elif is_other:
+            following.model_fields_set.discard("embedding_dimensions")
+        return following

@@ -15,6 +15,12 @@ class Retention(BaseModel):
     retention_delete_after_days: float = Field(
         90, ge=0, le=36500, description="Archived messages are deleted after this many days in the archive."
     )
+    quota_max_messages: int = Field(
+        0, ge=0, le=10**12, description="Messages that a tenant may store, live and archived; 0 for no limit."
+    )
+    quota_max_bytes: int = Field(
+        0, ge=0, le=10**15, description="Bytes of content and metadata that a tenant may store; 0 for no limit."
+    )
     retention_schedule_seconds: float = Field(
         3600, ge=0, description="Time between two sweeps of all tenants; 0 switches the scheduler off."
     )

@@ -86,9 +86,11 @@ async def advance(tx: Transaction, work: Erasure, state: str) -> None:
     await tx.execute("erasures.advance", _of(work) | {"state": state})
 
 
-async def word_configs(tx: Transaction, tenant_id: str) -> list[str]:
-    """By which configurations the tenant's words are counted."""
-    return [row["config"] for row in await tx.all("erasures.word_configs", {"tenant_id": tenant_id})]
+async def forget_vocabulary(tx: Transaction, tenant_id: str) -> None:
+    """Forgets how the tenant's words were stored, unless some are. Call it under ``vocabularies.lock``."""
+    left = await tx.one("erasures.count_words", {"tenant_id": tenant_id})
+    if left and not left["found"]:
+        await tx.execute("erasures.forget_vocabulary", {"tenant_id": tenant_id})
 
 
 async def revoke_keys(tx: Transaction, tenant_id: str, by: str) -> None:

@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from memory_grpc.domain.language import text_config
 from memory_grpc.domain.messages import StoredMessage
+from memory_grpc.offload import by_size
+from memory_grpc.ranking.lexemes import Lexemes, lexemes
 from memory_grpc.store.database import Deferred, Row, Transaction
 from memory_grpc.store.portions import portions
 
 # A tenant of more speakers than this has names that no question is likely to mean.
 MOST_NAMES = 1000
+# Other work on so many bytes takes as long as reading one.
+_QUICKER = 4
 
 
 async def insert_many(tx: Transaction, tenant_id: str, config: str, messages: Sequence[StoredMessage]) -> None:
-    """Stores the words of messages that were stored in this transaction, by a text-search configuration."""
+    """Stores the words of messages that were stored in this transaction: as the tenant's are, or where it has none yet,
+    by ``config`` (store/vocabularies.py)."""
+    if messages:
+        await tx.execute("lexical.lock", {"tenant_id": tenant_id})
     async for some in portions(messages, lambda message: len(message.content)):
+        read = await read_many([(m.content, m.name) for m in some])
         await tx.execute(
             "lexical.insert_many",
             {
@@ -25,10 +34,24 @@ async def insert_many(tx: Transaction, tenant_id: str, config: str, messages: Se
                 "conversation_ids": [m.conversation_id for m in some],
                 "created_ats": [m.created_at for m in some],
                 "names": [m.name for m in some],
+                "text_configs": [text_config(m.language) for m in some],
+                "words": [r.words for r in read],
+                "others": [r.others for r in read],
                 "contents": [m.content for m in some],
                 "roles": [m.role for m in some],
             },
         )
+
+
+async def read_many(said: Sequence[tuple[str, str | None]]) -> list[Lexemes]:
+    """What is found by each of some contents and the names of those who said them."""
+    size = sum(len(content) for content, _ in said) // _QUICKER
+    return await by_size(size, lambda: [lexemes(content, name or "") for content, name in said])
+
+
+async def read(text: str) -> Lexemes:
+    """What is found by a query."""
+    return await by_size(len(text) // _QUICKER, lexemes, text)
 
 
 async def participants(tx: Transaction, tenant_id: str) -> Deferred[tuple[tuple[str, ...], tuple[str, ...], datetime]]:

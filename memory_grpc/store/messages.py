@@ -40,6 +40,7 @@ async def insert_many(tx: Transaction, tenant_id: str, prepared: Sequence[Prepar
             user_id=one.message.user_id,
             pinned=one.message.pinned,
             expires_at=times[one.id]["expires_at"],
+            language=one.message.language,
         )
         for one in prepared
     ]
@@ -62,6 +63,7 @@ def _new(tenant_id: str, prepared: Sequence[PreparedMessage]) -> Params:
         "pins": [m.pinned for m in new],
         "expires_ats": [m.expires_at for m in new],
         "ttls_seconds": [m.ttl_seconds for m in new],
+        "languages": [m.language for m in new],
     }
 
 

@@ -79,8 +79,14 @@ async def lock_tenant_shared(tx: Transaction, tenant_id: str) -> None:
     await tx.execute("models.lock_tenant_shared", {"tenant_id": tenant_id})
 
 
-async def lock_tenant_exclusive(tx: Transaction, tenant_id: str) -> None:
-    """Waits until nobody adds vectors to the tenant's messages; for archiving."""
+async def lock_tenant_exclusive(tx: Transaction, tenant_id: str, milliseconds: int | None = None) -> None:
+    """Waits until nobody adds vectors to the tenant's messages; for archiving.
+
+    Whoever comes later waits behind this: work that nobody waits for should not insist. With ``milliseconds`` it raises
+    StoreUnavailable when this, or a later lock of the transaction, takes longer.
+    """
+    if milliseconds is not None:
+        await tx.all("models.lock_timeout", {"milliseconds": milliseconds})
     await tx.execute("models.lock_tenant_exclusive", {"tenant_id": tenant_id})
 
 

@@ -18,6 +18,7 @@ _SECTIONS = {
     "retention": (("max_age_days", "importance_threshold", "delete_after_days"), "retention_{}"),
     "importance_weights": (("recency", "role", "explicit"), "importance_{}_weight"),
     "score_weights": (("similarity", "importance", "decay"), "score_{}_weight"),
+    "quota": (("max_messages", "max_bytes"), "quota_{}"),
     "hybrid_weights": (_HYBRID, "hybrid_{}_weight"),
 }
 COLUMNS: Mapping[str, str] = {
@@ -26,6 +27,7 @@ COLUMNS: Mapping[str, str] = {
     "hybrid_weights.recipe": "hybrid_recipe",
     "ranking": "search_ranking",
     "time_zone": "time_zone",
+    "language": "language",
 }
 """``retention.max_age_days`` -> ``retention_max_age_days``, for every value of a policy."""
 

@@ -108,14 +108,17 @@ async def begin_run(tx: Transaction) -> int:
     return int(row["id"])
 
 
-async def end_run(tx: Transaction, run_id: int, status: str, tenants: int, counts: RetentionCounts) -> None:
-    """Notes how it ended, and drops notes that are too old to matter."""
+async def end_run(
+    tx: Transaction, run_id: int, status: str, tenants: int, failed: int, counts: RetentionCounts
+) -> None:
+    """Notes how it ended, for how many tenants it did and failed, and drops notes that are too old to matter."""
     await tx.execute(
         "retention.end_run",
         {
             "id": run_id,
             "status": status,
             "tenants": tenants,
+            "failed": failed,
             "archived": counts.archived,
             "deleted": counts.deleted,
         },

@@ -32,6 +32,7 @@ TENANT_TABLES = (
     TenantTable("tenant_policies"),
     TenantTable("tenant_graphs"),
     TenantTable("tenant_models"),
+    TenantTable("tenant_vocabularies"),
     TenantTable("tenant_words"),
     TenantTable("tenant_word_statistics"),
     # What was done to a tenant outlives its data.

@@ -76,4 +76,5 @@ def _new(tenant_id: str, messages: Sequence[StoredMessage]) -> Params:
         "pinneds": [m.pinned for m in messages],
         "expires_ats": [m.expires_at for m in messages],
         "revisions": [m.revision for m in messages],
+        "languages": [m.language for m in messages],
     }

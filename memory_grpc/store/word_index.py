@@ -12,6 +12,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from memory_grpc.store import lexical
 from memory_grpc.store.database import Database, Deferred, Row, Transaction
 from memory_grpc.store.guard import Guard, no_guard
 from memory_grpc.store.queries import QUERIES
@@ -82,10 +83,16 @@ async def drop(database: Database, tenant_id: str, config: str, guard: Guard = n
         await _run(connection, "word_index.drop", index=sql.Identifier(index_name(tenant_id, config)))
 
 
-async def due(tx: Transaction, config: str, hours: float) -> list[str]:
-    """The tenants with a graph whose words were not counted yet, or not for so many hours, or before much changed."""
+async def due(tx: Transaction, config: str, hours: float) -> list[tuple[str, str]]:
+    """The tenants with a graph whose words were not counted yet, or not for so many hours, or before much changed; and
+    the configuration that their searches read, ``config`` where nothing was stored."""
     params = {"config": config, "hours": hours, "changed": _CHANGED}
-    return [row["tenant_id"] for row in await tx.all("word_index.due", params)]
+    return [(row["tenant_id"], row["config"]) for row in await tx.all("word_index.due", params)]
+
+
+async def counted(tx: Transaction, tenant_id: str) -> list[str]:
+    """The configurations by which a tenant's words are counted."""
+    return [row["config"] for row in await tx.all("word_index.counted", {"tenant_id": tenant_id})]
 
 
 async def statistics(tx: Transaction, tenant_id: str, config: str) -> Statistics | None:
@@ -95,13 +102,17 @@ async def statistics(tx: Transaction, tenant_id: str, config: str) -> Statistics
 
 
 async def query_words(
-    tx: Transaction, tenant_id: str, config: str, text: str, shares: tuple[float, float]
-) -> Deferred[QueryWords]:
-    """The words of a query, with what is known of them in the tenant; ``shares`` are of the turns before."""
+    tx: Transaction, tenant_id: str, config: str, text: str, shares: tuple[float, float], text_config: str | None = None
+) -> Deferred[tuple[str, QueryWords]]:
+    """The configuration of a tenant's words, ``config`` where it has none, and the words of a query by it, with what is
+    known of them in the tenant; ``shares`` are of the turns before, ``text_config`` is the query's own."""
+    read = await lexical.read(text)
     params = {
         "tenant_id": tenant_id,
         "config": config,
-        "lexical_text": text,
+        "text_config": text_config,
+        "words": read.words,
+        "others": read.others,
         "previous": shares[0],
         "previous2": shares[1],
     }
@@ -132,9 +143,9 @@ def match_text(words: Sequence[Word], messages: int, most: int) -> tuple[str, fr
     return " | ".join(parts), frozenset(taken)
 
 
-def _query_words(rows: list[Row]) -> QueryWords:
+def _query_words(rows: list[Row]) -> tuple[str, QueryWords]:
     words = tuple(Word(row["quoted"], row["frequency"]) for row in rows if row["quoted"] is not None)
-    return QueryWords(words, rows[0]["messages"], rows[0]["average"])
+    return rows[0]["config"], QueryWords(words, rows[0]["messages"], rows[0]["average"])
 
 
 async def _run(connection: Connection, query: str, **parts: sql.Composable) -> None:

@@ -133,9 +133,13 @@ where tenant_id = %(tenant_id)s and counted_at < (
     select erased_at from erasures where tenant_id = %(tenant_id)s and id = %(erasure_id)s
 );
 
--- name: erasures.word_configs
--- The text-search configurations by which a tenant's words are counted.
-select config from tenant_word_statistics where tenant_id = %(tenant_id)s order by config;
+-- name: erasures.count_words
+-- How many rows of words a tenant has left.
+select count(*) as found from message_lexemes where tenant_id = %(tenant_id)s;
+
+-- name: erasures.forget_vocabulary
+-- Forgets how a tenant's words were stored.
+delete from tenant_vocabularies where tenant_id = %(tenant_id)s;
 
 -- name: erasures.revoke_keys
 -- Revokes the keys that are for one tenant alone, but for one, which gets a day.

@@ -1,15 +1,19 @@
 -- name: hybrid.words
--- The words of a query as a text-search configuration makes them, 64 at most, the rarest first; a query without words gives
--- one row. Where the tenant has a word index: how often each stands in its messages (null: in so few that they are counted
--- when they are asked for), how many messages there are, and their average length with the shares of the turns before.
--- Where it has none, long words pass for rare.
-select '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''' as quoted, w.frequency::integer as frequency,
-    s.messages::integer as messages,
+-- The configuration of the tenant's vocabulary, and the words of a query as it makes them, 64 at most, the rarest first; a
+-- query without words gives one row. Where the tenant has a word index: how often each stands in its messages (null: in so
+-- few that they are counted when they are asked for), how many messages there are, and their average length with the shares
+-- of the turns before. Where it has none, long words pass for rare.
+select v.config, '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''' as quoted,
+    w.frequency::integer as frequency, s.messages::integer as messages,
     (s.length + %(previous)s * s.length1 + %(previous2)s * s.length2)::double precision / nullif(s.messages, 0) as average
-from (values (true)) as always
-left join tenant_word_statistics s on s.tenant_id = %(tenant_id)s and s.config = %(config)s
-left join unnest(to_tsvector(%(config)s::text::regconfig, %(lexical_text)s::text)) as words on true
-left join tenant_words w on w.tenant_id = %(tenant_id)s and w.config = %(config)s and w.word = words.lexeme
+from (
+    select coalesce(
+            (select config from tenant_vocabularies where tenant_id = %(tenant_id)s), %(config)s::text
+        ) as config
+) as v
+left join tenant_word_statistics s on s.tenant_id = %(tenant_id)s and s.config = v.config
+left join unnest(text_lexemes(coalesce(%(text_config)s, v.config), %(words)s::text, %(others)s::text)) as words on true
+left join tenant_words w on w.tenant_id = %(tenant_id)s and w.config = v.config and w.word = words.lexeme
 order by w.frequency nulls first, length(lexeme) desc, lexeme
 limit 64;
 

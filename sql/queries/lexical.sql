@@ -1,43 +1,103 @@
+-- name: lexical.lock
+-- Keeps a tenant's vocabulary as it is until the transaction ends: whoever stores words does so in every configuration that
+-- somebody reads or will read. 7212 is the number of this lock.
+select pg_advisory_xact_lock_shared(7212, hashtext(%(tenant_id)s));
+
 -- name: lexical.insert_many
--- Stores the words of messages, given as arrays of equal length; words already stored stay. Call it in the transaction
--- that inserts the messages. Words longer than 255 bytes are left out: nobody asks for one.
-with given as materialized (
-    select message_id, conversation_id, created_at, name, message_cues(content, role) as cues,
-        to_tsvector(%(config)s::text::regconfig, content)
-            || to_tsvector(%(config)s::text::regconfig, coalesce(name, '')) as lexemes
+-- Stores the words of messages, given as arrays of equal length, in the tenant's vocabulary and in the one that is being
+-- made; a tenant without one begins with `config`. A message of another language has a text-search configuration of its own.
+-- Words already stored stay. Call it in the transaction that inserts the
+-- messages, after lexical.lock. Words longer than 255 bytes are left out: nobody asks for one.
+with vocabulary as materialized (
+    select config, next_config from tenant_vocabularies where tenant_id = %(tenant_id)s
+), begun as (
+    insert into tenant_vocabularies (tenant_id, config)
+    select %(tenant_id)s, %(config)s where not exists (select from vocabulary)
+    on conflict do nothing
+), given as materialized (
+    select message_id, config, conversation_id, created_at, name, message_cues(content, role) as cues,
+        text_lexemes(coalesce(text_config, config), words, others) as lexemes
     from unnest(
         %(message_ids)s::uuid[], %(conversation_ids)s::text[], %(created_ats)s::timestamptz[], %(names)s::text[],
-        %(contents)s::text[], %(roles)s::text[]
-    ) as messages (message_id, conversation_id, created_at, name, content, role)
-), words as (
-    select message_id, lexeme, cardinality(positions) as occurrences, octet_length(lexeme) <= 255 as kept,
-        -- By the size of their entries in a tsvector: 900 bytes leave room in the index for the longest identifiers.
-        sum(12 + octet_length(lexeme) + 2 * cardinality(positions))
-            filter (where octet_length(lexeme) <= 255) over (partition by message_id order by lexeme) / 900 as part
-    from given, unnest(lexemes)
-), sizes as (
-    select message_id, sum(occurrences) as length, max(part) as last_part, bool_and(kept) as kept
-    from words
-    group by message_id
-), split as (
-    select given.*, part, coalesce(last_part, 0) + 1 as parts, coalesce(length, 0) as length,
-        last_part > 0 or not kept as shared
-    from given
-    left join sizes using (message_id)
-    cross join lateral generate_series(0, coalesce(last_part, 0)) as numbers (part)
-)
+        %(text_configs)s::text[], %(words)s::text[], %(others)s::text[], %(contents)s::text[],
+        %(roles)s::text[]
+    ) as messages (message_id, conversation_id, created_at, name, text_config, words, others, content, role)
+    cross join (
+        select config from vocabulary
+        union
+        select next_config from vocabulary where next_config is not null
+        union
+        select %(config)s where not exists (select from vocabulary)
+    ) as configs (config)
+), {{lexical.split}}
 insert into message_lexemes (
     tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, cues, lexemes
 )
-select %(tenant_id)s, message_id, %(config)s, part, conversation_id, created_at, name, parts, length, cues,
-    case
-        when shared then ts_delete(lexemes, array(
-            select lexeme from words w where w.message_id = s.message_id and (w.part is distinct from s.part or not kept)
-        ))
-        else lexemes
-    end
+select %(tenant_id)s, message_id, config, part, conversation_id, created_at, name, parts, length, cues, words
 from split s
 on conflict do nothing;
+
+-- name: lexical.fill
+-- Stores the words of messages that were stored before, in one configuration.
+with given as materialized (
+    select message_id, %(config)s as config, text_lexemes(coalesce(text_config, %(config)s), words, others) as lexemes
+    from unnest(%(message_ids)s::uuid[], %(text_configs)s::text[], %(words)s::text[], %(others)s::text[])
+        as messages (message_id, text_config, words, others)
+), {{lexical.split}}
+insert into message_lexemes (
+    tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, cues, lexemes, archived
+)
+select m.tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length,
+    message_cues(m.content, m.role), words, archived_at is not null
+from split s
+join messages m on m.tenant_id = %(tenant_id)s and m.id = s.message_id
+on conflict do nothing;
+
+-- name: lexical.fill_revisions
+-- The same of what messages were.
+with given as materialized (
+    select message_id, revision, %(config)s as config, text_lexemes(coalesce(text_config, %(config)s), words, others) as lexemes
+    from unnest(
+        %(message_ids)s::uuid[], %(revisions)s::integer[], %(text_configs)s::text[], %(words)s::text[], %(others)s::text[]
+    ) as messages (message_id, revision, text_config, words, others)
+), {{lexical.split}}
+insert into revision_lexemes (tenant_id, message_id, revision, config, part, parts, length, lexemes, cues)
+select %(tenant_id)s, s.message_id, s.revision, config, part, parts, length, words, message_cues(r.content, m.role)
+from split s
+join message_revisions r on r.tenant_id = %(tenant_id)s and r.message_id = s.message_id and r.revision = s.revision
+join messages m on m.tenant_id = %(tenant_id)s and m.id = s.message_id
+on conflict do nothing;
+
+-- fragment: lexical.split
+-- The `lexemes` of each row of `given`, in as many parts as an index takes.
+numbered as materialized (
+    select *, row_number() over () as number from given
+), words as (
+    select number, lexeme, positions, octet_length(lexeme) <= 255 as kept,
+        -- By the size of their entries in a tsvector: 900 bytes leave room in the index for the longest identifiers.
+        sum(12 + octet_length(lexeme) + 2 * cardinality(positions))
+            filter (where octet_length(lexeme) <= 255) over (partition by number order by lexeme) / 900 as part
+    from numbered, unnest(lexemes)
+), sizes as (
+    select number, sum(cardinality(positions)) as length, max(part) as last_part, bool_and(kept) as kept
+    from words
+    group by number
+), pieces as (
+    select number, words.part, string_agg(
+            '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || ''':' || array_to_string(positions, ','), ' '
+        )::tsvector as lexemes
+    from words
+    join sizes using (number)
+    where words.kept and (last_part > 0 or not sizes.kept)
+    group by number, words.part
+), split as (
+    select numbered.*, parts.part, coalesce(last_part, 0) + 1 as parts, coalesce(length, 0) as length,
+        case when last_part > 0 or not kept then coalesce(pieces.lexemes, '') else numbered.lexemes end as words
+    from numbered
+    left join sizes using (number)
+    cross join lateral generate_series(0, coalesce(last_part, 0)) as parts (part)
+    left join pieces on pieces.number = numbered.number and pieces.part = parts.part
+)
 
 -- name: lexical.participants
 -- Who speaks in a tenant's live messages: every name once, and the roles of messages that have none; and the database's

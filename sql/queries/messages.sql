@@ -1,24 +1,25 @@
 -- fragment: messages.columns
 -- A message as the service holds it.
 tenant_id, id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status, created_at, updated_at,
-    archived_at, pinned, expires_at, revision
+    archived_at, pinned, expires_at, revision, language
 
 -- name: messages.insert_many
 -- Stores messages and returns their times, in no order. The arrays run in step; created_at null means now, and what is
 -- given a time to live expires so long after now.
 insert into messages (
     tenant_id, id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status, created_at,
-    updated_at, pinned, expires_at
+    updated_at, pinned, expires_at, language
 )
 select %(tenant_id)s, id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status,
-    coalesce(created_at, now()), now(), pinned, coalesce(expires_at, now() + make_interval(secs => ttl_seconds))
+    coalesce(created_at, now()), now(), pinned, coalesce(expires_at, now() + make_interval(secs => ttl_seconds)), language
 from unnest(
     %(ids)s::uuid[], %(conversation_ids)s::text[], %(user_ids)s::text[], %(roles)s::text[], %(names)s::text[],
     %(contents)s::text[], %(metadatas)s::jsonb[], %(importances)s::double precision[], %(embedding_statuses)s::text[],
-    %(created_ats)s::timestamptz[], %(pins)s::boolean[], %(expires_ats)s::timestamptz[], %(ttls_seconds)s::integer[]
+    %(created_ats)s::timestamptz[], %(pins)s::boolean[], %(expires_ats)s::timestamptz[], %(ttls_seconds)s::integer[],
+    %(languages)s::text[]
 ) as new (
     id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status, created_at, pinned,
-    expires_at, ttl_seconds
+    expires_at, ttl_seconds, language
 )
 returning id, created_at, updated_at, expires_at;
 

@@ -181,7 +181,8 @@ insert into retention_runs (status) values ('running') returning id;
 -- name: retention.end_run
 -- Notes how a scheduled sweep ended.
 update retention_runs
-set status = %(status)s, finished_at = now(), tenants = %(tenants)s, archived = %(archived)s, deleted = %(deleted)s
+set status = %(status)s, finished_at = now(), tenants = %(tenants)s, failed = %(failed)s, archived = %(archived)s,
+    deleted = %(deleted)s
 where id = %(id)s;
 
 -- name: retention.last_run
@@ -190,7 +191,7 @@ select started_at,
     case when status = 'running' and not exists (
         select from leases where name = 'retention' and expires_at > now()
     ) then 'failed' else status end as status,
-    archived, deleted
+    archived, deleted, failed
 from retention_runs
 order by id desc
 limit 1;

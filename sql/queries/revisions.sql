@@ -74,8 +74,8 @@ update message_lexemes set archived = true where tenant_id = %(tenant_id)s and m
 -- name: revisions.page
 -- The revisions of a message before a place, the last first.
 select r.tenant_id, m.id, m.conversation_id, r.user_id, m.role, r.name, r.content, r.metadata, r.importance,
-    r.embedding_status, m.created_at, r.updated_at, m.archived_at, r.pinned, r.expires_at, r.revision, r.valid_from,
-    r.valid_to
+    r.embedding_status, m.created_at, r.updated_at, m.archived_at, r.pinned, r.expires_at, r.revision, m.language,
+    r.valid_from, r.valid_to
 from message_revisions r
 join messages m on m.tenant_id = r.tenant_id and m.id = r.message_id
 where r.tenant_id = %(tenant_id)s and r.message_id = %(id)s and r.revision < %(before)s
@@ -128,7 +128,7 @@ with earlier as materialized (
     where tenant_id = %(tenant_id)s and not exists (select from earlier r where r.message_id = m.id)
     union all
     select m.tenant_id, m.id, m.conversation_id, r.user_id, m.role, r.name, r.content, r.metadata, r.importance,
-        r.embedding_status, m.created_at, r.updated_at, m.archived_at, r.pinned, r.expires_at, r.revision
+        r.embedding_status, m.created_at, r.updated_at, m.archived_at, r.pinned, r.expires_at, r.revision, m.language
     from earlier r
     join messages m on m.tenant_id = %(tenant_id)s and m.id = r.message_id
 )

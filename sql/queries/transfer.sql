@@ -25,18 +25,18 @@ order by message_id, chunk;
 -- The arrays run in step. In the order of the ids, so that two calls never wait for each other.
 insert into messages (
     tenant_id, id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status, created_at,
-    updated_at, archived_at, pinned, expires_at, revision
+    updated_at, archived_at, pinned, expires_at, revision, language
 )
 select %(tenant_id)s, id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status, created_at,
-    now(), archived_at, pinned, expires_at, revision
+    now(), archived_at, pinned, expires_at, revision, language
 from unnest(
     %(ids)s::uuid[], %(conversation_ids)s::text[], %(user_ids)s::text[], %(roles)s::text[], %(names)s::text[],
     %(contents)s::text[], %(metadatas)s::jsonb[], %(importances)s::double precision[], %(embedding_statuses)s::text[],
     %(created_ats)s::timestamptz[], %(archived_ats)s::timestamptz[], %(pinneds)s::boolean[],
-    %(expires_ats)s::timestamptz[], %(revisions)s::integer[]
+    %(expires_ats)s::timestamptz[], %(revisions)s::integer[], %(languages)s::text[]
 ) as new (
     id, conversation_id, user_id, role, name, content, metadata, importance, embedding_status, created_at, archived_at,
-    pinned, expires_at, revision
+    pinned, expires_at, revision, language
 )
 order by id
 on conflict (tenant_id, id) do nothing

@@ -58,9 +58,11 @@ where tenant_id = %(tenant_id)s and config = %(config)s;
 -- name: word_index.due
 -- The tenants that have a graph, but no count of their words, or an old one, or one of when they had more or fewer
 -- messages by a share that matters.
-select distinct g.tenant_id
+select distinct g.tenant_id, used.config
 from tenant_graphs g
-left join tenant_word_statistics s on s.tenant_id = g.tenant_id and s.config = %(config)s
+left join tenant_vocabularies v on v.tenant_id = g.tenant_id
+cross join lateral (select coalesce(v.config, %(config)s::text) as config) as used
+left join tenant_word_statistics s on s.tenant_id = g.tenant_id and s.config = used.config
 where g.state = 'ready'
     and case
         when s.counted_at is null or s.counted_at < now() - make_interval(secs => %(hours)s::double precision * 3600)
@@ -68,7 +70,11 @@ where g.state = 'ready'
         else (
             select abs(count(*) - s.messages) > %(changed)s::double precision * s.messages
             from message_lexemes l
-            where l.tenant_id = g.tenant_id and l.config = %(config)s and l.part = 0 and not l.archived
+            where l.tenant_id = g.tenant_id and l.config = used.config and l.part = 0 and not l.archived
         )
     end
 order by g.tenant_id;
+
+-- name: word_index.counted
+-- The configurations by which a tenant's words are counted.
+select config from tenant_word_statistics where tenant_id = %(tenant_id)s order by config;

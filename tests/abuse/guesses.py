@@ -8,20 +8,20 @@ from collections import Counter
 import grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from tests.abuse.instance import Instance
+from tests.abuse.instance import Attacker
 from tests.chaos.harness import CHANNEL_OPTIONS
 
 GUESSES = 60
 
 
-async def attack(instance: Instance) -> None:
+async def attack(instance: Attacker) -> None:
     """Guesses some."""
     await guessed(instance)
 
 
-async def guessed(instance: Instance) -> Counter[str]:
+async def guessed(instance: Attacker) -> Counter[str]:
     """The codes of all guesses."""
-    return await asyncio.to_thread(_guessed, instance.server.address)
+    return await asyncio.to_thread(_guessed, instance.address)
 
 
 def _guessed(address: str) -> Counter[str]:

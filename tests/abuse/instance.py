@@ -20,11 +20,27 @@ ATTACKER, VICTIM = "attacker", "victim"
 
 
 @dataclass
-class Instance:
+class Attacker:
+    """What an attacker has: an address and a connection with a key of a tenant of its own."""
+
+    address: str
+    attacker: Client
+
+    async def try_(self, call: Callable[..., Awaitable[Any]], request: Any, seconds: float = 14.0) -> grpc.StatusCode:
+        """What becomes of a call; an attacker does not mind being refused."""
+        try:
+            await call(request, timeout=seconds)
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        return grpc.StatusCode.OK
+
+
+@dataclass
+class Instance(Attacker):
     """A server process and a connection for each of the two."""
 
+    attacker_key: str
     server: ServerProcess
-    attacker: Client
     victim: Client
 
     def resident_mb(self) -> float:
@@ -37,16 +53,8 @@ class Instance:
         """The page of metrics."""
         return await scrape(self.server)
 
-    async def try_(self, call: Callable[..., Awaitable[Any]], request: Any, seconds: float = 14.0) -> grpc.StatusCode:
-        """What becomes of a call; an attacker does not mind being refused."""
-        try:
-            await call(request, timeout=seconds)
-        except grpc.aio.AioRpcError as error:
-            return error.code()
-        return grpc.StatusCode.OK
 
-
-Attack = Callable[[Instance], Awaitable[None]]
+Attack = Callable[[Attacker], Awaitable[None]]
 
 
 class Keyed:
@@ -72,12 +80,22 @@ async def under_attack(
         connected(server.address) as attacker,
         connected(server.address) as victim,
     ):
-        for client, tenant in ((attacker, ATTACKER), (victim, VICTIM)):
-            request = key_service_pb2.CreateApiKeyRequest(label=tenant, role="writer", tenant_ids=[tenant])
-            made = await client.key.CreateApiKey(request, metadata=(("x-api-key", ROOT),))
-            keyed: Any = Keyed(client.channel, made.key)
-            client.channel = keyed
-        yield Instance(server, Client(attacker.channel, attacker.health), Client(victim.channel, victim.health))
+        keys = [await _key(client, tenant) for client, tenant in ((attacker, ATTACKER), (victim, VICTIM))]
+        yield Instance(
+            server.address, keyed(attacker, keys[0]), attacker_key=keys[0], server=server, victim=keyed(victim, keys[1])
+        )
+
+
+def keyed(client: Client, key: str) -> Client:
+    """The client, whose calls carry a key from here on; but for those to the health service."""
+    channel: Any = Keyed(client.channel, key)
+    return Client(channel, client.health)
+
+
+async def _key(client: Client, tenant_id: str) -> str:
+    request = key_service_pb2.CreateApiKeyRequest(label=tenant_id, role="writer", tenant_ids=[tenant_id])
+    made = await client.key.CreateApiKey(request, metadata=(("x-api-key", ROOT),))
+    return str(made.key)
 
 
 def search(query: str, tenant_id: str = ATTACKER, **fields: Any) -> pb.SearchMemoriesRequest:

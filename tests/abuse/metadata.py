@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from memory_layer.v1 import memory_service_pb2 as pb
-from tests.abuse.instance import Instance, ingest, search
+from tests.abuse.instance import Attacker, ingest, search
 
 _MEGABYTES = 3_900_000
 
 
-async def attack(instance: Instance) -> None:
+async def attack(instance: Attacker) -> None:
     """Searches by it and stores it, alone and in a batch of many that each are allowed."""
     for struct in _structs():
         request = search("q")

@@ -6,12 +6,12 @@ import itertools
 import string
 
 from memory_layer.v1 import memory_service_pb2 as pb
-from tests.abuse.instance import Instance, ingest, search
+from tests.abuse.instance import Attacker, ingest, search
 
 LONGEST_QUERY = 10_000
 
 
-async def attack(instance: Instance) -> None:
+async def attack(instance: Attacker) -> None:
     """Stores the names and searches."""
     words = ("".join(letters) for letters in itertools.product(string.ascii_lowercase, repeat=3))
     names = [" ".join(next(words) for _ in range(16)) for _ in range(1000)]

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.abuse.instance import Instance, search
+from tests.abuse.instance import Attacker, search
 from tests.chaos.harness import connected
 
 _CALLS = 150
 _SECONDS = 0.002
 
 
-async def attack(instance: Instance) -> None:
+async def attack(instance: Attacker) -> None:
     """Sends them, some at a time."""
-    async with connected(instance.server.address) as stranger:
+    async with connected(instance.address) as stranger:
         for first in range(0, _CALLS, 10):
             await asyncio.gather(*(_one(instance, stranger.memory, number) for number in range(first, first + 10)))
 
 
-async def _one(instance: Instance, stranger: object, number: int) -> None:
+async def _one(instance: Attacker, stranger: object, number: int) -> None:
     key = f"mk_{number:012x}_" + "A" * 43
 
     async def unknown(request: object, timeout: float) -> None:

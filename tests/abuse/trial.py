@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,37 +13,9 @@ from pathlib import Path
 
 import grpc
 
-from tests.abuse import (
-    empty_fields,
-    guesses,
-    large_answers,
-    long_batches,
-    metadata,
-    names,
-    short_deadlines,
-    unknown_methods,
-    watches,
-    words,
-)
-from tests.abuse.instance import VICTIM, Attack, Instance, ingest, search, under_attack
+from tests.abuse.instance import VICTIM, Instance, ingest, search, under_attack
 
-PROGRAMS: dict[str, Attack] = {
-    module.__name__.rpartition(".")[2]: module.attack
-    for module in (
-        empty_fields,
-        guesses,
-        large_answers,
-        long_batches,
-        metadata,
-        names,
-        short_deadlines,
-        unknown_methods,
-        watches,
-        words,
-    )
-}
-"""By name."""
-
+ROOT = Path(__file__).resolve().parents[2]
 FACTOR = 3.0
 SLOW_MODEL = ("-m", "tests.abuse.slow_model")
 _BATCH = 16
@@ -86,25 +60,41 @@ async def instance_of(dsn: str, directory: Path) -> AsyncIterator[Instance]:
         yield instance
 
 
-async def trial(instance: Instance, attack: Attack, seconds: float) -> Trial:
+async def trial(instance: Instance, program: str, seconds: float) -> Trial:
     """So many seconds without the attack, and at least as many with it, over and over."""
     result = Trial()
     await _calls(instance, seconds / 4, Calls())  # what is slow only the first time
     await _calls(instance, seconds, result.idle)
-    ended = asyncio.Event()
-
-    async def attacking() -> None:
-        while not ended.is_set():
-            await attack(instance)
-            result.attacks += 1
-
-    task = asyncio.create_task(attacking())
-    try:
+    async with _attacking(instance, program) as attacks:
         await _calls(instance, seconds, result.attacked)
-    finally:
-        ended.set()
-        await task
+    result.attacks = attacks[0]
     return result
+
+
+@asynccontextmanager
+async def _attacking(instance: Instance, program: str) -> AsyncIterator[list[int]]:
+    """A process that attacks while the block runs, so that it holds up nothing of the victim's; afterwards the list
+    holds how often it did."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tests.abuse.attacker", program, instance.address),
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}", "ATTACKER_KEY": instance.attacker_key},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    attacks: list[int] = []
+    try:
+        assert await process.stdout.readline(), "it has begun"
+        yield attacks
+        process.stdin.close()
+        attacks.append(int(await process.stdout.read()))
+        assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def _calls(instance: Instance, seconds: float, calls: Calls) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.abuse.instance import Instance
+from tests.abuse.instance import Attacker
 
 NAME = "Wicked"
 _CALLS = 200
 
 
-async def attack(instance: Instance) -> None:
+async def attack(instance: Attacker) -> None:
     """Calls them."""
     channel = instance.attacker.channel
     calls = [channel.unary_unary(f"/memory_layer.v1.{NAME}{number}/SearchMemories") for number in range(_CALLS)]

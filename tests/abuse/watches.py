@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.abuse.instance import Instance
+from tests.abuse.instance import Attacker
 from tests.chaos.harness import CHANNEL_OPTIONS
 
 STREAMS = 1040
@@ -18,18 +18,18 @@ _A_CONNECTION = 95
 _HELD_SECONDS = 1.0
 
 
-async def attack(instance: Instance) -> None:
+async def attack(instance: Attacker) -> None:
     """Opens them, and holds them for a while."""
     async with AsyncExitStack() as stack:
         await opened(instance, stack)
         await asyncio.sleep(_HELD_SECONDS)
 
 
-async def opened(instance: Instance, stack: AsyncExitStack) -> Counter[str]:
+async def opened(instance: Attacker, stack: AsyncExitStack) -> Counter[str]:
     """How many were answered, and how many refused by which code; they are held for as long as the stack is open."""
     calls: list[Any] = []
     for first in range(0, STREAMS, _A_CONNECTION):
-        address = instance.server.address
+        address = instance.address
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS))
         watch = health_pb2_grpc.HealthStub(channel).Watch
         for _ in range(first, min(first + _A_CONNECTION, STREAMS)):

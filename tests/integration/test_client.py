@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from memory_grpc.client import (
@@ -15,9 +17,12 @@ from memory_grpc.client import (
     MemoryClient,
     NotFound,
     PermissionDenied,
+    Retry,
     Unauthenticated,
+    Unavailable,
     types,
 )
+from tests.certificates import Authority
 from tests.conftest import RunningRest, RunningServer, StartServer
 
 KEY = "an-admin-key-for-tests"
@@ -146,6 +151,23 @@ async def test_a_stream_for_threads_may_wait_for_its_answers(server: RunningServ
         return got
 
     assert await in_thread(server.grpc_address, walk) == [0, 1, 2]
+
+
+@pytest.mark.asyncio
+async def test_tls_with_a_ca_of_ones_own(start_server: StartServer, tmp_path: Path):
+    authority = Authority(tmp_path)
+    files = authority.issue("memory.example.com", file="server")
+    trusting = {"credentials": grpc.ssl_channel_credentials(authority.file.read_bytes())}
+    async with start_server(tls_cert_file=files.cert, tls_key_file=files.key) as server:
+        address = f"https://{server.grpc_address}"
+        named = trusting | {"server_name": "memory.example.com"}
+        assert (await in_thread(address, _remember, **named)).content == "hello"
+        async with AsyncMemoryClient(address, **named) as memory:
+            assert (await memory.get_health()).status == "ok"
+        for wrong in (trusting, {"server_name": "memory.example.com"}):
+            with pytest.raises(Unavailable) as refused:
+                await in_thread(address, _remember, retry=Retry(attempts=1), **wrong)
+            assert not refused.value.is_from_service
 
 
 @pytest.mark.asyncio

@@ -16,6 +16,7 @@ import pytest
 
 from memory_grpc.jobs import erase
 from memory_grpc.jobs.lease import Lease
+from memory_grpc.store import vocabularies
 from memory_grpc.store.tenant_tables import TENANT_TABLES
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import erasure_service_pb2 as pb
@@ -259,7 +260,7 @@ async def test_verify_finds_what_was_put_back(server: RunningServer, rows: Rows)
 async def test_words_are_counted_again(server: RunningServer, rows: Rows) -> None:
     await fill(server)
     await fill(server, "u-8", 1)
-    config = server.settings.search_text_config
+    config = vocabularies.named(server.settings.search_text_config)
     rows(
         "insert into tenant_word_statistics (tenant_id, config, messages, length, length1, length2) "
         "values ('acme', %s, 6, 6, 6, 6)",
@@ -314,27 +315,33 @@ async def test_queries_are_forgotten_by_every_server(server: RunningServer, rows
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("why", ["a statement that fails", "a lock that another holds"])
 async def test_one_that_fails_keeps_no_other_from_its_turn_and_is_tried_again(
-    start_server: StartServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer, rows: Rows, dsn: str, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     monkeypatch.setattr(erase, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(erase, "_LOCK_MILLISECONDS", 200)
     async with start_server() as server:
         await fill(server)
         await fill(server, tenant_id="rival")
-        rows(
-            "create function broken() returns trigger language plpgsql as $$ begin raise 'no'; end $$;"
-            "create trigger broken before delete on messages for each row when (old.tenant_id = 'acme') "
-            "execute function broken()"
-        )
         first, second = await plan(server), await plan(server, "rival")
         one = {"tenant_id": "acme", "erasure_id": first.erasure.erasure_id}
-        await server.erasure.ApplyErasure(pb.ApplyErasureRequest(**one))
-        assert (await apply(server, second)).erased == 5
-        async with asyncio.timeout(20):
-            while not (held := await server.erasure.GetErasure(pb.GetErasureRequest(**one))).last_error:
-                await asyncio.sleep(0.05)
-        assert (held.state, held.erased) == ("erasing", 0)
-        rows("drop trigger broken on messages")
+        with psycopg.connect(dsn, autocommit=True) as another:
+            if why == "a lock that another holds":
+                another.execute("select pg_advisory_lock_shared(7207, hashtext('acme'))")
+            else:
+                rows(
+                    "create function broken() returns trigger language plpgsql as $$ begin raise 'no'; end $$;"
+                    "create trigger broken before delete on messages for each row when (old.tenant_id = 'acme') "
+                    "execute function broken()"
+                )
+            await server.erasure.ApplyErasure(pb.ApplyErasureRequest(**one))
+            assert (await apply(server, second)).erased == 5
+            async with asyncio.timeout(20):
+                while not (held := await server.erasure.GetErasure(pb.GetErasureRequest(**one))).last_error:
+                    await asyncio.sleep(0.05)
+            assert (held.state, held.erased) == ("erasing", 0)
+            rows("drop trigger if exists broken on messages")
         done = await apply(server, first)
         assert (done.erased, done.last_error) == (5, "")
 

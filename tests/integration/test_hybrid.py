@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,8 @@ from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import policy_pb2, policy_service_pb2
 from tests.conftest import RunningServer, StartServer
 from tests.integration.test_search import NOW, fill, message, query, random_messages
+
+Rows = Callable[..., list[tuple[Any, ...]]]
 
 
 @pytest.mark.asyncio
@@ -143,19 +147,54 @@ async def test_an_empty_tenant_and_a_query_without_words(server: RunningServer) 
 
 
 @pytest.mark.asyncio
-async def test_messages_stored_under_another_text_configuration_are_found_with_their_conversations(
-    start_server: StartServer,
+async def test_messages_without_stored_words_are_found_with_their_conversations(
+    server: RunningServer, rows: Rows
 ) -> None:
-    async with start_server(search_text_config="simple") as server:
-        await fill(server, [message("bread", NOW, conversation_id="c1"), message("music", NOW, conversation_id="c2")])
-        await fill(server, [message("travel", NOW, conversation_id="c2")])
-    async with start_server(hybrid_recipe="conversation") as server:
-        await fill(server, [message("the zugzwang was decisive", NOW, conversation_id="c1")])
-        request = query("zugzwang", ranking="hybrid", top_k=10, explain=True)
-        found = (await server.memory.SearchMemories(request)).items
-        assert len(found) == 4
-        terms = {hit.content: {term.name: term.value for term in hit.explanation.terms} for hit in found}
-        assert terms["bread"]["lexical"] == terms["music"]["lexical"] == 0
-        best = terms["the zugzwang was decisive"]["similarity"] + 0.25 * terms["the zugzwang was decisive"]["lexical"]
-        assert terms["bread"]["conversation"] == pytest.approx(best)
-        assert terms["music"]["conversation"] == terms["travel"]["conversation"] < best
+    lifted = policy_pb2.HybridWeights(recipe="conversation")
+    await server.policy.SetTenantPolicy(
+        policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme", hybrid_weights=lifted)
+    )
+    await fill(server, [message("bread", NOW, conversation_id="c1"), message("music", NOW, conversation_id="c2")])
+    await fill(server, [message("travel", NOW, conversation_id="c2")])
+    rows("delete from message_lexemes")
+    await fill(server, [message("the zugzwang was decisive", NOW, conversation_id="c1")])
+    request = query("zugzwang", ranking="hybrid", top_k=10, explain=True)
+    found = (await server.memory.SearchMemories(request)).items
+    assert len(found) == 4
+    terms = {hit.content: {term.name: term.value for term in hit.explanation.terms} for hit in found}
+    assert terms["bread"]["lexical"] == terms["music"]["lexical"] == 0
+    best = terms["the zugzwang was decisive"]["similarity"] + 0.25 * terms["the zugzwang was decisive"]["lexical"]
+    assert terms["bread"]["conversation"] == pytest.approx(best)
+    assert terms["music"]["conversation"] == terms["travel"]["conversation"] < best
+
+
+@pytest.mark.asyncio
+async def test_words_of_every_kind_are_found(server: RunningServer) -> None:
+    pairs = [
+        ("ticket POSEIDON-1234 is closed", "What about ticket 1234?"),
+        ("ticket POSEIDON 77 is open", "What about POSEIDON-77?"),
+        ("it is in report_2024-final.pdf", "Where is the final report?"),
+        ("see https://example.com/docs/setup.html", "the docs of example.com"),
+        ("we run v2.3.1 now", "Who has 2.3.1?"),
+        ("no nuts/soy for me", "Is soy allowed?"),
+        ("black\u00a0tea", "Who drinks tea?"),
+        ("a café in Genève", "cafes of Geneve"),
+        ("a hotel in Zurich", "Zürich"),
+        ("看 getUserName 的代码", "the user name"),
+        ("我对花生过敏", "花生"),
+        ("ฉันแพ้ไข่ไก่", "ไข่"),
+        ("알레르기가 있어요", "알레르기"),
+    ]
+    await fill(server, [message(said, NOW, conversation_id=f"c{n}") for n, (said, _) in enumerate(pairs)])
+    for said, asked in pairs:
+        found = await server.memory.SearchMemories(query(asked, ranking="hybrid", top_k=50, explain=True))
+        lexical = {hit.content: {t.name: t.value for t in hit.explanation.terms}["lexical"] for hit in found.items}
+        assert max(lexical, key=lambda content: lexical[content]) == said, (asked, lexical)
+
+
+@pytest.mark.asyncio
+async def test_the_longest_message_without_spaces_is_found_by_its_characters(server: RunningServer) -> None:
+    ideographs = "".join(map(chr, [*range(0x20000, 0x2A000), *range(0x4E00, 0x9000)]))
+    await fill(server, [message("会议记录" + ideographs)])
+    found = await server.memory.SearchMemories(query("会议", ranking="hybrid", explain=True))
+    assert {term.name: term.value for term in found.items[0].explanation.terms}["lexical"] > 0

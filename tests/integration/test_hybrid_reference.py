@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
+from memory_grpc.ranking.lexemes import lexemes
 from memory_grpc.ranking.weights import Recipe
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -25,14 +26,7 @@ Rows = Callable[..., list[tuple[Any, ...]]]
 FREQUENT = ["bread", "music", "garden", "python", "travel"]
 RARE = ["zugzwang", "quetzal", "marzipan", "o'clock", "back\\slash", "naïve"]
 NAMES = ["Ann", "Bob", None]
-WORDS = """
-    select message_id, lexeme, cardinality(positions)
-    from (
-        select id as message_id,
-            to_tsvector('english', content) || to_tsvector('english', coalesce(name, '')) as lexemes
-        from messages {only}
-    ) as words, unnest(lexemes)
-"""
+WORDS = "select lexeme, cardinality(positions) from unnest(text_lexemes('english', %s, %s))"
 
 
 @dataclass
@@ -50,14 +44,20 @@ class Turn:
     similarity: float = -2.0
 
 
+def words_of(rows: Rows, *texts: str) -> list[tuple[Any, ...]]:
+    """The words of texts that are found together, and how often each stands there."""
+    read = lexemes(*texts)
+    return rows(WORDS, read.words, read.others)
+
+
 def turns_of(rows: Rows, asked: np.ndarray, *, archive: bool) -> list[Turn]:
     """What is stored, with the similarity of each message's best window."""
     turns: dict[Any, Turn] = {}
     only = "" if archive else "where archived_at is null"
     for row in rows(f"select id, conversation_id, created_at, name, role, importance, content from messages {only}"):
         turns[row[0]] = Turn(str(row[0]), *row[1:])
-    for message_id, lexeme, occurrences in rows(WORDS.format(only=only)):
-        turns[message_id].words[lexeme] += occurrences
+    for message_id, content, name in rows(f"select id, content, name from messages {only}"):
+        turns[message_id].words += Counter(dict(words_of(rows, content, name or "")))
     only = only.replace("archived_at is null", "not archived")
     for message_id, text in rows(f"select message_id, embedding::text from message_embeddings {only}"):
         vector = np.array([float(number) for number in text[1:-1].split(",")])
@@ -222,7 +222,7 @@ async def test_sql_and_the_recipe_agree_on_every_score(
     ):
         plan = plan_query(text, participants, NOW, weights)
         asked = (await embed(plan.embedding_text)).astype(np.float16).astype(float)
-        asked_words = [row[0] for row in rows("select lexeme from unnest(to_tsvector('english', %s))", text)]
+        asked_words = [word for word, _ in words_of(rows, text)]
         wanted = expected(turns_of(rows, asked, archive=archive), asked_words, plan, NOW, weights)
         found = await server.memory.SearchMemories(
             query(text, ranking="hybrid", top_k=1000, explain=True, include_archived=archive)

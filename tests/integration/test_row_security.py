@@ -146,7 +146,15 @@ DEFAULTS: dict[str, Any] = {
     "similarity_weight": 0.6,
     "importance_weight": 0.3,
     "decay_weight": 0.1,
-    "lexical_text": "words said",
+    "languages": [None] * len(BOTH),
+    "language": None,
+    "text_config": None,
+    "configs": Jsonb({}),
+    "other": "simple/2",
+    "words": "words said",
+    "others": "'said':1",
+    "next_config": "simple/2",
+    "filled_to": None,
     "speaker_names": ["Ann"],
     "speaker_roles": ["u"],
     "date_ranges": TimestamptzMultirange([Range(NOW - timedelta(days=2), NOW)]),
@@ -230,6 +238,8 @@ DEFAULTS: dict[str, Any] = {
 FRESH_ROWS = {
     name: values[:2] for name, values in DEFAULTS.items() if isinstance(values, list) and len(values) == len(BOTH)
 }
+READ: dict[str, list[Any]] = {"text_configs": [None, None], "words": ["a new word"] * 2, "others": ["'new':1"] * 2}
+READ_BOTH = {name: values * (len(BOTH) // 2) for name, values in READ.items()}
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},
     "audit.of_tenant": {"after_at": None, "after_id": None},
@@ -282,7 +292,10 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "erasures.advance": {"state": "cleaning"},
     "erasures.hold": {"state": "erasing"},
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
-    "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"},
+    "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"} | READ,
+    "lexical.fill": {"config": "english"} | READ_BOTH,
+    "lexical.fill_revisions": {"message_ids": LIVE[OURS][:2], "revisions": [8, 8], "config": "english"} | READ,
+    "vocabularies.begin": {"next_config": "german/2"},
 }
 
 
@@ -425,6 +438,8 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
     connection.execute(
         "insert into tenant_word_statistics values (%s, 'simple', 4, 8, 6, 4, now() - interval '1 hour')", (tenant,)
     )
+    used = "simple" if tenant == OURS else "simple/1"
+    connection.execute("insert into tenant_vocabularies values (%s, %s, 'simple/2')", (tenant, used))
     connection.execute("insert into tenant_words values (%s, 'simple', 'said earlier', 4)", (tenant,))
     connection.execute(
         "insert into audit_events (id, actor, action, outcome, tenant_id) values (%s, 'a', 'b', 'OK', %s)",

@@ -170,6 +170,24 @@ def test_the_owner_is_bound_too_and_cascades_work_all_the_same(fresh: str, new_o
         assert run(superuser, f"select tenant_id from {table}") == [("b",)]
 
 
+def test_a_user_without_rights_is_told_how_words_were_stored_before(fresh: str, new_owner: NewOwner) -> None:
+    dsn = new_owner("nocreaterole")
+    make_roles(fresh, user_of(dsn))
+    migrate(dsn, [migration for migration in load() if migration.version < 20])
+    superuser = make_conninfo(fresh, dbname=user_of(dsn))
+    run(
+        superuser,
+        "insert into messages select t, gen_random_uuid(), 'c', 'user', null, 'hi', '{}', 0.5, 'pending', now(), now() "
+        "from (values ('a'), ('a'), ('b')) as tenants (t);"
+        "insert into message_lexemes select tenant_id, id, 'simple', 0, 'c', now(), null, 1, 1, 'hi' from messages;"
+        "insert into message_lexemes "
+        "select tenant_id, id, 'english', 0, 'c', now(), null, 1, 1, 'hi' from messages where tenant_id = 'a' limit 1",
+    )
+    migrate(dsn)
+    found = run(superuser, "select tenant_id, config, next_config, former from tenant_vocabularies order by tenant_id")
+    assert found == [("a", "simple", None, ["english"]), ("b", "simple", None, [])]
+
+
 def test_a_migration_that_would_silently_find_no_rows_fails(fresh: str, new_owner: NewOwner) -> None:
     dsn = new_owner("nocreaterole")
     make_roles(fresh, user_of(dsn))

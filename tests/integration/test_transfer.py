@@ -58,7 +58,7 @@ async def fill(server: RunningServer, rows: Rows) -> None:
         if number % 2:
             request.user_id, request.name = f"u-{number}", "Ann"
         await server.memory.IngestMessage(request)
-    await server.memory.IngestMessage(message("word " * 2000))
+    await server.memory.IngestMessage(message("word " * 2000, language="nl"))
     await server.memory.IngestMessage(message("theirs", tenant_id="other"))
     rows("update messages set pinned = true where content like 'turn 1 %%'")
     ((updated,),) = rows("select id::text from messages where content like 'turn 5 %%'")
@@ -130,6 +130,7 @@ async def test_a_memory_comes_back_as_it_was(
     assert [one.id for one in messages(before)] == sorted(one.id for one in messages(before))
     assert all(one.HasField("embedding") is with_embeddings for one in messages(before))
     assert {one.pinned for one in messages(before)} == {True, False}
+    assert {one.language for one in messages(before)} == {"", "nl"}
 
     async with start_server(other_dsn) as server:
         result = await imported(server, messages(before))

@@ -138,6 +138,7 @@ async def test_what_is_there_is_not_stored_again_and_a_conflict_is_named(
 async def test_a_policy_that_is_there_stays(server: RunningServer, cli: Cli) -> None:
     own = policy.SetTenantPolicyRequest(tenant_id="acme", retention={"max_age_days": 365}, ranking="hybrid")
     own.score_weights.decay = 0.2
+    own.time_zone, own.language = "Europe/Berlin", "de-AT"
     await server.policy.SetTenantPolicy(own)
     before = await server.policy.GetTenantPolicy(policy.GetTenantPolicyRequest(tenant_id="acme"))
     await export(cli, server, "acme.jsonl", "--with-policy")

@@ -118,6 +118,36 @@ async def test_a_search_as_of_before_finds_and_shows_what_was_then_said(
     assert rows(ADRIFT) == [(0,)]
 
 
+@pytest.mark.parametrize("ranking", ["semantic", "hybrid"])
+async def test_the_past_is_shown_and_filtered_by_what_each_field_was(server: RunningServer, ranking: str) -> None:
+    fields = {"metadata": {"n": "old"}, "name": "Ann", "user_id": "u-old"}
+    ids = [
+        (await server.memory.IngestMessage(message(text, **fields))).id for text in ("we bake bread", "rain all day")
+    ]
+    then = datetime.now(UTC)
+    for id_ in ids:
+        change = update(id_, metadata={"n": "new"}, name="Bea", user_id="u-new", pinned=True)
+        await server.memory.UpdateMessage(change)
+    ask = {"ranking": ranking, "neighbours": 1}
+    hits = await found(server, "bread", then, **ask)
+    assert {(hit.message_id, hit.name, hit.metadata["n"], hit.user_id) for hit in hits} == {
+        (id_, "Ann", "old", "u-old") for id_ in ids
+    }
+    around = [turn for hit in hits for turn in (*hit.neighbours.before, *hit.neighbours.after)]
+    assert [turn.name for turn in around] == ["Ann", "Ann"]
+    for filter_ in ('metadata.n = "old"', 'name = "Ann"', 'user_id = "u-old"', "pinned = false"):
+        assert len(await found(server, "bread", then, filter=filter_, **ask)) == 2, filter_
+        assert await found(server, "bread", filter=filter_, **ask) == [], filter_
+    wanted = context_pb2.BuildContextRequest(
+        tenant_id="acme", query="bread", user_id="u-old", neighbours=1, ranking=ranking
+    )
+    wanted.as_of.FromDatetime(then)
+    built = (await server.memory.BuildContext(wanted)).messages
+    assert [(one.message.name, one.message.metadata["n"], one.message.pinned) for one in built] == [
+        ("Ann", "old", False)
+    ] * 2
+
+
 async def test_a_tenant_is_looked_back_at_alone(server: RunningServer) -> None:
     ours = await server.memory.IngestMessage(message("our secret"))
     theirs = await server.memory.IngestMessage(message("their secret", tenant_id="rival"))

@@ -53,7 +53,7 @@ FLOW: dict[str, set[str]] = {
     "object_faults": set(),
     "validation": {*PURE, "limit_rules", "object_faults", "rpcs", "contract"},
     "store": {*PURE, "deadline", "offload", "sql_files", "resources", "ranking", "scoring", "filtering"},
-    "embedding": {*PURE, "resources", "settings", "observability", "deadline"},
+    "embedding": {*PURE, "addresses", "resources", "settings", "observability", "deadline"},
     "operations": {
         *PURE,
         "access",

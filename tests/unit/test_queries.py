@@ -46,7 +46,7 @@ LED = re.compile(r"\b(?:tenant_id\s*=\s*(?:%\(tenant_id\)s|\w+\.tenant_id)|using
 # What crosses tenants on purpose: an id alone names a message; the sweep asks who there is; the queues and the
 # list of graphs are of all.
 CROSS_TENANT = {"messages.get", "messages.tenants", "jobs.lease", "jobs.depth", "idempotency.expire"}
-CROSS_TENANT |= {"graphs.all", "graphs.sizes", "word_index.due"}
+CROSS_TENANT |= {"graphs.all", "graphs.sizes", "word_index.due", "vocabularies.due"}
 # Models are the deployment's, and a re-embedding may be of every tenant.
 CROSS_TENANT |= {
     "models.of_tenants",

@@ -93,7 +93,7 @@ def test_facts_are_what_the_options_say() -> None:
         role="writer",
         reach="named_tenants",
         http_status=202,
-        reasons=("NOT_FOUND", "REQUEST_ID_REUSED"),
+        reasons=("NOT_FOUND", "REQUEST_ID_REUSED", "QUOTA_EXCEEDED"),
     )
     health = FACTS["/memory_layer.v1.AdminService/GetHealth"]
     assert health == RpcFacts(kind="probe", is_open=True)

@@ -20,7 +20,14 @@ from memory_grpc.settings import Settings, unknown_variables
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 WIDTH = 116
 # What sounds secret and is an address, or the name of a key of metadata.
-NO_SECRETS = {"openai_base_url", "user_id_metadata_key", "context_tokenizer", "jwt_jwks_url"}
+NO_SECRETS = {
+    "openai_base_url",
+    "user_id_metadata_key",
+    "context_tokenizer",
+    "embedding_tokenizer",
+    "embedding_max_tokens",
+    "jwt_jwks_url",
+}
 
 GOOD = "sixteen-letters!"
 REMEDY = {"a key is empty": "; give it a value, or leave the variable out"}

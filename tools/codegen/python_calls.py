@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tools.codegen.comments import summary
@@ -12,6 +12,8 @@ from tools.codegen.contract import Contract, Field, MessageType, Rpc
 from tools.codegen.problem import CodegenError
 from tools.codegen.python_types import argument, docstring, parts_of, single
 
+_TIMEOUT = ("timeout", "Seconds for the call with all its attempts; the client's own when not given.")
+_FOR_EVER = ("timeout", "Seconds for the stream with all its attempts; as long as it takes when not given.")
 _MARK = "Written by `make gen` from the protos; do not edit."
 
 
@@ -165,7 +167,7 @@ def _method(contract: Contract, rpc: Rpc, flavour: Flavour) -> Iterator[str]:
         (field,) = request.fields
         signature = f"{field.name}s: {flavour.iterable}[{single(field, 'types.')}]"
         yield from _signature("def", method_name(rpc), [signature, "*"], f"{flavour.iterator}[{answer}]")
-        yield from docstring(comment, "        ")
+        yield from docstring(comment, "        ", [(f"{field.name}s", "What to send."), _FOR_EVER])
         yield f'        return self._exchange({constant}, "{field.name}", {field.name}s, timeout)'
         return
     arguments = _arguments(request.fields)
@@ -179,7 +181,7 @@ def _method(contract: Contract, rpc: Rpc, flavour: Flavour) -> Iterator[str]:
     else:
         yield from _signature(flavour.define, method_name(rpc), ["*", *arguments] if arguments else ["*"], answer)
         call, define = f"self._call({constant}, arguments, timeout)", f"return {flavour.wait}".rstrip()
-    yield from docstring(_documented(comment, request.fields), "        ")
+    yield from _documented(comment, _ordered(list(request.fields)), _FOR_EVER if rpc.server_streaming else _TIMEOUT)
     yield "        arguments: dict[str, Any] = dict("
     yield from values
     yield "        )"
@@ -201,7 +203,7 @@ def _everyday(contract: Contract, everyday: Everyday, flavour: Flavour) -> Itera
         (picked,) = (field for field in response.fields if field.name == everyday.picks)
         answer = f"tuple[{single(picked, 'types.')}, ...]"
     yield from _signature(flavour.define, everyday.name, [argument(first), "*", *arguments], answer)
-    yield from docstring(everyday.doc, "        ")
+    yield from _documented(everyday.doc, [first, *_ordered(others, frozenset(defaults))])
     yield f"        found = {flavour.wait}self.{method_name(rpc)}("
     for field in request.fields:
         yield f"            {field.name}={field.name},"
@@ -237,9 +239,7 @@ def _signature(define: str, name: str, arguments: list[str], answer: str) -> Ite
     yield f"    ) -> {answer}:"
 
 
-def _documented(comment: str, fields: tuple[Field, ...]) -> str:
-    """A comment, and a line about each argument."""
-    if not fields:
-        return comment
-    lines = [f"`{field.name}`: {summary(field.comment)}." for field in _ordered(list(fields)) if field.comment]
-    return "\n\n".join([comment, *lines])
+def _documented(comment: str, fields: Iterable[Field], timeout: tuple[str, str] = _TIMEOUT) -> list[str]:
+    """A method's docstring: the comment, and a line about each argument."""
+    said = [(field.name, f"{summary(field.comment)}.") for field in fields if field.comment]
+    return docstring(comment, "        ", [*said, timeout])

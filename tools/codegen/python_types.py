@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tools.codegen.contract import OWN_PACKAGE, Contract, Field, MessageType
 from tools.codegen.problem import CodegenError
@@ -112,22 +112,26 @@ def single(field: Field, prefix: str = "") -> str:
     raise CodegenError(f"{field.name} is of type {field.type_name or field.type}, which the client has no type for.")
 
 
-def docstring(text: str, indent: str) -> list[str]:
-    """A comment as a docstring; nothing where there is none."""
-    if not text:
-        return []
-    prefix = 'r"""' if "\\" in text else '"""'
-    text = text.replace('"""', "'''")
+def docstring(text: str, indent: str, arguments: Iterable[tuple[str, str]] = ()) -> list[str]:
+    """A comment as a docstring, with what is said of arguments below it; nothing where there is nothing to say."""
     lines: list[str] = []
-    for paragraph in text.split("\n\n"):
-        lines += [*([""] if lines else []), *_wrapped(paragraph, indent)]
+    for paragraph in text.split("\n\n") if text else ():
+        lines += [*([""] if lines else []), *_wrapped(paragraph, WIDTH - len(indent) - 4)]
+    for number, (name, meaning) in enumerate(arguments):
+        lines += [*([""] if lines else []), "Args:"] if number == 0 else []
+        first, *others = _wrapped(f"{name}: {meaning}", WIDTH - len(indent) - 8)
+        lines += [f"    {first}", *(f"        {line}" for line in others)]
+    if not lines:
+        return []
+    prefix = 'r"""' if any("\\" in line for line in lines) else '"""'
+    lines = [line.replace('"""', "'''") for line in lines]
     if len(lines) == 1 and len(indent) + len(prefix) + len(lines[0]) + 3 <= WIDTH and not lines[0].endswith('"'):
         return [f'{indent}{prefix}{lines[0]}"""']
     return [f"{indent}{prefix}{lines[0]}", *(f"{indent}{line}".rstrip() for line in lines[1:]), f'{indent}"""']
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH - len(indent) - 4, break_long_words=False, break_on_hyphens=False)
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _short(full_name: str) -> str:

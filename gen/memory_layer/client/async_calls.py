@@ -55,9 +55,38 @@ class AsyncCalls:
         ttl_seconds: int | None = None,
         on_duplicate: str | None = None,
         duplicate_window_seconds: int | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> types.Message:
-        """Stores what was said; by the user, unless `role` says otherwise. The same as `ingest_message`."""
+        """Stores what was said; by the user, unless `role` says otherwise. The same as `ingest_message`.
+
+        Args:
+            content: The text.
+            conversation_id: Which conversation of the tenant.
+            tenant_id: Which product or customer the message belongs to.
+            role: Who speaks: `user`, `assistant` or `system`.
+            metadata: Any fields of the caller's own; returned as they are.
+            importance_override: How important the caller says the message is; counts as 0 when not set.
+            name: The speaker's name; questions that name a speaker find that speaker's messages.
+            created_at: When the message was said, for back-fills; the server's time when not set.
+            request_id: The caller's own id of this request: a UUID, as AIP-155 has it.
+            embed_later: Store and answer at once, with `embedding_status` `pending`, and embed afterwards.
+            user_id: The end user whose memory this belongs to, compared byte for byte.
+            keep_request_id: Remember `request_id` as long as the message is kept, instead of 24 hours: for imports,
+                which are run again weeks later.
+            pinned: Never archived by retention.
+            expires_at: From this moment on nothing shows the message, and the next sweep erases it.
+            ttl_seconds: The same as a number of seconds from the moment of ingest on, whatever `created_at` says.
+            on_duplicate: What becomes of a message that was said before, by the same role in the same conversation,
+                of the same user, in the same words, at most `duplicate_window_seconds` earlier: `store` it, the
+                default, or `return_existing`, which stores nothing and returns the one that is there, as for a repeated
+                `request_id`.
+            duplicate_window_seconds: How far apart two messages may have been said to be taken for one, up to a
+                year; an hour when not set.
+            language: The language of the text, as a tag of BCP 47: how its words are stemmed for the hybrid
+                ranking, and which of them count for nothing.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
+        """
         found = await self.ingest_message(
             tenant_id=tenant_id,
             conversation_id=conversation_id,
@@ -76,6 +105,7 @@ class AsyncCalls:
             ttl_seconds=ttl_seconds,
             on_duplicate=on_duplicate,
             duplicate_window_seconds=duplicate_window_seconds,
+            language=language,
             timeout=timeout,
         )
         return found
@@ -107,9 +137,46 @@ class AsyncCalls:
         exclude_query_text: bool = False,
         time_zone: str | None = None,
         min_relevance: float | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> tuple[types.MemoryHit, ...]:
-        """Returns the messages that matter most to a question, the best first: the `items` of `search_memories`."""
+        """Returns the messages that matter most to a question, the best first: the `items` of `search_memories`.
+
+        Args:
+            query: The question, in plain words.
+            tenant_id: Whose memory to search.
+            conversation_id: Only messages of this conversation.
+            top_k: How many hits to return at most; 5 when not set.
+            importance_min: Only messages at least this important.
+            candidate_limit: Rank only this many of the newest messages that pass the filters; the whole memory when
+                not set.
+            as_of: The moment to search from: ages are counted up to it, and later messages are left out.
+            role: Only messages of this role.
+            created_after: Only messages said at this moment or later.
+            created_before: Only messages said before this moment.
+            metadata: Only messages whose metadata holds all of this: the same keys with the same values, objects
+                within objects likewise.
+            metadata_equals: The same for GET, as `key=value`: the value of that key, written as text, is the same.
+            include_archived: Ranks archived messages too.
+            ranking: `semantic`, the documented score, or `hybrid`, which also weighs words, conversations, dates
+                and speakers.
+            explain: Adds to every hit the terms that make its score, and to the response how it was ranked.
+            neighbours: Adds to every hit this many turns before and after it in its conversation.
+            user_id: Only messages of this end user.
+            filter: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
+            min_score: Only hits with at least this score.
+            distinct: Of messages with the same text only the best one.
+            exclude_message_ids: Without these messages; the next best ones stand in their places.
+            exclude_query_text: Without messages whose text is the query itself: what was just asked is often stored
+                already.
+            time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
+            min_relevance: Without hits whose `relevance` is less: where nothing was said of it, fewer come than
+                `top_k`, or none, and no others stand in their places. 0.45 keeps nearly all that answers with the
+                default model; see docs/ranking.md.
+            language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
+                that language are.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
+        """
         found = await self.search_memories(
             tenant_id=tenant_id,
             query=query,
@@ -135,6 +202,7 @@ class AsyncCalls:
             exclude_query_text=exclude_query_text,
             time_zone=time_zone,
             min_relevance=min_relevance,
+            language=language,
             timeout=timeout,
         )
         return found.items
@@ -155,10 +223,31 @@ class AsyncCalls:
         as_of: datetime | None = None,
         recent_share: float | None = None,
         time_zone: str | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> types.BuildContextResponse:
         """Returns what a prompt needs to know, within a number of tokens, as messages and as `text`. The same as
         `build_context`.
+
+        Args:
+            query: What the user says now, in plain words.
+            tenant_id: Whose memory.
+            user_id: Only messages of this end user.
+            conversation_id: The conversation that goes on: its newest turns are the recent ones.
+            max_tokens: How many tokens `text` may have at most; 1,000 when not set.
+            recent_turns: How many of the newest turns to consider; 10 when not set.
+            filter: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
+            ranking: `semantic` or `hybrid`.
+            min_score: Memories whose score is lower are left out.
+            neighbours: Adds to every memory this many turns before and after it in its conversation, as far as
+                there is room.
+            as_of: The moment to build it for: later messages are left out.
+            recent_share: The share of `max_tokens` that pinned and recent messages may take together; what they
+                leave is for memories. 0.5 when not set.
+            time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
+            language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
+                that language are.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         found = await self.build_context(
             tenant_id=tenant_id,
@@ -174,6 +263,7 @@ class AsyncCalls:
             as_of=as_of,
             recent_share=recent_share,
             time_zone=time_zone,
+            language=language,
             timeout=timeout,
         )
         return found
@@ -198,6 +288,7 @@ class AsyncCalls:
         ttl_seconds: int | None = None,
         on_duplicate: str | None = None,
         duplicate_window_seconds: int | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> types.Message:
         """Stores one message and embeds it.
@@ -209,43 +300,32 @@ class AsyncCalls:
         it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A retry without a
         `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
 
-        `conversation_id`: Which conversation of the tenant.
-
-        `role`: Who speaks: `user`, `assistant` or `system`.
-
-        `content`: The text.
-
-        `tenant_id`: Which product or customer the message belongs to.
-
-        `metadata`: Any fields of the caller's own; returned as they are.
-
-        `importance_override`: How important the caller says the message is; counts as 0 when not set.
-
-        `name`: The speaker's name; questions that name a speaker find that speaker's messages.
-
-        `created_at`: When the message was said, for back-fills; the server's time when not set.
-
-        `request_id`: The caller's own id of this request: a UUID, as AIP-155 has it.
-
-        `embed_later`: Store and answer at once, with `embedding_status` `pending`, and embed afterwards.
-
-        `user_id`: The end user whose memory this belongs to, compared byte for byte.
-
-        `keep_request_id`: Remember `request_id` as long as the message is kept, instead of 24 hours: for imports,
-        which are run again weeks later.
-
-        `pinned`: Never archived by retention.
-
-        `expires_at`: From this moment on nothing shows the message, and the next sweep erases it.
-
-        `ttl_seconds`: The same as a number of seconds from the moment of ingest on, whatever `created_at` says.
-
-        `on_duplicate`: What becomes of a message that was said before, by the same role in the same conversation,
-        of the same user, in the same words, at most `duplicate_window_seconds` earlier: `store` it, the default, or
-        `return_existing`, which stores nothing and returns the one that is there, as for a repeated `request_id`.
-
-        `duplicate_window_seconds`: How far apart two messages may have been said to be taken for one, up to a year;
-        an hour when not set.
+        Args:
+            conversation_id: Which conversation of the tenant.
+            role: Who speaks: `user`, `assistant` or `system`.
+            content: The text.
+            tenant_id: Which product or customer the message belongs to.
+            metadata: Any fields of the caller's own; returned as they are.
+            importance_override: How important the caller says the message is; counts as 0 when not set.
+            name: The speaker's name; questions that name a speaker find that speaker's messages.
+            created_at: When the message was said, for back-fills; the server's time when not set.
+            request_id: The caller's own id of this request: a UUID, as AIP-155 has it.
+            embed_later: Store and answer at once, with `embedding_status` `pending`, and embed afterwards.
+            user_id: The end user whose memory this belongs to, compared byte for byte.
+            keep_request_id: Remember `request_id` as long as the message is kept, instead of 24 hours: for imports,
+                which are run again weeks later.
+            pinned: Never archived by retention.
+            expires_at: From this moment on nothing shows the message, and the next sweep erases it.
+            ttl_seconds: The same as a number of seconds from the moment of ingest on, whatever `created_at` says.
+            on_duplicate: What becomes of a message that was said before, by the same role in the same conversation,
+                of the same user, in the same words, at most `duplicate_window_seconds` earlier: `store` it, the
+                default, or `return_existing`, which stores nothing and returns the one that is there, as for a repeated
+                `request_id`.
+            duplicate_window_seconds: How far apart two messages may have been said to be taken for one, up to a
+                year; an hour when not set.
+            language: The language of the text, as a tag of BCP 47: how its words are stemmed for the hybrid
+                ranking, and which of them count for nothing.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -265,6 +345,7 @@ class AsyncCalls:
             ttl_seconds=ttl_seconds,
             on_duplicate=on_duplicate,
             duplicate_window_seconds=duplicate_window_seconds,
+            language=language,
         )
         return await self._call(rpcs.INGEST_MESSAGE, arguments, timeout)
 
@@ -281,7 +362,9 @@ class AsyncCalls:
         Results stand in the order of the request. Counts as one call against the rate limit. Retrying with the same
         request ids stores only what is not stored yet.
 
-        `messages`: The messages, all of one tenant.
+        Args:
+            messages: The messages, all of one tenant.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             messages=messages,
@@ -302,7 +385,13 @@ class AsyncCalls:
         client's. The first invalid message ends it with INVALID_ARGUMENT, after everything before it was stored and
         acknowledged; so does, with PERMISSION_DENIED, the first message of a tenant that the key does not reach,
         and, with UNAUTHENTICATED, the first that comes after the key was revoked. To resume a stream that broke,
-        open another and send what was not acknowledged, with the same request ids: nothing is stored twice.
+        open another and send what was not acknowledged, with the same request ids: nothing is stored twice. The
+        first message that does not fit the tenant's quota ends it with RESOURCE_EXHAUSTED, after everything before
+        it was stored and acknowledged.
+
+        Args:
+            messages: What to send.
+            timeout: Seconds for the stream with all its attempts; as long as it takes when not given.
         """
         return self._exchange(rpcs.STREAM_INGEST, "message", messages, timeout)
 
@@ -318,9 +407,11 @@ class AsyncCalls:
         NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the
         three answers are the same, also when `tenant_id` names a tenant that the key may not read.
 
-        `message_id`: The id that IngestMessage returned.
-
-        `tenant_id`: Finds the message only if it belongs to this tenant; any tenant the key may read when not set.
+        Args:
+            message_id: The id that IngestMessage returned.
+            tenant_id: Finds the message only if it belongs to this tenant; any tenant the key may read when not
+                set.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             message_id=message_id,
@@ -354,34 +445,26 @@ class AsyncCalls:
         and returns the message. NOT_FOUND when there is no such message in `tenant_id`. ABORTED when it was changed
         since `etag`. A retry with the same `request_id` and body changes nothing; with another body it fails with
         ALREADY_EXISTS. A retry without one may make a revision of what others wrote meanwhile: send the `etag` too.
+        RESOURCE_EXHAUSTED when the tenant's quota of bytes has no room for the message as it would be: what it was
+        is kept besides.
 
-        `message_id`: The message.
-
-        `tenant_id`: The tenant that it belongs to.
-
-        `update_mask`: Which fields to change: those below.
-
-        `content`: The new text; it is embedded like that of a new message.
-
-        `metadata`: The new metadata, in the place of all there was.
-
-        `name`: The speaker's name.
-
-        `user_id`: The end user whose memory it belongs to.
-
-        `importance_override`: How important the caller says it is; importance is worked out anew, as of the moment
-        of ingest.
-
-        `pinned`: Never archived by retention.
-
-        `expires_at`: From when on nothing shows it: a moment to come.
-
-        `etag`: The `etag` of the message that the caller has seen.
-
-        `request_id`: The caller's own id of this request, as at ingest: the same id with the same body, sent again,
-        changes nothing and returns the message as it is then.
-
-        `embed_later`: Answer at once and embed the new text afterwards, as at ingest.
+        Args:
+            message_id: The message.
+            tenant_id: The tenant that it belongs to.
+            update_mask: Which fields to change: those below.
+            content: The new text; it is embedded like that of a new message.
+            metadata: The new metadata, in the place of all there was.
+            name: The speaker's name.
+            user_id: The end user whose memory it belongs to.
+            importance_override: How important the caller says it is; importance is worked out anew, as of the
+                moment of ingest.
+            pinned: Never archived by retention.
+            expires_at: From when on nothing shows it: a moment to come.
+            etag: The `etag` of the message that the caller has seen.
+            request_id: The caller's own id of this request, as at ingest: the same id with the same body, sent
+                again, changes nothing and returns the message as it is then.
+            embed_later: Answer at once and embed the new text afterwards, as at ingest.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             message_id=message_id,
@@ -414,13 +497,12 @@ class AsyncCalls:
         Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty
         list.
 
-        `message_id`: The message.
-
-        `tenant_id`: The tenant that it belongs to.
-
-        `page_size`: How many revisions to return at most; 50 when not set.
-
-        `page_token`: `next_page_token` of the page before; the first page when not set.
+        Args:
+            message_id: The message.
+            tenant_id: The tenant that it belongs to.
+            page_size: How many revisions to return at most; 50 when not set.
+            page_token: `next_page_token` of the page before; the first page when not set.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             message_id=message_id,
@@ -456,36 +538,24 @@ class AsyncCalls:
         stored, archived or deleted meanwhile. Messages without an embedding are listed too, archived ones with
         `include_archived`, expired ones never. Nothing to list: an empty page, never an error.
 
-        `tenant_id`: Whose messages.
-
-        `conversation_id`: Only messages of this conversation.
-
-        `user_id`: Only messages of this end user.
-
-        `role`: Only messages of this role.
-
-        `importance_min`: Only messages at least this important.
-
-        `created_after`: Only messages said at this moment or later.
-
-        `created_before`: Only messages said before this moment.
-
-        `metadata`: Only messages whose metadata holds all of this, as in SearchMemories.
-
-        `metadata_equals`: The same as `key=value`: the value of that key, written as text, is the same.
-
-        `filter`: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
-
-        `include_archived`: Lists archived messages too.
-
-        `order_by`: `created_at`, oldest first, which is the default, or `created_at desc`, newest first.
-
-        `page_size`: How many messages to return at most; 50 when not set.
-
-        `page_token`: `next_page_token` of the page before, with everything else as it was; the first page when not
-        set.
-
-        `include_total`: Adds `total_size`, which takes as long as counting all that passes.
+        Args:
+            tenant_id: Whose messages.
+            conversation_id: Only messages of this conversation.
+            user_id: Only messages of this end user.
+            role: Only messages of this role.
+            importance_min: Only messages at least this important.
+            created_after: Only messages said at this moment or later.
+            created_before: Only messages said before this moment.
+            metadata: Only messages whose metadata holds all of this, as in SearchMemories.
+            metadata_equals: The same as `key=value`: the value of that key, written as text, is the same.
+            filter: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
+            include_archived: Lists archived messages too.
+            order_by: `created_at`, oldest first, which is the default, or `created_at desc`, newest first.
+            page_size: How many messages to return at most; 50 when not set.
+            page_token: `next_page_token` of the page before, with everything else as it was; the first page when
+                not set.
+            include_total: Adds `total_size`, which takes as long as counting all that passes.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -519,11 +589,11 @@ class AsyncCalls:
         Reads only. A conversation is there as long as a message of it is stored, live or archived, and not expired.
         Pages are stable, as those of ListMessages. None: an empty page.
 
-        `tenant_id`: Whose conversations.
-
-        `page_size`: How many conversations to return at most; 50 when not set.
-
-        `page_token`: `next_page_token` of the page before; the first page when not set.
+        Args:
+            tenant_id: Whose conversations.
+            page_size: How many conversations to return at most; 50 when not set.
+            page_token: `next_page_token` of the page before; the first page when not set.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -545,11 +615,11 @@ class AsyncCalls:
         Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired.
         Messages that are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
 
-        `tenant_id`: Whose end users.
-
-        `page_size`: How many users to return at most; 50 when not set.
-
-        `page_token`: `next_page_token` of the page before; the first page when not set.
+        Args:
+            tenant_id: Whose end users.
+            page_size: How many users to return at most; 50 when not set.
+            page_token: `next_page_token` of the page before; the first page when not set.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -572,9 +642,10 @@ class AsyncCalls:
         A retry of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose
         answer was lost, both mean that the message is gone. To erase many, and to prove it, see ErasureService.
 
-        `message_id`: Its id.
-
-        `tenant_id`: The tenant that it belongs to.
+        Args:
+            message_id: Its id.
+            tenant_id: The tenant that it belongs to.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             message_id=message_id,
@@ -609,6 +680,7 @@ class AsyncCalls:
         exclude_query_text: bool = False,
         time_zone: str | None = None,
         min_relevance: float | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> types.SearchMemoriesResponse:
         """Ranks a tenant's memory against a query and returns the best hits.
@@ -620,59 +692,40 @@ class AsyncCalls:
         MEMORY_MAX_ANSWER_BYTES, with each hit's neighbours, is refused before it is read, with RESOURCE_EXHAUSTED:
         ask for less by `top_k` or `neighbours`.
 
-        `query`: The question, in plain words.
-
-        `tenant_id`: Whose memory to search.
-
-        `conversation_id`: Only messages of this conversation.
-
-        `top_k`: How many hits to return at most; 5 when not set.
-
-        `importance_min`: Only messages at least this important.
-
-        `candidate_limit`: Rank only this many of the newest messages that pass the filters; the whole memory when
-        not set.
-
-        `as_of`: The moment to search from: ages are counted up to it, and later messages are left out.
-
-        `role`: Only messages of this role.
-
-        `created_after`: Only messages said at this moment or later.
-
-        `created_before`: Only messages said before this moment.
-
-        `metadata`: Only messages whose metadata holds all of this: the same keys with the same values, objects
-        within objects likewise.
-
-        `metadata_equals`: The same for GET, as `key=value`: the value of that key, written as text, is the same.
-
-        `include_archived`: Ranks archived messages too.
-
-        `ranking`: `semantic`, the documented score, or `hybrid`, which also weighs words, conversations, dates and
-        speakers.
-
-        `explain`: Adds to every hit the terms that make its score, and to the response how it was ranked.
-
-        `neighbours`: Adds to every hit this many turns before and after it in its conversation.
-
-        `user_id`: Only messages of this end user.
-
-        `filter`: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
-
-        `min_score`: Only hits with at least this score.
-
-        `distinct`: Of messages with the same text only the best one.
-
-        `exclude_message_ids`: Without these messages; the next best ones stand in their places.
-
-        `exclude_query_text`: Without messages whose text is the query itself: what was just asked is often stored
-        already.
-
-        `time_zone`: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
-
-        `min_relevance`: Without hits whose `relevance` is less: where nothing was said of it, fewer come than
-        `top_k`, or none, and no others stand in their places. 0.45 keeps nearly all that answers with the default
-        model; see docs/ranking.md.
+        Args:
+            query: The question, in plain words.
+            tenant_id: Whose memory to search.
+            conversation_id: Only messages of this conversation.
+            top_k: How many hits to return at most; 5 when not set.
+            importance_min: Only messages at least this important.
+            candidate_limit: Rank only this many of the newest messages that pass the filters; the whole memory when
+                not set.
+            as_of: The moment to search from: ages are counted up to it, and later messages are left out.
+            role: Only messages of this role.
+            created_after: Only messages said at this moment or later.
+            created_before: Only messages said before this moment.
+            metadata: Only messages whose metadata holds all of this: the same keys with the same values, objects
+                within objects likewise.
+            metadata_equals: The same for GET, as `key=value`: the value of that key, written as text, is the same.
+            include_archived: Ranks archived messages too.
+            ranking: `semantic`, the documented score, or `hybrid`, which also weighs words, conversations, dates
+                and speakers.
+            explain: Adds to every hit the terms that make its score, and to the response how it was ranked.
+            neighbours: Adds to every hit this many turns before and after it in its conversation.
+            user_id: Only messages of this end user.
+            filter: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
+            min_score: Only hits with at least this score.
+            distinct: Of messages with the same text only the best one.
+            exclude_message_ids: Without these messages; the next best ones stand in their places.
+            exclude_query_text: Without messages whose text is the query itself: what was just asked is often stored
+                already.
+            time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
+            min_relevance: Without hits whose `relevance` is less: where nothing was said of it, fewer come than
+                `top_k`, or none, and no others stand in their places. 0.45 keeps nearly all that answers with the
+                default model; see docs/ranking.md.
+            language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
+                that language are.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -699,6 +752,7 @@ class AsyncCalls:
             exclude_query_text=exclude_query_text,
             time_zone=time_zone,
             min_relevance=min_relevance,
+            language=language,
         )
         return await self._call(rpcs.SEARCH_MEMORIES, arguments, timeout)
 
@@ -718,6 +772,7 @@ class AsyncCalls:
         as_of: datetime | None = None,
         recent_share: float | None = None,
         time_zone: str | None = None,
+        language: str | None = None,
         timeout: float | None = None,
     ) -> types.BuildContextResponse:
         """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search
@@ -727,33 +782,25 @@ class AsyncCalls:
         then memories by their relevance, where long ones must be more relevant than short ones; what does not fit
         is skipped. No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
 
-        `query`: What the user says now, in plain words.
-
-        `tenant_id`: Whose memory.
-
-        `user_id`: Only messages of this end user.
-
-        `conversation_id`: The conversation that goes on: its newest turns are the recent ones.
-
-        `max_tokens`: How many tokens `text` may have at most; 1,000 when not set.
-
-        `recent_turns`: How many of the newest turns to consider; 10 when not set.
-
-        `filter`: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
-
-        `ranking`: `semantic` or `hybrid`.
-
-        `min_score`: Memories whose score is lower are left out.
-
-        `neighbours`: Adds to every memory this many turns before and after it in its conversation, as far as there
-        is room.
-
-        `as_of`: The moment to build it for: later messages are left out.
-
-        `recent_share`: The share of `max_tokens` that pinned and recent messages may take together; what they leave
-        is for memories. 0.5 when not set.
-
-        `time_zone`: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
+        Args:
+            query: What the user says now, in plain words.
+            tenant_id: Whose memory.
+            user_id: Only messages of this end user.
+            conversation_id: The conversation that goes on: its newest turns are the recent ones.
+            max_tokens: How many tokens `text` may have at most; 1,000 when not set.
+            recent_turns: How many of the newest turns to consider; 10 when not set.
+            filter: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
+            ranking: `semantic` or `hybrid`.
+            min_score: Memories whose score is lower are left out.
+            neighbours: Adds to every memory this many turns before and after it in its conversation, as far as
+                there is room.
+            as_of: The moment to build it for: later messages are left out.
+            recent_share: The share of `max_tokens` that pinned and recent messages may take together; what they
+                leave is for memories. 0.5 when not set.
+            time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
+            language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
+                that language are.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -769,6 +816,7 @@ class AsyncCalls:
             as_of=as_of,
             recent_share=recent_share,
             time_zone=time_zone,
+            language=language,
         )
         return await self._call(rpcs.BUILD_CONTEXT, arguments, timeout)
 
@@ -791,15 +839,13 @@ class AsyncCalls:
         of the last message that came. A key that is revoked ends the stream. No such tenant, or nothing that
         passes: a header and no more. Needs the key of an administrator, as it hands out everything at once.
 
-        `tenant_id`: The tenant.
-
-        `filter`: Only messages that pass, in the syntax of AIP-160.
-
-        `after_id`: Only messages after this one, in the order of ids: to go on.
-
-        `include_embeddings`: With the vectors of the model that the tenant's searches read.
-
-        `include_policy`: With the values of the tenant's policy that are its own.
+        Args:
+            tenant_id: The tenant.
+            filter: Only messages that pass, in the syntax of AIP-160.
+            after_id: Only messages after this one, in the order of ids: to go on.
+            include_embeddings: With the vectors of the model that the tenant's searches read.
+            include_policy: With the values of the tenant's policy that are its own.
+            timeout: Seconds for the stream with all its attempts; as long as it takes when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -825,9 +871,10 @@ class AsyncCalls:
         something else, and then stays as it is. One that was erased stays erased. Messages come with the vectors of
         the tenant's model, or are embedded afterwards.
 
-        `messages`: Messages of an export.
-
-        `tenant_id`: The tenant.
+        Args:
+            messages: Messages of an export.
+            tenant_id: The tenant.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -851,11 +898,11 @@ class AsyncCalls:
         twice or lost, and running it again does the rest. `dry_run` changes nothing and returns the counts that a
         run at that moment would. A tenant without messages: zeros.
 
-        `actions`: What to do: `archive`, `delete` or both.
-
-        `tenant_id`: The tenant.
-
-        `dry_run`: Count only, change nothing.
+        Args:
+            actions: What to do: `archive`, `delete` or both.
+            tenant_id: The tenant.
+            dry_run: Count only, change nothing.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -881,14 +928,13 @@ class AsyncCalls:
         are those of RunRetention with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant
         without messages: zeros.
 
-        `tenant_id`: The tenant.
-
-        `retention`: The policy to try.
-
-        `as_of`: The moment of the sweep; now when not set.
-
-        `sample_size`: How many messages to show of what would be archived, and how many of what would be deleted; 5
-        when not set.
+        Args:
+            tenant_id: The tenant.
+            retention: The policy to try.
+            as_of: The moment of the sweep; now when not set.
+            sample_size: How many messages to show of what would be archived, and how many of what would be deleted;
+                5 when not set.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -916,17 +962,14 @@ class AsyncCalls:
         runs stays archived. `would_archive_again` says how many of them the next sweep would take away again.
         Nothing to restore: zeros.
 
-        `tenant_id`: The tenant.
-
-        `filter`: Messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
-
-        `user_id`: Messages of this end user.
-
-        `conversation_id`: Messages of this conversation.
-
-        `archived_since`: Messages archived then or later: with the time of a sweep, what that sweep archived.
-
-        `dry_run`: Count only, change nothing.
+        Args:
+            tenant_id: The tenant.
+            filter: Messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
+            user_id: Messages of this end user.
+            conversation_id: Messages of this conversation.
+            archived_since: Messages archived then or later: with the time of a sweep, what that sweep archived.
+            dry_run: Count only, change nothing.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -949,7 +992,9 @@ class AsyncCalls:
         Reads only. Counts stop at a bound, so that the call takes about as long in a tenant of a million messages
         as in the largest. A tenant without messages: zeros.
 
-        `tenant_id`: The tenant.
+        Args:
+            tenant_id: The tenant.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -965,6 +1010,9 @@ class AsyncCalls:
 
         Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can
         always be read; use the standard gRPC health service for probes.
+
+        Args:
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
         )
@@ -989,19 +1037,15 @@ class AsyncCalls:
         hour at most. Never content. Paging is stable: events that come meanwhile are not on later pages. Nothing
         found: an empty list. A key that does not reach every tenant must name one, and sees that tenant's events.
 
-        `tenant_id`: Only this tenant's.
-
-        `actor`: Only what this actor did, as `actor` of an event shows it.
-
-        `action`: Only this action, as `action` of an event shows it.
-
-        `happened_after`: Only what happened then or later.
-
-        `happened_before`: Only what happened before then.
-
-        `page_size`: How many events to return at most; 100 when not set.
-
-        `page_token`: `next_page_token` of the page before; the first page when not set.
+        Args:
+            tenant_id: Only this tenant's.
+            actor: Only what this actor did, as `actor` of an event shows it.
+            action: Only this action, as `action` of an event shows it.
+            happened_after: Only what happened then or later.
+            happened_before: Only what happened before then.
+            page_size: How many events to return at most; 100 when not set.
+            page_token: `next_page_token` of the page before; the first page when not set.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1024,7 +1068,9 @@ class AsyncCalls:
 
         Idempotent. Nothing is marked failed: zero.
 
-        `tenant_id`: The tenant.
+        Args:
+            tenant_id: The tenant.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1048,11 +1094,11 @@ class AsyncCalls:
         open, since there is one at a time, and when the server knows no next model. A tenant without messages is
         ready at once.
 
-        `tenant_id`: The tenant; every tenant when it is not set.
-
-        `model`: Which of the server's two models: `next`, or `current` to go back to it.
-
-        `keep_old`: Keep the old vectors after the cut-over: going back then needs little embedding.
+        Args:
+            tenant_id: The tenant; every tenant when it is not set.
+            model: Which of the server's two models: `next`, or `current` to go back to it.
+            keep_old: Keep the old vectors after the cut-over: going back then needs little embedding.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1071,7 +1117,9 @@ class AsyncCalls:
 
         NOT_FOUND when there has been none, or none of that id.
 
-        `reembedding_id`: Its id; the newest one when it is not set.
+        Args:
+            reembedding_id: Its id; the newest one when it is not set.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             reembedding_id=reembedding_id,
@@ -1094,13 +1142,12 @@ class AsyncCalls:
         nothing. A call that runs out of time returns what it has compared: `compared` is then less than `asked`.
         FAILED_PRECONDITION unless the re-embedding is `ready`, or done with its old vectors kept.
 
-        `reembedding_id`: The re-embedding.
-
-        `sample`: How many stored messages of users to take as queries. 50 when it is not set.
-
-        `queries`: Queries to take instead; for a re-embedding of one tenant.
-
-        `details`: Return each query's hits too.
+        Args:
+            reembedding_id: The re-embedding.
+            sample: How many stored messages of users to take as queries. 50 when it is not set.
+            queries: Queries to take instead; for a re-embedding of one tenant.
+            details: Return each query's hits too.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             reembedding_id=reembedding_id,
@@ -1123,7 +1170,9 @@ class AsyncCalls:
         kept. Idempotent. FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled;
         UNAVAILABLE, with nothing changed, when messages arrive faster than they are embedded.
 
-        `reembedding_id`: Its id.
+        Args:
+            reembedding_id: Its id.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             reembedding_id=reembedding_id,
@@ -1141,7 +1190,9 @@ class AsyncCalls:
         The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody
         uses. Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
 
-        `reembedding_id`: Its id.
+        Args:
+            reembedding_id: Its id.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             reembedding_id=reembedding_id,
@@ -1166,17 +1217,14 @@ class AsyncCalls:
         Give one of `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is
         refused. Not idempotent: each call is a plan of its own. Nothing to erase is a plan of 0 messages.
 
-        `tenant_id`: The tenant.
-
-        `filter`: Messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
-
-        `user_id`: All messages of this end user.
-
-        `conversation_id`: All messages of this conversation.
-
-        `whole_tenant`: Everything: all messages, the tenant's policy, its own model, graphs and words.
-
-        `sample_size`: How many of the messages to show; 10 when it is not set.
+        Args:
+            tenant_id: The tenant.
+            filter: Messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
+            user_id: All messages of this end user.
+            conversation_id: All messages of this conversation.
+            whole_tenant: Everything: all messages, the tenant's policy, its own model, graphs and words.
+            sample_size: How many of the messages to show; 10 when it is not set.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1200,9 +1248,10 @@ class AsyncCalls:
         A server that dies leaves the rest to another. Idempotent: an erasure that was begun is returned as it is.
         FAILED_PRECONDITION when the plan is older than an hour, NOT_FOUND when it is not there, or not any more.
 
-        `erasure_id`: The id that PlanErasure gave.
-
-        `tenant_id`: The tenant.
+        Args:
+            erasure_id: The id that PlanErasure gave.
+            tenant_id: The tenant.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1219,9 +1268,10 @@ class AsyncCalls:
     ) -> types.Erasure:
         """Returns an erasure and how far it is.
 
-        `erasure_id`: Its id.
-
-        `tenant_id`: The tenant.
+        Args:
+            erasure_id: Its id.
+            tenant_id: The tenant.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1241,9 +1291,10 @@ class AsyncCalls:
 
         FAILED_PRECONDITION until the erasure is done.
 
-        `erasure_id`: Its id.
-
-        `tenant_id`: The tenant.
+        Args:
+            erasure_id: Its id.
+            tenant_id: The tenant.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1263,9 +1314,10 @@ class AsyncCalls:
         Reads every row that the tenant has, and compares digests of their ids with those that the erasure left.
         Says besides what it cannot look into. FAILED_PRECONDITION before the erasure has erased everything.
 
-        `erasure_id`: Its id.
-
-        `tenant_id`: The tenant.
+        Args:
+            erasure_id: Its id.
+            tenant_id: The tenant.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1285,7 +1337,9 @@ class AsyncCalls:
         Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such
         tenant, or none at all: an empty list. A key that does not reach every tenant must name one.
 
-        `tenant_id`: Only this tenant's.
+        Args:
+            tenant_id: Only this tenant's.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1310,18 +1364,15 @@ class AsyncCalls:
         tenants, so that nobody is locked out. Not idempotent: a retry makes another key; revoke the one that was
         not received.
 
-        `label`: What the key is for.
-
-        `role`: `reader` (get and search), `writer` (also ingest) or `admin` (also everything under `/v1/admin`).
-
-        `tenant_ids`: The tenants that the key reaches.
-
-        `all_tenants`: The key reaches every tenant, those to come included.
-
-        `expires_at`: When the key ends by itself: a moment to come.
-
-        `rate_limit`: Calls a minute that the key may make, from wherever; past it they get RESOURCE_EXHAUSTED with
-        the reason KEY_RATE_LIMITED.
+        Args:
+            label: What the key is for.
+            role: `reader` (get and search), `writer` (also ingest) or `admin` (also everything under `/v1/admin`).
+            tenant_ids: The tenants that the key reaches.
+            all_tenants: The key reaches every tenant, those to come included.
+            expires_at: When the key ends by itself: a moment to come.
+            rate_limit: Calls a minute that the key may make, from wherever; past it they get RESOURCE_EXHAUSTED
+                with the reason KEY_RATE_LIMITED.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             label=label,
@@ -1344,9 +1395,10 @@ class AsyncCalls:
 
         Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
 
-        `page_size`: How many keys to return at most; 100 when not set.
-
-        `page_token`: `next_page_token` of the page before; the first page when not set.
+        Args:
+            page_size: How many keys to return at most; 100 when not set.
+            page_token: `next_page_token` of the page before; the first page when not set.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             page_size=page_size,
@@ -1365,7 +1417,9 @@ class AsyncCalls:
         Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and
         returns the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
 
-        `key_id`: The `id` of the key.
+        Args:
+            key_id: The `id` of the key.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             key_id=key_id,
@@ -1382,7 +1436,9 @@ class AsyncCalls:
 
         Never NOT_FOUND: a tenant without a policy of its own has the deployment's.
 
-        `tenant_id`: The tenant.
+        Args:
+            tenant_id: The tenant.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1399,6 +1455,8 @@ class AsyncCalls:
         hybrid_weights: types.HybridWeights | None = None,
         ranking: str | None = None,
         time_zone: str | None = None,
+        language: str | None = None,
+        quota: types.StorageQuota | None = None,
         timeout: float | None = None,
     ) -> types.TenantPolicy:
         """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
@@ -1406,21 +1464,20 @@ class AsyncCalls:
         Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages
         stays. An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT
         when the weights of importance, or those of the score, would all be 0, the deployment's included: they tell
-        no message from another.
+        no message from another. A quota is changed by a key for all tenants only: PERMISSION_DENIED when another
+        sends one that is not the tenant's.
 
-        `tenant_id`: The tenant.
-
-        `retention`: When messages are archived and deleted.
-
-        `importance_weights`: How importance is computed at ingest.
-
-        `score_weights`: How the score is computed in a search.
-
-        `hybrid_weights`: How relevance is computed in a hybrid search.
-
-        `ranking`: The ranking of searches that name none.
-
-        `time_zone`: Whose days the dates of queries are that name no time zone: a time zone of the IANA database.
+        Args:
+            tenant_id: The tenant.
+            retention: When messages are archived and deleted.
+            importance_weights: How importance is computed at ingest.
+            score_weights: How the score is computed in a search.
+            hybrid_weights: How relevance is computed in a hybrid search.
+            ranking: The ranking of searches that name none.
+            time_zone: Whose days the dates of queries are that name no time zone: a time zone of the IANA database.
+            language: The language of messages and queries that name none, as a tag of BCP 47.
+            quota: How much the tenant may store.
+            timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1430,5 +1487,7 @@ class AsyncCalls:
             hybrid_weights=hybrid_weights,
             ranking=ranking,
             time_zone=time_zone,
+            language=language,
+            quota=quota,
         )
         return await self._call(rpcs.SET_TENANT_POLICY, arguments, timeout)

@@ -58,6 +58,7 @@ __all__ = [
     "SearchMemoriesResponse",
     "SimulateRetentionResponse",
     "SimulatedMonth",
+    "StorageQuota",
     "StreamIngestResponse",
     "TableRows",
     "TenantPolicy",
@@ -580,6 +581,11 @@ class IngestMessageRequest:
     duplicate_window_seconds: int | None = None
     """How far apart two messages may have been said to be taken for one, up to a year; an hour when not set."""
 
+    language: str | None = None
+    """The language of the text, as a tag of BCP 47: how its words are stemmed for the hybrid ranking, and which of
+    them count for nothing. The tenant's own when not set. Languages without a stemmer are found word for word.
+    """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
@@ -800,6 +806,9 @@ class Message:
     etag: str = ""
     """Names what the message says now, for UpdateMessage: another after each update. Opaque."""
 
+    language: str | None = None
+    """The language of the text, where the caller said so."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbours:
@@ -974,6 +983,9 @@ class RetentionStatus:
     delete_after_days: float = 0.0
     """Days in the archive after which they do. The deployment's default; a tenant's own is in its policy."""
 
+    failed: int = 0
+    """Tenants that the last sweep could not sweep to the end, and will again; the log has the class of each error."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryFailedEmbeddingsResponse:
@@ -1114,10 +1126,10 @@ class SearchMemoriesResponse:
 class SimulateRetentionResponse:
     """What a sweep would do."""
 
-    retention: RetentionPolicy | None = None
+    retention: RetentionPolicy
     """The policy that was tried, all of its values."""
 
-    as_of: datetime | None = None
+    as_of: datetime
     """The moment of the sweep."""
 
     archived: int = 0
@@ -1159,6 +1171,23 @@ class SimulatedMonth:
 
     kept: int = 0
     """How many would stay live."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageQuota:
+    """How much a tenant may store, live and archived, expired until the next sweep too. What would not fit is refused
+    with RESOURCE_EXHAUSTED and the reason QUOTA_EXCEEDED, and no `retry-after`: it fits once something was deleted,
+    or the quota is larger. Counted now and then, and in between by each server for itself: of several servers, each
+    may let in what the others stored since it counted last (docs/retention.md says when that is).
+    """
+
+    max_messages: int | None = None
+    """Messages; 0 is no limit. The deployment's default is 0."""
+
+    max_bytes: int | None = None
+    """Bytes of content and metadata as UTF-8 text, revisions included; 0 is no limit. The deployment's default is 0.
+    Vectors, words and indexes are not counted: on disk it is several times as much.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1222,6 +1251,12 @@ class TenantPolicy:
 
     time_zone: str = ""
     """Whose days the dates of queries are that name no time zone."""
+
+    language: str | None = None
+    """The language of messages and queries that name none; not set where MEMORY_SEARCH_TEXT_CONFIG counts."""
+
+    quota: StorageQuota | None = None
+    """How much the tenant may store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1357,6 +1392,9 @@ class TransferMessage:
     revisions: tuple[TransferRevision, ...] = ()
     """What it was before it was updated, the first first."""
 
+    language: str | None = None
+    """The language of the text, where its caller said so."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferPolicy:
@@ -1376,6 +1414,12 @@ class TransferPolicy:
 
     ranking: str | None = None
     """The ranking of searches that name none."""
+
+    time_zone: str | None = None
+    """Whose days the dates of queries are that name no time zone."""
+
+    language: str | None = None
+    """The language of messages and queries that name none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,6 +165,7 @@ class RetentionStatus(_message.Message):
     DELETED_FIELD_NUMBER: _builtins.int
     DELETES_ARCHIVES_FIELD_NUMBER: _builtins.int
     DELETE_AFTER_DAYS_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
     schedule_seconds: _builtins.float
     """Seconds between two sweeps; 0 when the scheduler is off."""
     last_status: _builtins.str
@@ -179,6 +180,8 @@ class RetentionStatus(_message.Message):
     """
     delete_after_days: _builtins.float
     """Days in the archive after which they do. The deployment's default; a tenant's own is in its policy."""
+    failed: _builtins.int
+    """Tenants that the last sweep could not sweep to the end, and will again; the log has the class of each error."""
     @_builtins.property
     def last_run_at(self) -> _timestamp_pb2.Timestamp:
         """When the last sweep began; not set when there was none."""
@@ -193,10 +196,11 @@ class RetentionStatus(_message.Message):
         deleted: _builtins.int = ...,
         deletes_archives: _builtins.bool = ...,
         delete_after_days: _builtins.float = ...,
+        failed: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_run_at", b"last_run_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived", b"archived", "delete_after_days", b"delete_after_days", "deleted", b"deleted", "deletes_archives", b"deletes_archives", "last_run_at", b"last_run_at", "last_status", b"last_status", "schedule_seconds", b"schedule_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived", b"archived", "delete_after_days", b"delete_after_days", "deleted", b"deleted", "deletes_archives", b"deletes_archives", "failed", b"failed", "last_run_at", b"last_run_at", "last_status", b"last_status", "schedule_seconds", b"schedule_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

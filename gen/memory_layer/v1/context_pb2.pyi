@@ -39,6 +39,7 @@ class BuildContextRequest(_message.Message):
     AS_OF_FIELD_NUMBER: _builtins.int
     RECENT_SHARE_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Whose memory."""
     query: _builtins.str
@@ -75,6 +76,10 @@ class BuildContextRequest(_message.Message):
     """Whose days "yesterday" and "in June" are: a time zone of the IANA database. Only the hybrid ranking reads dates. When
     not set, the tenant's policy decides, then MEMORY_TIME_ZONE.
     """
+    language: _builtins.str
+    """The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in that language are. Only the
+    hybrid ranking reads words. The tenant's own when not set.
+    """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The moment to build it for: later messages are left out. The same request with the same `as_of` gives the same bytes as
@@ -97,15 +102,18 @@ class BuildContextRequest(_message.Message):
         as_of: _timestamp_pb2.Timestamp | None = ...,
         recent_share: _builtins.float | None = ...,
         time_zone: _builtins.str | None = ...,
+        language: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id", "_filter", b"_filter", "_max_tokens", b"_max_tokens", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_recent_share", b"_recent_share", "_recent_turns", b"_recent_turns", "_time_zone", b"_time_zone", "_user_id", b"_user_id", "as_of", b"as_of", "conversation_id", b"conversation_id", "filter", b"filter", "max_tokens", b"max_tokens", "min_score", b"min_score", "neighbours", b"neighbours", "ranking", b"ranking", "recent_share", b"recent_share", "recent_turns", b"recent_turns", "time_zone", b"time_zone", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id", "_filter", b"_filter", "_language", b"_language", "_max_tokens", b"_max_tokens", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_recent_share", b"_recent_share", "_recent_turns", b"_recent_turns", "_time_zone", b"_time_zone", "_user_id", b"_user_id", "as_of", b"as_of", "conversation_id", b"conversation_id", "filter", b"filter", "language", b"language", "max_tokens", b"max_tokens", "min_score", b"min_score", "neighbours", b"neighbours", "ranking", b"ranking", "recent_share", b"recent_share", "recent_turns", b"recent_turns", "time_zone", b"time_zone", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id", "_filter", b"_filter", "_max_tokens", b"_max_tokens", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_recent_share", b"_recent_share", "_recent_turns", b"_recent_turns", "_time_zone", b"_time_zone", "_user_id", b"_user_id", "as_of", b"as_of", "conversation_id", b"conversation_id", "filter", b"filter", "max_tokens", b"max_tokens", "min_score", b"min_score", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "recent_share", b"recent_share", "recent_turns", b"recent_turns", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id", "_filter", b"_filter", "_language", b"_language", "_max_tokens", b"_max_tokens", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_recent_share", b"_recent_share", "_recent_turns", b"_recent_turns", "_time_zone", b"_time_zone", "_user_id", b"_user_id", "as_of", b"as_of", "conversation_id", b"conversation_id", "filter", b"filter", "language", b"language", "max_tokens", b"max_tokens", "min_score", b"min_score", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "recent_share", b"recent_share", "recent_turns", b"recent_turns", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__conversation_id: _TypeAlias = _typing.Literal["conversation_id"]  # noqa: Y015
     _WhichOneofArgType__conversation_id: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015
     _WhichOneofReturnType__filter: _TypeAlias = _typing.Literal["filter"]  # noqa: Y015
     _WhichOneofArgType__filter: _TypeAlias = _typing.Literal["_filter", b"_filter"]  # noqa: Y015
+    _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
     _WhichOneofReturnType__max_tokens: _TypeAlias = _typing.Literal["max_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_tokens: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens"]  # noqa: Y015
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
@@ -126,6 +134,8 @@ class BuildContextRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation_id) -> _WhichOneofReturnType__conversation_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__filter) -> _WhichOneofReturnType__filter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_tokens) -> _WhichOneofReturnType__max_tokens | None: ...
     @_typing.overload

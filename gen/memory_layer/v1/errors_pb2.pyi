@@ -127,6 +127,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED, 429. Too many calls with this key, from wherever; `retry-after` says when to come back, in seconds.
     {"reason": "KEY_RATE_LIMITED", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 27
+    """RESOURCE_EXHAUSTED, 429. The tenant has as much stored as its policy allows; nothing was stored. Without `retry-after`: to
+    come back later is of no use until something was deleted, or the quota is larger.
+    {"reason": "QUOTA_EXCEEDED", "domain": "memory_layer.v1"}
+    """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 30
     """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
     {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
@@ -232,6 +237,11 @@ seconds.
 ERROR_REASON_KEY_RATE_LIMITED: ErrorReason.ValueType  # 26
 """RESOURCE_EXHAUSTED, 429. Too many calls with this key, from wherever; `retry-after` says when to come back, in seconds.
 {"reason": "KEY_RATE_LIMITED", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 27
+"""RESOURCE_EXHAUSTED, 429. The tenant has as much stored as its policy allows; nothing was stored. Without `retry-after`: to
+come back later is of no use until something was deleted, or the quota is larger.
+{"reason": "QUOTA_EXCEEDED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 30
 """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.

@@ -44,6 +44,7 @@ class IngestMessageRequest(_message.Message):
     TTL_SECONDS_FIELD_NUMBER: _builtins.int
     ON_DUPLICATE_FIELD_NUMBER: _builtins.int
     DUPLICATE_WINDOW_SECONDS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Which product or customer the message belongs to."""
     conversation_id: _builtins.str
@@ -83,6 +84,10 @@ class IngestMessageRequest(_message.Message):
     """
     duplicate_window_seconds: _builtins.int
     """How far apart two messages may have been said to be taken for one, up to a year; an hour when not set."""
+    language: _builtins.str
+    """The language of the text, as a tag of BCP 47: how its words are stemmed for the hybrid ranking, and which of them count for
+    nothing. The tenant's own when not set. Languages without a stemmer are found word for word.
+    """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """Any fields of the caller's own; returned as they are. Numbers are doubles, as in JSON: whole numbers from 2^53 on are
@@ -119,10 +124,11 @@ class IngestMessageRequest(_message.Message):
         ttl_seconds: _builtins.int | None = ...,
         on_duplicate: _builtins.str | None = ...,
         duplicate_window_seconds: _builtins.int | None = ...,
+        language: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_duplicate_window_seconds", b"_duplicate_window_seconds", "_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_on_duplicate", b"_on_duplicate", "_request_id", b"_request_id", "_ttl_seconds", b"_ttl_seconds", "_user_id", b"_user_id", "created_at", b"created_at", "duplicate_window_seconds", b"duplicate_window_seconds", "embed_later", b"embed_later", "expires_at", b"expires_at", "importance_override", b"importance_override", "metadata", b"metadata", "name", b"name", "on_duplicate", b"on_duplicate", "request_id", b"request_id", "ttl_seconds", b"ttl_seconds", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_duplicate_window_seconds", b"_duplicate_window_seconds", "_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_language", b"_language", "_name", b"_name", "_on_duplicate", b"_on_duplicate", "_request_id", b"_request_id", "_ttl_seconds", b"_ttl_seconds", "_user_id", b"_user_id", "created_at", b"created_at", "duplicate_window_seconds", b"duplicate_window_seconds", "embed_later", b"embed_later", "expires_at", b"expires_at", "importance_override", b"importance_override", "language", b"language", "metadata", b"metadata", "name", b"name", "on_duplicate", b"on_duplicate", "request_id", b"request_id", "ttl_seconds", b"ttl_seconds", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duplicate_window_seconds", b"_duplicate_window_seconds", "_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_name", b"_name", "_on_duplicate", b"_on_duplicate", "_request_id", b"_request_id", "_ttl_seconds", b"_ttl_seconds", "_user_id", b"_user_id", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "duplicate_window_seconds", b"duplicate_window_seconds", "embed_later", b"embed_later", "expires_at", b"expires_at", "importance_override", b"importance_override", "keep_request_id", b"keep_request_id", "metadata", b"metadata", "name", b"name", "on_duplicate", b"on_duplicate", "pinned", b"pinned", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id", "ttl_seconds", b"ttl_seconds", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duplicate_window_seconds", b"_duplicate_window_seconds", "_embed_later", b"_embed_later", "_importance_override", b"_importance_override", "_language", b"_language", "_name", b"_name", "_on_duplicate", b"_on_duplicate", "_request_id", b"_request_id", "_ttl_seconds", b"_ttl_seconds", "_user_id", b"_user_id", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "duplicate_window_seconds", b"duplicate_window_seconds", "embed_later", b"embed_later", "expires_at", b"expires_at", "importance_override", b"importance_override", "keep_request_id", b"keep_request_id", "language", b"language", "metadata", b"metadata", "name", b"name", "on_duplicate", b"on_duplicate", "pinned", b"pinned", "request_id", b"request_id", "role", b"role", "tenant_id", b"tenant_id", "ttl_seconds", b"ttl_seconds", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__duplicate_window_seconds: _TypeAlias = _typing.Literal["duplicate_window_seconds"]  # noqa: Y015
     _WhichOneofArgType__duplicate_window_seconds: _TypeAlias = _typing.Literal["_duplicate_window_seconds", b"_duplicate_window_seconds"]  # noqa: Y015
@@ -130,6 +136,8 @@ class IngestMessageRequest(_message.Message):
     _WhichOneofArgType__embed_later: _TypeAlias = _typing.Literal["_embed_later", b"_embed_later"]  # noqa: Y015
     _WhichOneofReturnType__importance_override: _TypeAlias = _typing.Literal["importance_override"]  # noqa: Y015
     _WhichOneofArgType__importance_override: _TypeAlias = _typing.Literal["_importance_override", b"_importance_override"]  # noqa: Y015
+    _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__on_duplicate: _TypeAlias = _typing.Literal["on_duplicate"]  # noqa: Y015
@@ -146,6 +154,8 @@ class IngestMessageRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__embed_later) -> _WhichOneofReturnType__embed_later | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__importance_override) -> _WhichOneofReturnType__importance_override | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload
@@ -381,6 +391,7 @@ class SearchMemoriesRequest(_message.Message):
     EXCLUDE_QUERY_TEXT_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     MIN_RELEVANCE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Whose memory to search."""
     query: _builtins.str
@@ -424,6 +435,10 @@ class SearchMemoriesRequest(_message.Message):
     min_relevance: _builtins.float
     """Without hits whose `relevance` is less: where nothing was said of it, fewer come than `top_k`, or none, and no others
     stand in their places. 0.45 keeps nearly all that answers with the default model; see docs/ranking.md.
+    """
+    language: _builtins.str
+    """The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in that language are. Only the
+    hybrid ranking reads words. The tenant's own when not set.
     """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
@@ -482,10 +497,11 @@ class SearchMemoriesRequest(_message.Message):
         exclude_query_text: _builtins.bool = ...,
         time_zone: _builtins.str | None = ...,
         min_relevance: _builtins.float | None = ...,
+        language: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_min_relevance", b"_min_relevance", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_time_zone", b"_time_zone", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "metadata", b"metadata", "min_relevance", b"min_relevance", "min_score", b"min_score", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "time_zone", b"time_zone", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_language", b"_language", "_min_relevance", b"_min_relevance", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_time_zone", b"_time_zone", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "language", b"language", "metadata", b"metadata", "min_relevance", b"min_relevance", "min_score", b"min_score", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "time_zone", b"time_zone", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_min_relevance", b"_min_relevance", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_time_zone", b"_time_zone", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "distinct", b"distinct", "exclude_message_ids", b"exclude_message_ids", "exclude_query_text", b"exclude_query_text", "explain", b"explain", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "min_relevance", b"min_relevance", "min_score", b"min_score", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_language", b"_language", "_min_relevance", b"_min_relevance", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_time_zone", b"_time_zone", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "distinct", b"distinct", "exclude_message_ids", b"exclude_message_ids", "exclude_query_text", b"exclude_query_text", "explain", b"explain", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "language", b"language", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "min_relevance", b"min_relevance", "min_score", b"min_score", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__candidate_limit: _TypeAlias = _typing.Literal["candidate_limit"]  # noqa: Y015
     _WhichOneofArgType__candidate_limit: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit"]  # noqa: Y015
@@ -495,6 +511,8 @@ class SearchMemoriesRequest(_message.Message):
     _WhichOneofArgType__filter: _TypeAlias = _typing.Literal["_filter", b"_filter"]  # noqa: Y015
     _WhichOneofReturnType__importance_min: _TypeAlias = _typing.Literal["importance_min"]  # noqa: Y015
     _WhichOneofArgType__importance_min: _TypeAlias = _typing.Literal["_importance_min", b"_importance_min"]  # noqa: Y015
+    _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
     _WhichOneofReturnType__min_relevance: _TypeAlias = _typing.Literal["min_relevance"]  # noqa: Y015
     _WhichOneofArgType__min_relevance: _TypeAlias = _typing.Literal["_min_relevance", b"_min_relevance"]  # noqa: Y015
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
@@ -519,6 +537,8 @@ class SearchMemoriesRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__filter) -> _WhichOneofReturnType__filter | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__importance_min) -> _WhichOneofReturnType__importance_min | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_relevance) -> _WhichOneofReturnType__min_relevance | None: ...
     @_typing.overload

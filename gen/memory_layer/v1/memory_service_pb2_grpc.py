@@ -146,7 +146,8 @@ class MemoryServiceServicer:
         ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged; so does, with
         PERMISSION_DENIED, the first message of a tenant that the key does not reach, and, with UNAUTHENTICATED, the first
         that comes after the key was revoked. To resume a stream that broke, open another and send what was not
-        acknowledged, with the same request ids: nothing is stored twice.
+        acknowledged, with the same request ids: nothing is stored twice. The first message that does not fit the tenant's quota
+        ends it with RESOURCE_EXHAUSTED, after everything before it was stored and acknowledged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -170,7 +171,8 @@ class MemoryServiceServicer:
         same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
         there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
         and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
-        what others wrote meanwhile: send the `etag` too.
+        what others wrote meanwhile: send the `etag` too. RESOURCE_EXHAUSTED when the tenant's quota of bytes has no room for the
+        message as it would be: what it was is kept besides.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -68,7 +68,8 @@ class MemoryServiceStub:
     ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged; so does, with
     PERMISSION_DENIED, the first message of a tenant that the key does not reach, and, with UNAUTHENTICATED, the first
     that comes after the key was revoked. To resume a stream that broke, open another and send what was not
-    acknowledged, with the same request ids: nothing is stored twice.
+    acknowledged, with the same request ids: nothing is stored twice. The first message that does not fit the tenant's quota
+    ends it with RESOURCE_EXHAUSTED, after everything before it was stored and acknowledged.
     """
     GetMessage: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.GetMessageRequest, _message_pb2.Message]
     """Returns one message by its id, archived ones included.
@@ -84,7 +85,8 @@ class MemoryServiceStub:
     same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
     there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
     and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
-    what others wrote meanwhile: send the `etag` too.
+    what others wrote meanwhile: send the `etag` too. RESOURCE_EXHAUSTED when the tenant's quota of bytes has no room for the
+    message as it would be: what it was is kept besides.
     """
     ListRevisions: _grpc.UnaryUnaryMultiCallable[_revision_pb2.ListRevisionsRequest, _revision_pb2.ListRevisionsResponse]
     """Lists what a message was before its updates, the last one first.
@@ -170,7 +172,8 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged; so does, with
     PERMISSION_DENIED, the first message of a tenant that the key does not reach, and, with UNAUTHENTICATED, the first
     that comes after the key was revoked. To resume a stream that broke, open another and send what was not
-    acknowledged, with the same request ids: nothing is stored twice.
+    acknowledged, with the same request ids: nothing is stored twice. The first message that does not fit the tenant's quota
+    ends it with RESOURCE_EXHAUSTED, after everything before it was stored and acknowledged.
     """
     GetMessage: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.GetMessageRequest, _message_pb2.Message]  # type: ignore[assignment]
     """Returns one message by its id, archived ones included.
@@ -186,7 +189,8 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
     there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
     and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
-    what others wrote meanwhile: send the `etag` too.
+    what others wrote meanwhile: send the `etag` too. RESOURCE_EXHAUSTED when the tenant's quota of bytes has no room for the
+    message as it would be: what it was is kept besides.
     """
     ListRevisions: _aio.UnaryUnaryMultiCallable[_revision_pb2.ListRevisionsRequest, _revision_pb2.ListRevisionsResponse]  # type: ignore[assignment]
     """Lists what a message was before its updates, the last one first.
@@ -287,7 +291,8 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged; so does, with
         PERMISSION_DENIED, the first message of a tenant that the key does not reach, and, with UNAUTHENTICATED, the first
         that comes after the key was revoked. To resume a stream that broke, open another and send what was not
-        acknowledged, with the same request ids: nothing is stored twice.
+        acknowledged, with the same request ids: nothing is stored twice. The first message that does not fit the tenant's quota
+        ends it with RESOURCE_EXHAUSTED, after everything before it was stored and acknowledged.
         """
 
     @_abc_1.abstractmethod
@@ -315,7 +320,8 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
         there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
         and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
-        what others wrote meanwhile: send the `etag` too.
+        what others wrote meanwhile: send the `etag` too. RESOURCE_EXHAUSTED when the tenant's quota of bytes has no room for the
+        message as it would be: what it was is kept besides.
         """
 
     @_abc_1.abstractmethod

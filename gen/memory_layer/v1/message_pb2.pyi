@@ -40,6 +40,7 @@ class Message(_message.Message):
     PINNED_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Set by the server: a UUID."""
     tenant_id: _builtins.str
@@ -64,6 +65,8 @@ class Message(_message.Message):
     """True when retention never archives it; not set otherwise."""
     etag: _builtins.str
     """Names what the message says now, for UpdateMessage: another after each update. Opaque."""
+    language: _builtins.str
+    """The language of the text, where the caller said so."""
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """The caller's own fields, as they were sent; an empty object when there were none."""
@@ -103,17 +106,22 @@ class Message(_message.Message):
         pinned: _builtins.bool | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        language: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_pinned", b"_pinned", "_user_id", b"_user_id", "archived_at", b"archived_at", "created_at", b"created_at", "expires_at", b"expires_at", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_name", b"_name", "_pinned", b"_pinned", "_user_id", b"_user_id", "archived_at", b"archived_at", "created_at", b"created_at", "expires_at", b"expires_at", "language", b"language", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_pinned", b"_pinned", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embedding_status", b"embedding_status", "etag", b"etag", "expires_at", b"expires_at", "id", b"id", "importance_score", b"importance_score", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "role", b"role", "tenant_id", b"tenant_id", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_name", b"_name", "_pinned", b"_pinned", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embedding_status", b"embedding_status", "etag", b"etag", "expires_at", b"expires_at", "id", b"id", "importance_score", b"importance_score", "language", b"language", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "role", b"role", "tenant_id", b"tenant_id", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__pinned: _TypeAlias = _typing.Literal["pinned"]  # noqa: Y015
     _WhichOneofArgType__pinned: _TypeAlias = _typing.Literal["_pinned", b"_pinned"]  # noqa: Y015
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload

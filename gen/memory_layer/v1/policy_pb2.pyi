@@ -12,10 +12,10 @@ import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import TypeAlias as _TypeAlias, Never as _Never
+if sys.version_info >= (3, 10):
+    from typing import TypeAlias as _TypeAlias
 else:
-    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
+    from typing_extensions import TypeAlias as _TypeAlias
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -34,12 +34,16 @@ class TenantPolicy(_message.Message):
     HYBRID_WEIGHTS_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    QUOTA_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
     ranking: _builtins.str
     """The ranking of searches that name none."""
     time_zone: _builtins.str
     """Whose days the dates of queries are that name no time zone."""
+    language: _builtins.str
+    """The language of messages and queries that name none; not set where MEMORY_SEARCH_TEXT_CONFIG counts."""
     @_builtins.property
     def retention(self) -> Global___RetentionPolicy:
         """When messages are archived and deleted."""
@@ -64,6 +68,10 @@ class TenantPolicy(_message.Message):
     def hybrid_weights(self) -> Global___HybridWeights:
         """How relevance is computed in a hybrid search."""
 
+    @_builtins.property
+    def quota(self) -> Global___StorageQuota:
+        """How much the tenant may store."""
+
     def __init__(
         self,
         *,
@@ -76,12 +84,16 @@ class TenantPolicy(_message.Message):
         hybrid_weights: Global___HybridWeights | None = ...,
         ranking: _builtins.str = ...,
         time_zone: _builtins.str = ...,
+        language: _builtins.str | None = ...,
+        quota: Global___StorageQuota | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "retention", b"retention", "score_weights", b"score_weights", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "language", b"language", "quota", b"quota", "retention", b"retention", "score_weights", b"score_weights", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "overrides", b"overrides", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "language", b"language", "overrides", b"overrides", "quota", b"quota", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
 
 Global___TenantPolicy: _TypeAlias = TenantPolicy  # noqa: Y015
 
@@ -125,6 +137,45 @@ class RetentionPolicy(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_age_days) -> _WhichOneofReturnType__max_age_days | None: ...
 
 Global___RetentionPolicy: _TypeAlias = RetentionPolicy  # noqa: Y015
+
+@_typing.final
+class StorageQuota(_message.Message):
+    """How much a tenant may store, live and archived, expired until the next sweep too. What would not fit is refused with
+    RESOURCE_EXHAUSTED and the reason QUOTA_EXCEEDED, and no `retry-after`: it fits once something was deleted, or the quota is
+    larger. Counted now and then, and in between by each server for itself: of several servers, each may let in what the others
+    stored since it counted last (docs/retention.md says when that is).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_MESSAGES_FIELD_NUMBER: _builtins.int
+    MAX_BYTES_FIELD_NUMBER: _builtins.int
+    max_messages: _builtins.int
+    """Messages; 0 is no limit. The deployment's default is 0."""
+    max_bytes: _builtins.int
+    """Bytes of content and metadata as UTF-8 text, revisions included; 0 is no limit. The deployment's default is 0. Vectors,
+    words and indexes are not counted: on disk it is several times as much.
+    """
+    def __init__(
+        self,
+        *,
+        max_messages: _builtins.int | None = ...,
+        max_bytes: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_bytes", b"_max_bytes", "_max_messages", b"_max_messages", "max_bytes", b"max_bytes", "max_messages", b"max_messages"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_bytes", b"_max_bytes", "_max_messages", b"_max_messages", "max_bytes", b"max_bytes", "max_messages", b"max_messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_bytes: _TypeAlias = _typing.Literal["max_bytes"]  # noqa: Y015
+    _WhichOneofArgType__max_bytes: _TypeAlias = _typing.Literal["_max_bytes", b"_max_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__max_messages: _TypeAlias = _typing.Literal["max_messages"]  # noqa: Y015
+    _WhichOneofArgType__max_messages: _TypeAlias = _typing.Literal["_max_messages", b"_max_messages"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_bytes) -> _WhichOneofReturnType__max_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_messages) -> _WhichOneofReturnType__max_messages | None: ...
+
+Global___StorageQuota: _TypeAlias = StorageQuota  # noqa: Y015
 
 @_typing.final
 class ImportanceWeights(_message.Message):

@@ -28,7 +28,7 @@ from memory_layer.v1 import policy_pb2 as memory__layer_dot_v1_dot_policy__pb2
 from memory_layer.v1 import rpc_pb2 as memory__layer_dot_v1_dot_rpc__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$memory_layer/v1/policy_service.proto\x12\x0fmemory_layer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cmemory_layer/v1/limits.proto\x1a\x1cmemory_layer/v1/policy.proto\x1a\x19memory_layer/v1/rpc.proto\"A\n\x16GetTenantPolicyRequest\x12\'\n\ttenant_id\x18\x01 \x01(\tB\x14\x9a\xb8\x18\x10\x08\x01\x10\x01\x18@b\x06\"acme\"h\x01\"\xab\x03\n\x16SetTenantPolicyRequest\x12\'\n\ttenant_id\x18\x01 \x01(\tB\x14\x9a\xb8\x18\x10\x08\x01\x10\x01\x18@b\x06\"acme\"h\x01\x12\x33\n\tretention\x18\x02 \x01(\x0b\x32 .memory_layer.v1.RetentionPolicy\x12>\n\x12importance_weights\x18\x03 \x01(\x0b\x32\".memory_layer.v1.ImportanceWeights\x12\x34\n\rscore_weights\x18\x04 \x01(\x0b\x32\x1d.memory_layer.v1.ScoreWeights\x12\x36\n\x0ehybrid_weights\x18\x05 \x01(\x0b\x32\x1e.memory_layer.v1.HybridWeights\x12\x38\n\x07ranking\x18\x06 \x01(\tB\"\x9a\xb8\x18\x1e\"\x08semantic\"\x06hybridb\n\"semantic\"H\x00\x88\x01\x01\x12\x31\n\ttime_zone\x18\x07 \x01(\tB\x19\x9a\xb8\x18\x15\x10\x01\x18@b\x0f\"Europe/Berlin\"H\x01\x88\x01\x01\x42\n\n\x08_rankingB\x0c\n\n_time_zone2\xc4\x02\n\rPolicyService\x12\x96\x01\n\x0fGetTenantPolicy\x12\'.memory_layer.v1.GetTenantPolicyRequest\x1a\x1d.memory_layer.v1.TenantPolicy\";\x90\x02\x01\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02&\x12$/v1/admin/tenants/{tenant_id}/policy\x12\x99\x01\n\x0fSetTenantPolicy\x12\'.memory_layer.v1.SetTenantPolicyRequest\x1a\x1d.memory_layer.v1.TenantPolicy\">\x90\x02\x02\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02)\x1a$/v1/admin/tenants/{tenant_id}/policy:\x01*Be\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$memory_layer/v1/policy_service.proto\x12\x0fmemory_layer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1cmemory_layer/v1/limits.proto\x1a\x1cmemory_layer/v1/policy.proto\x1a\x19memory_layer/v1/rpc.proto\"A\n\x16GetTenantPolicyRequest\x12\'\n\ttenant_id\x18\x01 \x01(\tB\x14\x9a\xb8\x18\x10\x08\x01\x10\x01\x18@b\x06\"acme\"h\x01\"\x8d\x04\n\x16SetTenantPolicyRequest\x12\'\n\ttenant_id\x18\x01 \x01(\tB\x14\x9a\xb8\x18\x10\x08\x01\x10\x01\x18@b\x06\"acme\"h\x01\x12\x33\n\tretention\x18\x02 \x01(\x0b\x32 .memory_layer.v1.RetentionPolicy\x12>\n\x12importance_weights\x18\x03 \x01(\x0b\x32\".memory_layer.v1.ImportanceWeights\x12\x34\n\rscore_weights\x18\x04 \x01(\x0b\x32\x1d.memory_layer.v1.ScoreWeights\x12\x36\n\x0ehybrid_weights\x18\x05 \x01(\x0b\x32\x1e.memory_layer.v1.HybridWeights\x12\x38\n\x07ranking\x18\x06 \x01(\tB\"\x9a\xb8\x18\x1e\"\x08semantic\"\x06hybridb\n\"semantic\"H\x00\x88\x01\x01\x12\x31\n\ttime_zone\x18\x07 \x01(\tB\x19\x9a\xb8\x18\x15\x10\x01\x18@b\x0f\"Europe/Berlin\"H\x01\x88\x01\x01\x12%\n\x08language\x18\x0c \x01(\tB\x0e\x9a\xb8\x18\n\x10\x01\x18#b\x04\"de\"H\x02\x88\x01\x01\x12,\n\x05quota\x18\x08 \x01(\x0b\x32\x1d.memory_layer.v1.StorageQuotaB\n\n\x08_rankingB\x0c\n\n_time_zoneB\x0b\n\t_language2\xc4\x02\n\rPolicyService\x12\x96\x01\n\x0fGetTenantPolicy\x12\'.memory_layer.v1.GetTenantPolicyRequest\x1a\x1d.memory_layer.v1.TenantPolicy\";\x90\x02\x01\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02&\x12$/v1/admin/tenants/{tenant_id}/policy\x12\x99\x01\n\x0fSetTenantPolicy\x12\'.memory_layer.v1.SetTenantPolicyRequest\x1a\x1d.memory_layer.v1.TenantPolicy\">\x90\x02\x02\xa2\xb8\x18\x08\x08\x04\x12\x04\x10\x03\x18\x01\x82\xd3\xe4\x93\x02)\x1a$/v1/admin/tenants/{tenant_id}/policy:\x01*Be\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETTENANTPOLICYREQUEST'].fields_by_name['ranking']._serialized_options = b'\232\270\030\036\"\010semantic\"\006hybridb\n\"semantic\"'
   _globals['_SETTENANTPOLICYREQUEST'].fields_by_name['time_zone']._loaded_options = None
   _globals['_SETTENANTPOLICYREQUEST'].fields_by_name['time_zone']._serialized_options = b'\232\270\030\025\020\001\030@b\017\"Europe/Berlin\"'
+  _globals['_SETTENANTPOLICYREQUEST'].fields_by_name['language']._loaded_options = None
+  _globals['_SETTENANTPOLICYREQUEST'].fields_by_name['language']._serialized_options = b'\232\270\030\n\020\001\030#b\004\"de\"'
   _globals['_POLICYSERVICE'].methods_by_name['GetTenantPolicy']._loaded_options = None
   _globals['_POLICYSERVICE'].methods_by_name['GetTenantPolicy']._serialized_options = b'\220\002\001\242\270\030\010\010\004\022\004\020\003\030\001\202\323\344\223\002&\022$/v1/admin/tenants/{tenant_id}/policy'
   _globals['_POLICYSERVICE'].methods_by_name['SetTenantPolicy']._loaded_options = None
@@ -51,7 +53,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTENANTPOLICYREQUEST']._serialized_start=174
   _globals['_GETTENANTPOLICYREQUEST']._serialized_end=239
   _globals['_SETTENANTPOLICYREQUEST']._serialized_start=242
-  _globals['_SETTENANTPOLICYREQUEST']._serialized_end=669
-  _globals['_POLICYSERVICE']._serialized_start=672
-  _globals['_POLICYSERVICE']._serialized_end=996
+  _globals['_SETTENANTPOLICYREQUEST']._serialized_end=767
+  _globals['_POLICYSERVICE']._serialized_start=770
+  _globals['_POLICYSERVICE']._serialized_end=1094
 # @@protoc_insertion_point(module_scope)

@@ -52,6 +52,8 @@ class SetTenantPolicyRequest(_message.Message):
     HYBRID_WEIGHTS_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    QUOTA_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
     ranking: _builtins.str
@@ -59,6 +61,10 @@ class SetTenantPolicyRequest(_message.Message):
     time_zone: _builtins.str
     """Whose days the dates of queries are that name no time zone: a time zone of the IANA database. The deployment's default is
     UTC.
+    """
+    language: _builtins.str
+    """The language of messages and queries that name none, as a tag of BCP 47. The words of all messages are read anew in the
+    background; searches read the old ones until none is missing. The deployment's is MEMORY_SEARCH_TEXT_CONFIG.
     """
     @_builtins.property
     def retention(self) -> _policy_pb2.RetentionPolicy:
@@ -76,6 +82,10 @@ class SetTenantPolicyRequest(_message.Message):
     def hybrid_weights(self) -> _policy_pb2.HybridWeights:
         """How relevance is computed in a hybrid search."""
 
+    @_builtins.property
+    def quota(self) -> _policy_pb2.StorageQuota:
+        """How much the tenant may store. Unlike the others it stays when it is not set; set and empty it is the deployment's."""
+
     def __init__(
         self,
         *,
@@ -86,15 +96,21 @@ class SetTenantPolicyRequest(_message.Message):
         hybrid_weights: _policy_pb2.HybridWeights | None = ...,
         ranking: _builtins.str | None = ...,
         time_zone: _builtins.str | None = ...,
+        language: _builtins.str | None = ...,
+        quota: _policy_pb2.StorageQuota | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ranking", b"_ranking", "_time_zone", b"_time_zone", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "time_zone", b"time_zone"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_ranking", b"_ranking", "_time_zone", b"_time_zone", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "language", b"language", "quota", b"quota", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "time_zone", b"time_zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ranking", b"_ranking", "_time_zone", b"_time_zone", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_ranking", b"_ranking", "_time_zone", b"_time_zone", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "language", b"language", "quota", b"quota", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "tenant_id", b"tenant_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
     _WhichOneofReturnType__ranking: _TypeAlias = _typing.Literal["ranking"]  # noqa: Y015
     _WhichOneofArgType__ranking: _TypeAlias = _typing.Literal["_ranking", b"_ranking"]  # noqa: Y015
     _WhichOneofReturnType__time_zone: _TypeAlias = _typing.Literal["time_zone"]  # noqa: Y015
     _WhichOneofArgType__time_zone: _TypeAlias = _typing.Literal["_time_zone", b"_time_zone"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ranking) -> _WhichOneofReturnType__ranking | None: ...
     @_typing.overload

@@ -67,6 +67,7 @@ class PolicyServiceServicer:
         Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
         An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when the weights of
         importance, or those of the score, would all be 0, the deployment's included: they tell no message from another.
+        A quota is changed by a key for all tenants only: PERMISSION_DENIED when another sends one that is not the tenant's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,6 +45,7 @@ class PolicyServiceStub:
     Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
     An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when the weights of
     importance, or those of the score, would all be 0, the deployment's included: they tell no message from another.
+    A quota is changed by a key for all tenants only: PERMISSION_DENIED when another sends one that is not the tenant's.
     """
 
 @_typing.type_check_only
@@ -63,6 +64,7 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
     An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when the weights of
     importance, or those of the score, would all be 0, the deployment's included: they tell no message from another.
+    A quota is changed by a key for all tenants only: PERMISSION_DENIED when another sends one that is not the tenant's.
     """
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -90,6 +92,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
         An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when the weights of
         importance, or those of the score, would all be 0, the deployment's included: they tell no message from another.
+        A quota is changed by a key for all tenants only: PERMISSION_DENIED when another sends one that is not the tenant's.
         """
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

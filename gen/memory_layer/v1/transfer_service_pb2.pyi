@@ -151,8 +151,14 @@ class TransferPolicy(_message.Message):
     SCORE_WEIGHTS_FIELD_NUMBER: _builtins.int
     HYBRID_WEIGHTS_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     ranking: _builtins.str
     """The ranking of searches that name none."""
+    time_zone: _builtins.str
+    """Whose days the dates of queries are that name no time zone."""
+    language: _builtins.str
+    """The language of messages and queries that name none."""
     @_builtins.property
     def retention(self) -> _policy_pb2.RetentionPolicy:
         """When messages are archived and deleted."""
@@ -177,14 +183,25 @@ class TransferPolicy(_message.Message):
         score_weights: _policy_pb2.ScoreWeights | None = ...,
         hybrid_weights: _policy_pb2.HybridWeights | None = ...,
         ranking: _builtins.str | None = ...,
+        time_zone: _builtins.str | None = ...,
+        language: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ranking", b"_ranking", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_ranking", b"_ranking", "_time_zone", b"_time_zone", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "language", b"language", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "time_zone", b"time_zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ranking", b"_ranking", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_ranking", b"_ranking", "_time_zone", b"_time_zone", "hybrid_weights", b"hybrid_weights", "importance_weights", b"importance_weights", "language", b"language", "ranking", b"ranking", "retention", b"retention", "score_weights", b"score_weights", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
     _WhichOneofReturnType__ranking: _TypeAlias = _typing.Literal["ranking"]  # noqa: Y015
     _WhichOneofArgType__ranking: _TypeAlias = _typing.Literal["_ranking", b"_ranking"]  # noqa: Y015
+    _WhichOneofReturnType__time_zone: _TypeAlias = _typing.Literal["time_zone"]  # noqa: Y015
+    _WhichOneofArgType__time_zone: _TypeAlias = _typing.Literal["_time_zone", b"_time_zone"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ranking) -> _WhichOneofReturnType__ranking | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__time_zone) -> _WhichOneofReturnType__time_zone | None: ...
 
 Global___TransferPolicy: _TypeAlias = TransferPolicy  # noqa: Y015
 
@@ -209,6 +226,7 @@ class TransferMessage(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     EMBEDDING_FIELD_NUMBER: _builtins.int
     REVISIONS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id."""
     conversation_id: _builtins.str
@@ -227,6 +245,8 @@ class TransferMessage(_message.Message):
     """Whether it is kept whatever the policy says."""
     revision: _builtins.int
     """How often it was said anew: 1 for what was never changed."""
+    language: _builtins.str
+    """The language of the text, where its caller said so."""
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """The caller's own fields."""
@@ -269,15 +289,20 @@ class TransferMessage(_message.Message):
         revision: _builtins.int = ...,
         embedding: Global___TransferEmbedding | None = ...,
         revisions: _abc.Iterable[Global___TransferRevision] | None = ...,
+        language: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "created_at", b"created_at", "embedding", b"embedding", "expires_at", b"expires_at", "metadata", b"metadata", "name", b"name", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "created_at", b"created_at", "embedding", b"embedding", "expires_at", b"expires_at", "language", b"language", "metadata", b"metadata", "name", b"name", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embedding", b"embedding", "expires_at", b"expires_at", "id", b"id", "importance", b"importance", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "revision", b"revision", "revisions", b"revisions", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embedding", b"embedding", "expires_at", b"expires_at", "id", b"id", "importance", b"importance", "language", b"language", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "revision", b"revision", "revisions", b"revisions", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
+    _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__user_id: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType__user_id: _TypeAlias = _typing.Literal["_user_id", b"_user_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload

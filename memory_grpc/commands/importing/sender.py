@@ -97,7 +97,7 @@ class Sender:
                 return response
             except grpc.aio.AioRpcError as error:
                 failure = from_call(error)
-                if error.code() not in _PASSING or failure.reason == "REQUEST_TOO_LARGE":
+                if error.code() not in _PASSING or failure.reason in client.FINAL:
                     raise
                 # Too much to embed in the time of one call: the same batch would fail for ever.
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and len(records) > 1:

@@ -56,6 +56,7 @@ class BuildContext:
                 ranking=request.ranking,
                 neighbours=request.neighbours,
                 zone=request.zone,
+                language=request.language,
                 longest=longest,
             )
         )

@@ -58,6 +58,7 @@ def body_digest(message: NewMessage) -> bytes:
         body.append(message.user_id)
     life: dict[str, Any] = {"pinned": message.pinned, "ttl_seconds": message.ttl_seconds}
     life["duplicate_window_seconds"] = message.duplicate_window_seconds
+    life["language"] = message.language
     life |= {"expires_at": message.expires_at.isoformat() if message.expires_at else None}
     if any(life.values()):  # likewise
         body.append({name: value for name, value in life.items() if value})

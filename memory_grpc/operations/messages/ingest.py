@@ -35,6 +35,7 @@ from memory_grpc.operations.messages.drafts import (
 from memory_grpc.operations.messages.group_commit import GroupCommit
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.policy.quotas import Quotas
 from memory_grpc.store import clock, embeddings, idempotency, jobs, lexical, reembedding
 from memory_grpc.store import messages as message_store
 from memory_grpc.store.database import Database, Transaction
@@ -55,18 +56,20 @@ class Ingest:
         database: Database,
         models: Models,
         policies: Policies,
+        quotas: Quotas,
         new_id: Callable[[], UUID],
         *,
         embed_later: bool,
-        text_config: str,
+        word_config: str,
         user_id_metadata_key: str,
     ) -> None:
         self._database = database
         self._models = models
         self._policies = policies
+        self._quotas = quotas
         self._new_id = new_id
         self._embed_later = embed_later
-        self._text_config = text_config
+        self._word_config = word_config
         self._user_id_metadata_key = user_id_metadata_key
         self._known = GroupCommit(self._look_up, most=_GROUP)
         self._stores = GroupCommit(self._store, most=_GROUP)
@@ -80,7 +83,8 @@ class Ingest:
         ``repeated``. Single messages of concurrent calls are committed together, each for itself.
 
         Raises InvalidInput (a created_at in the future, an expires_at in the past), RequestIdReused (another body under
-        a known request_id), NotFound (a repeat of what was deleted), StoreUnavailable; nothing is stored then.
+        a known request_id), NotFound (a repeat of what was deleted), QuotaExceeded, StoreUnavailable; nothing is stored
+        then.
         After DeadlineExceeded they may have been.
         """
         while True:
@@ -100,7 +104,9 @@ class Ingest:
         drafts = await by_size(size, self._drafts, messages, places or range(len(messages)), policy)
         digests = digests_of(drafts)
         known = await self._known((tenant_id,), (tenant_id, digests)) if digests else {}
-        model, fresh = await self._embed(tenant_id, distinct(drafts, known), is_patient=is_patient)
+        fresh = distinct(drafts, known)
+        await self._quotas.check(tenant_id, [draft.message for draft in fresh])
+        model, fresh = await self._embed(tenant_id, fresh, is_patient=is_patient)
         by_place = {draft.place: draft for draft in fresh}
         return Drafts(tenant_id, [by_place.get(d.place, d) for d in drafts], fresh, known, model)
 
@@ -140,7 +146,11 @@ class Ingest:
         known = {id_: claim for call in calls for id_, claim in call.known.items()}
         asked = [draft.message for call in calls for draft in call.drafts if draft.message.keep_request_id]
         kept = {message.request_id for message in asked if message.request_id is not None}
-        async with self._database.transaction(tenant=tenant_id, plan="once", pipelined=True) as tx:
+        said = [draft.message for draft in fresh]
+        async with (
+            self._quotas.room(tenant_id, said) as room,
+            self._database.transaction(tenant=tenant_id, plan="once", pipelined=True) as tx,
+        ):
             wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             ready = await self._prepare(tx, fresh)
             said_before = await twins.found(tx, tenant_id, ready)
@@ -149,8 +159,9 @@ class Ingest:
             new = [(d, one) for d, one in ready if d.message.request_id not in known and d not in said_before]
             twins.check(ready, new, said_before)
             ready = new
+            await room.take([draft.message for draft, _ in ready])
             stored = await message_store.insert_many(tx, tenant_id, [one for _, one in ready])
-            await lexical.insert_many(tx, tenant_id, self._text_config, stored)
+            await lexical.insert_many(tx, tenant_id, self._word_config, stored)
             vectors = {one.id: draft.vectors for draft, one in ready if draft.vectors is not None}
             if vectors and model:
                 await embeddings.insert_many(tx, tenant_id, model.id, vectors)

@@ -27,6 +27,7 @@ from memory_grpc.errors import (
     ModelChanged,
     NotFound,
     QueueFull,
+    QuotaExceeded,
     RequestIdReused,
 )
 from memory_grpc.operations.messages.inbox import Inbox
@@ -44,7 +45,7 @@ MESSAGES_PER_TIMEOUT = 32
 LANES = 2
 
 # What one message is refused for, and no other with it.
-_OF_ONE_MESSAGE = (InvalidInput, RequestIdReused, NotFound)
+_OF_ONE_MESSAGE = (InvalidInput, RequestIdReused, NotFound, QuotaExceeded)
 
 
 @dataclass(frozen=True, slots=True)

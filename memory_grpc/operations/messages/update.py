@@ -25,6 +25,7 @@ from memory_grpc.errors import (
 from memory_grpc.ids import moment_of
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.policy.quotas import Quotas, Text
 from memory_grpc.store import embeddings, idempotency, jobs, messages, models, reembedding, revisions
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.embeddings import Vectors
@@ -36,19 +37,28 @@ class Update:
     message meanwhile or adds vectors of what it said."""
 
     def __init__(
-        self, database: Database, models: Models, policies: Policies, *, embed_later: bool, text_config: str
+        self,
+        database: Database,
+        models: Models,
+        policies: Policies,
+        quotas: Quotas,
+        *,
+        embed_later: bool,
+        word_config: str,
     ) -> None:
         self._database = database
         self._models = models
         self._policies = policies
+        self._quotas = quotas
         self._embed_later = embed_later
-        self._text_config = text_config
+        self._word_config = word_config
 
     async def __call__(self, update: MessageUpdate) -> StoredMessage:
         """The message as it is afterwards; the same as before where nothing changes.
 
         Raises NotFound, EtagMismatch, InvalidInput (an expires_at in the past), RequestIdReused (another body under a
-        known request_id), StoreUnavailable; nothing is changed then. After DeadlineExceeded it may have been.
+        known request_id), QuotaExceeded (what it was is kept besides), StoreUnavailable; nothing is changed then. After
+        DeadlineExceeded it may have been.
         """
         policy = await self._policies.get(update.tenant_id)
         while True:
@@ -74,7 +84,11 @@ class Update:
         self, update: MessageUpdate, policy: Policy, model: Model | None, vectors: Vectors | None
     ) -> StoredMessage:
         tenant_id, id_ = update.tenant_id, update.message_id
-        async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+        said = Text(update.changes.get("content") or "", update.changes.get("metadata") or {})
+        async with (
+            self._quotas.room(tenant_id, [said], adds=False) as room,
+            self._database.transaction(tenant=tenant_id, plan="each") as tx,
+        ):
             wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             await models.lock_tenant_exclusive(tx, tenant_id)
             if not await _claim(tx, update):
@@ -88,9 +102,10 @@ class Update:
             after = changed(before, update.changes, policy, now)
             if after == before:
                 return before
+            await room.take([after], adds=False)
             if after.content != before.content:
                 after = replace(after, embedding_status="pending" if vectors is None else "completed")
-            after = await revisions.replace(tx, before, replace(after, updated_at=now), self._text_config)
+            after = await revisions.replace(tx, before, replace(after, updated_at=now), self._word_config)
             if after.content != before.content:
                 if vectors is None or model is None:
                     await jobs.enqueue_many(tx, tenant_id, [id_])

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from memory_grpc.domain.policy import ImportanceWeights, Policy, RetentionLimits, ScoreWeights
-from memory_grpc.errors import FieldViolation, InvalidInput
+from memory_grpc.domain.policy import ImportanceWeights, Policy, RetentionLimits, ScoreWeights, StorageQuota
+from memory_grpc.errors import FieldViolation, InvalidInput, PermissionDenied
 from memory_grpc.ranking.weights import HybridWeights, Recipe
 from memory_grpc.settings import Settings
 from memory_grpc.store import policy as policy_store
@@ -17,6 +17,9 @@ from memory_grpc.store.policy import COLUMNS, StoredPolicy
 # The contract promises that a change reaches every server within 10 seconds.
 CACHE_SECONDS = 5.0
 _CACHE_ENTRIES = 10_000
+
+QUOTA = "quota."
+"""What the paths of a quota begin with."""
 
 
 def _hybrid(recipe: Recipe, **values: float | bool | None) -> HybridWeights:
@@ -29,6 +32,7 @@ _SECTIONS: dict[str, Callable[..., Any]] = {
     "importance_weights": ImportanceWeights,
     "score_weights": ScoreWeights,
     "hybrid_weights": _hybrid,
+    "quota": StorageQuota,
 }
 
 
@@ -37,8 +41,8 @@ class Policies:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        # A value's setting has the name of its column.
-        self._defaults = {path: getattr(settings, column) for path, column in COLUMNS.items()}
+        # A value's setting has the name of its column; a language has none.
+        self._defaults = {path: getattr(settings, column, None) for path, column in COLUMNS.items()}
         self._cache: dict[str, tuple[float, Policy]] = {}
 
     async def get(self, tenant_id: str, *, fresh: bool = False) -> Policy:
@@ -54,18 +58,31 @@ class Policies:
         self._cache[tenant_id] = (read_at, policy)
         return policy
 
-    async def set(self, tenant_id: str, values: Mapping[str, float | str]) -> Policy:
-        """Replaces the tenant's own values, given by path; those left out fall back to the deployment's.
+    async def set(
+        self,
+        tenant_id: str,
+        values: Mapping[str, float | str],
+        quota: Mapping[str, float | str] | None = None,
+        *,
+        may_change_quota: bool = True,
+    ) -> Policy:
+        """Replaces the tenant's own values, given by path; those left out fall back to the deployment's, but for the
+        quota, which stays where None is given.
 
-        Raises InvalidInput when that leaves no weight of importance, or of the score, but zeros.
+        Raises InvalidInput when that leaves no weight of importance, or of the score, but zeros; PermissionDenied when
+        it would change a quota and may not.
         """
         _check_weights(self._merge(StoredPolicy(values)))
         async with self._database.transaction(tenant=tenant_id) as tx:
-            await policy_store.set_(tx, tenant_id, values)
+            own = (await policy_store.get(tx, tenant_id)).values
+            kept = {path: value for path, value in own.items() if path.startswith(QUOTA)}
+            if quota is not None and quota != kept and not may_change_quota:
+                raise PermissionDenied("Only a key for all tenants may change a quota.")
+            await policy_store.set_(tx, tenant_id, {**values, **(kept if quota is None else quota)})
         return await self.get(tenant_id, fresh=True)
 
     def _merge(self, own: StoredPolicy) -> Policy:
-        values = {**self._defaults, **own.values}
+        values: dict[str, Any] = {**self._defaults, **own.values}
         sections: dict[str, Any] = {}
         for section, cls in _SECTIONS.items():
             start = f"{section}."
@@ -80,6 +97,8 @@ class Policies:
             recipe=values["hybrid_weights.recipe"],
             ranking=values["ranking"],
             time_zone=values["time_zone"],
+            language=values["language"],
+            quota=sections["quota"],
             overrides=tuple(own.values),
             updated_at=own.updated_at,
         )

@@ -15,6 +15,9 @@ from memory_grpc.store import clock, models, retention
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.guard import Guard, no_guard
 
+# How long a batch waits for its tenant: one that is held up is tried again by the next sweep, and holds up no other.
+_LOCK_MILLISECONDS = 5000
+
 log = structlog.get_logger(__name__)
 
 Batch = Callable[[Transaction, str, RetentionLimits, datetime, int], Awaitable[int]]
@@ -71,7 +74,7 @@ class Retain:
         total = 0
         while True:
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                await models.lock_tenant_exclusive(tx, tenant_id)
+                await models.lock_tenant_exclusive(tx, tenant_id, _LOCK_MILLISECONDS)
                 done = await batch(tx, tenant_id, limits, now, self._batch_size)
                 await guard(tx)
             total += done

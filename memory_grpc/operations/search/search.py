@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from memory_grpc.domain.language import text_config
 from memory_grpc.domain.policy import Policy
 from memory_grpc.domain.search import Hit, Ranked, SearchRequest, SearchResult
 from memory_grpc.errors import ModelChanged
@@ -36,14 +37,14 @@ class Search:
         policies: Policies,
         graphs: Graphs,
         *,
-        text_config: str,
+        word_config: str,
         max_answer_bytes: int,
     ) -> None:
         self._database = database
         self._models = models
         self._policies = policies
         self._graphs = graphs
-        self._text_config = text_config
+        self._word_config = word_config
         self._most_bytes = max_answer_bytes
 
     async def __call__(self, request: SearchRequest) -> SearchResult:
@@ -118,14 +119,17 @@ class Search:
         async with self._database.transaction(tenant=tenant_id, pipelined=True) as tx:
             await revisions.look_back(tx, tenant_id, request.filters.as_of)
             participants = await lexical.participants(tx, tenant_id)
-            words = await word_index.query_words(tx, tenant_id, self._text_config, request.query, parts.shares)
+            words = await word_index.query_words(
+                tx, tenant_id, self._word_config, request.query, parts.shares, text_config(request.language)
+            )
         names, roles, now = await participants.get()
         as_of = request.filters.as_of or now
         who = Participants(names, roles)
         size = _READING * len(request.query) + who.characters
         zone = request.zone or ZoneInfo(policy.time_zone)
         plan = await by_size(size, plan_query, request.query, who, as_of, parts, zone)
-        return HybridQuery(plan, await words.get(), parts, self._text_config, as_of)
+        config, known = await words.get()
+        return HybridQuery(plan, known, parts, config, as_of)
 
 
 def _likely(ranked: tuple[Ranked, ...], least: float | None) -> tuple[Ranked, ...]:

@@ -13,6 +13,7 @@ from uuid import UUID
 from memory_grpc import deadline
 from memory_grpc.domain.transfer import MessageVectors, OwnPolicy, Transferred, TransferredRevision
 from memory_grpc.filtering import EVERYTHING, Node, where
+from memory_grpc.operations.policy.policies import QUOTA
 from memory_grpc.store import models, transfer, transfer_revisions
 from memory_grpc.store import policy as policy_store
 from memory_grpc.store.database import Database, Transaction
@@ -31,9 +32,10 @@ class Export:
         self._timeout_seconds = timeout_seconds
 
     async def policy(self, tenant_id: str) -> OwnPolicy:
-        """The tenant's own policy."""
+        """The tenant's own policy, but for its quota: how much may be stored is for who runs the service to say."""
         async with self._database.transaction(tenant=tenant_id) as tx:
-            return OwnPolicy((await policy_store.get(tx, tenant_id)).values)
+            own = await policy_store.get(tx, tenant_id)
+        return OwnPolicy({path: value for path, value in own.values.items() if not path.startswith(QUOTA)})
 
     async def __call__(
         self, tenant_id: str, filter_: Node | None, after: UUID | None, *, with_vectors: bool

@@ -13,6 +13,7 @@ from memory_grpc.embedding.provider import Vectors
 from memory_grpc.errors import EmbeddingUnavailable, FieldViolation, InvalidInput, ModelChanged
 from memory_grpc.operations.messages.ingest import LONGEST_FUTURE
 from memory_grpc.operations.models.models import Model, Models
+from memory_grpc.operations.policy.quotas import Quotas
 from memory_grpc.operations.transfer.vectors import OfRevisions, of_messages, of_revisions
 from memory_grpc.store import clock, embeddings, erasure, jobs, lexical, reembedding, transfer, transfer_revisions
 from memory_grpc.store.database import Database, Transaction
@@ -25,16 +26,17 @@ class _Erased(Exception):
 class Import:
     """All messages of a call or none, in one transaction."""
 
-    def __init__(self, database: Database, models: Models, *, text_config: str) -> None:
+    def __init__(self, database: Database, models: Models, quotas: Quotas, *, word_config: str) -> None:
         self._database = database
+        self._quotas = quotas
         self._models = models
-        self._text_config = text_config
+        self._word_config = word_config
 
     async def __call__(self, tenant_id: str, sent: Sequence[Transferred]) -> Imported:
         """Stores messages with the vectors that the tenant's model made of them; the others are embedded afterwards.
 
-        Raises InvalidInput (an id twice, a time in the future, vectors that are none), StoreUnavailable; nothing is
-        stored then. After DeadlineExceeded they may have been.
+        Raises InvalidInput (an id twice, a time in the future, vectors that are none), QuotaExceeded, StoreUnavailable;
+        nothing is stored then. After DeadlineExceeded they may have been.
         """
         _check_ids(sent)
         _check_revisions(sent)
@@ -61,7 +63,10 @@ class Import:
         vectors: dict[UUID, Vectors],
         past: OfRevisions,
     ) -> Imported:
-        async with self._database.transaction(tenant=tenant_id, plan="once") as tx:
+        async with (
+            self._quotas.room(tenant_id, [one.message for one in sent]) as room,
+            self._database.transaction(tenant=tenant_id, plan="once") as tx,
+        ):
             _check_times(sent, await clock.now(tx))
             wanted = await self._models.check_write(tx, tenant_id, model) if (vectors or past) and model else None
             ids = [one.message.id for one in sent]
@@ -75,6 +80,9 @@ class Import:
             if await (await erasure.erased_among(tx, tenant_id, "message", stored)).get():
                 raise _Erased
             new = [message for message in ready if message.id in stored]
+            await room.take(new)
+            past_ones = [was.revision.message for one in sent if one.message.id in stored for was in one.revisions]
+            await room.take(past_ones, adds=False)
             for one in sent:
                 if one.message.id in stored:
                     await self._store_revisions(tx, tenant_id, one, model, past)
@@ -106,10 +114,10 @@ class Import:
         for was in one.revisions:
             vectors = past.get((one.message.id, was.revision.message.revision))
             model_id = model.id if model else None
-            await transfer_revisions.insert(tx, tenant_id, self._text_config, was.revision, model_id, vectors)
+            await transfer_revisions.insert(tx, tenant_id, self._word_config, was.revision, model_id, vectors)
 
     async def _project(self, tx: Transaction, tenant_id: str, new: Sequence[StoredMessage]) -> None:
-        await lexical.insert_many(tx, tenant_id, self._text_config, new)
+        await lexical.insert_many(tx, tenant_id, self._word_config, new)
         if archived := [message.id for message in new if message.archived_at is not None]:
             await transfer.archive_words(tx, tenant_id, archived)
 

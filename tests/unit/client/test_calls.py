@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +25,7 @@ from memory_grpc.client import (
     Unauthenticated,
     Unavailable,
     Violation,
+    channel,
     types,
 )
 from memory_grpc.rpcs import METHODS
@@ -35,6 +37,7 @@ from tests.unit.client.flaky import Fault, Flaky, flaky_server
 
 DOWN = Fault(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
 BUSY = Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED", retry_after="0")
+TLS_WITHOUT_TLS = {"address": "memory:50051", "credentials": grpc.ssl_channel_credentials()}
 QUICK = Retry(attempts=3, first_pause_seconds=0.001, longest_pause_seconds=0.002)
 
 
@@ -267,11 +270,35 @@ def test_an_argument_that_does_not_fit_is_refused_before_a_call(both: Both, flak
     assert flaky.requests == []
 
 
-@pytest.mark.parametrize("options", [{"api_key": "a\nb"}, {"api_key": ""}, {"timeout": 0}, {"address": "ftp://a"}])
+@pytest.mark.parametrize(
+    "options", [{"api_key": "a\nb"}, {"api_key": ""}, {"timeout": 0}, {"address": "ftp://a"}, TLS_WITHOUT_TLS]
+)
 def test_a_client_that_cannot_work_is_not_made(options: dict[str, Any]):
     for kind in (MemoryClient, AsyncMemoryClient):
         with pytest.raises(ValueError):
             kind(**options)
+
+
+def test_threads_that_call_first_share_one_channel(flaky: Flaky, monkeypatch: pytest.MonkeyPatch):
+    flaky.answer = lambda _: pb.SearchMemoriesResponse()
+    both_inside, opened = threading.Barrier(2), []
+
+    def opening(*arguments: Any) -> Any:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_inside.wait(0.3)
+        opened.append(open_channel(*arguments))
+        return opened[-1]
+
+    open_channel = channel.open_channel
+    monkeypatch.setattr(channel, "open_channel", opening)
+    with MemoryClient(flaky.address, tenant_id="acme") as client:
+        threads = [threading.Thread(target=client.recall, args=("what?",)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert len(opened) == 1
+    assert len(flaky.requests) == 2
 
 
 def test_a_client_does_not_show_its_key():

@@ -64,6 +64,7 @@ def test_every_option_is_asked_for() -> None:
         candidate_limit=9,
         as_of=moment,
         time_zone="Europe/Berlin",
+        language="de",
         ranking="hybrid",
         top_k=3,
         neighbours=2,

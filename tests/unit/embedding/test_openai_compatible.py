@@ -1,9 +1,7 @@
 """The remote provider against a real HTTP server on loopback that speaks the API, with an embedder behind it."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -13,61 +11,15 @@ from pydantic import SecretStr
 
 from memory_grpc.embedding import create_provider
 from memory_grpc.embedding.hashing import HashingProvider
-from memory_grpc.embedding.openai_compatible import OpenAICompatibleProvider, _retry_after
+from memory_grpc.embedding.openai_compatible import OpenAICompatibleProvider
 from memory_grpc.embedding.provider import EmbeddingProvider
+from memory_grpc.embedding.remote_service import retry_after_seconds
 from memory_grpc.embedding.resilience import Backoff
 from memory_grpc.errors import EmbeddingUnavailable, ProviderDown, StartupError
 from memory_grpc.settings import Settings
+from tests.embeddings_server import Server
 
 KEY = "sk-very-secret"
-Reply = tuple[int, dict[str, str], Any]
-
-
-class Server(ThreadingHTTPServer):
-    """Speaks POST …/embeddings; ``replies`` go before the embedder behind it."""
-
-    daemon_threads = True
-
-    def __init__(self, embedder: EmbeddingProvider) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.embedder = embedder
-        self.replies: list[Reply] = []
-        self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
-        self.hold: threading.Event | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-    def answer(self, body: dict[str, Any]) -> Reply:
-        windows = [self.embedder.windows(text)[0] for text in body["input"]]
-        vectors = self.embedder.encode(windows) * 3  # not every service normalises
-        data = [{"object": "embedding", "index": i, "embedding": v.tolist()} for i, v in enumerate(vectors)]
-        return 200, {}, {"object": "list", "model": body["model"], "data": data[::-1]}
-
-    def handle_error(self, *_: Any) -> None:
-        """A client that hung up (the timeout test) is no news."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-        if self.server.hold is not None:
-            self.server.hold.wait(10)
-        status, headers, reply = self.server.replies.pop(0) if self.server.replies else self.server.answer(body)
-        content = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -131,24 +83,8 @@ def test_the_request_is_the_documented_one(make: Any, server: Server) -> None:
     ((path, headers, body),) = server.requests
     assert path == "/v1/embeddings"
     assert headers["authorization"] == f"Bearer {KEY}" and "api-key" not in headers
-    assert body == {"model": "some-model", "input": ["one", "two"], "encoding_format": "float"}
-
-
-def test_dimensions_are_asked_of_models_that_can_shorten(make: Any, server: Server) -> None:
-    encode(make(model="text-embedding-3-small"), "one")
-    assert server.requests[0][2]["dimensions"] == 64
-
-
-def test_azure_gets_its_header_and_keeps_its_query() -> None:
-    provider = OpenAICompatibleProvider(
-        base_url="https://x.openai.azure.com/openai/deployments/d?api-version=2024-10-21",
-        model="m",
-        dimensions=3,
-        api_key=SecretStr(KEY),
-    )
-    assert str(provider._url) == "https://x.openai.azure.com/openai/deployments/d/embeddings?api-version=2024-10-21"
-    assert provider._client.headers["api-key"] == KEY
-    provider.close()
+    expected = {"model": "some-model", "input": ["one", "two"], "encoding_format": "float", "dimensions": 64}
+    assert body == expected
 
 
 def test_no_key_sends_no_authorization(make: Any, server: Server) -> None:
@@ -185,8 +121,8 @@ def test_retry_after_is_honoured(
 
 def test_a_retry_after_date_is_measured_from_the_service_own_clock() -> None:
     dates = {"date": "Tue, 21 Oct 2025 07:28:00 GMT", "retry-after": "Tue, 21 Oct 2025 07:28:09 GMT"}
-    assert _retry_after(httpx.Response(429, headers=dates)) == 9
-    assert _retry_after(httpx.Response(429, headers={"retry-after": dates["retry-after"]})) is None
+    assert retry_after_seconds(httpx.Response(429, headers=dates)) == 9
+    assert retry_after_seconds(httpx.Response(429, headers={"retry-after": dates["retry-after"]})) is None
 
 
 def test_a_very_long_retry_after_is_not_waited_for(make: Any, server: Server, sleeps: Sleeps) -> None:
@@ -294,13 +230,6 @@ def test_closing_wakes_a_thread_that_waits_to_try_again(server: Server) -> None:
     provider.close()
     thread.join(10)
     assert failed.is_set()
-
-
-def test_long_texts_are_cut_by_characters(make: Any) -> None:
-    windows = make().windows("x" * 50_000)
-    assert [window.length for window in windows] == [24_000] * 3
-    assert len(make().windows("x" * 24_000)) == 1
-    assert len(make().windows("")) == 1
 
 
 @pytest.mark.parametrize("url", ["", "api.openai.com/v1", "ftp://host/v1", "http://"])

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from memory_grpc.embedding import bert, bert_forward, create_provider, model_files, sentence_transformer
+from memory_grpc.embedding.prompts import Prompts
 from memory_grpc.embedding.provider import Vectors
 from memory_grpc.embedding.sentence_transformer import SentenceTransformerProvider
 from memory_grpc.errors import EmbeddingUnavailable, StartupError
@@ -226,7 +227,7 @@ def test_an_unknown_device_stops_the_start_in_one_sentence() -> None:
         ("config.json", {"model_type": "mpnet"}),
         ("config.json", {"hidden_act": "relu"}),
         ("sentence_bert_config.json", {"do_lower_case": True}),
-        ("config_sentence_transformers.json", {"default_prompt_name": "query"}),
+        ("1_Pooling/config.json", {"include_prompt": False}),
     ],
 )
 def test_only_a_plain_bert_takes_the_short_path(tmp_path: Path, file: str, change: dict[str, Any]) -> None:
@@ -235,4 +236,4 @@ def test_only_a_plain_bert_takes_the_short_path(tmp_path: Path, file: str, chang
     (folder / "model.safetensors").touch()
     config = json.loads((folder / file).read_text())
     (folder / file).write_text(json.dumps(config | change))
-    assert sentence_transformer.bert.load(folder, torch.device("cpu"), torch.float32) is None
+    assert sentence_transformer.bert.load(folder, torch.device("cpu"), torch.float32, Prompts()) is None

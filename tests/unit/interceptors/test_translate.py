@@ -34,6 +34,7 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.RateLimited: ("RESOURCE_EXHAUSTED", "RATE_LIMITED"),
     errors.TenantRateLimited: ("RESOURCE_EXHAUSTED", "TENANT_RATE_LIMITED"),
     errors.KeyRateLimited: ("RESOURCE_EXHAUSTED", "KEY_RATE_LIMITED"),
+    errors.QuotaExceeded: ("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED"),
     errors.Overloaded: ("RESOURCE_EXHAUSTED", "OVERLOADED"),
     errors.QueueFull: ("RESOURCE_EXHAUSTED", "QUEUE_FULL"),
     errors.BodyTooLarge: ("RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE"),

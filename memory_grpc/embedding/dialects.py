@@ -1,0 +1,123 @@
+"""What services that speak OpenAI's embeddings API ask for, refuse and answer, each a little otherwise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from copy import copy
+from typing import Any, Literal
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+
+from memory_grpc.errors import EmbeddingUnavailable
+
+Refusal = Literal["too long", "too many", "no such field", "other"]
+
+VOYAGE_HOSTS = ("voyageai.com", "ai.mongodb.com")
+AZURE_HOST = ".azure.com"
+
+# Words of OpenAI, Azure, vLLM, Ollama, llama.cpp, Text Embeddings Inference, LiteLLM and Voyage. The status does not
+# tell: Ollama and llama.cpp may refuse a long text with 500, and LiteLLM an unknown field.
+_FIELD = re.compile(r"dimensions?\b|encoding_format|matryoshka")
+_TOO_LONG = re.compile(
+    r"context[ _](length|window|size)|contextwindow|input length|too (long|large)|too many tokens"
+    r"|(maximum|max allowed|less than|exceed)[^.]{0,60}tokens"
+)
+_TOO_MANY = re.compile(r"batch|array too long|at most \d+|number of (texts|inputs)")
+# Where services say what is wrong. Elsewhere in an answer may be what was sent.
+_SAID_IN = ("error", "message", "detail", "msg", "loc", "code", "type", "param")
+
+
+class Dialect:
+    """A service's fields. Those that it may not know are left out once it has refused them."""
+
+    def __init__(self, host: str, model: str, dimensions: int, *, has_prompts: bool) -> None:
+        self._is_voyage = host.endswith(VOYAGE_HOSTS)
+        self._says_type = self._is_voyage and not has_prompts
+        self._body: dict[str, Any] = {"model": model}
+        if self._is_voyage:
+            # Else it cuts long texts without a word.
+            self._body["truncation"] = False
+            self._optional: dict[str, Any] = {"output_dimension": dimensions}
+        else:
+            self._optional = {"encoding_format": "float", "dimensions": dimensions}
+
+    def body(self, texts: list[str], *, is_query: bool) -> dict[str, Any]:
+        """A request."""
+        body = {**self._body, **self._optional, "input": texts}
+        if self._says_type:  # Voyage has prompts of its own for it
+            body["input_type"] = "query" if is_query else "document"
+        return body
+
+    def without_refused(self, response: httpx.Response) -> Dialect | None:
+        """The same without the optional fields that a refusal names; None when it names none."""
+        words = said(response).replace("matryoshka", "dimensions")
+        kept = {name: value for name, value in self._optional.items() if name not in words}
+        if kept == self._optional:
+            return None
+        other = copy(self)
+        other._optional = kept
+        return other
+
+
+def headers(host: str, key: str) -> dict[str, str]:
+    """How a service wants to be told the key."""
+    if not key:
+        return {}
+    return {"api-key": key} if host.endswith(AZURE_HOST) else {"authorization": f"Bearer {key}"}
+
+
+def refusal(response: httpx.Response) -> Refusal | None:
+    """Why an answer refuses its texts; None when it says nothing about them."""
+    status = response.status_code
+    if status not in (400, 413, 422, 500):
+        return None
+    words = said(response)
+    if _FIELD.search(words):
+        return "no such field"
+    if _TOO_MANY.search(words) and "token" not in words and "too large to process" not in words:
+        return "too many"
+    if status == 413 or _TOO_LONG.search(words):
+        return "too long"
+    return None if status == 500 else "other"
+
+
+def said(response: httpx.Response) -> str:
+    """What a service says is wrong, in small letters: to be looked at, and never shown, since it may hold content."""
+    try:
+        return " ".join(_strings(response.json())).lower()
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, dict):
+        for name in _SAID_IN:
+            yield from _strings(value.get(name))
+
+
+def vectors(response: httpx.Response, count: int) -> npt.NDArray[np.float64]:
+    """An answer's vectors, ``[count, n]``; EmbeddingUnavailable when it is malformed.
+
+    They stand in the order of ``index``. Some services leave it out, or give 0 for all: theirs are in the order asked.
+    """
+    try:
+        rows = response.json()["data"]
+        places = [row.get("index") or 0 for row in rows]
+        if any(places):
+            rows = [row for _, row in sorted(zip(places, rows, strict=True), key=lambda pair: pair[0])]
+            if sorted(places) != list(range(count)):
+                raise ValueError
+        found = np.array([row["embedding"] for row in rows], dtype=np.float64)
+        if found.ndim != 2 or len(found) != count:
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        raise EmbeddingUnavailable("The embedding service gave an answer that cannot be read.") from None
+    return found

@@ -1,0 +1,125 @@
+"""Asking a service that may be down: retries with jittered backoff, and a circuit breaker.
+
+Failures that say nothing about the texts (no connection, timeout, 408, 429, 5xx) are tried again; in a row they open
+the circuit. Neither the key nor a text nor the service's own words ever reach an error or a log.
+"""
+
+from __future__ import annotations
+
+import random as random_module
+import threading
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import structlog
+
+from memory_grpc.errors import ProviderDown, StartupError
+
+from . import dialects
+from .resilience import Backoff, CircuitBreaker
+
+LONGEST_RETRY_AFTER_SECONDS = 30.0
+"""A service that asks for a longer pause is down as far as a call is concerned."""
+
+log = structlog.get_logger(__name__)
+
+
+class RemoteService:
+    """One URL that is posted to."""
+
+    def __init__(
+        self,
+        url: httpx.URL,
+        *,
+        key: str = "",
+        timeout_seconds: float = 10.0,
+        max_retries: int = 3,
+        backoff: Backoff | None = None,
+        breaker_threshold: int = 5,
+        breaker_cooldown_seconds: float = 15.0,
+        random: Callable[[], float] = random_module.random,
+        sleep: Callable[[float], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """StartupError when the key cannot be sent or the environment's proxies cannot be taken. No request is made."""
+        self.url = url
+        headers = dialects.headers(url.host, key)
+        try:
+            httpx.Headers(headers)
+        except (UnicodeEncodeError, ValueError):
+            raise StartupError("MEMORY_OPENAI_API_KEY holds characters that cannot stand in a header.") from None
+        try:
+            self.client = httpx.Client(headers=headers, timeout=timeout_seconds, transport=transport)
+        except (ImportError, OSError, ValueError, httpx.InvalidURL):
+            raise StartupError(
+                "The way to MEMORY_OPENAI_BASE_URL cannot be taken: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, "
+                "SSL_CERT_FILE or SSL_CERT_DIR holds what cannot be used."
+            ) from None
+        self._tries = max_retries + 1
+        self._backoff = backoff or Backoff()
+        self._breaker = CircuitBreaker(
+            threshold=breaker_threshold, cooldown_seconds=breaker_cooldown_seconds, clock=clock
+        )
+        self._random = random
+        self._closed = threading.Event()
+        # Waiting on the event, not sleeping, lets close() end the wait.
+        self._sleep: Callable[[float], object] = self._closed.wait if sleep is None else sleep
+
+    def post(self, body: dict[str, Any]) -> tuple[httpx.Response, dialects.Refusal | None]:
+        """A 200 response, or one that refuses the body and why; ProviderDown when neither is to be had."""
+        for attempt in range(self._tries):
+            if self._closed.is_set():
+                raise ProviderDown("The embedding service is no longer used by this process.")
+            if not self._breaker.allow():
+                raise ProviderDown("The embedding service keeps failing and is left alone for a moment; try again.")
+            retry_after: float | None = None
+            try:
+                response = self.client.post(self.url, json=body)
+            except httpx.TransportError as error:
+                reason = type(error).__name__
+            else:
+                status = response.status_code
+                why = dialects.refusal(response)
+                if status == 200 or why is not None:
+                    self._breaker.succeeded()  # it answered, so it is not down
+                    return response, why
+                if status not in (408, 429) and status < 500:
+                    self._breaker.succeeded()
+                    raise ProviderDown(f"The embedding service refused the request (HTTP {status}).")
+                reason, retry_after = f"HTTP {status}", retry_after_seconds(response)
+            self._breaker.failed()
+            log.warning("embedding_service_failed", reason=reason, attempt=attempt + 1, tries=self._tries)
+            if attempt + 1 == self._tries:
+                break
+            delay = self._backoff.delay(attempt, self._random)
+            if retry_after is not None:
+                if retry_after > LONGEST_RETRY_AFTER_SECONDS:
+                    break
+                delay = max(delay, retry_after)
+            self._sleep(delay)
+        raise ProviderDown(f"The embedding service does not answer ({reason}); try again.")
+
+    def close(self) -> None:
+        """Wakes a thread that waits to try again, then closes the connections."""
+        self._closed.set()
+        self.client.close()
+
+
+def retry_after_seconds(response: httpx.Response) -> float | None:
+    """Seconds the service asks to wait, from retry-after-ms (Azure) or retry-after in either of its forms."""
+    try:
+        if (milliseconds := response.headers.get("retry-after-ms")) is not None:
+            return max(0.0, float(milliseconds) / 1000)
+        if (value := response.headers.get("retry-after")) is None:
+            return None
+        if value.strip().isdigit():
+            return float(value)
+        # A date is measured from the response's own date, so no clock of ours (or its error) plays a part.
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(response.headers["date"])
+        return max(0.0, wait.total_seconds())
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,105 @@
+"""Processes that are there in milliseconds, to be killed: forked from one that has everything imported.
+
+A server takes seconds to start, and a thousand rounds of it take hours. What is to survive a kill is the work itself: a
+fork of this process does it over connections of its own, and SIGKILL leaves of it what it leaves of a server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from tests.chaos import workers
+
+ROOT = Path(__file__).parents[2]
+
+
+class Nursery:
+    """The process to fork from; ``log`` is where it and all others write."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self._process = process
+        self._log = log
+        self._children: list[psutil.Process] = []
+
+    def fork(self, work: str, **arguments: object) -> psutil.Process:
+        """A process that does one of ``workers``, and then ends."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([work, arguments]) + "\n")
+        self._process.stdin.flush()
+        said = self._process.stdout.readline()
+        assert said, self._log.read_text(errors="replace")[-2000:]
+        child = psutil.Process(int(said))
+        self._children = [one for one in self._children if one.is_running()] + [child]
+        return child
+
+    def end_all(self) -> None:
+        """SIGKILL for whatever is left, the nursery last."""
+        for child in self._children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def nursery(log: Path) -> Iterator[Nursery]:
+    """One that is ready to fork."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MEMORY_")}
+    path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH")) if part)
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.nursery"],
+            env=clean | {"PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=out,
+            text=True,
+        )
+    found = Nursery(process, log)
+    try:
+        yield found
+    finally:
+        found.end_all()
+
+
+def main() -> None:
+    """Forks for each line of standard input, and says the new process's id."""
+    assert threading.active_count() == 1, "a fork takes one thread along"
+    assert "grpc" not in sys.modules, "it does not survive a fork"
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    for line in sys.stdin:
+        work, arguments = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _do(work, arguments)
+        print(pid, flush=True)
+
+
+def _do(work: str, arguments: dict[str, object]) -> None:
+    code = 1
+    try:
+        os.dup2(2, 1)  # standard output is how the parent answers
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        asyncio.run(getattr(workers, work)(**arguments))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

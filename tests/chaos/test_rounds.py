@@ -1,0 +1,175 @@
+"""Killed in the middle of an erasure, an update or an import, a thousand times over: nothing is there by halves.
+
+The work is done by processes that are there in milliseconds (``nursery.py``); test_erasing.py and test_transfer.py kill
+whole servers, fewer times.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from memory_grpc import filtering
+from memory_grpc.ids import Uuid7
+from memory_grpc.operations.erasure.erasures import Erasures
+from memory_grpc.services import convert_transfer
+from tests.chaos.harness import fetch, item, rounds
+from tests.chaos.workers import TENANT, exported, request_of, words_of
+from tests.chaos.world import World, world
+from tests.projections import ADRIFT
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(3600)]
+
+MESSAGES, LATE, BATCH = 20, 2, 5
+# At one moment: how far an erasure is, and what is left of what it is to erase.
+PROGRESS = """
+select erased, state, (select count(*) from messages where tenant_id = e.tenant_id and conversation_id = %s),
+    (select count(*) from erasure_items where erasure_id = e.id)
+from erasures e where id = %s
+"""
+IDS = "select array_agg(id::text order by created_at, id) from messages where tenant_id = %s and conversation_id = %s"
+ORPHANS = (
+    "select count(*) from idempotency_keys k where tenant_id = 'chaos' and not exists "
+    "(select from messages m where m.tenant_id = k.tenant_id and m.id = k.message_id)"
+)
+# Of each message of a conversation what it says, how often it was updated, its last revision, and what there is of its
+# vectors, of the work at them, and of its words.
+STATE = """
+select m.content, m.revision, m.embedding_status,
+    (select count(*) from message_revisions r where r.tenant_id = m.tenant_id and r.message_id = m.id),
+    (select r.content from message_revisions r where r.tenant_id = m.tenant_id and r.message_id = m.id
+        order by revision desc limit 1),
+    (select array_agg(e.embedding::text) from message_embeddings e
+        where e.tenant_id = m.tenant_id and e.message_id = m.id),
+    (select count(*) from embedding_jobs j where j.tenant_id = m.tenant_id and j.message_id = m.id),
+    (select array_agg(lexemes::text) from message_lexemes l where l.tenant_id = m.tenant_id and l.message_id = m.id),
+    exists (select from idempotency_keys k
+        where k.tenant_id = m.tenant_id and k.request_id = any(%s) and k.message_id = m.id)
+from messages m where m.tenant_id = 'chaos' and m.conversation_id = %s order by m.created_at, m.id
+"""
+
+
+async def _erasure(world: World, erasures: Erasures, number: int, *, undisturbed: bool = False) -> None:
+    """Plans, applies and kills."""
+    conversation = f"round {number}"
+    await world.say(conversation, MESSAGES)
+    bystanders = fetch(world.dsn, IDS, TENANT, "bystanders")
+    where = filtering.compare("conversation_id", "=", conversation)
+    planned = (await erasures.plan(TENANT, "conversation", where, "none", 0)).erasure
+    late = await world.say(conversation, LATE)
+    await erasures.apply(TENANT, planned.id, "none")
+    if not undisturbed:
+        await world.killed(number, "erase", batch=BATCH)
+    erased, state, left, items = fetch(world.dsn, PROGRESS, conversation, planned.id)[0]
+    assert erased % BATCH == 0, "batches are whole"
+    assert (left, items) == (MESSAGES + LATE - erased, MESSAGES - erased), "what is gone is noted, and only that"
+    assert fetch(world.dsn, ADRIFT) == fetch(world.dsn, ORPHANS) == [(0,)]
+    when = "before" if not erased else "within" if erased < MESSAGES else "while cleaning"
+    world.came("after" if state == "done" else when)
+    if state != "done":
+        seconds = await world.whole("erase", batch=BATCH)
+        if undisturbed:
+            world.usual_seconds = seconds
+    found, checks = await erasures.verify(TENANT, planned.id)
+    assert (found.state, found.planned, found.erased) == ("done", MESSAGES, MESSAGES)
+    assert not any(check.found for check in checks), checks
+    assert fetch(world.dsn, IDS, TENANT, conversation) == [(late,)]
+    assert fetch(world.dsn, IDS, TENANT, "bystanders") == bystanders
+    for nothing in (ADRIFT, ORPHANS, "select count(*) from erasure_items"):
+        assert fetch(world.dsn, nothing) == [(0,)], nothing
+
+
+async def test_17_a_thousand_kills_in_the_middle_of_erasures(tmp_path: Path) -> None:
+    """In turns the process that erases, its connections, a backend of Postgres, and all of Postgres."""
+    with item(17, "the process that erases killed, or Postgres, in short rounds") as result:
+        async with world(tmp_path) as found:
+            erasures = Erasures(found.parts.database, Uuid7())
+            await found.say("bystanders", 30)
+            await _erasure(found, erasures, -1, undisturbed=True)
+            found.ends.clear()
+            for number in range(rounds("ERASE_ROUNDS", 20)):
+                result.tried += 1
+                await _erasure(found, erasures, number)
+                result.held += 1
+            result.note = found.note
+            assert found.ends["within"] + found.ends["while cleaning"], "no kill came in the middle"
+
+
+async def _check_whole(world: World, conversation: str, version: int) -> int:
+    """How many messages say what they say in a version; all others say what they said before, and each is whole."""
+    updated = 0
+    requests = [request_of(place, version) for place in range(MESSAGES)]
+    state = fetch(world.dsn, STATE, requests, conversation)
+    texts = [row[0] for row in state]
+    vectors = await world.parts.embedder.embed_messages(texts)
+    for place, (row, (vector,)) in enumerate(zip(state, vectors, strict=True)):
+        content, revision, status, kept, before, stored, jobs, lexemes, claimed = row
+        is_new = content == words_of(place, version)
+        assert is_new or content == words_of(place, version - 1), content
+        said = version if is_new else version - 1
+        assert (revision, kept) == (1 + said, said), "one revision an update"
+        assert before == (words_of(place, said - 1) if said else None)
+        assert claimed == is_new, "a request id is known when its update is"
+        assert len(lexemes) == 1
+        assert f"'mark{said}':" in lexemes[0]
+        assert (status, jobs, stored is None) == (
+            ("pending", 1, True) if said and (place + said) % 2 else ("completed", 0, False)
+        )
+        if stored is not None:
+            (one,) = stored
+            assert np.allclose(np.fromstring(one.strip("[]"), sep=","), vector, atol=2e-3), "vectors of what it says"
+        updated += is_new
+    assert fetch(world.dsn, ADRIFT) == [(0,)]
+    return updated
+
+
+async def test_19_killed_in_the_middle_of_updates(tmp_path: Path) -> None:
+    """A message is what it was or what it becomes, whole; with its request id it becomes so once."""
+    with item(19, "SIGKILL in the middle of updates") as result:
+        async with world(tmp_path) as found:
+            ids = await found.say("c", MESSAGES)
+            found.usual_seconds = await found.whole("update", ids=ids, version=1)
+            assert await _check_whole(found, "c", 1) == MESSAGES
+            for number in range(rounds("UPDATE_ROUNDS", 8)):
+                result.tried += 1
+                version = number + 2
+                await found.killed(number, "update", ids=ids, version=version)
+                updated = await _check_whole(found, "c", version)
+                found.came("before" if not updated else "within" if updated < MESSAGES else "after")
+                await found.whole("update", ids=ids, version=version)
+                assert await _check_whole(found, "c", version) == MESSAGES
+                result.held += 1
+            result.note = found.note
+            assert found.ends["within"], "no kill came between the first update and the last"
+
+
+async def _lines(world: World, tenant_id: str) -> list[bytes]:
+    """An export of everything, as it leaves the service."""
+    found = await exported(world.parts.database, tenant_id, with_vectors=True)
+    return [convert_transfer.message(one).SerializeToString(deterministic=True) for one in found]
+
+
+async def test_18_killed_in_the_middle_of_imports(tmp_path: Path) -> None:
+    """An import that is cut off has stored whole batches; once more, and the memory is the one that was exported."""
+    with item(18, "SIGKILL in the middle of an export and its import, in short rounds") as result:
+        async with world(tmp_path) as found:
+            ids = await found.say("c", MESSAGES)
+            await found.whole("update", ids=ids[::2], version=1)
+            wanted = await _lines(found, TENANT)
+            found.usual_seconds = await found.whole("move", to="usual", batch=BATCH)
+            for number in range(rounds("IMPORT_ROUNDS", 5)):
+                result.tried += 1
+                to = f"to {number}"
+                await found.killed(number, "move", to=to, batch=BATCH)
+                stored = fetch(found.dsn, "select count(*) from messages where tenant_id = %s", to)[0][0]
+                assert stored % BATCH == 0, "batches are whole"
+                assert fetch(found.dsn, ADRIFT) == [(0,)]
+                found.came("before" if not stored else "within" if stored < MESSAGES else "after")
+                await found.whole("move", to=to, batch=BATCH)
+                assert await _lines(found, to) == wanted
+                result.held += 1
+            result.note = found.note
+            # One in four does.
+            assert found.ends["within"] or result.tried < 20, "no kill came between the first batch and the last"

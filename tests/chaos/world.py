@@ -1,0 +1,158 @@
+"""A Postgres of a test's own, processes that work on it, and whom of them a round kills."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import psycopg
+
+from memory_grpc.domain.messages import NewMessage
+from memory_grpc.ids import Uuid7
+from memory_grpc.local.postgres import EmbeddedPostgres
+from memory_grpc.operations.messages.ingest import Ingest
+from memory_grpc.store.migrations import migrate
+from tests.chaos.harness import fetch, until
+from tests.chaos.nursery import Nursery, nursery
+from tests.chaos.workers import TENANT, Parts, parts_at, words_of
+
+BACKENDS = """
+select pid from pg_stat_activity where application_name like 'memory-grpc%'
+order by state = 'active' desc, query ilike '%delete from%' desc
+"""
+TERMINATE = "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'memory-grpc%'"
+
+
+@dataclass
+class World:
+    """A Postgres of the test's own, the service's operations on it, and processes to kill."""
+
+    postgres: EmbeddedPostgres
+    dsn: str
+    parts: Parts
+    ingest: Ingest
+    nursery: Nursery
+    usual_seconds: float = 0.1
+    """About how long the work takes: within that it is killed."""
+    ends: Counter[str] = field(default_factory=Counter)
+    """How often a kill came when."""
+
+    async def say(self, conversation: str, count: int) -> list[str]:
+        """Messages with request ids; their ids."""
+        new = [
+            NewMessage(TENANT, conversation, "user", words_of(n, 0), request_id=uuid4(), user_id="u")
+            for n in range(count)
+        ]
+        return [str(one.message.id) for one in await self.ingest(new)]
+
+    def came(self, when: str) -> None:
+        """Notes when a kill came, and aims better: a machine may be busier than it was."""
+        self.ends[when] += 1
+        self.usual_seconds *= {"after": 0.8, "before": 1.2}.get(when, 1.0)
+
+    @property
+    def note(self) -> str:
+        """When the kills came."""
+        return ", ".join(f"{count} {when}" for when, count in sorted(self.ends.items()))
+
+    async def whole(self, work: str, **arguments: object) -> float:
+        """Does work that nobody disturbs; how many seconds it took."""
+        started = time.monotonic()
+        # The lease of the process that was killed would run out in half a minute.
+        fetch(self.dsn, "update leases set expires_at = now()")
+        child = self.nursery.fork(work, dsn=self.dsn, **arguments)
+        await until(lambda: not child.is_running(), 60, f"{work} is done")
+        return time.monotonic() - started
+
+    async def killed(self, number: int, work: str, **arguments: object) -> None:
+        """Begins work, and kills something at some moment of it."""
+        chance = random.Random(number)
+        child = self.nursery.fork(work, dsn=self.dsn, **arguments)
+        await asyncio.sleep(chance.uniform(0, self.usual_seconds))
+        await kill_of(number)(self, child)
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+        await until(lambda: not child.is_running(), 10, "the process is gone")
+
+
+Kill = Callable[[World, psutil.Process], Awaitable[None]]
+
+
+async def _the_process(_: World, child: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        child.kill()
+
+
+async def _its_connections(world: World, child: psutil.Process) -> None:
+    """The process lives, and goes on or gives up."""
+    fetch(world.dsn, TERMINATE)
+    await until(lambda: not child.is_running(), 30, "it ended by itself")
+
+
+async def _a_backend(world: World, _: psutil.Process) -> None:
+    """One that works, if there is one. The postmaster ends all others then, and recovers by itself."""
+    # There is one to kill, even when the work is done.
+    bystander = psycopg.connect(world.dsn, autocommit=True, application_name="memory-grpc bystander")
+    before = fetch(world.dsn, BACKENDS)
+    os.kill(before[0][0], signal.SIGKILL)
+
+    def is_back() -> bool:
+        with suppress(psycopg.OperationalError):
+            return not set(before) & set(fetch(world.dsn, BACKENDS))
+        return False
+
+    await until(is_back, 30, "recovery")
+    bystander.close()
+
+
+async def _postgres(world: World, _: psutil.Process) -> None:
+    assert world.postgres.pid is not None
+    postmaster = psutil.Process(world.postgres.pid)
+    for process in [postmaster, *postmaster.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    await until(lambda: world.postgres.poll() is not None, what="Postgres is dead")
+    await asyncio.to_thread(world.postgres.stop)  # frees the directory's lock
+    assert await asyncio.to_thread(world.postgres.start) == world.dsn
+
+
+def kill_of(number: int) -> Kill:
+    """Whom a round kills: of 40 all of Postgres in one, a backend in four, connections in nine, else the process."""
+    if number % 40 == 19:
+        return _postgres
+    if number % 10 == 3:
+        return _a_backend
+    return _its_connections if number % 4 == 1 else _the_process
+
+
+@asynccontextmanager
+async def world(folder: Path) -> AsyncIterator[World]:
+    """One that is empty."""
+    postgres = EmbeddedPostgres(folder / "pg")
+    dsn = await asyncio.to_thread(postgres.start)
+    try:
+        await asyncio.to_thread(migrate, dsn)
+        with nursery(folder / "nursery.log") as forks:
+            async with parts_at(dsn) as parts:
+                ingest = Ingest(
+                    parts.database,
+                    parts.models,
+                    parts.policies,
+                    Uuid7(),
+                    embed_later=False,
+                    word_config=parts.words,
+                    user_id_metadata_key="",
+                )
+                yield World(postgres, dsn, parts, ingest, forks)
+    finally:
+        await asyncio.to_thread(postgres.stop)
