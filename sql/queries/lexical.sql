@@ -56,16 +56,16 @@ on conflict do nothing;
 -- name: lexical.fill_revisions
 -- The same of what messages were.
 with given as materialized (
-    select message_id, revision, %(config)s as config, text_lexemes(coalesce(text_config, %(config)s), words, others) as lexemes
+    select message_id, revision, %(config)s as config, cues,
+        text_lexemes(coalesce(text_config, %(config)s), words, others) as lexemes
     from unnest(
-        %(message_ids)s::uuid[], %(revisions)s::integer[], %(text_configs)s::text[], %(words)s::text[], %(others)s::text[]
-    ) as messages (message_id, revision, text_config, words, others)
+        %(message_ids)s::uuid[], %(revisions)s::integer[], %(text_configs)s::text[], %(words)s::text[], %(others)s::text[],
+        %(cues)s::smallint[]
+    ) as messages (message_id, revision, text_config, words, others, cues)
 ), {{lexical.split}}
 insert into revision_lexemes (tenant_id, message_id, revision, config, part, parts, length, lexemes, cues)
-select %(tenant_id)s, s.message_id, s.revision, config, part, parts, length, words, message_cues(r.content, m.role)
+select %(tenant_id)s, message_id, revision, config, part, parts, length, words, cues
 from split s
-join message_revisions r on r.tenant_id = %(tenant_id)s and r.message_id = s.message_id and r.revision = s.revision
-join messages m on m.tenant_id = %(tenant_id)s and m.id = s.message_id
 on conflict do nothing;
 
 -- fragment: lexical.split

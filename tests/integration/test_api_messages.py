@@ -72,7 +72,7 @@ async def test_search_by_get_and_by_post(rest: RunningRest) -> None:
     assert by_get.status_code == by_post.status_code == 200
     assert by_get.content == by_post.content
     body = by_get.json()
-    assert list(body) == ["total", "items", "pending"]
+    assert list(body) == ["total", "items", "pending", "relevance"]
     assert body["total"] == 1
     (hit,) = body["items"]
     documented = [
@@ -167,6 +167,7 @@ async def test_tenant_policy(rest: RunningRest) -> None:
             "previous": 0.5,
             "names_to_i": True,
         },
+        "quota": {"max_messages": "0", "max_bytes": "0"},
         "ranking": "semantic",
         "time_zone": "UTC",
     }
