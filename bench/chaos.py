@@ -40,9 +40,9 @@ ITEMS: dict[int, tuple[str, float, float]] = {
     14: ("fuzzed bytes, messages and JSON", 2, 30),
     15: ("canary secrets", 0.4, 0.5),
     16: ("TLS and connections", 0.5, 2),
-    17: ("SIGKILL in the middle of an erasure", 1, 20),
-    18: ("SIGKILL in the middle of an export or an import", 1, 8),
-    19: ("SIGKILL in the middle of updates", 0.2, 4),
+    17: ("SIGKILL in the middle of an erasure", 1, 25),
+    18: ("SIGKILL in the middle of an export or an import", 1, 15),
+    19: ("SIGKILL in the middle of updates", 0.3, 8),
 }
 LONG = {
     "CHAOS_KILL_SERVER": 20,

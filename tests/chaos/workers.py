@@ -16,6 +16,7 @@ from memory_grpc.operations.messages.update import Update
 from memory_grpc.operations.models.models import Models
 from memory_grpc.operations.models.register_models import register_models
 from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.policy.quotas import Quotas
 from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.settings import Settings
@@ -34,6 +35,7 @@ class Parts:
     embedder: Embedder
     models: Models
     policies: Policies
+    quotas: Quotas
     words: str
     """The configuration by which words are read."""
 
@@ -59,7 +61,8 @@ async def parts_at(dsn: str) -> AsyncIterator[Parts]:
         async with database_at(dsn) as database:
             models = await register_models(database, embedder, None)
             words = vocabularies.named(settings.search_text_config)
-            yield Parts(settings, database, embedder, models, Policies(database, settings), words)
+            policies = Policies(database, settings)
+            yield Parts(settings, database, embedder, models, policies, Quotas(database, policies), words)
     finally:
         await embedder.close()
 
@@ -88,6 +91,7 @@ async def update(dsn: str, ids: Sequence[str], version: int) -> None:
             parts.database,
             parts.models,
             parts.policies,
+            parts.quotas,
             embed_later=False,
             word_config=parts.words,
         )
@@ -108,6 +112,6 @@ async def move(dsn: str, to: str, batch: int) -> None:
     """Exports everything and imports it into another tenant, batch by batch."""
     async with parts_at(dsn) as parts:
         found = await exported(parts.database, TENANT, with_vectors=True)
-        import_ = Import(parts.database, parts.models, word_config=parts.words)
+        import_ = Import(parts.database, parts.models, parts.quotas, word_config=parts.words)
         for start in range(0, len(found), batch):
             await import_(to, found[start : start + batch])
