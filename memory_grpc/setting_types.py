@@ -41,7 +41,7 @@ def _stripped(value: object) -> object:
 
 
 def _unset(value: object) -> object:
-    """An empty path means none: it would be the working directory."""
+    """An empty value means none; an empty path would be the working directory."""
     return None if isinstance(value, str) and not value.strip() else value
 
 
@@ -86,6 +86,8 @@ COMMAS = BeforeValidator(_split)
 Names = Annotated[list[str], NoDecode, COMMAS]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 Host = Annotated[str, BeforeValidator(_host)]
+# A number that may be left to what else decides it.
+OwnWeight = Annotated[float | None, BeforeValidator(_unset)]
 File = Annotated[Path | None, BeforeValidator(_unset)]
 # Of the validators, the last is the first to be asked.
 Key = Annotated[SecretStr | None, BeforeValidator(_stripped), BeforeValidator(_not_blank)]

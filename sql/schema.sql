@@ -170,6 +170,13 @@ create table tenant_policies (
     quota_max_messages bigint check (quota_max_messages >= 0),
     quota_max_bytes bigint check (quota_max_bytes >= 0),
     time_zone text collate "C",
+    hybrid_recipe text collate "C" check (hybrid_recipe in ('surroundings', 'conversation')),
+    hybrid_near_weight double precision,
+    hybrid_coverage_weight double precision,
+    hybrid_asks_when_weight double precision,
+    hybrid_first_person_weight double precision,
+    hybrid_question_weight double precision,
+    hybrid_assistant_weight double precision,
     language text collate "C"
 );
 
@@ -210,6 +217,7 @@ create table message_lexemes (
     -- External: never compressed, in the index neither, where unpacking would cost more than the space.
     lexemes tsvector storage external not null,
     archived boolean not null default false,
+    cues smallint not null default 0,
     primary key (tenant_id, message_id, config, part),
     foreign key (tenant_id, message_id) references messages (tenant_id, id) on delete cascade
 )
@@ -219,7 +227,7 @@ with (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_scale_fact
 -- The words of a tenant in the order of its conversations, so that the turn before is the entry before.
 create index message_lexemes_scan
 on message_lexemes (tenant_id, config, archived, conversation_id, created_at, message_id, part)
-include (name, parts, length, lexemes);
+include (name, parts, length, cues, lexemes);
 
 -- Keys that were made by CreateApiKey. The key itself is never here: a SHA-256 digest is, and a prefix to find it by.
 create table api_keys (
@@ -644,6 +652,7 @@ create table revision_lexemes (
     parts integer not null,
     length integer not null,
     lexemes tsvector storage external not null,
+    cues smallint not null default 0,
     primary key (tenant_id, message_id, revision, config, part),
     foreign key (tenant_id, message_id, revision) references message_revisions (tenant_id, message_id, revision)
         on delete cascade
@@ -766,3 +775,18 @@ begin atomic
             )::tsvector
         end;
 end;
+
+-- What the words of a message give away besides what they mean.
+-- The bits (ranking/cues.py): 1, it has a word of time; 2, it speaks of its speaker; 4, it ends with a question mark; 8, an
+-- assistant said it. English, as the hybrid ranking's recipe is.
+create function message_cues(content text, role text) returns smallint
+language sql immutable strict parallel safe
+return (
+    (content ~* '\y(yesterday|today|tonight|tomorrow|ago|last|next|recently|earlier|later|since|days?|weeks?|weekend|months?|years?|mornings?|evening|afternoon|night|monday|tuesday|wednesday|thursday|friday|saturday|sunday|january|february|march|april|may|june|july|august|september|october|november|december|spring|summer|autumn|fall|winter|(19|20)\d\d)\y')::integer
+    + 2 * (content ~* '\y(i|me|my|mine|myself|we|us|our)\y')::integer
+    + 4 * (right(rtrim(content, E' \t\r\n'), 1) = '?')::integer
+    + 8 * (role = 'assistant')::integer
+)::smallint;
+
+revoke all on function message_cues from public;
+grant execute on function message_cues to memory_layer_tenant, memory_layer_worker;

@@ -24,6 +24,13 @@ class Ranking(StrEnum):
     HYBRID = "hybrid"
 
 
+class Recipe(StrEnum):
+    """Which weights a hybrid search has."""
+
+    SURROUNDINGS = "surroundings"
+    CONVERSATION = "conversation"
+
+
 class Role(StrEnum):
     """Who speaks."""
 
@@ -123,6 +130,9 @@ SearchRanking = Annotated[Ranking | None, typer.Option(help="How to rank. [defau
 Explain = Annotated[bool, typer.Option("--explain", help="Show the terms of each score, and how it was ranked.")]
 Neighbours = Annotated[int | None, typer.Option(metavar="N", help="Show N turns before and after each hit.")]
 MinScore = Annotated[float | None, typer.Option(metavar="SCORE", help="Only hits with at least this score.")]
+MinRelevance = Annotated[
+    float | None, typer.Option(metavar="RELEVANCE", help="Without hits that are less likely to answer; try 0.45.")
+]
 Distinct = Annotated[bool, typer.Option("--distinct", help="Show equal texts once.")]
 Exclude = Annotated[list[str] | None, typer.Option(metavar="ID", help="Without this message; may repeat.")]
 NotTheQuestion = Annotated[

@@ -59,12 +59,18 @@ def _section(name: str) -> str:
     return next((section for section in _SECTIONS if section.partition("_")[0] == name.partition("_")[0]), name)
 
 
+def _shown(value: float | bool | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:g}" if isinstance(value, float) else str(int(value))
+
+
 def _print(policy: Any, *, as_json: bool) -> None:
     if as_json:
         output.write_json(output.as_dict(policy))
         return
     values = [
-        (f"{section}.{field.name}", f"{value:g}" if isinstance(value, float) else str(int(value)))
+        (f"{section}.{field.name}", _shown(value))
         for section in _SECTIONS
         for field, value in getattr(policy, section).ListFields()
     ]

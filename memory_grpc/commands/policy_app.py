@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Ranking, Tenant, Timeout, target
+from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Ranking, Recipe, Tenant, Timeout, target
 
 policy_app = typer.Typer(
     help="Shows and sets a tenant's retention limits, weights, ranking and quota.", no_args_is_help=True
@@ -49,6 +49,7 @@ def policy_set(
     language: Annotated[
         str | None, typer.Option(metavar="TAG", help="The language of messages and queries that do not say, as de.")
     ] = None,
+    hybrid_recipe: Annotated[Recipe | None, typer.Option(help="Hybrid: which weights are not set here.")] = None,
     hybrid_lexical_weight: Annotated[float | None, typer.Option(help="Hybrid: weight of words.")] = None,
     hybrid_conversation_weight: Annotated[
         float | None, typer.Option(help="Hybrid: weight of the conversation's best turn.")
@@ -56,6 +57,20 @@ def policy_set(
     hybrid_date_weight: Annotated[float | None, typer.Option(help="Hybrid: weight of a date in the query.")] = None,
     hybrid_speaker_weight: Annotated[
         float | None, typer.Option(help="Hybrid: weight of a speaker in the query.")
+    ] = None,
+    hybrid_near_weight: Annotated[
+        float | None, typer.Option(help="Hybrid: weight of the best turn within three.")
+    ] = None,
+    hybrid_coverage_weight: Annotated[
+        float | None, typer.Option(help="Hybrid: weight of the share of the query's words.")
+    ] = None,
+    hybrid_asks_when_weight: Annotated[float | None, typer.Option(help="Hybrid: weight of a word of time.")] = None,
+    hybrid_first_person_weight: Annotated[
+        float | None, typer.Option(help="Hybrid: weight of a turn about its speaker.")
+    ] = None,
+    hybrid_question_weight: Annotated[float | None, typer.Option(help="Hybrid: weight of a turn that asks.")] = None,
+    hybrid_assistant_weight: Annotated[
+        float | None, typer.Option(help="Hybrid: weight of an assistant's turn.")
     ] = None,
     hybrid_previous_weight: Annotated[
         float | None, typer.Option(help="Hybrid: share of the words of the turn before.")
@@ -95,6 +110,13 @@ def policy_set(
         "hybrid_weights.speaker": hybrid_speaker_weight,
         "hybrid_weights.previous": hybrid_previous_weight,
         "hybrid_weights.names_to_i": hybrid_names_to_i,
+        "hybrid_weights.recipe": hybrid_recipe,
+        "hybrid_weights.near": hybrid_near_weight,
+        "hybrid_weights.coverage": hybrid_coverage_weight,
+        "hybrid_weights.asks_when": hybrid_asks_when_weight,
+        "hybrid_weights.first_person": hybrid_first_person_weight,
+        "hybrid_weights.question": hybrid_question_weight,
+        "hybrid_weights.assistant": hybrid_assistant_weight,
         "ranking": ranking,
         "time_zone": time_zone,
         "language": language,

@@ -45,6 +45,7 @@ class Query:
     neighbours: int | None = None
     explain: bool = False
     min_score: float | None = None
+    min_relevance: float | None = None
     distinct: bool = False
     exclude_message_ids: tuple[str, ...] = ()
     exclude_query_text: bool = False
@@ -72,6 +73,7 @@ class Query:
             neighbours=self.neighbours,
             explain=self.explain,
             min_score=self.min_score,
+            min_relevance=self.min_relevance,
             distinct=self.distinct,
             exclude_message_ids=self.exclude_message_ids,
             exclude_query_text=self.exclude_query_text,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, field
 from datetime import datetime
 
-from memory_grpc.ranking.weights import HybridWeights
+from memory_grpc.ranking.weights import RECIPE, HybridWeights, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,8 @@ class Policy:
     retention: RetentionLimits = field(default_factory=RetentionLimits)
     importance: ImportanceWeights = field(default_factory=ImportanceWeights)
     score: ScoreWeights = field(default_factory=ScoreWeights)
-    hybrid: HybridWeights = field(default_factory=HybridWeights)
+    hybrid: HybridWeights = field(default_factory=lambda: HybridWeights.of(RECIPE))
+    recipe: Recipe = RECIPE
     ranking: str = "semantic"
     time_zone: str = "UTC"
     language: str | None = None

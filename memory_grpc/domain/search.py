@@ -45,6 +45,8 @@ class Ranked:
     importance: float
     decay: float
     terms: tuple[Term, ...]
+    answer: float
+    """How likely it is to answer, whatever else was found: the similarity, and in the hybrid ranking the words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class SearchRequest:
     longest: int | None = None
     """How many bytes of text a hit may have to be fetched; None for any number."""
     min_score: float | None = None
+    min_relevance: float | None = None
+    """Without the hits that are less likely to answer; no others stand in their places."""
     distinct: bool = False
     """Of equal texts only the best one."""
     exclude_message_ids: frozenset[UUID] = frozenset()
@@ -96,6 +100,8 @@ class SearchResult:
     as_of: datetime
     pending: int
     too_long: tuple[UUID, ...] = ()
+    relevance: float | None = None
+    """How likely the likeliest of what was found is to answer, those below ``min_relevance`` included."""
 
     @property
     def size(self) -> int:

@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_grpc.ranking.corpus import Corpus, Floats
+from memory_grpc.ranking.terms import relevance_terms
 from memory_grpc.ranking.weights import HybridWeights
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Ids = NDArray[np.uint64]
@@ -29,16 +30,6 @@ _SLACK = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
-    """The numbers that BM25 takes from the whole tenant: how many messages it has, their average length in words with
-    the shares of the turns before, and in how many of them each of the query's words stands [words]."""
-
-    messages: int
-    average: float
-    frequencies: Floats
-
-
-@dataclass(frozen=True, slots=True)
 class Memory:
     """What a search reads.
 
@@ -47,9 +38,10 @@ class Memory:
     [turns] are in words, and ``counts`` [turns, words] says how often each of the query's words stands in each turn.
 
     Windows are the embedded parts of messages, in any order, each of a turn: ``turn``, ``similarity``, ``importance``,
-    ``created`` (microseconds since 1970), ``speaker`` and ``date`` (whether the query names them), ``passes`` (whether
-    it may be found), each [windows]. ``ids`` and ``conversation`` go on, after the turns, with the messages that have
-    windows and no words.
+    ``created`` (microseconds since 1970), ``speaker`` (whether the query names them), ``date`` (how well a date of the
+    query fits, 0 to 1), ``cues`` (ranking.cues), ``passes`` (whether it may be found), each [windows]. ``asks_when``
+    says whether the query asks for a time. ``ids`` and ``conversation`` go on, after the turns, with the messages that
+    have windows and no words.
     """
 
     ids: Ids
@@ -62,25 +54,34 @@ class Memory:
     importance: Floats
     created: Integers
     speaker: Flags
-    date: Flags
+    date: Floats
+    cues: Integers
     passes: Flags
     as_of: int
+    asks_when: bool = False
+
+
+class Part(NamedTuple):
+    """A term of relevance: weight · value."""
+
+    name: str
+    weight: float
+    value: float
 
 
 class Fused(NamedTuple):
-    """A message that was found, with the parts of its score; ``message_id`` is the uuid's 16 bytes."""
+    """A message that was found, with the parts of its score; ``message_id`` is the uuid's 16 bytes, ``parts`` add up to
+    ``raw_relevance``; ``answer`` says how likely it is to answer."""
 
     message_id: bytes
     score: float
     raw_relevance: float
     best_relevance: float
     similarity: float
-    lexical: float
-    conversation: float
-    date: bool
-    speaker: bool
+    parts: tuple[Part, ...]
     importance: float
     decay: float
+    answer: float
 
 
 def fuse(
@@ -101,12 +102,10 @@ def fuse(
     passing = np.flatnonzero(memory.passes)
     if not passing.size:
         return [], 0
-    lexical = np.zeros(len(memory.ids))
-    lexical[: len(memory.lengths)] = _lexical(memory, parts, corpus)
-    lexical = lexical[memory.turn]
-    own = memory.similarity + parts.lexical * lexical
-    conversation = _best_of_each(memory.conversation[memory.turn], own)
-    relevance = own + parts.conversation * conversation + parts.date * memory.date + parts.speaker * memory.speaker
+    terms, answers = relevance_terms(memory, parts, corpus)
+    relevance = np.zeros(len(memory.turn))
+    for _, weight, values in terms:
+        relevance += weight * values
     best = float(relevance[passing].max())
     shares = np.maximum(relevance, 0) / best if best > 0 else np.zeros_like(relevance)
     lasting = similarity * shares + importance * memory.importance
@@ -122,12 +121,10 @@ def fuse(
             raw_relevance=float(relevance[window]),
             best_relevance=best,
             similarity=float(memory.similarity[window]),
-            lexical=float(lexical[window]),
-            conversation=float(conversation[window]),
-            date=bool(memory.date[window]),
-            speaker=bool(memory.speaker[window]),
+            parts=tuple(Part(name, weight, float(values[window])) for name, weight, values in terms),
             importance=float(memory.importance[window]),
             decay=faded,
+            answer=float(answers[window]),
         )
 
     candidates = int(np.count_nonzero(np.bincount(memory.turn[passing])))
@@ -143,39 +140,6 @@ def fuse(
         kept *= 4
 
 
-def bm25(counts: Floats, lengths: Floats, corpus: Corpus, parts: HybridWeights) -> Floats:
-    """BM25 [turns] of turns that hold the words ``counts`` [turns, words] times and are ``lengths`` [turns] long,
-    divided by the logarithm of the corpus, with which the weight of a rare word grows."""
-    norms = parts.k1 * (1 - parts.b + parts.b * lengths / (corpus.average or 1.0))
-    scores = np.zeros(len(lengths))
-    for word, frequency in enumerate(corpus.frequencies.tolist()):
-        holds = np.flatnonzero(counts[:, word])
-        if holds.size:
-            idf = math.log(1 + (corpus.messages - frequency + 0.5) / (frequency + 0.5))
-            occurrences = counts[holds, word]
-            scores[holds] += idf * occurrences * (parts.k1 + 1) / (occurrences + norms[holds])
-    return np.asarray(scores / math.log(corpus.messages + 1)) if corpus.messages else scores
-
-
-def counted(counts: NDArray[np.uint8], messages: int, average: float) -> Corpus:
-    """The corpus of a memory that is a whole tenant."""
-    return Corpus(messages, average, (counts > 0).sum(axis=0).astype(np.float64))
-
-
-def _lexical(memory: Memory, parts: HybridWeights, corpus: Corpus | None) -> Floats:
-    """BM25F of each turn: it has shares of the words, and of the length, of the two turns before it."""
-    counts = np.append(memory.counts, np.zeros((1, memory.counts.shape[1]), np.uint8), axis=0).astype(np.float64)
-    lengths = np.append(memory.lengths, 0).astype(np.float64)  # the last is what -1 stands for
-    all_counts, all_lengths = counts[:-1].copy(), lengths[:-1].copy()
-    for back, share in enumerate(parts.shares):
-        all_counts += share * counts[memory.previous[:, back]]
-        all_lengths += share * lengths[memory.previous[:, back]]
-    if corpus is None:
-        turns = len(memory.lengths)
-        corpus = counted(memory.counts, turns, float(all_lengths.sum()) / turns if turns else 0.0)
-    return bm25(all_counts, all_lengths, corpus, parts)
-
-
 def _highest(windows: Integers, scores: Floats, count: int) -> Sequence[int]:
     """The windows of the ``count`` highest scores, and all that are as high as the last of them."""
     if count >= windows.size:
@@ -183,10 +147,3 @@ def _highest(windows: Integers, scores: Floats, count: int) -> Sequence[int]:
     among = scores[windows]
     least = np.partition(among, -count)[-count] - _SLACK
     return [int(window) for window in windows[among >= least]]
-
-
-def _best_of_each(group: Integers, values: Floats) -> Floats:
-    """[n] -> [n]: the highest value of each one's group."""
-    best = np.full(int(group.max()) + 1, -np.inf)
-    np.maximum.at(best, group, values)
-    return np.asarray(best[group])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from memory_grpc.ranking.cues import asks_when
 from memory_grpc.ranking.dates import DateRange, find_dates, matching_ranges
 from memory_grpc.ranking.names import Participants, find_mentions, is_person, rewrite, speakers_named
 from memory_grpc.ranking.weights import HybridWeights
@@ -26,6 +27,9 @@ class QueryPlan:
     """Roles that are named and stand in for the name of messages without one."""
     date_ranges: tuple[DateRange, ...]
     """When a message must have been created to match a date in the query; sorted, without overlaps."""
+    dates: tuple[DateRange, ...] = ()
+    """The dates in the query as they were read, for graded matches."""
+    asks_when: bool = False
 
 
 def plan_query(
@@ -51,4 +55,6 @@ def plan_query(
         speaker_names=names,
         speaker_roles=roles,
         date_ranges=matching_ranges(dates, DATE_SLACK) if weights.date else (),
+        dates=tuple(range_ for date in dates for range_ in (*date.ranges, *date.told)) if weights.date else (),
+        asks_when=asks_when(query),
     )

@@ -140,6 +140,7 @@ def search_request(request: pb.SearchMemoriesRequest) -> SearchRequest:
         neighbours=optional(request, "neighbours", 0),
         explain=request.explain,
         min_score=optional(request, "min_score", None),
+        min_relevance=optional(request, "min_relevance", None),
         distinct=request.distinct,
         exclude_message_ids=frozenset(map(UUID, request.exclude_message_ids)),
         exclude_query_text=request.exclude_query_text,
@@ -154,6 +155,7 @@ def search_response(result: SearchResult, *, explain: bool) -> pb.SearchMemories
         total=len(result.hits),
         items=[_memory_hit(hit, explain=explain) for hit in result.hits],
         pending=result.pending,
+        relevance=result.relevance,
     )
     if explain:
         response.explanation.CopyFrom(
@@ -185,6 +187,7 @@ def _memory_hit(hit: Hit, *, explain: bool) -> pb.MemoryHit:
         name=message.name,
         user_id=message.user_id,
         archived_at=timestamp(message.archived_at) if message.archived_at else None,
+        relevance=ranked.answer,
     )
     if explain:
         result.explanation.terms.extend(

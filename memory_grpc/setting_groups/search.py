@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from memory_grpc.setting_types import File, TimeZone
+from memory_grpc.setting_types import File, OwnWeight, TimeZone
 
 
 class Search(BaseModel):
@@ -37,15 +37,66 @@ class Search(BaseModel):
     graph_build_memory_mb: int = Field(
         1024, ge=64, le=1_000_000, description="Memory of Postgres that building one graph may take, in megabytes."
     )
-    hybrid_lexical_weight: float = Field(0.25, ge=0, le=10, description="Weight of words in the hybrid relevance.")
-    hybrid_conversation_weight: float = Field(
-        0.4, ge=0, le=10, description="Weight of the best turn of the conversation in the hybrid relevance."
+    hybrid_recipe: Literal["surroundings", "conversation"] = Field(
+        "surroundings",
+        description="Which weights the hybrid relevance has: of the turns around, or of the conversation.",
     )
-    hybrid_date_weight: float = Field(
-        0.3, ge=0, le=10, description="Weight of a date that the query names in the hybrid relevance."
+    hybrid_lexical_weight: OwnWeight = Field(
+        None, ge=0, le=10, description="Weight of words in the hybrid relevance. Unset: the recipe's."
     )
-    hybrid_speaker_weight: float = Field(
-        0.3, ge=0, le=10, description="Weight of a speaker that the query names in the hybrid relevance."
+    hybrid_near_weight: OwnWeight = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Weight of the best turn within three turns in the hybrid relevance. Unset: the recipe's.",
+    )
+    hybrid_conversation_weight: OwnWeight = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Weight of the best turn of the conversation in the hybrid relevance. Unset: the recipe's.",
+    )
+    hybrid_coverage_weight: OwnWeight = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Weight of the share of the query's words near it in the hybrid relevance. Unset: the recipe's.",
+    )
+    hybrid_date_weight: OwnWeight = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Weight of a date that the query names in the hybrid relevance. Unset: the recipe's.",
+    )
+    hybrid_speaker_weight: OwnWeight = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Weight of a speaker that the query names in the hybrid relevance. Unset: the recipe's.",
+    )
+    hybrid_asks_when_weight: OwnWeight = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Weight of a word of time where the query asks when in the hybrid relevance. Unset: the recipe's.",
+    )
+    hybrid_first_person_weight: OwnWeight = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Weight of a turn that speaks of its speaker in the hybrid relevance. Unset: the recipe's.",
+    )
+    hybrid_question_weight: OwnWeight = Field(
+        None,
+        ge=-10,
+        le=10,
+        description="Weight of a turn that ends with a question mark in the hybrid relevance. Unset: the recipe's.",
+    )
+    hybrid_assistant_weight: OwnWeight = Field(
+        None,
+        ge=-10,
+        le=10,
+        description="Weight of a turn of the role assistant in the hybrid relevance. Unset: the recipe's.",
     )
     hybrid_previous_weight: float = Field(
         0.5, ge=0, le=1, description="Share of the words of the turn before that count for a message too."

@@ -53,24 +53,27 @@ class Hybrid:
 
     def _hits(self, found: Sequence[Fused]) -> tuple[Ranked, ...]:
         """The terms of relevance are divided by the best relevance of the search, as relevance is."""
-        weights, parts = self._request.weights, self._hybrid.parts
+        weights = self._request.weights
         hits = []
         for hit in found:
             terms: list[Term] = []
             if hit.best_relevance > 0:
                 share = weights.similarity / hit.best_relevance
-                terms += [
-                    Term("similarity", share, hit.similarity),
-                    Term("lexical", share * parts.lexical, hit.lexical),
-                    Term("conversation", share * parts.conversation, hit.conversation),
-                    Term("date", share * parts.date, float(hit.date)),
-                    Term("speaker", share * parts.speaker, float(hit.speaker)),
-                ]
+                terms += [Term(part.name, share * part.weight, part.value) for part in hit.parts]
                 if hit.raw_relevance < 0:
                     terms.append(Term("floor", share, -hit.raw_relevance))
             terms += [Term("importance", weights.importance, hit.importance), Term("decay", weights.decay, hit.decay)]
             id_ = UUID(bytes=hit.message_id)
             hits.append(
-                Ranked(id_, hit.score, hit.raw_relevance, hit.similarity, hit.importance, hit.decay, tuple(terms))
+                Ranked(
+                    id_,
+                    hit.score,
+                    hit.raw_relevance,
+                    hit.similarity,
+                    hit.importance,
+                    hit.decay,
+                    tuple(terms),
+                    hit.answer,
+                )
             )
         return tuple(hits)

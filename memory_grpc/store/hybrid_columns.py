@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from memory_grpc.offload import by_size
 from memory_grpc.ranking import QueryPlan
+from memory_grpc.ranking.corpus import Floats
+from memory_grpc.ranking.date_fit import date_fit
 from memory_grpc.ranking.fusion import Flags, Ids, Integers, Memory
 from memory_grpc.store.database import Row, Transaction
 from memory_grpc.store.queries import Parts, part
@@ -30,6 +32,7 @@ _WORDS_A_NUMBER = 8
 _READING = 16
 # The flags of a turn and of a window, as hybrid.turn and hybrid.flags set them.
 ASKED, _UNSAID, _FURTHER = 1, 2, 8
+_CUES = 4  # bits of the flags before those of the cues
 _PASSES, _ROLE_ASKED = 1, 2
 
 
@@ -126,15 +129,17 @@ def gathered(
         conversation=conversation,
         previous=previous,
         lengths=turns["length"].astype(np.int64),
-        counts=counts,
+        counts=counts[:, : len(hybrid.words.words)],
         turn=turn,
         similarity=1 - windows["distance"].astype(np.float64),
         importance=windows["importance"].astype(np.float64),
         created=created,
         speaker=np.where((said & _UNSAID) > 0, (flags & _ROLE_ASKED) > 0, (said & ASKED) > 0),
-        date=dated(created, hybrid.plan),
+        date=graded(created, hybrid.plan) if hybrid.parts.graded_dates else dated(created, hybrid.plan).astype(float),
+        cues=said >> _CUES,
         passes=passes if ranked is None else passes & ranked[turn],
         as_of=int.from_bytes(row["as_of"], "big", signed=True) + POSTGRES_EPOCH,
+        asks_when=hybrid.plan.asks_when,
     )
 
 
@@ -174,6 +179,17 @@ def dated(created: Integers, plan: QueryPlan) -> Flags:
         begun = True if start is None else created >= microseconds(start)
         matches |= begun & (True if end is None else created < microseconds(end))
     return matches
+
+
+def graded(created: Integers, plan: QueryPlan) -> Floats:
+    """[windows]: how well the dates of a query fit, 0 to 1: the best of them (ranking.date_fit)."""
+    best = np.zeros(len(created))
+    for start, end in plan.dates:
+        of_range = date_fit(
+            created, None if start is None else microseconds(start), None if end is None else microseconds(end)
+        )
+        best = np.maximum(best, of_range)
+    return best
 
 
 def uuids(ids: Ids) -> list[UUID]:

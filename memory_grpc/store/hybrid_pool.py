@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from pgvector import HalfVector
 
-from memory_grpc.ranking.fusion import Corpus, Fused, Ids, Integers
+from memory_grpc.ranking.corpus import Corpus
+from memory_grpc.ranking.fusion import Fused, Ids, Integers
+from memory_grpc.ranking.terms import NEAR
 from memory_grpc.store import hybrid_columns as columns
 from memory_grpc.store.database import Row, Statement, Transaction
 from memory_grpc.store.graphs import EXTRA_DIMENSIONS
@@ -53,6 +55,8 @@ class PoolSize:
     """How many of the best are ranked with the turns around them, which lift them."""
     mates: int = 24
     """How many turns to each side."""
+    near: int = 60
+    """The same where only the turns near them do."""
     followed: int = 20
     """How many of the best by words are ranked with the two turns after: those inherit a share of the words."""
     tuples: int = 8000
@@ -166,10 +170,11 @@ class Pool:
         )
         promises = promise.scores(found, lexical, per_relevance, speaks)
 
-        followed, lifted = highest(lexical, size.followed), highest(promises, size.lifted + top_k)
+        lifts, mates = (size.lifted, size.mates) if hybrid.parts.conversation else (size.near, NEAR)
+        followed, lifted = highest(lexical, size.followed), highest(promises, lifts + top_k)
         before, after = np.zeros(len(found), np.int64), np.zeros(len(found), np.int64)
         after[followed] = 2
-        before[lifted] = after[lifted] = size.mates
+        before[lifted] = after[lifted] = mates
         chosen = np.union1d(highest(promises, size.pool + top_k), followed)
         return await self._fused(found["id"][chosen], before[chosen], after[chosen], corpus)
 
@@ -238,7 +243,7 @@ class Pool:
         """The statement that searches the graph for the best by similarity and importance."""
         request, parts = self._request, self._hybrid.parts
         unit = request.vector / max(float(np.linalg.norm(request.vector)), 1e-12)
-        worth = max(1e-3, self._promise.per_relevance(_SIMILAR) * (1 + parts.conversation))
+        worth = max(1e-3, self._promise.per_relevance(_SIMILAR) * (1 + parts.lift))
         direction = HalfVector(np.append(worth * unit, [request.weights.importance, 0.0]))
         given = {"direction": direction, "only_dated": only_dated, "only_spoken": only_spoken}
         dimensions = ("dimensions", str(len(unit) + EXTRA_DIMENSIONS))

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_grpc.domain.policy import ScoreWeights
-from memory_grpc.ranking.fusion import Corpus, Flags, Floats, Ids, Integers, bm25
+from memory_grpc.ranking.corpus import Corpus, Floats, bm25
+from memory_grpc.ranking.fusion import Flags, Ids, Integers
 from memory_grpc.store import hybrid_columns as columns
 from memory_grpc.store.database import Row
 from memory_grpc.store.rank_request import HybridQuery
@@ -78,6 +79,8 @@ class Promise:
         moment = columns.microseconds(self._hybrid.as_of)
         decay = np.exp(np.minimum(0, created - moment) / _DECAY_MICROSECONDS)
         relevance = own + parts.conversation * lift + parts.date * columns.dated(created, self._hybrid.plan)
+        # It may be the best of the turns near it; and BM25 stands for coverage, which is about as high.
+        relevance += parts.near * (windows["similarity"] + parts.near_words * lexical) + parts.coverage * lexical
         relevance = per_relevance * (relevance + parts.speaker * speaks)
         return np.asarray(relevance + weights.importance * windows["importance"] + weights.decay * decay)
 
@@ -85,7 +88,7 @@ class Promise:
         """What a point of relevance comes to in the score if the most similar message, which is ``similar``, is about
         the best: relevance is divided by the best."""
         plan, parts = self._hybrid.plan, self._hybrid.parts
-        best = (1 + parts.conversation) * similar + parts.date * bool(plan.date_ranges)
+        best = (1 + parts.lift) * similar + parts.date * bool(plan.date_ranges)
         best += parts.speaker * bool(plan.speaker_names or plan.speaker_roles)
         return self._weights.similarity / max(0.1, best)
 

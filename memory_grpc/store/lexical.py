@@ -37,6 +37,8 @@ async def insert_many(tx: Transaction, tenant_id: str, config: str, messages: Se
                 "text_configs": [text_config(m.language) for m in some],
                 "words": [r.words for r in read],
                 "others": [r.others for r in read],
+                "contents": [m.content for m in some],
+                "roles": [m.role for m in some],
             },
         )
 

@@ -9,17 +9,22 @@ from datetime import datetime
 from memory_grpc.store.database import Transaction
 
 Value = float | str
+_HYBRID = (
+    "lexical", "near", "conversation", "coverage", "date", "speaker", "asks_when", "first_person", "question",
+    "assistant", "previous",
+)  # fmt: skip
 # Section of a policy -> the values of it that a tenant sets, and the pattern of their columns.
 _SECTIONS = {
     "retention": (("max_age_days", "importance_threshold", "delete_after_days"), "retention_{}"),
     "importance_weights": (("recency", "role", "explicit"), "importance_{}_weight"),
     "score_weights": (("similarity", "importance", "decay"), "score_{}_weight"),
     "quota": (("max_messages", "max_bytes"), "quota_{}"),
-    "hybrid_weights": (("lexical", "conversation", "date", "speaker", "previous"), "hybrid_{}_weight"),
+    "hybrid_weights": (_HYBRID, "hybrid_{}_weight"),
 }
 COLUMNS: Mapping[str, str] = {
     **{f"{section}.{name}": pattern.format(name) for section, (names, pattern) in _SECTIONS.items() for name in names},
     "hybrid_weights.names_to_i": "hybrid_names_to_i",
+    "hybrid_weights.recipe": "hybrid_recipe",
     "ranking": "search_ranking",
     "time_zone": "time_zone",
     "language": "language",

@@ -15,7 +15,8 @@ from psycopg.types.range import Range
 from memory_grpc.domain.policy import ScoreWeights
 from memory_grpc.domain.search import Ranked
 from memory_grpc.ranking import HybridWeights, QueryPlan
-from memory_grpc.ranking.fusion import Corpus, Fused, Memory, fuse
+from memory_grpc.ranking.corpus import Corpus
+from memory_grpc.ranking.fusion import Fused, Memory, fuse
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.filters import Filter
 
@@ -110,7 +111,7 @@ class RankRequest:
             "speaker_names": list(hybrid.plan.speaker_names),
             "speaker_roles": [role[0] for role in hybrid.plan.speaker_roles],
             "date_ranges": TimestamptzMultirange([Range(start, end) for start, end in hybrid.plan.date_ranges]),
-            "conversation_weight": hybrid.parts.conversation,
+            "lift_weight": hybrid.parts.lift,
             "date_weight": hybrid.parts.date,
         }
 

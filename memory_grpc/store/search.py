@@ -130,6 +130,7 @@ class Semantic:
                     Term("importance", weights.importance, row["importance"]),
                     Term("decay", weights.decay, row["decay"]),
                 ),
+                row["similarity"],
             )
             for row in rows
         )

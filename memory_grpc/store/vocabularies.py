@@ -124,5 +124,6 @@ async def _fill_revisions(tx: Transaction, tenant_id: str, config: str, language
             "text_configs": [text_config(languages[r["message_id"]]) for r in revisions],
             "words": [r.words for r in read],
             "others": [r.others for r in read],
+            "cues": [r["cues"] for r in revisions],
         },
     )

@@ -20,7 +20,7 @@ limit 64;
 -- name: hybrid.all
 -- What the hybrid score of a whole tenant is made of; the columns are described at hybrid.columns. Two index-only scans.
 with {{search.wanted}}, lexemes as (
-    select conversation_id as stretch, conversation_id, created_at, message_id, part, name, length, lexemes
+    select conversation_id as stretch, conversation_id, created_at, message_id, part, name, length, cues, lexemes
     from message_lexemes
     where tenant_id = %(tenant_id)s and config = %(config)s and {archived}
         and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
@@ -47,7 +47,7 @@ with turns as materialized (
     ) as given
     cross join lateral (
         (
-            select conversation_id, created_at, message_id, part, name, parts, length, lexemes
+            select conversation_id, created_at, message_id, part, name, parts, length, cues, lexemes
             from message_lexemes
             where tenant_id = %(tenant_id)s and config = %(config)s and {archived} and part = 0
                 and conversation_id = given.conversation_id
@@ -57,7 +57,7 @@ with turns as materialized (
         )
         union all
         (
-            select conversation_id, created_at, message_id, part, name, parts, length, lexemes
+            select conversation_id, created_at, message_id, part, name, parts, length, cues, lexemes
             from message_lexemes
             where tenant_id = %(tenant_id)s and config = %(config)s and {archived} and part = 0
                 and conversation_id = given.conversation_id
@@ -71,7 +71,7 @@ with turns as materialized (
     select * from turns
     union all
     select stretch, turns.conversation_id, turns.created_at, turns.message_id, rest.part, turns.name, turns.parts,
-        turns.length, rest.lexemes
+        turns.length, turns.cues, rest.lexemes
     from turns
     cross join lateral (
         select part, lexemes
@@ -98,7 +98,7 @@ with turns as materialized (
 select string_agg({{hybrid.turn}}, '') as turns
 from unnest(%(ids)s::uuid[]) as wanted (id)
 cross join lateral (
-    select message_id, part, name, length, lexemes
+    select message_id, part, name, length, cues, lexemes
     from message_lexemes
     where tenant_id = %(tenant_id)s and config = %(config)s and message_id = wanted.id and part = 0
     offset 0
@@ -115,7 +115,7 @@ cross join lateral (
 -- name: hybrid.rare
 -- What the tenant's word index finds, as turns of hybrid.columns, and no windows of it.
 with lexemes as materialized (
-    select message_id, 0 as part, null::text as name, length, lexemes
+    select message_id, 0 as part, null::text as name, length, 0::smallint as cues, lexemes
     from tenant_matches(%(config)s::text, %(match)s::text, %(as_of)s::timestamptz)
     where {archived}
 )
@@ -125,7 +125,7 @@ select string_agg({{hybrid.turn}}, '') as turns, null::bytea as windows from lex
 -- What the tenant's word index finds: as turns of hybrid.columns all messages that match, and as hybrid.near their windows
 -- that pass.
 with lexemes as materialized (
-    select message_id, 0 as part, null::text as name, length, lexemes
+    select message_id, 0 as part, null::text as name, length, 0::smallint as cues, lexemes
     from tenant_matches(%(config)s::text, %(match)s::text, %(as_of)s::timestamptz)
     where {archived}
 )
@@ -301,7 +301,7 @@ coalesce(
 -- fragment: hybrid.promise
 -- The score of a window as far as it is known.
 %(per_relevance)s::double precision * (
-            (1 + %(conversation_weight)s::double precision) * similarity
+            (1 + %(lift_weight)s::double precision) * similarity
             + %(date_weight)s * (%(date_ranges)s::tstzmultirange @> created_at)::integer
         ) + %(importance_weight)s * importance + %(decay_weight)s * {{search.decay}}
 
@@ -313,9 +313,9 @@ uuid_send(message_id) || int8send(conversation_key) || timestamptz_send(created_
 
 -- fragment: hybrid.turn
 -- A record of a turn: uuid; int4, 1 for a speaker who is asked for, 2 where nobody says who spoke (neither where nobody is
--- asked for), 8 for a further row of the turn before it; int4, its length in words; then 8 bytes for every 8 of the query's
+-- asked for), 8 for a further row of the turn before it, and the turn's cues (message_cues) times 16; int4, its length in words; then 8 bytes for every 8 of the query's
 -- words, each byte how often the turn holds one, 127 where that is 127 or more.
-uuid_send(message_id) || int8send((case when part > 0 then 8 else {said} end)::bigint << 32 | length) {counts}
+uuid_send(message_id) || int8send((case when part > 0 then 8 else {said} + 16 * cues end)::bigint << 32 | length) {counts}
 
 -- name: hybrid.said
 -- A part of hybrid.turn, `{said}` there, where the query asks what somebody said.

@@ -15,11 +15,13 @@ with vocabulary as materialized (
     select %(tenant_id)s, %(config)s where not exists (select from vocabulary)
     on conflict do nothing
 ), given as materialized (
-    select message_id, config, conversation_id, created_at, name, text_lexemes(coalesce(text_config, config), words, others) as lexemes
+    select message_id, config, conversation_id, created_at, name, message_cues(content, role) as cues,
+        text_lexemes(coalesce(text_config, config), words, others) as lexemes
     from unnest(
         %(message_ids)s::uuid[], %(conversation_ids)s::text[], %(created_ats)s::timestamptz[], %(names)s::text[],
-        %(text_configs)s::text[], %(words)s::text[], %(others)s::text[]
-    ) as messages (message_id, conversation_id, created_at, name, text_config, words, others)
+        %(text_configs)s::text[], %(words)s::text[], %(others)s::text[], %(contents)s::text[],
+        %(roles)s::text[]
+    ) as messages (message_id, conversation_id, created_at, name, text_config, words, others, content, role)
     cross join (
         select config from vocabulary
         union
@@ -29,9 +31,9 @@ with vocabulary as materialized (
     ) as configs (config)
 ), {{lexical.split}}
 insert into message_lexemes (
-    tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, lexemes
+    tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, cues, lexemes
 )
-select %(tenant_id)s, message_id, config, part, conversation_id, created_at, name, parts, length, words
+select %(tenant_id)s, message_id, config, part, conversation_id, created_at, name, parts, length, cues, words
 from split s
 on conflict do nothing;
 
@@ -43,10 +45,10 @@ with given as materialized (
         as messages (message_id, text_config, words, others)
 ), {{lexical.split}}
 insert into message_lexemes (
-    tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, lexemes, archived
+    tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, cues, lexemes, archived
 )
-select m.tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, words,
-    archived_at is not null
+select m.tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length,
+    message_cues(m.content, m.role), words, archived_at is not null
 from split s
 join messages m on m.tenant_id = %(tenant_id)s and m.id = s.message_id
 on conflict do nothing;
@@ -54,13 +56,15 @@ on conflict do nothing;
 -- name: lexical.fill_revisions
 -- The same of what messages were.
 with given as materialized (
-    select message_id, revision, %(config)s as config, text_lexemes(coalesce(text_config, %(config)s), words, others) as lexemes
+    select message_id, revision, %(config)s as config, cues,
+        text_lexemes(coalesce(text_config, %(config)s), words, others) as lexemes
     from unnest(
-        %(message_ids)s::uuid[], %(revisions)s::integer[], %(text_configs)s::text[], %(words)s::text[], %(others)s::text[]
-    ) as messages (message_id, revision, text_config, words, others)
+        %(message_ids)s::uuid[], %(revisions)s::integer[], %(text_configs)s::text[], %(words)s::text[], %(others)s::text[],
+        %(cues)s::smallint[]
+    ) as messages (message_id, revision, text_config, words, others, cues)
 ), {{lexical.split}}
-insert into revision_lexemes (tenant_id, message_id, revision, config, part, parts, length, lexemes)
-select %(tenant_id)s, message_id, revision, config, part, parts, length, words
+insert into revision_lexemes (tenant_id, message_id, revision, config, part, parts, length, lexemes, cues)
+select %(tenant_id)s, message_id, revision, config, part, parts, length, words, cues
 from split s
 on conflict do nothing;
 

@@ -4,7 +4,9 @@ retention_max_age_days, retention_importance_threshold, retention_delete_after_d
     importance_recency_weight, importance_role_weight, importance_explicit_weight,
     score_similarity_weight, score_importance_weight, score_decay_weight,
     hybrid_lexical_weight, hybrid_conversation_weight, hybrid_date_weight, hybrid_speaker_weight,
-    hybrid_previous_weight, hybrid_names_to_i, search_ranking, time_zone, language, quota_max_messages, quota_max_bytes
+    hybrid_previous_weight, hybrid_names_to_i, hybrid_recipe, hybrid_near_weight, hybrid_coverage_weight,
+    hybrid_asks_when_weight, hybrid_first_person_weight, hybrid_question_weight, hybrid_assistant_weight, search_ranking,
+    time_zone, language, quota_max_messages, quota_max_bytes
 
 -- name: policy.get
 -- A tenant's own policy; no row when it has none.
@@ -20,7 +22,9 @@ values (
     %(importance_recency_weight)s, %(importance_role_weight)s, %(importance_explicit_weight)s,
     %(score_similarity_weight)s, %(score_importance_weight)s, %(score_decay_weight)s,
     %(hybrid_lexical_weight)s, %(hybrid_conversation_weight)s, %(hybrid_date_weight)s, %(hybrid_speaker_weight)s,
-    %(hybrid_previous_weight)s, %(hybrid_names_to_i)s, %(search_ranking)s, %(time_zone)s, %(language)s,
+    %(hybrid_previous_weight)s, %(hybrid_names_to_i)s, %(hybrid_recipe)s, %(hybrid_near_weight)s,
+    %(hybrid_coverage_weight)s, %(hybrid_asks_when_weight)s, %(hybrid_first_person_weight)s,
+    %(hybrid_question_weight)s, %(hybrid_assistant_weight)s, %(search_ranking)s, %(time_zone)s, %(language)s,
     %(quota_max_messages)s, %(quota_max_bytes)s
 )
 on conflict (tenant_id) do update
@@ -30,8 +34,10 @@ set ({{policy.columns}}, updated_at) = (
         excluded.importance_explicit_weight, excluded.score_similarity_weight, excluded.score_importance_weight,
         excluded.score_decay_weight, excluded.hybrid_lexical_weight, excluded.hybrid_conversation_weight,
         excluded.hybrid_date_weight, excluded.hybrid_speaker_weight, excluded.hybrid_previous_weight,
-        excluded.hybrid_names_to_i, excluded.search_ranking, excluded.time_zone, excluded.language,
-        excluded.quota_max_messages, excluded.quota_max_bytes, now()
+        excluded.hybrid_names_to_i, excluded.hybrid_recipe, excluded.hybrid_near_weight,
+        excluded.hybrid_coverage_weight, excluded.hybrid_asks_when_weight, excluded.hybrid_first_person_weight,
+        excluded.hybrid_question_weight, excluded.hybrid_assistant_weight, excluded.search_ranking, excluded.time_zone,
+        excluded.language, excluded.quota_max_messages, excluded.quota_max_bytes, now()
 );
 
 -- name: policy.remove

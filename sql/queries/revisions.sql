@@ -33,8 +33,8 @@ where tenant_id = %(tenant_id)s and message_id = %(id)s;
 
 -- name: revisions.keep_words
 -- Keeps its words.
-insert into revision_lexemes (tenant_id, message_id, revision, config, part, parts, length, lexemes)
-select tenant_id, message_id, %(revision)s, config, part, parts, length, lexemes
+insert into revision_lexemes (tenant_id, message_id, revision, config, part, parts, length, lexemes, cues)
+select tenant_id, message_id, %(revision)s, config, part, parts, length, lexemes, cues
 from message_lexemes
 where tenant_id = %(tenant_id)s and message_id = %(id)s;
 
@@ -111,12 +111,13 @@ with earlier as materialized (
         on v.tenant_id = %(tenant_id)s and v.message_id = r.message_id and v.revision = r.revision
     join messages m on m.tenant_id = %(tenant_id)s and m.id = r.message_id
 ), message_lexemes as not materialized (
-    select tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, lexemes, archived
+    select tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, lexemes, archived,
+        cues
     from message_lexemes l
     where tenant_id = %(tenant_id)s and not exists (select from earlier r where r.message_id = l.message_id)
     union all
     select w.tenant_id, w.message_id, w.config, w.part, m.conversation_id, m.created_at, r.name, w.parts, w.length,
-        w.lexemes, m.archived_at is not null
+        w.lexemes, m.archived_at is not null, w.cues
     from earlier r
     join revision_lexemes w
         on w.tenant_id = %(tenant_id)s and w.message_id = r.message_id and w.revision = r.revision

@@ -72,7 +72,7 @@ async def test_search_by_get_and_by_post(rest: RunningRest) -> None:
     assert by_get.status_code == by_post.status_code == 200
     assert by_get.content == by_post.content
     body = by_get.json()
-    assert list(body) == ["total", "items", "pending"]
+    assert list(body) == ["total", "items", "pending", "relevance"]
     assert body["total"] == 1
     (hit,) = body["items"]
     documented = [
@@ -153,13 +153,21 @@ async def test_tenant_policy(rest: RunningRest) -> None:
         "score_weights": {"similarity": 0.6, "importance": 0.3, "decay": 0.1},
         "overrides": [],
         "hybrid_weights": {
-            "lexical": 0.25,
-            "conversation": 0.4,
-            "date": 0.3,
-            "speaker": 0.3,
+            "recipe": "surroundings",
+            "lexical": 0.034,
+            "near": 0.382,
+            "conversation": 0.0,
+            "coverage": 0.182,
+            "date": 0.746,
+            "speaker": 0.299,
+            "asks_when": 0.216,
+            "first_person": 0.095,
+            "question": -0.048,
+            "assistant": 0.0,
             "previous": 0.5,
             "names_to_i": True,
         },
+        "quota": {"max_messages": "0", "max_bytes": "0"},
         "ranking": "semantic",
         "time_zone": "UTC",
     }

@@ -150,6 +150,10 @@ async def test_an_empty_tenant_and_a_query_without_words(server: RunningServer) 
 async def test_messages_without_stored_words_are_found_with_their_conversations(
     server: RunningServer, rows: Rows
 ) -> None:
+    lifted = policy_pb2.HybridWeights(recipe="conversation")
+    await server.policy.SetTenantPolicy(
+        policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme", hybrid_weights=lifted)
+    )
     await fill(server, [message("bread", NOW, conversation_id="c1"), message("music", NOW, conversation_id="c2")])
     await fill(server, [message("travel", NOW, conversation_id="c2")])
     rows("delete from message_lexemes")

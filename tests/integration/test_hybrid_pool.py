@@ -18,6 +18,7 @@ from memory_grpc.domain.policy import ScoreWeights
 from memory_grpc.domain.search import Ranked, SearchFilters
 from memory_grpc.filtering import parse
 from memory_grpc.ranking import HybridWeights, Participants
+from memory_grpc.ranking.weights import Recipe
 from memory_grpc.store import embeddings, graphs, lexical, messages, models, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from memory_grpc.store.hybrid import Hybrid
@@ -32,7 +33,7 @@ DIMENSIONS = 32
 CONFIG = "english"
 NAMES = ("Anna", "Boris", "Clara", "Dmitri", "Emilia")
 VOCABULARY = 400
-EVERYTHING = PoolSize(*[1000] * 13)
+EVERYTHING = PoolSize(*[1000] * 14)
 SMALL = PoolSize(
     graph=50,
     words=300,
@@ -149,6 +150,7 @@ async def index(database: Database, tenant: str) -> None:
 
 
 Pooled = tuple[list[Ranked], int]
+RECIPES: tuple[Recipe, ...] = ("conversation", "surroundings")
 
 
 async def request_of(
@@ -202,7 +204,9 @@ async def first(database: Database, question: str, vector: np.ndarray[Any, Any],
 
 
 @pytest.mark.asyncio
-async def test_a_pool_that_covers_the_tenant_gives_the_scores_of_the_whole(database: Database) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+async def test_a_pool_that_covers_the_tenant_gives_the_scores_of_the_whole(database: Database, recipe: Recipe) -> None:
+    parts = HybridWeights.of(recipe)
     await store(database, "other", talk(50, seed=9))
     await store(database, "acme", talk(600))
     await index(database, "acme")
@@ -212,23 +216,25 @@ async def test_a_pool_that_covers_the_tenant_gives_the_scores_of_the_whole(datab
     assert counted.messages == 600
     assert counted.words > 0, "some words are counted, others are looked up"
     for question, vector in questions(30):
-        pooled, exact = await both(database, "acme", question, vector, size=EVERYTHING, top_k=100)
+        pooled, exact = await both(database, "acme", question, vector, size=EVERYTHING, top_k=100, parts=parts)
         assert pooled is not None
         assert pooled[0] == exact, question
 
 
 @pytest.mark.asyncio
-async def test_a_small_pool_finds_nearly_all_and_repeats_itself(database: Database) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+async def test_a_small_pool_finds_nearly_all_and_repeats_itself(database: Database, recipe: Recipe) -> None:
+    parts = HybridWeights.of(recipe)
     await store(database, "acme", talk(3000))
     await index(database, "acme")
     found = []
     for question, vector in questions(40):
-        pooled, exact = await both(database, "acme", question, vector, size=SMALL)
+        pooled, exact = await both(database, "acme", question, vector, size=SMALL, parts=parts)
         assert pooled is not None
         assert pooled[1] < 1500
         wanted = {hit.message_id for hit in exact}
         found.append(len(wanted & {hit.message_id for hit in pooled[0]}) / 10)
-        again, _ = await both(database, "acme", question, vector, size=SMALL)
+        again, _ = await both(database, "acme", question, vector, size=SMALL, parts=parts)
         assert again == pooled
     assert np.mean(found) >= 0.95
 

@@ -15,6 +15,7 @@ import pytest
 
 from memory_grpc.ranking import HybridWeights, Participants, plan_query
 from memory_grpc.ranking.lexemes import lexemes
+from memory_grpc.ranking.weights import Recipe
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import policy_pb2, policy_service_pb2
@@ -38,6 +39,7 @@ class Turn:
     name: str | None
     role: str
     importance: float
+    content: str
     words: Counter[str] = field(default_factory=Counter)
     similarity: float = -2.0
 
@@ -52,7 +54,7 @@ def turns_of(rows: Rows, asked: np.ndarray, *, archive: bool) -> list[Turn]:
     """What is stored, with the similarity of each message's best window."""
     turns: dict[Any, Turn] = {}
     only = "" if archive else "where archived_at is null"
-    for row in rows(f"select id, conversation_id, created_at, name, role, importance from messages {only}"):
+    for row in rows(f"select id, conversation_id, created_at, name, role, importance, content from messages {only}"):
         turns[row[0]] = Turn(str(row[0]), *row[1:])
     for message_id, content, name in rows(f"select id, content, name from messages {only}"):
         turns[message_id].words += Counter(dict(words_of(rows, content, name or "")))
@@ -64,9 +66,10 @@ def turns_of(rows: Rows, asked: np.ndarray, *, archive: bool) -> list[Turn]:
     return list(turns.values())
 
 
-def expected(turns: list[Turn], asked_words: list[str], plan: Any, as_of: datetime) -> list[tuple[str, float, float]]:
+def expected(
+    turns: list[Turn], asked_words: list[str], plan: Any, as_of: datetime, weights: HybridWeights
+) -> list[tuple[str, float, float]]:
     """(id, score, lexical) of every message, best first, as the recipe has it."""
-    weights = HybridWeights()
     conversations: dict[str, list[Turn]] = defaultdict(list)
     for turn in sorted(turns, key=lambda turn: (turn.created_at, turn.id)):
         conversations[turn.conversation_id].append(turn)
@@ -89,18 +92,27 @@ def expected(turns: list[Turn], asked_words: list[str], plan: Any, as_of: dateti
         lexical[turn.id] = bm25 / math.log(count + 1)
         own[turn.id] = turn.similarity + weights.lexical * lexical[turn.id]
     best = {name: max(own[turn.id] for turn in said) for name, said in conversations.items()}
+    near, coverage = surroundings(list(conversations.values()), lexical, idf, frequency, weights)
     relevance = {}
     for turn in turns:
         dated = any(
             (start is None or start <= turn.created_at) and (end is None or turn.created_at < end)
             for start, end in plan.date_ranges
         )
+        if weights.graded_dates:
+            dated = max((fit(turn.created_at, start, end) for start, end in plan.dates), default=0)
         speaks = turn.name in plan.speaker_names if turn.name else turn.role in plan.speaker_roles
         relevance[turn.id] = (
             own[turn.id]
             + weights.conversation * best[turn.conversation_id]
             + weights.date * dated
             + weights.speaker * speaks
+            + weights.near * near[turn.id]
+            + weights.coverage * coverage[turn.id]
+            + weights.asks_when * (plan.asks_when and "yesterday" in turn.content)
+            + weights.first_person * (" my " in f" {turn.content} ")
+            + weights.question * turn.content.endswith("?")
+            + weights.assistant * (turn.role == "assistant")
         )
     top = max(relevance.values())
     scores = []
@@ -109,6 +121,33 @@ def expected(turns: list[Turn], asked_words: list[str], plan: Any, as_of: dateti
         score = 0.6 * max(relevance[turn.id], 0) / top + 0.3 * turn.importance + 0.1 * decay
         scores.append((turn.id, score, lexical[turn.id]))
     return sorted(scores, key=lambda scored: -scored[1])
+
+
+def surroundings(
+    conversations: list[list[Turn]],
+    lexical: dict[str, float],
+    idf: dict[str, float],
+    frequency: dict[str, int],
+    weights: HybridWeights,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The best turn within three of each, and the share of the words within two."""
+    near, coverage = {}, {}
+    known = [word for word in idf if frequency[word]]
+    for said in conversations:
+        for place, turn in enumerate(said):
+            three, two = said[max(0, place - 3) : place + 4], said[max(0, place - 2) : place + 3]
+            near[turn.id] = max(t.similarity + weights.near_words * lexical[t.id] for t in three)
+            there = sum(idf[word] for word in known if any(t.words[word] for t in two))
+            coverage[turn.id] = there / sum(idf[word] for word in known) if known else 0.0
+    return near, coverage
+
+
+def fit(created_at: datetime, start: datetime | None, end: datetime | None) -> float:
+    """How well a date fits, as docs/ranking.md has it."""
+    days = 3650.0 if start is None or end is None else min(max((end - start) / timedelta(days=1), 1), 3650)
+    late = 0.0 if end is None else max(0.0, (created_at - end) / timedelta(days=1))
+    early = 0.0 if start is None else max(0.0, (start - created_at) / timedelta(days=1))
+    return math.exp(-late / 7 - 3 * early) / (1 + math.log(days) / math.log(365))
 
 
 def random_turns(count: int, seed: int) -> list[pb.IngestMessageRequest]:
@@ -124,6 +163,7 @@ def random_turns(count: int, seed: int) -> list[pb.IngestMessageRequest]:
         if number % 30 == 1:
             said += ["music"] * rng.randint(20, 60)
         rng.shuffle(said)
+        said += ["yesterday"] * (number % 4 == 0) + ["my"] * (number % 5 == 0) + ["bread?"] * (number % 7 == 0)
         made.append(
             message(
                 " ".join(said) or "?!",
@@ -142,13 +182,25 @@ def _days_ago(moment: datetime) -> int:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("archive", [False, True])
-async def test_sql_and_the_recipe_agree_on_every_score(server: RunningServer, rows: Rows, archive: bool) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "archive"), [("conversation", False), ("conversation", True), ("surroundings", False)]
+)
+async def test_sql_and_the_recipe_agree_on_every_score(
+    server: RunningServer, rows: Rows, recipe: Recipe, archive: bool
+) -> None:
+    weights = HybridWeights.of(recipe)
+    await server.policy.SetTenantPolicy(
+        policy_service_pb2.SetTenantPolicyRequest(
+            tenant_id="acme", hybrid_weights=policy_pb2.HybridWeights(recipe=recipe)
+        )
+    )
     await fill(server, random_turns(300, seed=3))
     if archive:
         older = policy_pb2.RetentionPolicy(max_age_days=_days_ago(NOW) + 30, importance_threshold=0)
         await server.policy.SetTenantPolicy(
-            policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme", retention=older)
+            policy_service_pb2.SetTenantPolicyRequest(
+                tenant_id="acme", retention=older, hybrid_weights=policy_pb2.HybridWeights(recipe=recipe)
+            )
         )
         await server.admin.RunRetention(admin.RunRetentionRequest(tenant_id="acme", actions=["archive"]))
         assert 0 < rows("select count(*) from messages where archived_at is not null")[0][0] < 300
@@ -165,12 +217,13 @@ async def test_sql_and_the_recipe_agree_on_every_score(server: RunningServer, ro
         "What did the user say about bread?",
         "What was said of bread before last week?",
         "naïve",
+        "When did my bread and the zugzwang of last week come to Bob?",
         "nothing that was said",
     ):
-        plan = plan_query(text, participants, NOW, HybridWeights())
+        plan = plan_query(text, participants, NOW, weights)
         asked = (await embed(plan.embedding_text)).astype(np.float16).astype(float)
         asked_words = [word for word, _ in words_of(rows, text)]
-        wanted = expected(turns_of(rows, asked, archive=archive), asked_words, plan, NOW)
+        wanted = expected(turns_of(rows, asked, archive=archive), asked_words, plan, NOW, weights)
         found = await server.memory.SearchMemories(
             query(text, ranking="hybrid", top_k=1000, explain=True, include_archived=archive)
         )

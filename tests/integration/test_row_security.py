@@ -160,7 +160,7 @@ DEFAULTS: dict[str, Any] = {
     "date_ranges": TimestamptzMultirange([Range(NOW - timedelta(days=2), NOW)]),
     "previous": 0.5,
     "previous2": 0.25,
-    "conversation_weight": 0.4,
+    "lift_weight": 0.4,
     "date_weight": 0.3,
     "search_ranking": "hybrid",
     "time_zone": "UTC",
@@ -238,7 +238,12 @@ DEFAULTS: dict[str, Any] = {
 FRESH_ROWS = {
     name: values[:2] for name, values in DEFAULTS.items() if isinstance(values, list) and len(values) == len(BOTH)
 }
-READ: dict[str, list[Any]] = {"text_configs": [None, None], "words": ["a new word"] * 2, "others": ["'new':1"] * 2}
+READ: dict[str, list[Any]] = {
+    "text_configs": [None, None],
+    "words": ["a new word"] * 2,
+    "others": ["'new':1"] * 2,
+    "cues": [0, 0],
+}
 READ_BOTH = {name: values * (len(BOTH) // 2) for name, values in READ.items()}
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "messages.insert_many": FRESH_ROWS | {"ids": FRESH},

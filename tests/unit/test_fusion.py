@@ -29,11 +29,17 @@ def memory(similarities: list[float], **changes: Any) -> Memory:
         "importance": np.full(count, 0.5),
         "created": np.zeros(count, np.int64),
         "speaker": np.zeros(count, bool),
-        "date": np.zeros(count, bool),
+        "date": np.zeros(count),
+        "cues": np.zeros(count, np.int64),
         "passes": np.ones(count, bool),
         "as_of": 0,
     }
     return Memory(**values | changes)
+
+
+def value(hit: Fused, name: str) -> float:
+    """Of a term of a hit's relevance."""
+    return next(part.value for part in hit.parts if part.name == name)
 
 
 def best(of: Memory, top_k: int = 10, parts: HybridWeights | None = None) -> tuple[list[int], list[Fused], int]:
@@ -63,8 +69,15 @@ def test_ties_at_the_edge_are_decided_by_the_id_however_few_are_asked_for() -> N
 def test_a_message_of_many_windows_is_one_hit_and_hides_no_other() -> None:
     message = np.array([0] * 200 + [1, 2])
     similarity = np.concatenate([np.linspace(0.9, 0.99, 200), [0.2, 0.1]])
-    windows = {name: np.zeros(202, bool) for name in ("speaker", "date")} | {"passes": np.ones(202, bool)}
-    of = memory([0, 0, 0], turn=message, importance=np.full(202, 0.5), created=np.zeros(202, np.int64), **windows)
+    windows = {"speaker": np.zeros(202, bool), "date": np.zeros(202), "passes": np.ones(202, bool)}
+    of = memory(
+        [0, 0, 0],
+        turn=message,
+        importance=np.full(202, 0.5),
+        created=np.zeros(202, np.int64),
+        cues=np.zeros(202, np.int64),
+        **windows,
+    )
     numbers, found, candidates = best(memory_with(of, similarity=similarity), top_k=3)
     assert (numbers, candidates) == ([0, 1, 2], 3)
     assert found[0].similarity == pytest.approx(0.99)
@@ -101,7 +114,7 @@ def test_words_reach_two_turns_on_and_not_into_the_next_conversation() -> None:
         lengths=np.array([4, 4, 4, 4, 4]),
         counts=np.array([[2, 0], [0, 0], [0, 0], [0, 1], [0, 0]], np.uint8),
     )
-    lexical = {number: hit.lexical for number, hit in zip(*best(of)[:2], strict=True)}
+    lexical = {number: value(hit, "lexical") for number, hit in zip(*best(of)[:2], strict=True)}
     lengths = [4, 6, 7, 7, 4]
     mean = sum(lengths) / 5
     idf = math.log(1 + (5 - 1 + 0.5) / (1 + 0.5))
@@ -115,7 +128,9 @@ def test_words_reach_two_turns_on_and_not_into_the_next_conversation() -> None:
 
 def test_without_saturation_a_word_counts_once_and_where_it_is_not_not_at_all() -> None:
     of = memory([0.0, 0.0], lengths=np.array([3, 3]), counts=np.array([[3], [0]], np.uint8))
-    lexical = {number: hit.lexical for number, hit in zip(*best(of, parts=HybridWeights(k1=0))[:2], strict=True)}
+    lexical = {
+        number: value(hit, "lexical") for number, hit in zip(*best(of, parts=HybridWeights(k1=0))[:2], strict=True)
+    }
     assert lexical == {0: pytest.approx(math.log(1 + 1.5 / 1.5) / math.log(3), abs=1e-7), 1: 0}
 
 
@@ -123,7 +138,7 @@ def test_messages_whose_words_are_not_known_are_found_by_the_rest() -> None:
     of = memory([0.1, 0.9], previous=np.full((1, 2), -1), lengths=np.array([3]), counts=np.array([[1]], np.uint8))
     numbers, found, _ = best(of)
     assert numbers == [1, 0]
-    assert [hit.lexical > 0 for hit in found] == [False, True]
+    assert [value(hit, "lexical") > 0 for hit in found] == [False, True]
 
 
 def test_places_of_ids_that_share_a_half_and_of_ids_that_are_not_there() -> None:

@@ -18,9 +18,14 @@ _FOLLOWING_SECONDS = 15
 
 _OFF: Mapping[str, float] = {
     "lexical": 0.0,
+    "near": 0.0,
     "conversation": 0.0,
+    "coverage": 0.0,
     "date": 0.0,
     "speaker": 0.0,
+    "asks_when": 0.0,
+    "first_person": 0.0,
+    "question": 0.0,
     "previous": 0.0,
     "names_to_i": False,
 }

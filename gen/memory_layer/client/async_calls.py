@@ -136,6 +136,7 @@ class AsyncCalls:
         exclude_message_ids: Iterable[str] = (),
         exclude_query_text: bool = False,
         time_zone: str | None = None,
+        min_relevance: float | None = None,
         language: str | None = None,
         timeout: float | None = None,
     ) -> tuple[types.MemoryHit, ...]:
@@ -169,6 +170,9 @@ class AsyncCalls:
             exclude_query_text: Without messages whose text is the query itself: what was just asked is often stored
                 already.
             time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
+            min_relevance: Without hits whose `relevance` is less: where nothing was said of it, fewer come than
+                `top_k`, or none, and no others stand in their places. 0.45 keeps nearly all that answers with the
+                default model; see docs/ranking.md.
             language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
                 that language are.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
@@ -197,6 +201,7 @@ class AsyncCalls:
             exclude_message_ids=exclude_message_ids,
             exclude_query_text=exclude_query_text,
             time_zone=time_zone,
+            min_relevance=min_relevance,
             language=language,
             timeout=timeout,
         )
@@ -674,6 +679,7 @@ class AsyncCalls:
         exclude_message_ids: Iterable[str] = (),
         exclude_query_text: bool = False,
         time_zone: str | None = None,
+        min_relevance: float | None = None,
         language: str | None = None,
         timeout: float | None = None,
     ) -> types.SearchMemoriesResponse:
@@ -714,6 +720,9 @@ class AsyncCalls:
             exclude_query_text: Without messages whose text is the query itself: what was just asked is often stored
                 already.
             time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
+            min_relevance: Without hits whose `relevance` is less: where nothing was said of it, fewer come than
+                `top_k`, or none, and no others stand in their places. 0.45 keeps nearly all that answers with the
+                default model; see docs/ranking.md.
             language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
                 that language are.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
@@ -742,6 +751,7 @@ class AsyncCalls:
             exclude_message_ids=exclude_message_ids,
             exclude_query_text=exclude_query_text,
             time_zone=time_zone,
+            min_relevance=min_relevance,
             language=language,
         )
         return await self._call(rpcs.SEARCH_MEMORIES, arguments, timeout)

@@ -423,22 +423,24 @@ class HitExplanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HybridWeights:
-    """relevance = h + conversation·(best h of the conversation) + date·[the query's date matches] + speaker·[the query
-    names the speaker], with h = cosine + lexical·BM25; divided by the best relevance of the search. 0 switches a
-    part off.
+    """relevance = cosine + lexical·BM25 + near·(best turn within three) + conversation·(best turn of the conversation)
+    + coverage·(share of the query's words near it) + date·(how well the query's dates fit) + speaker·[the query
+    names the speaker] + asks_when·[a word of time, where the query asks when] + first_person·[it speaks of its
+    speaker] + question·[it ends with a question mark] + assistant·[an assistant said it]; divided by the best
+    relevance of the search. 0 switches a part off. See docs/ranking.md.
     """
 
     lexical: float | None = None
-    """Weight of words. The deployment's default is 0.25."""
+    """Weight of words. The deployment's default is its recipe's."""
 
     conversation: float | None = None
-    """Weight of the best turn of the conversation. The deployment's default is 0.4."""
+    """Weight of the best turn of the conversation. The deployment's default is its recipe's."""
 
     date: float | None = None
-    """Weight of a date that the query names. The deployment's default is 0.3."""
+    """Weight of a date that the query names. The deployment's default is its recipe's."""
 
     speaker: float | None = None
-    """Weight of a speaker that the query names. The deployment's default is 0.3."""
+    """Weight of a speaker that the query names. The deployment's default is its recipe's."""
 
     previous: float | None = None
     """Share of a word's count in the turn before that counts for a message too, and half of it for the turn before
@@ -447,6 +449,27 @@ class HybridWeights:
 
     names_to_i: bool | None = None
     """Whether the query is embedded with the names of participants as "I". The deployment's default is true."""
+
+    recipe: str | None = None
+    """The weights that are not set: `surroundings` or `conversation`. The deployment's default is `surroundings`."""
+
+    near: float | None = None
+    """Weight of the best turn within three turns. The deployment's default is its recipe's."""
+
+    coverage: float | None = None
+    """Weight of the share of the query's words that stand near. The deployment's default is its recipe's."""
+
+    asks_when: float | None = None
+    """Weight of a word of time, where the query asks when. The deployment's default is its recipe's."""
+
+    first_person: float | None = None
+    """Weight of a turn that speaks of its speaker. The deployment's default is its recipe's."""
+
+    question: float | None = None
+    """Weight of a turn that ends with a question mark. The deployment's default is its recipe's."""
+
+    assistant: float | None = None
+    """Weight of a turn of the role `assistant`. The deployment's default is its recipe's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -722,6 +745,11 @@ class MemoryHit:
 
     user_id: str | None = None
     """The end user whose memory it belongs to; not set when it is nobody's."""
+
+    relevance: float = 0.0
+    """How likely it is to answer, which compares with other searches as `score` does not: the similarity, and with
+    `hybrid` up to 0.4 for the query's words near it.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1000,8 +1028,9 @@ class ScoreTerm:
     """One term of a score: the score is the sum of weight · value over the terms, within 1e-6."""
 
     name: str = ""
-    """What it is: `similarity`, `importance`, `decay`, and with `hybrid` also `lexical`, `conversation`, `date`,
-    `speaker` and, where relevance came out below zero, `floor`, which lifts it to zero.
+    """What it is: `similarity`, `importance`, `decay`; with `hybrid` also `lexical`, `conversation`, `date`,
+    `speaker`, those of `near`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` that weigh
+    something and, where relevance came out below zero, `floor`, which lifts it to zero.
     """
 
     weight: float = 0.0
@@ -1088,6 +1117,9 @@ class SearchMemoriesResponse:
     """How many messages pass the filters but cannot be found yet, because they have no embedding; counted up to
     10,000.
     """
+
+    relevance: float | None = None
+    """The highest `relevance` of what was found, hits below `min_relevance` included; not set when nothing was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

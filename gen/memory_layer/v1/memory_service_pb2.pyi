@@ -390,6 +390,7 @@ class SearchMemoriesRequest(_message.Message):
     EXCLUDE_MESSAGE_IDS_FIELD_NUMBER: _builtins.int
     EXCLUDE_QUERY_TEXT_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    MIN_RELEVANCE_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Whose memory to search."""
@@ -430,6 +431,10 @@ class SearchMemoriesRequest(_message.Message):
     time_zone: _builtins.str
     """Whose days "yesterday" and "in June" are: a time zone of the IANA database. Only the hybrid ranking reads dates. When
     not set, the tenant's policy decides, then MEMORY_TIME_ZONE.
+    """
+    min_relevance: _builtins.float
+    """Without hits whose `relevance` is less: where nothing was said of it, fewer come than `top_k`, or none, and no others
+    stand in their places. 0.45 keeps nearly all that answers with the default model; see docs/ranking.md.
     """
     language: _builtins.str
     """The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in that language are. Only the
@@ -491,11 +496,12 @@ class SearchMemoriesRequest(_message.Message):
         exclude_message_ids: _abc.Iterable[_builtins.str] | None = ...,
         exclude_query_text: _builtins.bool = ...,
         time_zone: _builtins.str | None = ...,
+        min_relevance: _builtins.float | None = ...,
         language: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_language", b"_language", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_time_zone", b"_time_zone", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "language", b"language", "metadata", b"metadata", "min_score", b"min_score", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "time_zone", b"time_zone", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_language", b"_language", "_min_relevance", b"_min_relevance", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_time_zone", b"_time_zone", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "language", b"language", "metadata", b"metadata", "min_relevance", b"min_relevance", "min_score", b"min_score", "neighbours", b"neighbours", "ranking", b"ranking", "role", b"role", "time_zone", b"time_zone", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_language", b"_language", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_time_zone", b"_time_zone", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "distinct", b"distinct", "exclude_message_ids", b"exclude_message_ids", "exclude_query_text", b"exclude_query_text", "explain", b"explain", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "language", b"language", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "min_score", b"min_score", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit", "_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_language", b"_language", "_min_relevance", b"_min_relevance", "_min_score", b"_min_score", "_neighbours", b"_neighbours", "_ranking", b"_ranking", "_role", b"_role", "_time_zone", b"_time_zone", "_top_k", b"_top_k", "_user_id", b"_user_id", "as_of", b"as_of", "candidate_limit", b"candidate_limit", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "distinct", b"distinct", "exclude_message_ids", b"exclude_message_ids", "exclude_query_text", b"exclude_query_text", "explain", b"explain", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "language", b"language", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "min_relevance", b"min_relevance", "min_score", b"min_score", "neighbours", b"neighbours", "query", b"query", "ranking", b"ranking", "role", b"role", "tenant_id", b"tenant_id", "time_zone", b"time_zone", "top_k", b"top_k", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__candidate_limit: _TypeAlias = _typing.Literal["candidate_limit"]  # noqa: Y015
     _WhichOneofArgType__candidate_limit: _TypeAlias = _typing.Literal["_candidate_limit", b"_candidate_limit"]  # noqa: Y015
@@ -507,6 +513,8 @@ class SearchMemoriesRequest(_message.Message):
     _WhichOneofArgType__importance_min: _TypeAlias = _typing.Literal["_importance_min", b"_importance_min"]  # noqa: Y015
     _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
     _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
+    _WhichOneofReturnType__min_relevance: _TypeAlias = _typing.Literal["min_relevance"]  # noqa: Y015
+    _WhichOneofArgType__min_relevance: _TypeAlias = _typing.Literal["_min_relevance", b"_min_relevance"]  # noqa: Y015
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
     _WhichOneofReturnType__neighbours: _TypeAlias = _typing.Literal["neighbours"]  # noqa: Y015
@@ -531,6 +539,8 @@ class SearchMemoriesRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__importance_min) -> _WhichOneofReturnType__importance_min | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_relevance) -> _WhichOneofReturnType__min_relevance | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
     @_typing.overload
@@ -558,10 +568,13 @@ class SearchMemoriesResponse(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
     PENDING_FIELD_NUMBER: _builtins.int
+    RELEVANCE_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     """How many hits are in `items`."""
     pending: _builtins.int
     """How many messages pass the filters but cannot be found yet, because they have no embedding; counted up to 10,000."""
+    relevance: _builtins.float
+    """The highest `relevance` of what was found, hits below `min_relevance` included; not set when nothing was."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemoryHit]:
         """The hits."""
@@ -577,12 +590,15 @@ class SearchMemoriesResponse(_message.Message):
         items: _abc.Iterable[Global___MemoryHit] | None = ...,
         explanation: Global___SearchExplanation | None = ...,
         pending: _builtins.int = ...,
+        relevance: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_relevance", b"_relevance", "explanation", b"explanation", "relevance", b"relevance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "items", b"items", "pending", b"pending", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_relevance", b"_relevance", "explanation", b"explanation", "items", b"items", "pending", b"pending", "relevance", b"relevance", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__relevance: _TypeAlias = _typing.Literal["relevance"]  # noqa: Y015
+    _WhichOneofArgType__relevance: _TypeAlias = _typing.Literal["_relevance", b"_relevance"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__relevance) -> _WhichOneofReturnType__relevance | None: ...
 
 Global___SearchMemoriesResponse: _TypeAlias = SearchMemoriesResponse  # noqa: Y015
 
@@ -668,8 +684,9 @@ class ScoreTerm(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """What it is: `similarity`, `importance`, `decay`, and with `hybrid` also `lexical`, `conversation`, `date`,
-    `speaker` and, where relevance came out below zero, `floor`, which lifts it to zero.
+    """What it is: `similarity`, `importance`, `decay`; with `hybrid` also `lexical`, `conversation`, `date`, `speaker`, those
+    of `near`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` that weigh something and, where relevance
+    came out below zero, `floor`, which lifts it to zero.
     """
     weight: _builtins.float
     """Its weight in this response."""
@@ -711,6 +728,7 @@ class MemoryHit(_message.Message):
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
     ARCHIVED_AT_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
+    RELEVANCE_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """The id of the message."""
     score: _builtins.float
@@ -731,6 +749,10 @@ class MemoryHit(_message.Message):
     """Who spoke, where the caller said so."""
     user_id: _builtins.str
     """The end user whose memory it belongs to; not set when it is nobody's."""
+    relevance: _builtins.float
+    """How likely it is to answer, which compares with other searches as `score` does not: the similarity, and with `hybrid`
+    up to 0.4 for the query's words near it.
+    """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """Its metadata; an empty object when there is none."""
@@ -769,10 +791,11 @@ class MemoryHit(_message.Message):
         neighbours: Global___Neighbours | None = ...,
         archived_at: _timestamp_pb2.Timestamp | None = ...,
         user_id: _builtins.str | None = ...,
+        relevance: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "created_at", b"created_at", "explanation", b"explanation", "metadata", b"metadata", "name", b"name", "neighbours", b"neighbours", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "decay", b"decay", "explanation", b"explanation", "importance", b"importance", "message_id", b"message_id", "metadata", b"metadata", "name", b"name", "neighbours", b"neighbours", "role", b"role", "score", b"score", "similarity", b"similarity", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "decay", b"decay", "explanation", b"explanation", "importance", b"importance", "message_id", b"message_id", "metadata", b"metadata", "name", b"name", "neighbours", b"neighbours", "relevance", b"relevance", "role", b"role", "score", b"score", "similarity", b"similarity", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015

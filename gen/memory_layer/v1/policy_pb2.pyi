@@ -263,8 +263,11 @@ Global___ScoreWeights: _TypeAlias = ScoreWeights  # noqa: Y015
 
 @_typing.final
 class HybridWeights(_message.Message):
-    """relevance = h + conversation·(best h of the conversation) + date·[the query's date matches] + speaker·[the query names
-    the speaker], with h = cosine + lexical·BM25; divided by the best relevance of the search. 0 switches a part off.
+    """relevance = cosine + lexical·BM25 + near·(best turn within three) + conversation·(best turn of the conversation)
+    + coverage·(share of the query's words near it) + date·(how well the query's dates fit) + speaker·[the query names the
+    speaker] + asks_when·[a word of time, where the query asks when] + first_person·[it speaks of its speaker]
+    + question·[it ends with a question mark] + assistant·[an assistant said it]; divided by the best relevance of the search.
+    0 switches a part off. See docs/ranking.md.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -275,20 +278,41 @@ class HybridWeights(_message.Message):
     SPEAKER_FIELD_NUMBER: _builtins.int
     PREVIOUS_FIELD_NUMBER: _builtins.int
     NAMES_TO_I_FIELD_NUMBER: _builtins.int
+    RECIPE_FIELD_NUMBER: _builtins.int
+    NEAR_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    ASKS_WHEN_FIELD_NUMBER: _builtins.int
+    FIRST_PERSON_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    ASSISTANT_FIELD_NUMBER: _builtins.int
     lexical: _builtins.float
-    """Weight of words. The deployment's default is 0.25."""
+    """Weight of words. The deployment's default is its recipe's."""
     conversation: _builtins.float
-    """Weight of the best turn of the conversation. The deployment's default is 0.4."""
+    """Weight of the best turn of the conversation. The deployment's default is its recipe's."""
     date: _builtins.float
-    """Weight of a date that the query names. The deployment's default is 0.3."""
+    """Weight of a date that the query names. The deployment's default is its recipe's."""
     speaker: _builtins.float
-    """Weight of a speaker that the query names. The deployment's default is 0.3."""
+    """Weight of a speaker that the query names. The deployment's default is its recipe's."""
     previous: _builtins.float
     """Share of a word's count in the turn before that counts for a message too, and half of it for the turn before that
     one. The deployment's default is 0.5.
     """
     names_to_i: _builtins.bool
     """Whether the query is embedded with the names of participants as "I". The deployment's default is true."""
+    recipe: _builtins.str
+    """The weights that are not set: `surroundings` or `conversation`. The deployment's default is `surroundings`."""
+    near: _builtins.float
+    """Weight of the best turn within three turns. The deployment's default is its recipe's."""
+    coverage: _builtins.float
+    """Weight of the share of the query's words that stand near. The deployment's default is its recipe's."""
+    asks_when: _builtins.float
+    """Weight of a word of time, where the query asks when. The deployment's default is its recipe's."""
+    first_person: _builtins.float
+    """Weight of a turn that speaks of its speaker. The deployment's default is its recipe's."""
+    question: _builtins.float
+    """Weight of a turn that ends with a question mark. The deployment's default is its recipe's."""
+    assistant: _builtins.float
+    """Weight of a turn of the role `assistant`. The deployment's default is its recipe's."""
     def __init__(
         self,
         *,
@@ -298,33 +322,68 @@ class HybridWeights(_message.Message):
         speaker: _builtins.float | None = ...,
         previous: _builtins.float | None = ...,
         names_to_i: _builtins.bool | None = ...,
+        recipe: _builtins.str | None = ...,
+        near: _builtins.float | None = ...,
+        coverage: _builtins.float | None = ...,
+        asks_when: _builtins.float | None = ...,
+        first_person: _builtins.float | None = ...,
+        question: _builtins.float | None = ...,
+        assistant: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversation", b"_conversation", "_date", b"_date", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_previous", b"_previous", "_speaker", b"_speaker", "conversation", b"conversation", "date", b"date", "lexical", b"lexical", "names_to_i", b"names_to_i", "previous", b"previous", "speaker", b"speaker"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_asks_when", b"_asks_when", "_assistant", b"_assistant", "_conversation", b"_conversation", "_coverage", b"_coverage", "_date", b"_date", "_first_person", b"_first_person", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_near", b"_near", "_previous", b"_previous", "_question", b"_question", "_recipe", b"_recipe", "_speaker", b"_speaker", "asks_when", b"asks_when", "assistant", b"assistant", "conversation", b"conversation", "coverage", b"coverage", "date", b"date", "first_person", b"first_person", "lexical", b"lexical", "names_to_i", b"names_to_i", "near", b"near", "previous", b"previous", "question", b"question", "recipe", b"recipe", "speaker", b"speaker"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversation", b"_conversation", "_date", b"_date", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_previous", b"_previous", "_speaker", b"_speaker", "conversation", b"conversation", "date", b"date", "lexical", b"lexical", "names_to_i", b"names_to_i", "previous", b"previous", "speaker", b"speaker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_asks_when", b"_asks_when", "_assistant", b"_assistant", "_conversation", b"_conversation", "_coverage", b"_coverage", "_date", b"_date", "_first_person", b"_first_person", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_near", b"_near", "_previous", b"_previous", "_question", b"_question", "_recipe", b"_recipe", "_speaker", b"_speaker", "asks_when", b"asks_when", "assistant", b"assistant", "conversation", b"conversation", "coverage", b"coverage", "date", b"date", "first_person", b"first_person", "lexical", b"lexical", "names_to_i", b"names_to_i", "near", b"near", "previous", b"previous", "question", b"question", "recipe", b"recipe", "speaker", b"speaker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__asks_when: _TypeAlias = _typing.Literal["asks_when"]  # noqa: Y015
+    _WhichOneofArgType__asks_when: _TypeAlias = _typing.Literal["_asks_when", b"_asks_when"]  # noqa: Y015
+    _WhichOneofReturnType__assistant: _TypeAlias = _typing.Literal["assistant"]  # noqa: Y015
+    _WhichOneofArgType__assistant: _TypeAlias = _typing.Literal["_assistant", b"_assistant"]  # noqa: Y015
     _WhichOneofReturnType__conversation: _TypeAlias = _typing.Literal["conversation"]  # noqa: Y015
     _WhichOneofArgType__conversation: _TypeAlias = _typing.Literal["_conversation", b"_conversation"]  # noqa: Y015
+    _WhichOneofReturnType__coverage: _TypeAlias = _typing.Literal["coverage"]  # noqa: Y015
+    _WhichOneofArgType__coverage: _TypeAlias = _typing.Literal["_coverage", b"_coverage"]  # noqa: Y015
     _WhichOneofReturnType__date: _TypeAlias = _typing.Literal["date"]  # noqa: Y015
     _WhichOneofArgType__date: _TypeAlias = _typing.Literal["_date", b"_date"]  # noqa: Y015
+    _WhichOneofReturnType__first_person: _TypeAlias = _typing.Literal["first_person"]  # noqa: Y015
+    _WhichOneofArgType__first_person: _TypeAlias = _typing.Literal["_first_person", b"_first_person"]  # noqa: Y015
     _WhichOneofReturnType__lexical: _TypeAlias = _typing.Literal["lexical"]  # noqa: Y015
     _WhichOneofArgType__lexical: _TypeAlias = _typing.Literal["_lexical", b"_lexical"]  # noqa: Y015
     _WhichOneofReturnType__names_to_i: _TypeAlias = _typing.Literal["names_to_i"]  # noqa: Y015
     _WhichOneofArgType__names_to_i: _TypeAlias = _typing.Literal["_names_to_i", b"_names_to_i"]  # noqa: Y015
+    _WhichOneofReturnType__near: _TypeAlias = _typing.Literal["near"]  # noqa: Y015
+    _WhichOneofArgType__near: _TypeAlias = _typing.Literal["_near", b"_near"]  # noqa: Y015
     _WhichOneofReturnType__previous: _TypeAlias = _typing.Literal["previous"]  # noqa: Y015
     _WhichOneofArgType__previous: _TypeAlias = _typing.Literal["_previous", b"_previous"]  # noqa: Y015
+    _WhichOneofReturnType__question: _TypeAlias = _typing.Literal["question"]  # noqa: Y015
+    _WhichOneofArgType__question: _TypeAlias = _typing.Literal["_question", b"_question"]  # noqa: Y015
+    _WhichOneofReturnType__recipe: _TypeAlias = _typing.Literal["recipe"]  # noqa: Y015
+    _WhichOneofArgType__recipe: _TypeAlias = _typing.Literal["_recipe", b"_recipe"]  # noqa: Y015
     _WhichOneofReturnType__speaker: _TypeAlias = _typing.Literal["speaker"]  # noqa: Y015
     _WhichOneofArgType__speaker: _TypeAlias = _typing.Literal["_speaker", b"_speaker"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__asks_when) -> _WhichOneofReturnType__asks_when | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__assistant) -> _WhichOneofReturnType__assistant | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation) -> _WhichOneofReturnType__conversation | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__coverage) -> _WhichOneofReturnType__coverage | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__date) -> _WhichOneofReturnType__date | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_person) -> _WhichOneofReturnType__first_person | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lexical) -> _WhichOneofReturnType__lexical | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__names_to_i) -> _WhichOneofReturnType__names_to_i | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__near) -> _WhichOneofReturnType__near | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__previous) -> _WhichOneofReturnType__previous | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__question) -> _WhichOneofReturnType__question | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recipe) -> _WhichOneofReturnType__recipe | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__speaker) -> _WhichOneofReturnType__speaker | None: ...
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from memory_grpc.domain.policy import ImportanceWeights, Policy, RetentionLimits, ScoreWeights, StorageQuota
 from memory_grpc.errors import FieldViolation, InvalidInput, PermissionDenied
-from memory_grpc.ranking.weights import HybridWeights
+from memory_grpc.ranking.weights import HybridWeights, Recipe
 from memory_grpc.settings import Settings
 from memory_grpc.store import policy as policy_store
 from memory_grpc.store.database import Database
@@ -21,11 +21,17 @@ _CACHE_ENTRIES = 10_000
 QUOTA = "quota."
 """What the paths of a quota begin with."""
 
-_SECTIONS: dict[str, type] = {
+
+def _hybrid(recipe: Recipe, **values: float | bool | None) -> HybridWeights:
+    """The weights of a recipe; what is None is the recipe's."""
+    return HybridWeights.of(recipe, {name: value for name, value in values.items() if value is not None})
+
+
+_SECTIONS: dict[str, Callable[..., Any]] = {
     "retention": RetentionLimits,
     "importance_weights": ImportanceWeights,
     "score_weights": ScoreWeights,
-    "hybrid_weights": HybridWeights,
+    "hybrid_weights": _hybrid,
     "quota": StorageQuota,
 }
 
@@ -88,6 +94,7 @@ class Policies:
             importance=sections["importance_weights"],
             score=sections["score_weights"],
             hybrid=sections["hybrid_weights"],
+            recipe=values["hybrid_weights.recipe"],
             ranking=values["ranking"],
             time_zone=values["time_zone"],
             language=values["language"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -94,6 +94,8 @@ class Search:
             if await revisions.look_back(tx, request.tenant_id, request.filters.as_of):
                 wanted = wanted.without_indexes()
             ranked = await selected(tx, request, wanted)
+            relevance = max((hit.answer for hit in ranked.hits), default=None)
+            ranked = replace(ranked, hits=_likely(ranked.hits, request.min_relevance))
             fetched = await Fetched.ask(tx, request, wanted, ranked.hits, self._most_bytes)
         if in_use:
             self._models.check_read(request.tenant_id, model, await fetched.model.get())
@@ -108,6 +110,7 @@ class Search:
             as_of=request.filters.as_of or await fetched.now.get(),
             pending=await fetched.pending.get(),
             too_long=_unfetched(ranked.hits, hits) if request.longest is not None else (),
+            relevance=relevance,
         )
 
     async def _read(self, request: SearchRequest, policy: Policy) -> HybridQuery:
@@ -129,6 +132,11 @@ class Search:
         return HybridQuery(plan, known, parts, config, as_of)
 
 
+def _likely(ranked: tuple[Ranked, ...], least: float | None) -> tuple[Ranked, ...]:
+    """Those that are likely enough to answer."""
+    return ranked if least is None else tuple(hit for hit in ranked if hit.answer >= least)
+
+
 def _unfetched(ranked: Sequence[Ranked], hits: Sequence[Hit]) -> tuple[UUID, ...]:
     """What was found, and has no message here: its text is too long."""
     fetched = {hit.message.id for hit in hits}
@@ -137,4 +145,4 @@ def _unfetched(ranked: Sequence[Ranked], hits: Sequence[Hit]) -> tuple[UUID, ...
 
 def _weights(policy: Policy, hybrid: HybridQuery | None) -> Mapping[str, float]:
     weights: dict[str, float] = asdict(policy.score)
-    return weights | {f"relevance.{name}": w for name, w in asdict(policy.hybrid).items()} if hybrid else weights
+    return weights | {f"relevance.{name}": float(w) for name, w in asdict(policy.hybrid).items()} if hybrid else weights

@@ -69,6 +69,7 @@ def test_every_option_is_asked_for() -> None:
         top_k=3,
         neighbours=2,
         min_score=0.0,
+        min_relevance=0.45,
         distinct=True,
         exclude_message_ids=("00000000-0000-4000-8000-000000000000",),
         exclude_query_text=True,

@@ -42,18 +42,30 @@ def test_an_ablation_switches_one_part_off_at_a_time() -> None:
         "cosine alone",
         *(
             f"hybrid without {part}"
-            for part in ("lexical", "conversation", "date", "speaker", "previous", "names_to_i")
+            for part in (
+                "lexical",
+                "near",
+                "conversation",
+                "coverage",
+                "date",
+                "speaker",
+                "asks_when",
+                "first_person",
+                "question",
+                "previous",
+                "names_to_i",
+            )
         ),
     ]
     assert [dict(variant.weights) for variant in found[2:4]] == [
         {"hybrid_weights.lexical": 0.0},
-        {"hybrid_weights.conversation": 0.0},
+        {"hybrid_weights.near": 0.0},
     ]
     assert variants(["semantic"], ablation=False, cosine=True)[1:] == [COSINE]
 
 
 def test_weights_are_recognised_in_an_explanation() -> None:
-    without_date = variants([], ablation=True, cosine=False)[3]
+    without_date = variants([], ablation=True, cosine=False)[5]
     assert without_date.label == "hybrid without date"
     used = pb.SearchExplanation(weights=[pb.ScoreWeight(name="relevance.date", weight=0.3)])
     assert not without_date.is_shown_by(used)
@@ -98,9 +110,9 @@ def test_policies_are_put_back_however_it_ends(end: str, raised: type[BaseExcept
 
     with pytest.raises(raised) if raised else nullcontext():
         asyncio.run(work())
-    assert len(answers) == (2 if end else 8 * 2)
+    assert len(answers) == (2 if end else 13 * 2)
     former = policy_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
-    assert len(service.policies) == (2 if end else 8)
+    assert len(service.policies) == (2 if end else 13)
     assert former not in service.policies[:-1]
     assert service.policies[-1] == former
 
