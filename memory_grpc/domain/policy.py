@@ -61,6 +61,8 @@ class Policy:
     importance: ImportanceWeights = field(default_factory=ImportanceWeights)
     score: ScoreWeights = field(default_factory=ScoreWeights)
     hybrid: HybridWeights = field(default_factory=lambda: HybridWeights.of(RECIPE))
+    hybrid_unspaced: HybridWeights = field(default_factory=HybridWeights)
+    """Those for queries in scripts without spaces between words; see docs/ranking.md."""
     recipe: Recipe = RECIPE
     ranking: str = "semantic"
     time_zone: str = "UTC"

@@ -101,6 +101,20 @@ def lexemes(*texts: str) -> Lexemes:
     return Lexemes(made, _tsvector(others, _MOST_BYTES - 2 * len(made.encode())))
 
 
+def is_unspaced(text: str) -> bool:
+    """Whether most of a text is in scripts without spaces between words, Korean among them: two characters are about a
+    word."""
+    if text.isascii():
+        return False
+    words = characters = 0
+    for token in _TOKEN.finditer(_normal(text)):
+        if token.lastgroup == "unspaced":
+            characters += len(token[0])
+        else:
+            words += 1
+    return characters > 2 * words
+
+
 def _normal(text: str) -> str:
     """The text with one spelling of what looks the same: a no-break space is a space, a full-width letter a letter."""
     if text.isascii():

@@ -25,6 +25,7 @@ from memory_layer.v1 import (
     listing_pb2,
     policy_pb2,
     policy_service_pb2,
+    retention_pb2,
     revision_pb2,
     statistics_pb2,
 )
@@ -123,6 +124,15 @@ def _valid(name: str) -> list[Message]:
             context_pb2.BuildContextRequest(tenant_id="chaos", query="Python", user_id="u", filter="role = user"),
         ],
         "RunRetention": [admin.RunRetentionRequest(tenant_id="chaos", actions=["archive", "delete"], dry_run=True)],
+        "SimulateRetention": [
+            retention_pb2.SimulateRetentionRequest(
+                tenant_id="chaos", retention=policy_pb2.RetentionPolicy(max_age_days=1), sample_size=3
+            )
+        ],
+        "RestoreArchived": [
+            retention_pb2.RestoreArchivedRequest(tenant_id="chaos", filter='role = "user"', user_id="u", dry_run=True),
+            retention_pb2.RestoreArchivedRequest(tenant_id="chaos", conversation_id="c"),
+        ],
         "RetryFailedEmbeddings": [embedding.RetryFailedEmbeddingsRequest(tenant_id="chaos")],
         "ListEvents": [audit_service_pb2.ListEventsRequest(tenant_id="chaos", actor="anonymous", page_size=10)],
         "ListGraphs": [index_service_pb2.ListGraphsRequest(tenant_id="chaos"), index_service_pb2.ListGraphsRequest()],

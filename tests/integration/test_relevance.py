@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import policy_service_pb2
 from tests.conftest import RunningServer
 from tests.integration.test_search import NOW, fill, message, query
 
@@ -59,3 +60,20 @@ async def test_what_is_less_relevant_is_left_out_and_nothing_stands_in_its_place
 async def test_an_empty_memory_has_no_relevance(server: RunningServer) -> None:
     nothing = await found(server, "anything", "hybrid")
     assert not nothing.HasField("relevance")
+
+
+async def test_what_is_written_without_spaces_is_ranked_by_words_unless_a_policy_says_otherwise(
+    server: RunningServer,
+) -> None:
+    """The cues and the weights of the default recipe are of English, and of a model that reads it."""
+    await fill(server, [message("我们去了北京", NOW - timedelta(minutes=1))])
+
+    async def weight(text: str) -> float:
+        weights = (await found(server, text, "hybrid")).explanation.weights
+        return next(one.weight for one in weights if one.name == "relevance.near")
+
+    assert [await weight("北京在哪里"), await weight("Where is Beijing?")] == [0, 0.382]
+    policy = policy_service_pb2.SetTenantPolicyRequest(tenant_id="acme")
+    policy.hybrid_weights.recipe = "surroundings"
+    await server.policy.SetTenantPolicy(policy)
+    assert await weight("北京在哪里") == 0.382

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from memory_grpc.ranking.lexemes import lexemes
+from memory_grpc.ranking.lexemes import is_unspaced, lexemes
 
 
 def words(text: str) -> list[str]:
@@ -129,3 +129,21 @@ def test_the_longest_texts_are_read_quickly_and_are_no_larger_than_postgres_take
     assert time.process_time() - started < 3, "0.3 seconds where nothing else runs"
     # Of a tsvector, what its lexemes and positions take.
     assert len(read.others.encode()) + 2 * len(read.words.encode()) < 2**20
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("卡罗琳什么时候去了支持小组？", True),
+        ("Caroline 和 Melanie 什么时候去的？", True),
+        ("เมื่อวานกินอะไร", True),
+        ("예산에 대해 뭐라고 했어?", True),
+        ("What did 王さん say?", False),
+        ("Où est le café de José ?", False),
+        ("Кто мой начальник?", False),
+        ("?! 。。", False),
+        ("", False),
+    ],
+)
+def test_what_is_mostly_written_without_spaces(text: str, expected: bool) -> None:
+    assert is_unspaced(text) is expected

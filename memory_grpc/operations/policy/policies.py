@@ -94,6 +94,7 @@ class Policies:
             importance=sections["importance_weights"],
             score=sections["score_weights"],
             hybrid=sections["hybrid_weights"],
+            hybrid_unspaced=_unspaced(values, is_chosen="hybrid_weights.recipe" in own.values),
             recipe=values["hybrid_weights.recipe"],
             ranking=values["ranking"],
             time_zone=values["time_zone"],
@@ -102,6 +103,14 @@ class Policies:
             overrides=tuple(own.values),
             updated_at=own.updated_at,
         )
+
+
+def _unspaced(values: Mapping[str, Any], *, is_chosen: bool) -> HybridWeights:
+    """The cues of the default recipe are English, and it trusts a model that may not read the script: words tell more
+    there. What a tenant has chosen counts for all queries."""
+    start = "hybrid_weights."
+    own = {path.removeprefix(start): value for path, value in values.items() if path.startswith(start)}
+    return _hybrid(**own if is_chosen else own | {"recipe": "conversation"})
 
 
 def _check_weights(policy: Policy) -> None:

@@ -19,6 +19,7 @@ from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.search.fetch import Fetched
 from memory_grpc.operations.search.select import selected
 from memory_grpc.ranking import Participants, plan_query
+from memory_grpc.ranking.lexemes import is_unspaced
 from memory_grpc.store import filters, lexical, revisions, word_index
 from memory_grpc.store.database import Database, Plan
 from memory_grpc.store.rank_request import HybridQuery, RankRequest
@@ -115,7 +116,8 @@ class Search:
 
     async def _read(self, request: SearchRequest, policy: Policy) -> HybridQuery:
         """The query, read: which participants and dates it names decides what is embedded and matched."""
-        tenant_id, parts = request.tenant_id, policy.hybrid
+        tenant_id = request.tenant_id
+        parts = policy.hybrid_unspaced if is_unspaced(request.query) else policy.hybrid
         async with self._database.transaction(tenant=tenant_id, pipelined=True) as tx:
             await revisions.look_back(tx, tenant_id, request.filters.as_of)
             participants = await lexical.participants(tx, tenant_id)
@@ -145,4 +147,4 @@ def _unfetched(ranked: Sequence[Ranked], hits: Sequence[Hit]) -> tuple[UUID, ...
 
 def _weights(policy: Policy, hybrid: HybridQuery | None) -> Mapping[str, float]:
     weights: dict[str, float] = asdict(policy.score)
-    return weights | {f"relevance.{name}": float(w) for name, w in asdict(policy.hybrid).items()} if hybrid else weights
+    return weights | {f"relevance.{name}": float(w) for name, w in asdict(hybrid.parts).items()} if hybrid else weights
