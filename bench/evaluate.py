@@ -1,4 +1,5 @@
-"""`make eval`: a server of its own with the real model, and `python -m tools.evaluation` against it."""
+"""`make eval`: a server of its own with the real model, and `python -m tools.evaluation` against it; with
+`--relevance` it is `python -m tools.evaluation.relevance`."""
 
 from __future__ import annotations
 
@@ -56,7 +57,9 @@ def main() -> int:
         try:
             address = f"127.0.0.1:{port}"
             wait_serving(address, server)
-            command = [sys.executable, "-m", "tools.evaluation", "--address", address, *sys.argv[1:]]
+            asked = [argument for argument in sys.argv[1:] if argument != "--relevance"]
+            module = "tools.evaluation" if asked == sys.argv[1:] else "tools.evaluation.relevance"
+            command = [sys.executable, "-m", module, "--address", address, *asked]
             return subprocess.run(command, env=environment, check=False).returncode
         finally:
             server.terminate()

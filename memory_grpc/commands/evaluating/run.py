@@ -124,7 +124,11 @@ async def warn(dataset: Dataset, caller: Caller) -> None:
 
 def own_weights(policy: policy_pb2.TenantPolicy) -> list[str]:
     """The weights of a search that are the tenant's own, as ``score_weights.decay=0``."""
-    return [f"{path}={_value(policy, path):g}" for path in policy.overrides if path.startswith(_WEIGHTS)]
+    return [f"{path}={_shown(_value(policy, path))}" for path in policy.overrides if path.startswith(_WEIGHTS)]
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _value(policy: policy_pb2.TenantPolicy, path: str) -> Any:
