@@ -1,4 +1,4 @@
-"""The hybrid ranking against its recipe (DESIGN.md §7) written out in plain Python over what the database holds."""
+"""The hybrid ranking against its recipe (docs/ranking.md) written out in plain Python over what the database holds."""
 
 from __future__ import annotations
 
