@@ -35,7 +35,7 @@ class QueryPlan:
 def plan_query(
     query: str, participants: Participants, as_of: datetime, weights: HybridWeights, zone: tzinfo = UTC
 ) -> QueryPlan:
-    """Reads a query for the hybrid ranking (DESIGN.md §7). Pure and deterministic.
+    """Reads a query for the hybrid ranking (docs/ranking.md). Pure and deterministic.
 
     Args:
         query: what was asked.

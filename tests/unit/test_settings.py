@@ -32,7 +32,7 @@ NO_SECRETS = {
 GOOD = "sixteen-letters!"
 REMEDY = {"a key is empty": "; give it a value, or leave the variable out"}
 
-# The guide's configuration section and DESIGN §5, by hand.
+# The guide's configuration section, by hand.
 DOCUMENTED: list[tuple[str, str, object]] = [
     ("DATABASE_URL", "database_url", None),
     ("API_KEYS", "api_keys", []),
