@@ -116,7 +116,14 @@ async def test_13_twins_are_two_tenants_or_refused(start_rest: StartRest, rows: 
                             # The other calls look for what it would erase.
                             if sent != mine or rpc.name != "DeleteMessage"
                             for place in places(
-                                caller, rpc, {"tenant_id": sent, "message_id": ids[sent], "whole_tenant": True}
+                                caller,
+                                rpc,
+                                {
+                                    "tenant_id": sent,
+                                    "message_id": ids[sent],
+                                    "whole_tenant": True,
+                                    "archived_since": "2026-01-01T00:00:00Z",
+                                },
                             )
                         )
                     )
