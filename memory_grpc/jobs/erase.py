@@ -17,6 +17,7 @@ import structlog
 from memory_grpc.domain.erasure import Erasure
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.trouble import Rests, Trouble, at_best
+from memory_grpc.operations.policy.policies import QUOTA
 from memory_grpc.store import erasure, erasures, graphs, models, policy, vocabularies, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database
 
@@ -116,7 +117,10 @@ class Erase:
         """What a tenant has beside messages. Where some came after the plan, graphs and words are made anew."""
         tenant_id = work.tenant_id
         async with self._database.transaction(tenant=tenant_id) as tx:
-            await policy.set_(tx, tenant_id, {})
+            # How much a tenant may store is said by who runs the service, and is not the tenant's to forget.
+            own = (await policy.get(tx, tenant_id)).values
+            quota = {path: value for path, value in own.items() if path.startswith(QUOTA)}
+            await policy.set_(tx, tenant_id, quota)
             configs = await word_index.counted(tx, tenant_id)
             await lease.guard(tx)
         for config in configs:

@@ -56,3 +56,8 @@ async def set_(tx: Transaction, tenant_id: str, values: Mapping[str, Value]) -> 
         await tx.execute("policy.set", {"tenant_id": tenant_id, **row})
     else:
         await tx.execute("policy.remove", {"tenant_id": tenant_id})
+
+
+async def lock(tx: Transaction, tenant_id: str) -> None:
+    """Waits until nobody else changes the tenant's policy, and keeps others from it until the transaction ends."""
+    await tx.execute("policy.lock", {"tenant_id": tenant_id})

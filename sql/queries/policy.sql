@@ -8,6 +8,10 @@ retention_max_age_days, retention_importance_threshold, retention_delete_after_d
     hybrid_asks_when_weight, hybrid_first_person_weight, hybrid_question_weight, hybrid_assistant_weight, search_ranking,
     time_zone, language, quota_max_messages, quota_max_bytes
 
+-- name: policy.lock
+-- Lets one caller at a time change a tenant's policy, until the transaction ends. 7214 is the number of this lock.
+select pg_advisory_xact_lock(7214, hashtext(%(tenant_id)s));
+
 -- name: policy.get
 -- A tenant's own policy; no row when it has none.
 select {{policy.columns}}, updated_at

@@ -169,13 +169,22 @@ async def test_whole_tenants_go_with_policy_and_keys_and_the_applying_key_gets_a
             ),
             metadata=own,
         )
+        quota = policy_pb2.StorageQuota(max_messages=7)
+        await server.policy.SetTenantPolicy(
+            policy_service_pb2.SetTenantPolicyRequest(
+                tenant_id="acme", quota=quota, retention=policy_pb2.RetentionPolicy(max_age_days=1)
+            ),
+            metadata=root,
+        )
         for tenant in ("acme", "rival"):
             await server.memory.IngestMessage(message("said", tenant_id=tenant), metadata=root)
         rows("insert into tenant_models select 'acme', id from embedding_models where active")
         request = pb.PlanErasureRequest(tenant_id="acme", whole_tenant=True)
         planned = await server.erasure.PlanErasure(request, metadata=own)
         assert (await apply(server, planned, metadata=own)).erased == 1
-        for table in ("messages", "tenant_policies", "tenant_models", "tenant_graphs", "tenant_words"):
+        kept = "select quota_max_messages, retention_max_age_days from tenant_policies"
+        assert rows(kept) == [(7, None)], "how much it may store is not its own to forget"
+        for table in ("messages", "tenant_models", "tenant_graphs", "tenant_words"):
             assert rows(f"select count(*) from {table} where tenant_id = 'acme'") == [(0,)], table
         assert rows("select count(*) from messages") == [(1,)]
         held = dict(rows("select label, revoked_at is not null from api_keys"))

@@ -213,7 +213,7 @@ async def test_the_trouble_of_one_tenant_is_nobody_else_s(
         )
     )
     rows("update idempotency_keys set created_at = now() - interval '25 hours'")
-    monkeypatch.setattr(retain, "_LOCK_MILLISECONDS", 200)
+    monkeypatch.setattr(retain, "LOCK_MILLISECONDS", 200)
     database = Database(dsn, min_size=1, max_size=2, max_waiting=10, timeout_seconds=5.0)
     await database.open()
     with psycopg.connect(dsn, autocommit=True) as connection:

@@ -12,6 +12,7 @@ import grpc
 import psycopg
 import pytest
 
+from memory_grpc.errors import Overloaded
 from memory_grpc.operations.retention import retain
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -144,12 +145,13 @@ async def test_a_simulation_shows_some_messages_and_none_that_has_expired(server
 @pytest.mark.asyncio
 async def test_simulations_leave_connections_to_others(start_server: StartServer, dsn: str, rows: Rows) -> None:
     at_work = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%%date_trunc%%'"
-    async with start_server(database_background_pool_size=2) as server:
+    async with start_server(database_background_pool_size=5) as server:
         await fill(server)
         with psycopg.connect(dsn) as holder:
             holder.execute("lock table messages in access exclusive mode")
             operations = server.application.operations
-            calls = [asyncio.create_task(operations.simulate("acme", {}, None, 5)) for _ in range(5)]
+            tenants = ("acme", "t1", "t2", "t3", "t4")
+            calls = [asyncio.create_task(operations.simulate(tenant, {}, None, 5)) for tenant in tenants]
             async with asyncio.timeout(10):
                 while rows(at_work) != [(1,)]:
                     await asyncio.sleep(0.02)
@@ -157,7 +159,9 @@ async def test_simulations_leave_connections_to_others(start_server: StartServer
                 await operations.policies.get("acme", fresh=True)
                 await operations.retain._policies.get("acme", fresh=True)
             assert rows(at_work) == [(1,)]
-        assert {len(one.months) > 0 for one in await asyncio.gather(*calls)} == {True}
+            with pytest.raises(Overloaded):
+                await operations.simulate("acme", {}, None, 5)
+        assert [len(one.months) > 0 for one in await asyncio.gather(*calls)] == [True, False, False, False, False]
 
 
 @pytest.mark.asyncio

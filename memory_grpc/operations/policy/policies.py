@@ -74,6 +74,7 @@ class Policies:
         """
         _check_weights(self._merge(StoredPolicy(values)))
         async with self._database.transaction(tenant=tenant_id) as tx:
+            await policy_store.lock(tx, tenant_id)  # of two at once, neither undoes what the other says of the quota
             own = (await policy_store.get(tx, tenant_id)).values
             kept = {path: value for path, value in own.items() if path.startswith(QUOTA)}
             if quota is not None and quota != kept and not may_change_quota:

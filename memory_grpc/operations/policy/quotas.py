@@ -2,7 +2,7 @@
 
 What is there is counted in Postgres now and then, and each process adds what it has stored since. So a writer neither
 counts a million rows nor waits for a row that all writers of a tenant change. Of several servers, each may let in what
-the others have stored since it counted last. Nothing is refused for a figure that is old.
+the others have stored since it counted last. A refusal has the tenant counted anew for the next call.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ DOUBT_SECONDS, DOUBT_TIMES = 1.0, 10.0
 _PATIENCE_SECONDS = 2.0
 _LONGEST_COUNT_SECONDS = 60.0
 _MOST_TENANTS = 10_000
+_AT_ONCE = 2
+# Of a message, in bytes as JSON.
+_LONGEST_METADATA = 16_384
 
 
 class HasText(Protocol):
@@ -65,7 +68,13 @@ class Usage:
         self.messages = self.bytes = 0
         self.held_messages = self.held_bytes = 0
         """Of calls that are storing them now."""
+        self.ended_messages = self.ended_bytes = 0
+        """All that calls have stored since this began."""
         self.counted_at: float | None = None
+        self.again_at = float("-inf")
+        """Not counted before this, where a count has failed."""
+        self.is_doubted = False
+        """Somebody was refused by this figure."""
         self.seconds = 0.0
         """That the last count took."""
         self.counting: asyncio.Task[None] | None = None
@@ -94,6 +103,7 @@ class Room:
             return
         messages, bytes_ = await _amount(usage.quota, said, adds=adds)
         if not usage.has_room(messages, bytes_):
+            usage.is_doubted = True
             metrics.CALLS_LIMITED.labels("quota").inc()
             raise QuotaExceeded
         self._messages += messages
@@ -110,6 +120,8 @@ class Room:
         if stored:
             self._usage.messages += self._messages
             self._usage.bytes += self._bytes
+            self._usage.ended_messages += self._messages
+            self._usage.ended_bytes += self._bytes
 
 
 class Quotas:
@@ -120,6 +132,8 @@ class Quotas:
         self._policies = policies
         self._clock = clock
         self._of: dict[str, Usage] = {}
+        # A count of bytes reads all that a tenant has: those of many tenants leave the others their connections.
+        self._turn = asyncio.Semaphore(_AT_ONCE)
 
     @asynccontextmanager
     async def room(self, tenant_id: str, said: Sequence[HasText], *, adds: bool = True) -> AsyncIterator[Room]:
@@ -149,12 +163,14 @@ class Quotas:
             if len(self._of) >= _MOST_TENANTS:
                 self._of.clear()
             usage = self._of[tenant_id] = Usage(quota)
+        if self._clock() < usage.again_at:
+            return usage
         if usage.counted_at is None:
             await self._count(tenant_id, usage)
             return usage
         age = self._clock() - usage.counted_at
         if age >= max(DOUBT_SECONDS, DOUBT_TIMES * usage.seconds):
-            if not usage.has_room(*await _amount(quota, said, adds=adds)):
+            if usage.is_doubted or not usage.has_room(*await _amount(quota, said, adds=adds)):
                 await self._count(tenant_id, usage)
             elif age >= max(RECOUNT_SECONDS, RECOUNT_TIMES * usage.seconds):
                 self._begin(tenant_id, usage)
@@ -171,20 +187,26 @@ class Quotas:
         return usage.counting
 
     async def _counted(self, tenant_id: str, usage: Usage) -> None:
-        began = self._clock()
         quota = usage.quota
-        try:
-            with deadline.within(_LONGEST_COUNT_SECONDS):
-                async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                    messages = await quotas.messages(tx, tenant_id, quota.max_messages) if quota.max_messages else 0
-                    bytes_ = await quotas.content_bytes(tx, tenant_id) if quota.max_bytes else 0
-        except MemoryLayerError as error:  # what was known stays
-            log.warning("quota_not_counted", error=type(error).__name__)
-        else:
-            # What was committed while it counted is forgotten until the next count, rather than counted twice.
-            usage.messages, usage.bytes = messages, bytes_
-        usage.counted_at = self._clock()
-        usage.seconds = usage.counted_at - began
+        async with self._turn:
+            began = self._clock()
+            usage.again_at = began + _LONGEST_COUNT_SECONDS
+            # What ends while it counts may be in the count, too: rather twice, which a refusal has counted again.
+            ended_messages, ended_bytes = usage.ended_messages, usage.ended_bytes
+            try:
+                with deadline.within(_LONGEST_COUNT_SECONDS):
+                    async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+                        messages = await quotas.messages(tx, tenant_id, quota.max_messages) if quota.max_messages else 0
+                        bytes_ = await quotas.content_bytes(tx, tenant_id) if quota.max_bytes else 0
+            except MemoryLayerError as error:  # what was known stays, and where nothing was, everything is let in
+                log.warning("quota_not_counted", error=type(error).__name__)
+                usage.again_at = self._clock() + RECOUNT_SECONDS
+                return
+            usage.messages = messages + usage.ended_messages - ended_messages
+            usage.bytes = bytes_ + usage.ended_bytes - ended_bytes
+            usage.counted_at, usage.again_at = self._clock(), float("-inf")
+            usage.seconds = usage.counted_at - began
+            usage.is_doubted = False
 
 
 async def _amount(quota: StorageQuota, said: Sequence[HasText], *, adds: bool) -> tuple[int, int]:
@@ -192,9 +214,9 @@ async def _amount(quota: StorageQuota, said: Sequence[HasText], *, adds: bool) -
     messages = len(said) if adds else 0
     if not quota.max_bytes:
         return messages, 0
-    # No object is written out on the loop: how long it gets is not known before.
+    # No large object is written out on the loop: how long one gets is not known before.
     size = sum(len(one.content) for one in said)
-    return messages, await by_size(size + 1024 * sum(bool(one.metadata) for one in said), _bytes, said)
+    return messages, await by_size(size + _LONGEST_METADATA * sum(bool(one.metadata) for one in said), _bytes, said)
 
 
 def _bytes(said: Sequence[HasText]) -> int:

@@ -11,12 +11,16 @@ from memory_grpc.domain.policy import RetentionLimits
 from memory_grpc.domain.retention import RetentionCounts
 from memory_grpc.observability import metrics
 from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.retention.turns import Turns
 from memory_grpc.store import clock, models, retention
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.guard import Guard, no_guard
 
 # How long a batch waits for its tenant: one that is held up is tried again by the next sweep, and holds up no other.
-_LOCK_MILLISECONDS = 5000
+LOCK_MILLISECONDS = 5000
+
+# Each has a connection of those for administration and jobs.
+_AT_ONCE = 2
 
 log = structlog.get_logger(__name__)
 
@@ -30,15 +34,25 @@ class Retain:
         self._database = database
         self._policies = policies
         self._batch_size = batch_size
+        self._turns = Turns(_AT_ONCE)
 
     async def __call__(
         self, tenant_id: str, actions: Collection[str], *, dry_run: bool, guard: Guard = no_guard
     ) -> RetentionCounts:
         """Counts of what was done, or would be (``dry_run``), at the database's time of the call.
 
-        ``guard`` runs last in every transaction that changes something.
+        ``guard`` runs last in every transaction that changes something, and is a sweep's; who comes without waits for
+        its turn. Raises Overloaded while another of the tenant's goes on.
         Raises StoreUnavailable and DeadlineExceeded; the batches before it stay done.
         """
+        if guard is not no_guard:
+            return await self._retain(tenant_id, actions, dry_run=dry_run, guard=guard)
+        async with self._turns.of(tenant_id):
+            return await self._retain(tenant_id, actions, dry_run=dry_run, guard=guard)
+
+    async def _retain(
+        self, tenant_id: str, actions: Collection[str], *, dry_run: bool, guard: Guard
+    ) -> RetentionCounts:
         limits = (await self._policies.get(tenant_id, fresh=True)).retention
         async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
             now = await clock.now(tx)
@@ -74,7 +88,7 @@ class Retain:
         total = 0
         while True:
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                await models.lock_tenant_exclusive(tx, tenant_id, _LOCK_MILLISECONDS)
+                await models.lock_tenant_exclusive(tx, tenant_id, LOCK_MILLISECONDS)
                 done = await batch(tx, tenant_id, limits, now, self._batch_size)
                 await guard(tx)
             total += done

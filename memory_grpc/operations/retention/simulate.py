@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from memory_grpc.domain.retention import Simulation
 from memory_grpc.operations.policy.policies import Policies
+from memory_grpc.operations.retention.turns import Turns
 from memory_grpc.store import clock, retention
 from memory_grpc.store.database import Database
 
@@ -17,21 +17,22 @@ _AT_ONCE = 1
 
 
 class Simulate:
-    """Reads a tenant's messages once, and changes nothing."""
+    """Reads a tenant's messages, and changes nothing."""
 
     def __init__(self, database: Database, policies: Policies) -> None:
         self._database = database
         self._policies = policies
-        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._turns = Turns(_AT_ONCE)
 
     async def __call__(
         self, tenant_id: str, changes: Mapping[str, float], as_of: datetime | None, sample_size: int
     ) -> Simulation:
         """``changes`` are the limits to try, by name; the others are those that hold. None as ``as_of`` is now.
 
-        Everything is of one moment. Raises StoreUnavailable and DeadlineExceeded.
+        Everything is of one moment. Raises Overloaded while another of the tenant's goes on, StoreUnavailable
+        and DeadlineExceeded.
         """
-        async with self._turn:
+        async with self._turns.of(tenant_id):
             limits = replace((await self._policies.get(tenant_id, fresh=True)).retention, **changes)
             async with self._database.transaction(tenant=tenant_id, plan="each", at_one_moment=True) as tx:
                 now = await clock.now(tx)
