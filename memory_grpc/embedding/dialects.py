@@ -13,14 +13,18 @@ import numpy.typing as npt
 
 from memory_grpc.errors import EmbeddingUnavailable
 
+from .prompts import Prompts
+
 Refusal = Literal["too long", "too many", "no such field", "other"]
 
 VOYAGE_HOSTS = ("voyageai.com", "ai.mongodb.com")
-AZURE_HOST = ".azure.com"
+AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn", ".azure-api.net")
 
 # Words of OpenAI, Azure, vLLM, Ollama, llama.cpp, Text Embeddings Inference, LiteLLM and Voyage. The status does not
 # tell: Ollama and llama.cpp may refuse a long text with 500, and LiteLLM an unknown field.
 _FIELD = re.compile(r"dimensions?\b|encoding_format|matryoshka")
+# Of 500, which is also what a service says that breaks down, with any words.
+_UNKNOWN = re.compile(r"unsupported|not support|unknown|unexpected|matryoshka")
 _TOO_LONG = re.compile(
     r"context[ _](length|window|size)|contextwindow|input length|too (long|large)|too many tokens"
     r"|(maximum|max allowed|less than|exceed)[^.]{0,60}tokens"
@@ -33,9 +37,10 @@ _SAID_IN = ("error", "message", "detail", "msg", "loc", "code", "type", "param")
 class Dialect:
     """A service's fields. Those that it may not know are left out once it has refused them."""
 
-    def __init__(self, host: str, model: str, dimensions: int, *, has_prompts: bool) -> None:
+    def __init__(self, host: str, model: str, dimensions: int, prompts: Prompts) -> None:
         self._is_voyage = host.endswith(VOYAGE_HOSTS)
-        self._says_type = self._is_voyage and not has_prompts
+        # Voyage has prompts of its own for queries and for messages; one that is set stands in its place, for its side.
+        self._types = {is_query: self._is_voyage and not prompts.of(is_query=is_query) for is_query in (True, False)}
         self._body: dict[str, Any] = {"model": model}
         if self._is_voyage:
             # Else it cuts long texts without a word.
@@ -47,7 +52,7 @@ class Dialect:
     def body(self, texts: list[str], *, is_query: bool) -> dict[str, Any]:
         """A request."""
         body = {**self._body, **self._optional, "input": texts}
-        if self._says_type:  # Voyage has prompts of its own for it
+        if self._types[is_query]:
             body["input_type"] = "query" if is_query else "document"
         return body
 
@@ -66,7 +71,7 @@ def headers(host: str, key: str) -> dict[str, str]:
     """How a service wants to be told the key."""
     if not key:
         return {}
-    return {"api-key": key} if host.endswith(AZURE_HOST) else {"authorization": f"Bearer {key}"}
+    return {"api-key": key} if host.endswith(AZURE_HOSTS) else {"authorization": f"Bearer {key}"}
 
 
 def refusal(response: httpx.Response) -> Refusal | None:
@@ -75,9 +80,9 @@ def refusal(response: httpx.Response) -> Refusal | None:
     if status not in (400, 413, 422, 500):
         return None
     words = said(response)
-    if _FIELD.search(words):
+    if _FIELD.search(words) and (status != 500 or _UNKNOWN.search(words)):
         return "no such field"
-    if _TOO_MANY.search(words) and "token" not in words and "too large to process" not in words:
+    if status != 500 and _TOO_MANY.search(words) and "token" not in words and "too large to process" not in words:
         return "too many"
     if status == 413 or _TOO_LONG.search(words):
         return "too long"

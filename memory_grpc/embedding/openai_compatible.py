@@ -69,7 +69,7 @@ class OpenAICompatibleProvider:
         if url.scheme not in ("http", "https") or not url.host:
             raise StartupError("MEMORY_OPENAI_BASE_URL must be an http(s) URL such as https://api.openai.com/v1.")
         self._prompts = prompts or Prompts()
-        self._dialect = dialects.Dialect(url.host, model, dimensions, has_prompts=self._prompts != Prompts())
+        self._dialect = dialects.Dialect(url.host, model, dimensions, self._prompts)
         # The query stays: Azure's api-version lives there.
         url = url.copy_with(path=f"{url.path.rstrip('/')}/embeddings")
         self._service = RemoteService(url, key=api_key.get_secret_value() if api_key else "", **service)

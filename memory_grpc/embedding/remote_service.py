@@ -56,8 +56,8 @@ class RemoteService:
             self.client = httpx.Client(headers=headers, timeout=timeout_seconds, transport=transport)
         except (ImportError, OSError, ValueError, httpx.InvalidURL):
             raise StartupError(
-                "The way to MEMORY_OPENAI_BASE_URL cannot be taken: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, "
-                "SSL_CERT_FILE or SSL_CERT_DIR holds what cannot be used."
+                "Cannot connect to MEMORY_OPENAI_BASE_URL: one of HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, "
+                "SSL_CERT_FILE and SSL_CERT_DIR is invalid."
             ) from None
         self._tries = max_retries + 1
         self._backoff = backoff or Backoff()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 
 from tokenizers import Tokenizer
+
+from memory_grpc.errors import StartupError
 
 from .prompts import Prompts
 from .provider import Window, spans
 from .tokens import OVERLAP_TOKENS
 
 CHARACTERS_A_TOKEN = 3
-"""Reckoned with where there is no tokenizer: for English on the safe side. Of ideographs, kana and hangul it is 1."""
-FIRST_WIDE = "\u2e80"
+"""Reckoned with where there is no tokenizer: for Latin letters on the safe side. Of all others it is 1."""
+FIRST_WIDE = "\u0250"
 OVERLAP_CHARACTERS = 1_000
 MARGIN_TOKENS = 4
 """Cut out of a text, a piece may take some tokens more than it had inside, and there are special ones around it."""
@@ -22,9 +26,12 @@ class TextWindows:
     """Cuts by the tokens of a tokenizer, or by characters."""
 
     def __init__(self, tokenizer: Tokenizer | None, max_tokens: int, prompts: Prompts) -> None:
+        """Raises StartupError where a prompt would leave less than half of a window."""
         self.tokenizer = tokenizer
         self._prompts = prompts
-        self._tokens = max_tokens
+        self._tokens = max_tokens - MARGIN_TOKENS
+        if any(self._count(prompt) > self._tokens // 2 for prompt in (prompts.query, prompts.document)):
+            raise StartupError("A prompt of the embedding model takes more than half of MEMORY_EMBEDDING_MAX_TOKENS.")
 
     def windows(self, text: str, *, is_query: bool) -> list[Window]:
         """Windows whose payload is the prompt and a piece of the text; their length is in characters."""
@@ -33,14 +40,20 @@ class TextWindows:
         return [Window(max(len(piece), 1), piece, is_query) for piece in (prompt + piece for piece in pieces)]
 
     def _by_characters(self, prompt: str, text: str) -> Iterator[str]:
-        wide = sum(character >= FIRST_WIDE for character in text) / max(len(text), 1)
-        room = _room(int(self._tokens / (wide + (1 - wide) / CHARACTERS_A_TOKEN)), len(prompt))
-        for start, stop in spans(len(text), room, min(OVERLAP_CHARACTERS, room // 4)):
+        """As much as fits, from place to place: a text may be denser at its end than at its beginning."""
+        room = (self._tokens - self._count(prompt)) * CHARACTERS_A_TOKEN
+        upto = [0, *accumulate(map(_thirds, text))]
+        start = 0
+        while True:
+            stop = max(bisect_right(upto, upto[start] + room) - 1, start + 1)
             yield text[start:stop]
+            if stop >= len(text):
+                return
+            start = stop - min(OVERLAP_CHARACTERS, (stop - start) // 4)
 
     def _by_tokens(self, prompt: str, text: str) -> Iterator[str]:
         assert self.tokenizer is not None
-        room = _room(self._tokens - MARGIN_TOKENS, self._count(prompt))
+        room = self._tokens - self._count(prompt)
         places = self.tokenizer.encode(text, add_special_tokens=False).offsets
         if len(places) <= room:
             yield text
@@ -49,10 +62,11 @@ class TextWindows:
             yield text[places[start][0] : places[stop - 1][1]]
 
     def _count(self, text: str) -> int:
-        assert self.tokenizer is not None
+        if self.tokenizer is None:
+            return -(-sum(map(_thirds, text)) // CHARACTERS_A_TOKEN)
         return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
 
-def _room(size: int, prompt: int) -> int:
-    """What a prompt leaves of a window: half of it at least."""
-    return max(size - prompt, size // 2)
+def _thirds(character: str) -> int:
+    """What a character is reckoned with, in thirds of a token."""
+    return 1 if character < FIRST_WIDE else CHARACTERS_A_TOKEN

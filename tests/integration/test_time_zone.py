@@ -27,6 +27,13 @@ async def rest(start_rest: StartRest) -> AsyncIterator[RunningRest]:
         yield started
 
 
+@pytest_asyncio.fixture
+async def server(start_server: StartServer) -> AsyncIterator[RunningServer]:
+    """With the recipe whose date term is 1 or 0."""
+    async with start_server(hybrid_recipe="conversation") as started:
+        yield started
+
+
 def date_term(hit: Any) -> float:
     return float({term.name: term.value for term in hit.explanation.terms}["date"])
 
@@ -72,7 +79,7 @@ async def test_a_context_is_built_by_the_days_of_the_zone(server: RunningServer)
 
 async def test_the_zone_comes_from_the_request_then_the_policy_then_the_deployment(start_server: StartServer) -> None:
     asked = "What was said on 4 November?"
-    async with start_server(time_zone="Asia/Tokyo") as server:
+    async with start_server(time_zone="Asia/Tokyo", hybrid_recipe="conversation") as server:
         await fill(server, [message("I like bread", SAID)])
         assert await searched(server, asked) == [1]
         assert await searched(server, asked, time_zone="UTC") == [0]

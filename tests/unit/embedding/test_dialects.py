@@ -164,13 +164,21 @@ def test_a_field_that_a_service_does_not_know_is_left_out_from_then_on(
 
 
 def test_a_field_is_asked_for_again_when_leaving_it_out_did_not_help(make: Make, server: Server) -> None:
-    said = {"error": {"message": "dimensions of a tensor do not match"}}
-    server.replies = [(500, {}, said)] * 2
+    said = {"error": {"message": "dimensions of something do not match"}}
+    server.replies = [(400, {}, said)] * 2
     provider = make(max_retries=0)
     with pytest.raises(EmbeddingUnavailable):
         encode(provider, "one")
     encode(provider, "one")
     assert "dimensions" in server.requests[-1][2]
+
+
+@pytest.mark.parametrize("said", ["CUDA error while processing batch", "tensor dimension mismatch: 384, 768"])
+def test_a_service_that_breaks_down_has_not_refused_its_texts(said: str, make: Make, server: Server) -> None:
+    server.replies = [(500, {}, {"error": {"message": said}})]
+    with pytest.raises(ProviderDown, match="HTTP 500"):
+        encode(make(max_retries=0), "one", "two", "three")
+    assert len(server.requests) == 1
 
 
 def test_what_a_service_repeats_of_a_text_is_not_taken_for_its_own_words(make: Make, server: Server) -> None:
@@ -247,3 +255,5 @@ def test_voyage_with_prompts_of_ones_own_adds_none() -> None:
     provider, sent = recorded("https://api.voyageai.com/v1", prompts=Prompts("q: ", ""))
     encode(provider, "two", is_query=True)
     assert b'"q: two"' in sent[0].content and b"input_type" not in sent[0].content
+    encode(provider, "one")  # a query prompt leaves what is stored as it was
+    assert b'"input_type":"document"' in sent[1].content.replace(b" ", b"")

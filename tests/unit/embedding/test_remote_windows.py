@@ -20,10 +20,18 @@ def cut(windows: TextWindows, text: str, *, is_query: bool = False) -> list[str]
 
 @pytest.mark.parametrize(
     ("text", "lengths"),
-    [("", [0]), ("x" * 24_000, [24_000]), ("x" * 50_000, [24_000] * 3), ("中" * 9_000, [8_000] * 2)],
+    [
+        ("", [0]),
+        ("x" * 24_000, [24_000]),
+        ("x" * 50_000, [24_000, 24_000, 4_000]),
+        ("中" * 9_000, [8_000, 2_000]),
+        # Nothing is reckoned with the average: what is dense is cut short.
+        ("x" * 12_000 + "中" * 8_000, [16_000, 5_000]),
+        ("д" * 8_001, [8_000, 1_001]),
+    ],
 )
 def test_without_a_tokenizer_long_texts_are_cut_by_characters(text: str, lengths: list[int]) -> None:
-    assert [len(piece) for piece in cut(TextWindows(None, 8_000, Prompts()), text)] == lengths
+    assert [len(piece) for piece in cut(TextWindows(None, 8_000 + MARGIN_TOKENS, Prompts()), text)] == lengths
 
 
 # Numbered, so that each piece is in one place only.
@@ -69,3 +77,14 @@ def test_the_settings_name_the_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(StartupError, match=r"^MEMORY_EMBEDDING_TOKENIZER: .*tokenizer\.json is not"):
         create_provider(settings.model_copy(update={"embedding_tokenizer": tmp_path / "tokenizer.json"}))
+
+
+@pytest.mark.parametrize("tokenizer", [None, FILE])
+def test_a_prompt_leaves_half_of_a_window_at_least(tokenizer: Path | None) -> None:
+    read = Tokenizer.from_file(str(tokenizer)) if tokenizer else None
+    if read is not None:
+        read.no_padding()
+    TextWindows(read, 64, Prompts(document="word " * 15))
+    for prompts in (Prompts(document="word " * 40), Prompts(query="word " * 40)):
+        with pytest.raises(StartupError, match="more than half"):
+            TextWindows(read, 64, prompts)
