@@ -118,6 +118,7 @@ class Erase:
         tenant_id = work.tenant_id
         async with self._database.transaction(tenant=tenant_id) as tx:
             # How much a tenant may store is said by who runs the service, and is not the tenant's to forget.
+            await policy.lock(tx, tenant_id)
             own = (await policy.get(tx, tenant_id)).values
             quota = {path: value for path, value in own.items() if path.startswith(QUOTA)}
             await policy.set_(tx, tenant_id, quota)

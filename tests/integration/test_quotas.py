@@ -10,6 +10,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import grpc
+import psycopg
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
@@ -242,7 +243,9 @@ async def test_who_administers_a_tenant_keeps_its_quota_and_cannot_change_it(sta
         assert (given.quota.max_messages, given.quota.max_bytes) == (7, 10**9)
         assert list(given.overrides) == ["quota.max_messages"]
         assert (await set_(own, ranking="hybrid")).quota == given.quota
-        assert (await set_(own, quota=quota)).quota == given.quota, "what is sent back as it was"
+        again = await set_(own, quota=given.quota)
+        assert again.quota == given.quota, "what is sent back as it was read"
+        assert list(again.overrides) == ["quota.max_messages"], "and no more of it is the tenant's own"
         for more in (policy_pb2.StorageQuota(max_messages=8), policy_pb2.StorageQuota()):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await set_(own, quota=more)
@@ -250,6 +253,24 @@ async def test_who_administers_a_tenant_keeps_its_quota_and_cannot_change_it(sta
         read = await server.policy.GetTenantPolicy(GetTenantPolicyRequest(tenant_id="acme"), metadata=own)
         assert read.quota == given.quota
         assert (await set_(root, quota=policy_pb2.StorageQuota())).quota.max_messages == 0
+
+
+async def test_a_quota_that_is_being_changed_is_not_undone_by_who_keeps_it(
+    start_server: StartServer, dsn: str, rows: Rows
+) -> None:
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    async with start_server() as server:
+        await allow(server, max_messages=100)
+        async with await psycopg.AsyncConnection.connect(dsn) as other:
+            await other.execute("select pg_advisory_xact_lock(7214, hashtext('acme'))")
+            await other.execute("update tenant_policies set quota_max_messages = 5 where tenant_id = 'acme'")
+            values = SetTenantPolicyRequest(tenant_id="acme", ranking="hybrid")
+            call = asyncio.ensure_future(server.policy.SetTenantPolicy(values))
+            async with asyncio.timeout(10):
+                while rows(waiting) == [(0,)]:
+                    await asyncio.sleep(0.02)
+        policy = await call
+        assert (policy.quota.max_messages, policy.ranking) == (5, "hybrid")
 
 
 async def test_the_command_line_shows_and_sets_a_quota(start_server: StartServer, tmp_path: Any) -> None:

@@ -77,8 +77,11 @@ class Policies:
             await policy_store.lock(tx, tenant_id)  # of two at once, neither undoes what the other says of the quota
             own = (await policy_store.get(tx, tenant_id)).values
             kept = {path: value for path, value in own.items() if path.startswith(QUOTA)}
-            if quota is not None and quota != kept and not may_change_quota:
-                raise PermissionDenied("Only a key for all tenants may change a quota.")
+            if quota is not None and not may_change_quota:
+                # What was read is what holds, the deployment's values among it.
+                if self._merge(StoredPolicy(quota)).quota != self._merge(StoredPolicy(kept)).quota:
+                    raise PermissionDenied("Only a key for all tenants may change a quota.")
+                quota = None
             await policy_store.set_(tx, tenant_id, {**values, **(kept if quota is None else quota)})
         return await self.get(tenant_id, fresh=True)
 

@@ -190,7 +190,6 @@ class Quotas:
         quota = usage.quota
         async with self._turn:
             began = self._clock()
-            usage.again_at = began + _LONGEST_COUNT_SECONDS
             # What ends while it counts may be in the count, too: rather twice, which a refusal has counted again.
             ended_messages, ended_bytes = usage.ended_messages, usage.ended_bytes
             try:
@@ -204,7 +203,7 @@ class Quotas:
                 return
             usage.messages = messages + usage.ended_messages - ended_messages
             usage.bytes = bytes_ + usage.ended_bytes - ended_bytes
-            usage.counted_at, usage.again_at = self._clock(), float("-inf")
+            usage.counted_at = self._clock()
             usage.seconds = usage.counted_at - began
             usage.is_doubted = False
 
