@@ -13,7 +13,7 @@ from memory_grpc.client.async_feed import AsyncFeed, told
 from memory_grpc.client.base import Base
 from memory_grpc.client.convert import result
 from memory_grpc.client.errors import from_call
-from memory_grpc.client.pages import AsyncPages
+from memory_grpc.client.pages import AsyncPages, kept
 from memory_grpc.client.retry import Attempts
 from memory_grpc.client.rpc import Rpc
 from memory_grpc.client.streams import Resumption
@@ -61,6 +61,8 @@ class AsyncMemoryClient(Base, AsyncCalls):
     def _pages(
         self, rpc: Rpc[T], items: str, item: type[Item], arguments: Mapping[str, Any], timeout: float | None
     ) -> AsyncPages[T, Item]:
+        arguments = kept(arguments)
+
         async def fetch(token: str | None) -> T:
             return await self._call(rpc, {**arguments, **({"page_token": token} if token else {})}, timeout)
 

@@ -15,6 +15,10 @@ _OPTIONS: Options = [
     # A server that restarts is found again within seconds, not minutes.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),
+    # A peer that is gone without a word is noticed: a stream may have no deadline. More often than every five minutes
+    # servers may take for abuse.
+    ("grpc.keepalive_time_ms", 300_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
     # One place decides what is tried again: retry.py.
     ("grpc.enable_retries", 0),
 ]
@@ -32,7 +36,7 @@ def options(endpoint: Endpoint, user_agent: str, server_name: str | None = None)
 
 
 def open_channel(endpoint: Endpoint, options: Options, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
-    """A channel for threads. ``credentials`` are for TLS; the CAs that grpc comes with are believed without them."""
+    """A channel for threads. ``credentials`` are for TLS; gRPC's bundled CA certificates are trusted without them."""
     if endpoint.tls:
         return grpc.secure_channel(endpoint.target, credentials or grpc.ssl_channel_credentials(), options=options)
     return grpc.insecure_channel(endpoint.target, options=options)

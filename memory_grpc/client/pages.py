@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 Page = TypeVar("Page")
 Item = TypeVar("Item")
+
+
+def kept(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments for every page: what is gone once it was read, as a generator, is read into a list."""
+    return {name: list(value) if isinstance(value, Iterator) else value for name, value in arguments.items()}
 
 
 class Pages(Generic[Page, Item]):

@@ -29,13 +29,16 @@ class Retry:
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or not 0 <= self.first_pause_seconds <= self.longest_pause_seconds:
-            raise ValueError("retry: at least one attempt, and pauses that do not get shorter")
+            raise ValueError(
+                "retry: attempts must be at least 1, and 0 <= first_pause_seconds <= longest_pause_seconds"
+            )
 
 
 class Attempts:
     """The attempts of one call, which share one deadline: ``timeout_seconds`` from now by ``clock``.
 
-    ``each_seconds`` bounds each of them besides.
+    ``each_seconds`` bounds each of them besides. After ``patience_seconds`` no other is begun; one that goes on has its
+    time.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Attempts:
         clock: Callable[[], float],
         chance: Callable[[], float] = random.random,
         each_seconds: float = math.inf,
+        patience_seconds: float = math.inf,
     ) -> None:
         self._retry = retry
         self._is_repeatable = is_repeatable
@@ -54,6 +58,7 @@ class Attempts:
         self._chance = chance
         self._ends = None if timeout_seconds is None else clock() + timeout_seconds
         self._each = each_seconds
+        self._gives_up = clock() + patience_seconds
         self._made = 0
         self._pause = retry.first_pause_seconds
 
@@ -76,7 +81,7 @@ class Attempts:
         if self._made >= self._retry.attempts or not self._is_passing(error):
             raise error
         pause = max(error.retry_after or 0.0, self._pause * (0.5 + self._chance() / 2))
-        if pause >= self._left():
+        if pause >= min(self._left(), self._gives_up - self._clock()):
             raise error
         self._pause = min(2 * self._pause, self._retry.longest_pause_seconds)
         return pause

@@ -12,7 +12,7 @@ from memory_grpc.client import channel
 from memory_grpc.client.base import Base
 from memory_grpc.client.convert import result
 from memory_grpc.client.errors import MemoryServiceError, from_call
-from memory_grpc.client.pages import Pages
+from memory_grpc.client.pages import Pages, kept
 from memory_grpc.client.retry import Attempts
 from memory_grpc.client.rpc import Rpc
 from memory_grpc.client.streams import Feed, Resumption
@@ -74,6 +74,8 @@ class MemoryClient(Base, Calls):
     def _pages(
         self, rpc: Rpc[T], items: str, item: type[Item], arguments: Mapping[str, Any], timeout: float | None
     ) -> Pages[T, Item]:
+        arguments = kept(arguments)
+
         def fetch(token: str | None) -> T:
             return self._call(rpc, {**arguments, **({"page_token": token} if token else {})}, timeout)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,8 +115,9 @@ class Client(MemoryClient):
         rpc = Rpc(f"/memory_layer.v1.{service}/{method}", object)
         attempts = Attempts(
             _PATIENT if self._patience_seconds else _QUICK,
-            self._patience_seconds or self._timeout,
+            None if self._patience_seconds else self._timeout,
             each_seconds=self._timeout,
+            patience_seconds=self._patience_seconds or math.inf,
             is_repeatable=rpc.is_repeatable,
             clock=time.monotonic,
         )

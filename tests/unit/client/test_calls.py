@@ -202,6 +202,12 @@ def test_a_list_is_fetched_page_by_page(both: Both, flaky: Flaky):
     assert {(one.tenant_id, one.user_id, one.page_size) for one in flaky.requests} == {("acme", "u", 2)}
 
 
+def test_a_filter_that_is_a_generator_is_sent_with_every_page_and_every_time(both: Both, flaky: Flaky):
+    flaky.answer = lambda request: listing_pb2.ListMessagesResponse(next_page_token="" if request.page_token else "1")
+    assert list(both("list_messages", metadata_equals=(f"k={n}" for n in range(2)))) == []
+    assert [list(one.metadata_equals) for one in flaky.requests] == [["k=0", "k=1"]] * 2
+
+
 def exported(request: transfer.ExportRequest) -> Iterator[transfer.TransferRecord]:
     yield transfer.TransferRecord(header=transfer.TransferHeader(version=1))
     for number in range(int(request.after_id or "0"), 5):

@@ -97,3 +97,22 @@ def test_the_contract_says_what_may_be_repeated():
     assert rpcs.SEARCH_MEMORIES.is_repeatable
     assert not rpcs.CREATE_API_KEY.is_repeatable
     assert not rpcs.PLAN_ERASURE.is_repeatable
+
+
+def test_patience_ends_attempts_and_shortens_none():
+    clock = Clock()
+    of_command = Attempts(
+        Retry(attempts=100, first_pause_seconds=1.0),
+        None,
+        is_repeatable=True,
+        clock=clock,
+        chance=lambda: 1.0,
+        each_seconds=60.0,
+        patience_seconds=5.0,
+    )
+    assert of_command.left() == 60.0
+    assert of_command.pause_after(DOWN) == 1.0
+    clock.now += 4.5
+    assert of_command.left() == 60.0
+    with pytest.raises(Unavailable):
+        of_command.pause_after(DOWN)
