@@ -33,6 +33,7 @@ from memory_grpc.domain.messages import NewMessage, PreparedMessage
 from memory_grpc.ids import Uuid7
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.ranking import HybridWeights, Participants
+from memory_grpc.ranking.weights import RECIPE
 from memory_grpc.store import embeddings, lexical, messages, models, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from memory_grpc.store.migrations import migrate
@@ -40,6 +41,8 @@ from memory_grpc.store.rank import rank
 from memory_grpc.store.rank_request import RankRequest
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+# As a deployment ranks that says nothing.
+DEFAULT = HybridWeights.of(RECIPE)
 CONFIG = "english"
 DIMENSIONS = 384
 MODEL = 1
@@ -202,7 +205,7 @@ async def measure(database: Database, tenant: str, texts: Texts, repeat: int, rn
         async with database.transaction(tenant=tenant) as tx:
             connection: AsyncConnection[dict[str, Any]] = tx._connection
             semantic = await asking.request(tx, tenant, text, vector, NOW)
-            hybrid = await asking.request(tx, tenant, text, vector, NOW, config=CONFIG, participants=who)
+            hybrid = await asking.request(tx, tenant, text, vector, NOW, config=CONFIG, participants=who, parts=DEFAULT)
             counted = replace(semantic, is_counted=True)
             calls: dict[str, Callable[[], Awaitable[Any]]] = {
                 "bare": lambda c=connection, v=vector: _bare(c, tenant, v),
@@ -219,7 +222,7 @@ async def measure(database: Database, tenant: str, texts: Texts, repeat: int, rn
 
 
 async def _hybrid(tx: Transaction, tenant: str, text: str, request: RankRequest) -> None:
-    await (await word_index.query_words(tx, tenant, CONFIG, text, HybridWeights().shares)).get()
+    await (await word_index.query_words(tx, tenant, CONFIG, text, DEFAULT.shares)).get()
     await rank(tx, request)
 
 
