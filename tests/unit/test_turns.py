@@ -1,4 +1,4 @@
-"""Turns: of a tenant one at a time, of all so many."""
+"""Turns: of a tenant one at a time, of all so many, and nobody waits behind another tenant's queue."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from memory_grpc.operations.retention.turns import Turns
 
 
 @pytest.mark.asyncio
-async def test_a_tenant_has_one_turn_that_waits_included_and_others_wait_for_theirs() -> None:
-    turns, going, ends = Turns(1), [], asyncio.Event()
+async def test_a_tenant_has_one_turn_and_its_others_are_in_nobodys_way() -> None:
+    turns, began, ends = Turns(2), [], asyncio.Event()
 
     async def work(tenant_id: str) -> None:
         async with turns.of(tenant_id):
-            going.append(tenant_id)
+            began.append(tenant_id)
             await ends.wait()
 
-    first, second = asyncio.ensure_future(work("a")), asyncio.ensure_future(work("b"))
+    calls = [asyncio.ensure_future(work("a")) for _ in range(16)]
     await asyncio.sleep(0)
-    for tenant_id in ("a", "b"):
-        with pytest.raises(Overloaded):
-            await work(tenant_id)
-    assert going == ["a"]
-    second.cancel()
-    await asyncio.gather(second, return_exceptions=True)
+    with pytest.raises(Overloaded):
+        await work("a")
+    calls.append(asyncio.ensure_future(work("b")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert began == ["a", "b"]
+    calls[5].cancel()
     ends.set()
-    await first
-    await asyncio.gather(work("a"), work("b"))
-    assert going == ["a", "a", "b"]
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert sorted(began) == ["a"] * 15 + ["b"]
+    await work("a")
+    assert turns._tenants == {}, "nothing is kept of those that have ended"

@@ -31,7 +31,7 @@ class Restore:
     ) -> RestoredCounts:
         """Restores what passes a filter and was archived at ``archived_since`` or later (None: whenever), up to now.
 
-        Raises Overloaded while another of the tenant's goes on, StoreUnavailable (also where its lock is not had in
+        Raises Overloaded where many of the tenant's wait already, StoreUnavailable (also where its lock is not had in
         time) and DeadlineExceeded; the batches before it stay restored.
         """
         async with self._turns.of(tenant_id):

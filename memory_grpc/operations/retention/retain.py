@@ -42,7 +42,7 @@ class Retain:
         """Counts of what was done, or would be (``dry_run``), at the database's time of the call.
 
         ``guard`` runs last in every transaction that changes something, and is a sweep's; who comes without waits for
-        its turn. Raises Overloaded while another of the tenant's goes on.
+        its turn. Raises Overloaded where many of the tenant's wait already.
         Raises StoreUnavailable and DeadlineExceeded; the batches before it stay done.
         """
         if guard is not no_guard:

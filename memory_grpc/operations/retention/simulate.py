@@ -29,7 +29,7 @@ class Simulate:
     ) -> Simulation:
         """``changes`` are the limits to try, by name; the others are those that hold. None as ``as_of`` is now.
 
-        Everything is of one moment. Raises Overloaded while another of the tenant's goes on, StoreUnavailable
+        Everything is of one moment. Raises Overloaded where many of the tenant's wait already, StoreUnavailable
         and DeadlineExceeded.
         """
         async with self._turns.of(tenant_id):
