@@ -84,8 +84,8 @@ class AdminServiceServicer:
     def SimulateRetention(self, request, context):
         """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
 
-        Changes nothing. Reads every message of the tenant once, all as of one moment; a server does one of these at a time, and
-        others wait for it until their deadline. With the policy that holds and no `as_of`, the counts are those of RunRetention
+        Changes nothing. Reads the messages of the tenant, all as of one moment; a server does one of these at a time, and
+        others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those of RunRetention
         with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant without messages: zeros.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

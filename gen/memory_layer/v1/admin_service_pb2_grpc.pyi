@@ -47,8 +47,8 @@ class AdminServiceStub:
     SimulateRetention: _grpc.UnaryUnaryMultiCallable[_retention_pb2.SimulateRetentionRequest, _retention_pb2.SimulateRetentionResponse]
     """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
 
-    Changes nothing. Reads every message of the tenant once, all as of one moment; a server does one of these at a time, and
-    others wait for it until their deadline. With the policy that holds and no `as_of`, the counts are those of RunRetention
+    Changes nothing. Reads the messages of the tenant, all as of one moment; a server does one of these at a time, and
+    others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those of RunRetention
     with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant without messages: zeros.
     """
     RestoreArchived: _grpc.UnaryUnaryMultiCallable[_retention_pb2.RestoreArchivedRequest, _retention_pb2.RestoreArchivedResponse]
@@ -88,8 +88,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     SimulateRetention: _aio.UnaryUnaryMultiCallable[_retention_pb2.SimulateRetentionRequest, _retention_pb2.SimulateRetentionResponse]  # type: ignore[assignment]
     """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
 
-    Changes nothing. Reads every message of the tenant once, all as of one moment; a server does one of these at a time, and
-    others wait for it until their deadline. With the policy that holds and no `as_of`, the counts are those of RunRetention
+    Changes nothing. Reads the messages of the tenant, all as of one moment; a server does one of these at a time, and
+    others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those of RunRetention
     with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant without messages: zeros.
     """
     RestoreArchived: _aio.UnaryUnaryMultiCallable[_retention_pb2.RestoreArchivedRequest, _retention_pb2.RestoreArchivedResponse]  # type: ignore[assignment]
@@ -138,8 +138,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_retention_pb2.SimulateRetentionResponse, _abc.Awaitable[_retention_pb2.SimulateRetentionResponse]]:
         """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
 
-        Changes nothing. Reads every message of the tenant once, all as of one moment; a server does one of these at a time, and
-        others wait for it until their deadline. With the policy that holds and no `as_of`, the counts are those of RunRetention
+        Changes nothing. Reads the messages of the tenant, all as of one moment; a server does one of these at a time, and
+        others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those of RunRetention
         with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant without messages: zeros.
         """
 
