@@ -13,25 +13,19 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import structlog
 
-from memory_grpc.errors import Draining, EmbeddingUnavailable, ProviderDown
+from memory_grpc.errors import Draining, ProviderDown
 from memory_grpc.settings import Settings
 
-from . import stats
 from .batch_queue import BatchQueue
-from .calls import KINDS, EmbeddingCall, Item, Kind
-from .provider import EmbeddingProvider, ModelIdentity, Vectors, Window, checked
+from .calls import EmbeddingCall, Kind
+from .inference import HANGS, Inference
+from .provider import EmbeddingProvider, ModelIdentity, Vectors, Window
 from .query_cache import QueryCache
-from .threads import Worker, Workers, default_workers
 from .tokenising import Tokenising
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-log = structlog.get_logger(__name__)
-
-_HANGS = "The embedding model does not answer; try again."
 
 
 class Embedder:
@@ -50,11 +44,7 @@ class Embedder:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._provider = provider
-        self._workers = Workers(workers or default_workers(), self._work, clock)
-        self._hang_seconds = hang_seconds
-        self._watching: asyncio.Task[None] | None = None
         self._cache = QueryCache(query_cache_size)
-        self._clock = clock
         self._queue = BatchQueue(
             batch_size=batch_size,
             batch_length=provider.max_batch_length,
@@ -63,6 +53,7 @@ class Embedder:
             limit=queue_size,
             clock=clock,
         )
+        self._inference = Inference(provider, self._queue, workers=workers, hang_seconds=hang_seconds, clock=clock)
         self._tokenising = Tokenising(provider)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -93,8 +84,7 @@ class Embedder:
     async def start(self) -> None:
         """Start the threads."""
         self._loop = asyncio.get_running_loop()
-        self._workers.start()
-        self._watching = asyncio.create_task(self._watch(), name="embedding_watch")
+        self._inference.start()
 
     async def close(self) -> None:
         """Refuse new calls, embed what waits, join the threads, close the provider. Harmless when repeated."""
@@ -102,10 +92,7 @@ class Embedder:
             return
         self._closed = True
         self._queue.close()
-        await asyncio.to_thread(self._workers.join)  # the watch goes on meanwhile: a hanging thread is not waited for
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+        await self._inference.close()
         await asyncio.to_thread(self._tokenising.close)
         await asyncio.to_thread(self._provider.close)
 
@@ -160,9 +147,9 @@ class Embedder:
             kind, windows, lambda: None if future.done() else future.set_result(None), tenant, is_background
         )
         call.vectors = np.empty((len(windows), self.identity.dimensions), dtype=np.float32)
-        for_queries, for_ingest = self._workers.serving()
+        for_queries, for_ingest = self._inference.serving()
         if not (for_queries if kind == "query" else for_ingest):
-            raise ProviderDown(_HANGS)
+            raise ProviderDown(HANGS)
         self._queue.submit(call)
         try:
             await future
@@ -172,89 +159,3 @@ class Embedder:
         if call.error is not None:
             raise call.error
         return call.vectors
-
-    async def _watch(self) -> None:
-        """Answers for the model when it does not: callers of an overdue batch, and those no thread is left for."""
-        while True:
-            await asyncio.sleep(min(self._hang_seconds / 4, 1.0))
-            for items in self._workers.overdue(self._hang_seconds):
-                log.error("embedding_hangs", windows=len(items), seconds=self._hang_seconds)
-                self._fail(items, ProviderDown(_HANGS))
-            for kind, is_served in zip(KINDS, self._workers.serving(), strict=True):
-                if not is_served:
-                    self._notify(self._queue.fail_all(kind, lambda: ProviderDown(_HANGS)))
-
-    def _work(self, worker: Worker) -> None:
-        """An inference thread's life."""
-        while items := self._queue.take(queries_only=worker.queries_only):
-            started = self._clock()
-            self._workers.busy(worker, items)
-            try:
-                self._run(items)
-            except Exception as error:  # the thread must outlive whatever happens, or every later call would hang
-                log.error("embedding_batch_lost", error=type(error).__name__)
-                self._fail(items, error)
-            finally:
-                was_lost, is_replaced = self._workers.idle(worker)
-                self._queue.finish(items, self._clock() - started)
-            if was_lost:
-                log.warning("embedding_came_back", seconds=round(self._clock() - started, 1))
-            if is_replaced:
-                return
-
-    def _run(self, items: list[Item]) -> None:
-        """Embed a batch. If it fails and a text may be at fault, each caller's windows are tried once more alone."""
-        try:
-            vectors = self._encode(items)
-        except Exception as error:
-            callers = {id(item.call): item.call for item in items}
-            if len(callers) == 1 or isinstance(error, ProviderDown):
-                self._fail(items, error)
-                return
-            log.warning("embedding_batch_split", callers=len(callers), error=type(error).__name__)
-            for call in callers.values():
-                own = [item for item in items if item.call is call]
-                try:
-                    vectors = self._encode(own)
-                except Exception as alone:
-                    self._fail(own, alone)
-                else:
-                    self._deliver(own, vectors)
-        else:
-            self._deliver(items, vectors)
-
-    def _encode(self, items: list[Item]) -> Vectors:
-        started = self._clock()
-        given = self._provider.encode([item.window for item in items])
-        # A provider is somebody else's model or service: what it gives is looked at before anybody's row is written.
-        vectors = checked(np.asarray(given), self.identity.dimensions, len(items))
-        stats.BATCH_SECONDS.observe(self._clock() - started)
-        stats.BATCH_SIZE.observe(len(items))
-        stats.WINDOWS.labels(items[0].call.kind).inc(len(items))
-        return vectors
-
-    def _deliver(self, items: list[Item], vectors: Vectors) -> None:
-        self._notify(self._queue.deliver(items, vectors))
-
-    def _fail(self, items: list[Item], error: Exception) -> None:
-        # The error's own words stay out of the log and the answer: they may hold content.
-        log.warning("embedding_batch_failed", windows=len(items), error=type(error).__name__)
-        for call in {id(item.call): item.call for item in items}.values():
-            # A fresh error each: raising one instance in several tasks would tangle their tracebacks.
-            fresh = type(error)(str(error)) if isinstance(error, EmbeddingUnavailable) else EmbeddingUnavailable()
-            if self._queue.fail(call, fresh):
-                self._notify([call])
-
-    def _notify(self, calls: list[EmbeddingCall]) -> None:
-        """Wake callers, from an inference thread, with one wake-up of the loop; a loop that is gone needs none."""
-        if not calls or self._loop is None:
-            return
-        try:
-            self._loop.call_soon_threadsafe(_wake, calls)
-        except RuntimeError:
-            log.warning("embedding_callers_gone", callers=len(calls))
-
-
-def _wake(calls: Sequence[EmbeddingCall]) -> None:
-    for call in calls:
-        call.on_done()
