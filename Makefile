@@ -29,8 +29,14 @@ run: $(STAMP) ## Run everything: Postgres, the server and Envoy; Ctrl-C stops it
 	@exec $(BIN)/memory-grpc up
 
 .PHONY: test
-test: lint check-gen ## Run every check: lint, generated files, all tests
+test: lint check-gen node ## Run every check: lint, generated files, all tests
 	@$(BIN)/python -m pytest
+
+# Without npm, or where it reaches nothing, the page for Node is skipped by name.
+.PHONY: node
+node:
+	@! command -v npm >/dev/null || test -d tests/clients/node/node_modules \
+	    || npm install --prefix tests/clients/node --no-package-lock --no-audit --no-fund --loglevel error || true
 
 .PHONY: lint
 lint: $(STAMP) ## Check style, types and the contract (ruff, mypy --strict, buf lint)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import threading
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -285,22 +284,40 @@ def test_a_client_that_cannot_work_is_not_made(options: dict[str, Any]):
             kind(**options)
 
 
+class Asked:
+    """A lock that tells how often it was asked for."""
+
+    def __init__(self) -> None:
+        self.times = threading.Semaphore(0)
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.times.release()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def test_threads_that_call_first_share_one_channel(flaky: Flaky, monkeypatch: pytest.MonkeyPatch):
     flaky.answer = lambda _: pb.SearchMemoriesResponse()
-    both_inside, opened = threading.Barrier(2), []
+    opened, asked, goes = [], Asked(), threading.Event()
 
     def opening(*arguments: Any) -> Any:
-        with contextlib.suppress(threading.BrokenBarrierError):
-            both_inside.wait(0.3)
+        assert goes.wait(60)
         opened.append(open_channel(*arguments))
         return opened[-1]
 
     open_channel = channel.open_channel
     monkeypatch.setattr(channel, "open_channel", opening)
     with MemoryClient(flaky.address, tenant_id="acme") as client:
+        client._opening = cast(Any, asked)
         threads = [threading.Thread(target=client.recall, args=("what?",)) for _ in range(2)]
         for thread in threads:
             thread.start()
+        for _ in threads:
+            assert asked.times.acquire(timeout=60), "both come before the channel is there"
+        goes.set()
         for thread in threads:
             thread.join(60)
     assert len(opened) == 1
