@@ -31,14 +31,15 @@ class Endpoint:
         return is_loopback(self.host)
 
 
-def parse(address: str) -> Endpoint:
+def parse(address: str, *, with_key: bool = False) -> Endpoint:
     """Reads ``host``, ``host:port`` or a URL: ``http`` and ``grpc`` are plain, ``https`` and ``grpcs`` are TLS.
 
     gRPC is on the REST port too, so a REST URL will do. Without a port it is 80 or 443 of http and https, and 50051
     otherwise.
 
     Raises:
-        ValueError: it is not an address, or says more than where the service is.
+        ValueError: it is not an address, or says more than where the service is; or a key would go to another machine
+            in clear, and no scheme says that this is meant.
     """
     scheme, separator, rest = address.partition("://")
     if not separator:
@@ -52,4 +53,7 @@ def parse(address: str) -> Endpoint:
         raise ValueError("address: give host:port, with a port from 1 to 65535") from None
     if not url.hostname or port == 0 or "@" in url.netloc or url.path not in ("", "/") or url.query or url.fragment:
         raise ValueError("address: give a host and a port and no more, as http://127.0.0.1:8000")
-    return Endpoint(url.hostname, port or _PORTS[scheme], scheme in _TLS)
+    endpoint = Endpoint(url.hostname, port or _PORTS[scheme], scheme in _TLS)
+    if with_key and not separator and not endpoint.is_local:
+        raise ValueError("address: start it with https://, or with http:// if the key may go there in clear")
+    return endpoint

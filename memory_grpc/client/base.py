@@ -46,15 +46,16 @@ class Base:
             timeout: Seconds for a call with all its attempts, unless the call says otherwise; ``math.inf`` for ever.
             retry: How often and how quickly a call is tried again.
             credentials: For TLS, as ``grpc.ssl_channel_credentials(...)`` makes them from your own CA or with a
-                certificate of the client's own. Without it the CAs that grpc comes with are believed.
+                certificate of the client's own. Without it gRPC's bundled CA certificates are trusted.
             server_name: What the server's certificate says, where that is not the host of the address.
 
         Raises:
-            ValueError: the address, the key, the timeout or the retry cannot be.
+            ValueError: the address, the key, the timeout or the retry is invalid, or the key would go to another
+                machine in clear without ``http://`` saying so.
         """
         if not timeout > 0:
             raise ValueError("timeout: give a number of seconds above 0")
-        self._endpoint = parse(address)
+        self._endpoint = parse(address, with_key=bool(api_key))
         if credentials is not None and not self._endpoint.tls:
             raise ValueError("credentials: they are for TLS; start the address with https:// or grpcs://")
         self._metadata = channel.key_metadata(api_key)

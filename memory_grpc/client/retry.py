@@ -17,7 +17,7 @@ from memory_grpc.client.errors import DeadlineExceeded, MemoryServiceError, Reso
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How patient a client is. ``attempts`` counts the first one: 1 tries nothing again.
+    """How patient a client is. ``attempts`` counts the first one: 1 disables retries.
 
     Pauses double from ``first_pause_seconds`` to ``longest_pause_seconds``, each shortened by chance to at least its
     half, so that clients do not come back together; what the service asks for is the least.

@@ -41,7 +41,7 @@ def metadata(target: Target) -> tuple[tuple[str, str], ...]:
 @contextmanager
 def connected(target: Target) -> Iterator[grpc.Channel]:
     """A channel; what calls inside the block raise leaves it as a CommandError."""
-    endpoint = _endpoint(target.address)
+    endpoint = _endpoint(target.address, with_key=bool(target.api_key))
     with open_channel(endpoint, options(endpoint, _USER_AGENT, _server_name(target)), _credentials(target)) as channel:
         try:
             yield channel
@@ -51,7 +51,7 @@ def connected(target: Target) -> Iterator[grpc.Channel]:
 
 def connected_aio(target: Target) -> grpc.aio.Channel:
     """The same for asyncio; the caller translates errors with ``failure``."""
-    endpoint = _endpoint(target.address)
+    endpoint = _endpoint(target.address, with_key=bool(target.api_key))
     return open_channel_aio(endpoint, options(endpoint, _USER_AGENT, _server_name(target)), _credentials(target))
 
 
@@ -63,7 +63,7 @@ class Client(MemoryClient):
     _is_told = False
 
     def __init__(self, target: Target) -> None:
-        _endpoint(target.address)
+        _endpoint(target.address, with_key=bool(target.api_key))
         super().__init__(
             target.address,
             api_key=target.api_key,
@@ -165,8 +165,8 @@ def _server_name(target: Target) -> str | None:
     return target.settings.tls_server_name or None if target.settings else None
 
 
-def _endpoint(address: str) -> Endpoint:
+def _endpoint(address: str, *, with_key: bool = False) -> Endpoint:
     try:
-        return parse(address)
+        return parse(address, with_key=with_key)
     except ValueError as error:
         raise CommandError(f"--{error}.", USAGE) from None

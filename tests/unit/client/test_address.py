@@ -49,3 +49,16 @@ def test_what_says_more_or_less_is_refused_without_repeating_it(address: str) ->
     with pytest.raises(ValueError, match=r"^address: ") as refused:
         parse(address)
     assert "key@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["memory.example.com", "memory.example.com:443", "10.0.0.7:50051", "[2001:db8::1]:80"]
+)
+def test_a_key_goes_to_another_machine_in_clear_only_where_that_is_said(address: str):
+    parse(address)
+    for said in (f"http://{address}", f"https://{address}"):
+        parse(said, with_key=True)
+    with pytest.raises(ValueError, match=r"^address: start it with https://"):
+        parse(address, with_key=True)
+    for local in ("127.0.0.1:50051", "localhost", "[::1]:8000"):
+        parse(local, with_key=True)
