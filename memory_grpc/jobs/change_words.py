@@ -12,7 +12,7 @@ import structlog
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.trouble import Rests, Trouble
 from memory_grpc.jobs.words import IndexWords
-from memory_grpc.store import vocabularies, word_index
+from memory_grpc.store import planner, vocabularies, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database
 
 LEASE = "change_words"
@@ -23,6 +23,8 @@ RETRY_SECONDS = 60.0
 LINGER_SECONDS = 120.0
 _FILLED_AT_ONCE = 250
 _REMOVED_AT_ONCE = 1000
+# After so many messages the planner has to see what became of them before they are searched.
+_SAMPLED_AFTER = 50_000
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +41,8 @@ class ChangeWords:
         self._config = config
         self._linger = linger
         self._rests = Rests(RETRY_SECONDS)
+        self._sampled: set[str] = set()
+        self._unsampled = 0
 
     async def __call__(self) -> None:
         """Goes through the tenants that are due. One that fails keeps none of the others from its turn. Raises
@@ -90,8 +94,13 @@ class ChangeWords:
                 if now is None or now.next_config != wanted:
                     return False
                 more = await vocabularies.fill(tx, tenant_id, wanted, now.filled_to, _FILLED_AT_ONCE)
+                self._unsampled += _FILLED_AT_ONCE if more else 0
                 is_counted = now.config in await word_index.counted(tx, tenant_id)
                 await lease.guard(tx)
+        if wanted not in self._sampled or self._unsampled >= _SAMPLED_AFTER:
+            await planner.sample(self._database, "message_lexemes")
+            self._sampled.add(wanted)
+            self._unsampled = 0
         return not is_counted or await self._words.index(tenant_id, wanted, lease)
 
     async def _switch(self, tenant_id: str, wanted: str, lease: Lease) -> None:

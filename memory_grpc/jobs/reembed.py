@@ -9,7 +9,7 @@ from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.trouble import Rests, Trouble, at_best
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.models.reembed_messages import ReembedMessages
-from memory_grpc.store import embeddings, messages, reembedding
+from memory_grpc.store import embeddings, messages, planner, reembedding
 from memory_grpc.store import models as model_store
 from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.reembedding import Reembedding
@@ -91,6 +91,7 @@ class Reembed:
         # Whatever was stored since the re-embedding began is in the backlog, so that a tenant is gone through once.
         await self._messages.backlog(model, lease.guard, embedded)
         if work.state == "running" and is_due and not trouble.failed:
+            await planner.sample(self._database, "message_embeddings")
             await self._advance(work, "ready", lease)
 
     async def _count(self, work: Reembedding, tenants: list[str], lease: Lease, trouble: Trouble) -> None:

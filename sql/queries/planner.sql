@@ -1,0 +1,3 @@
+-- name: planner.sample
+-- Samples a table's values anew.
+analyze {table};
