@@ -11,6 +11,8 @@ from swagger_ui_bundle import swagger_ui_path
 from memory_grpc import resources
 from memory_grpc.errors import StartupError
 
+# Of every answer. A connection serves one request.
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Connection": "close"}
 _ASSETS = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "index.css": "text/css; charset=utf-8",

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from memory_grpc import resources
 from memory_grpc.errors import StartupError
-from memory_grpc.observability import http as http_side
+from memory_grpc.observability import http_connection
 from memory_grpc.observability.http import HttpSide
 
 HOST = "127.0.0.1"
@@ -138,7 +138,7 @@ def test_head_has_the_headers_of_get_and_no_body(client: httpx.Client, path: str
 
 def test_a_malformed_request_gets_the_error_shape(port: int) -> None:
     with socket.create_connection((HOST, port), timeout=5) as connection:
-        connection.sendall(b"GET /docs HTTP/9.9\r\n\r\n")
+        connection.sendall(b"GET /docs HTTP/1.1\r\nno colon\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
     assert b'"code":3' in answer
@@ -165,14 +165,14 @@ def test_a_broken_collector_is_an_error_and_not_a_traceback(client: httpx.Client
 def test_a_silent_client_is_cut_and_holds_nobody(
     port: int, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_side._Handler, "timeout", 0.2)
+    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.2)
     with socket.create_connection((HOST, port)) as silent:
         assert client.get("/metrics").status_code == 200
         assert closed(silent)
 
 
 def test_a_client_that_drips_is_cut(port: int, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_side, "_REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(http_connection, "REQUEST_SECONDS", 0.3)
     with socket.create_connection((HOST, port)) as dripping:
         dripping.sendall(b"GET /metrics HTTP/1.1\r\nX-Slow: ")
         assert closed(dripping)
@@ -180,11 +180,11 @@ def test_a_client_that_drips_is_cut(port: int, client: httpx.Client, monkeypatch
 
 
 def test_connections_are_bounded(registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_side, "_MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(http_connection, "MAX_CONNECTIONS", 1)
     side = HttpSide(HOST, 0, registry)
     port = side.start()
     with socket.create_connection((HOST, port)) as first:
-        first.sendall(b"GET /metrics HTTP/1.1\r\n")
+        first.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
         with socket.create_connection((HOST, port)) as second:
             assert closed(second)
         first.sendall(b"\r\n")
