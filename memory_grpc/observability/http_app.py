@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from memory_grpc.observability import pages
+from memory_grpc.observability import console_pages, pages
 from memory_grpc.observability.pages import Answer
 
 _METHODS = "GET, HEAD"
@@ -33,9 +33,10 @@ def application(registry: CollectorRegistry) -> Starlette:
     Raises:
         StartupError: a page is missing from the installation.
     """
-    table = pages.documentation()
+    table = pages.documentation() | console_pages.console()
     app = Starlette(
         routes=[
+            Route("/", _home, methods=["GET"]),
             Route("/metrics", _metrics(registry), methods=["GET"]),
             *(Route(path, _page(answer), methods=["GET"]) for path, answer in table.items()),
         ],
@@ -50,6 +51,11 @@ def _page(answer: Answer) -> Endpoint:
         return _response(answer)
 
     return endpoint
+
+
+async def _home(_: Request) -> Response:
+    """Leads to the console, on whichever port and name it was asked."""
+    return Response(status_code=307, headers={**pages.HEADERS, "Cache-Control": "no-cache", "Location": "/console"})
 
 
 def _metrics(registry: CollectorRegistry) -> Endpoint:

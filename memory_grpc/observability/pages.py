@@ -20,8 +20,8 @@ _ASSETS = {
     "favicon-16x16.png": "image/png",
     "favicon-32x32.png": "image/png",
 }
-# data: is for the icons inside Swagger UI's stylesheet. All else comes from here, and nothing is inline.
-_POLICY = (
+# Of every page. data: is for the icons inside Swagger UI's stylesheet. All else comes from here, and nothing is inline.
+POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -44,11 +44,40 @@ _PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
-_START = """SwaggerUIBundle({
+# Opens on the first call, filled in. The key is kept for the tab (sessionStorage), not for the browser, which is what
+# Swagger UI's own persistAuthorization would do.
+_START = """const KEPT = "memory-layer-keys";
+const kept = () => JSON.parse(sessionStorage.getItem(KEPT) || "{}");
+const keep = (keys) => sessionStorage.setItem(KEPT, JSON.stringify(keys));
+if (!location.hash) {
+  history.replaceState(null, "", "#/MemoryService/IngestMessage");
+}
+const ui = SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
+  tryItOutEnabled: true,
+  persistAuthorization: false,
   validatorUrl: null,
+  onComplete: () => Object.entries(kept()).forEach(([name, value]) => ui.preauthorizeApiKey(name, value)),
+  plugins: [
+    () => ({
+      statePlugins: {
+        auth: {
+          wrapActions: {
+            authorize: (original) => (given) => {
+              keep(Object.values(given).reduce((keys, one) => ({ ...keys, [one.name]: one.value }), kept()));
+              return original(given);
+            },
+            logout: (original) => (names) => {
+              keep(Object.fromEntries(Object.entries(kept()).filter(([name]) => !names.includes(name))));
+              return original(names);
+            },
+          },
+        },
+      },
+    }),
+  ],
 });
 """
 
@@ -65,7 +94,7 @@ class Answer:
 
 def documentation() -> dict[str, Answer]:
     """Every path but /metrics: the page, what it loads, and the OpenAPI document as JSON."""
-    page = Answer(_PAGE.encode(), "text/html; charset=utf-8", "no-cache", {"Content-Security-Policy": _POLICY})
+    page = Answer(_PAGE.encode(), "text/html; charset=utf-8", "no-cache", {"Content-Security-Policy": POLICY})
     start = Answer(_START.encode(), "text/javascript; charset=utf-8", "no-cache")
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where there is one, is many times faster
