@@ -49,6 +49,17 @@ _PAGE = """<!DOCTYPE html>
 _START = """const KEPT = "memory-layer-keys";
 const kept = () => JSON.parse(sessionStorage.getItem(KEPT) || "{}");
 const keep = (keys) => sessionStorage.setItem(KEPT, JSON.stringify(keys));
+// Bodies are what must be there; Swagger UI's own choice is every field, of which some exclude each other.
+const fillIn = ({ specSelectors, oas3Actions }) =>
+  Object.entries(specSelectors.specJson().toJS().paths).forEach(([path, methods]) =>
+    Object.entries(methods).forEach(([method, { requestBody }]) => {
+      const example = requestBody?.content?.["application/json"]?.examples?.required;
+      if (example) {
+        const value = JSON.stringify(example.value, null, 2);
+        oas3Actions.setRequestBodyValue({ value, pathMethod: [path, method] });
+      }
+    }),
+  );
 if (!location.hash) {
   history.replaceState(null, "", "#/MemoryService/IngestMessage");
 }
@@ -59,7 +70,10 @@ const ui = SwaggerUIBundle({
   tryItOutEnabled: true,
   persistAuthorization: false,
   validatorUrl: null,
-  onComplete: () => Object.entries(kept()).forEach(([name, value]) => ui.preauthorizeApiKey(name, value)),
+  onComplete: () => {
+    Object.entries(kept()).forEach(([name, value]) => ui.preauthorizeApiKey(name, value));
+    fillIn(ui.getSystem());
+  },
   plugins: [
     () => ({
       statePlugins: {
