@@ -2,7 +2,7 @@
 
 import { hasKey, onRefused, setKey } from "./api.js";
 import { announce, el } from "./dom.js";
-import { choose, state } from "./state.js";
+import { choose, forgetTenants, state } from "./state.js";
 import { empty, heading } from "./widgets.js";
 import { audit } from "./views/audit.js";
 import { context } from "./views/context.js";
@@ -77,6 +77,7 @@ document.getElementById("key-form").addEventListener("submit", (event) => {
 });
 forget.addEventListener("click", () => {
   setKey("");
+  forgetTenants();
   told(false);
   announce("The key is forgotten.");
   main.replaceChildren(); // what it showed goes with it

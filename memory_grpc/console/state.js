@@ -9,6 +9,12 @@ export function remember(...tenants) {
   const options = [...known].sort().map((tenant) => { const one = document.createElement("option"); one.value = tenant; return one; });
   document.getElementById("known-tenants").replaceChildren(...options);
 }
+/** Forgets what was seen with a key, once the key is. */
+export function forgetTenants() {
+  known.clear();
+  remember(state.tenant);
+}
+
 export const knownTenants = () => [...known].sort();
 
 /** Chooses the tenant that the views look at. */

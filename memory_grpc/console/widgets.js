@@ -27,7 +27,7 @@ export function table(caption, columns, rows, nothing = "Nothing here yet.") {
 }
 
 /** A labelled input. Kinds: text, number, checkbox, datetime-local, textarea, or a list of options for a select. */
-export function field(name, label, { kind = "text", value, hint, ...attributes } = {}) {
+export function field(name, label, { kind = "text", value, hint, wide, ...attributes } = {}) {
   const id = freshId();
   const hintId = hint ? `${id}h` : null;
   const common = { id, name, "aria-describedby": hintId, ...attributes };
@@ -42,7 +42,7 @@ export function field(name, label, { kind = "text", value, hint, ...attributes }
   } else {
     input = el("input", { type: kind, autocomplete: "off", ...common, value: value ?? "" });
   }
-  return el("div", { class: "field" }, el("label", { for: id }, label), input, hint ? el("small", { id: hintId }, hint) : null);
+  return el("div", { class: wide ? "field wide" : "field" }, el("label", { for: id }, label), input, hint ? el("small", { id: hintId }, hint) : null);
 }
 
 /** A form of fields; `submit` gets their values by name. */

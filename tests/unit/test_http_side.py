@@ -72,6 +72,29 @@ def test_openapi_json_is_the_generated_document(client: httpx.Client) -> None:
     assert answer.json() == yaml.safe_load(resources.OPENAPI_YAML.read_text())
 
 
+def test_the_root_leads_to_the_console_on_the_same_port(client: httpx.Client) -> None:
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/console")
+
+
+@pytest.mark.parametrize("path", ["/console", "/console/"])
+def test_the_console_loads_only_what_is_served_here(client: httpx.Client, path: str) -> None:
+    waiting, seen = [path], set()
+    while waiting:
+        asset = waiting.pop()
+        answer = client.get(asset)
+        assert answer.status_code == 200, asset
+        seen.add(asset)
+        assert "innerHTML" not in answer.text, asset
+        found = re.findall(r'(?:src|href)="(/console/[^"]+)"', answer.text)
+        found += [str(httpx.URL(asset).join(name)) for name in re.findall(r'from "(\..+?)"', answer.text)]
+        waiting += [one for one in found if one not in seen]
+    assert len(seen) > 20
+    page = client.get(path)
+    assert page.headers["content-security-policy"] == client.get("/docs").headers["content-security-policy"]
+    assert not re.search(r"<style|<script>|\son\w+=|style=|https?:", page.text)
+
+
 @pytest.mark.parametrize("path", ["/docs", "/docs/", "/docs?deep=1"])
 def test_docs_load_only_what_is_served_here(client: httpx.Client, path: str) -> None:
     page = client.get(path)
@@ -99,8 +122,10 @@ def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere(client: htt
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/docs/x",
+        "/console/index.html",
+        "/console/views",
+        "/console/..%2fresources.py",
         "/docs/index.html",
         "/docs/..%2f..%2ferrors.py",
         "/docs/%2e%2e/__init__.py",
@@ -129,7 +154,7 @@ def test_other_methods_are_not_allowed(client: httpx.Client, method: str) -> Non
     assert json.loads(answer.content)["details"] == []
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/docs", "/openapi.json", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/docs", "/console", "/openapi.json", "/nothing"])
 def test_head_has_the_headers_of_get_and_no_body(client: httpx.Client, path: str) -> None:
     head, get = client.head(path), client.get(path)
     assert head.content == b""
@@ -210,6 +235,12 @@ def test_an_impossible_address_is_refused(host: str, port: int) -> None:
 def test_a_missing_document_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "OPENAPI_YAML", tmp_path / "openapi.yaml")
     with pytest.raises(StartupError, match=r"openapi\.yaml cannot be read"):
+        HttpSide(HOST, 0).start()
+
+
+def test_a_console_without_its_page_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "CONSOLE", tmp_path)
+    with pytest.raises(StartupError, match=r"index\.html cannot be read"):
         HttpSide(HOST, 0).start()
 
 

@@ -42,7 +42,7 @@ export function messages(place) {
     form([
       field("conversation_id", "Conversation", { value: start.conversation_id, maxlength: 128 }),
       field("user_id", "User", { value: start.user_id, maxlength: 128 }),
-      field("filter", "Filter", { hint: 'For example metadata.source = "web" AND importance > 0.5', maxlength: 2000 }),
+      field("filter", "Filter", { wide: true, hint: 'For example metadata.source = "web" AND importance > 0.5', maxlength: 2000 }),
       field("order_by", "Order", { kind: [["created_at desc", "newest first"], ["created_at", "oldest first"]], value: start.conversation_id ? "created_at" : "created_at desc" }),
       field("include_archived", "Archived too", { kind: "checkbox", value: true }),
     ], "Show", load),

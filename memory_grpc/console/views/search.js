@@ -32,7 +32,7 @@ export function search(place) {
   place.append(
     ...heading("Search", "What a question finds in the memory, and why each hit stands where it stands: a bar for every term of its score."),
     form([
-      field("query", "Question", { required: true, type: "search", maxlength: 10000 }),
+      field("query", "Question", { wide: true, required: true, type: "search", maxlength: 10000 }),
       field("user_id", "User", { maxlength: 128 }),
       field("conversation_id", "Conversation", { maxlength: 128 }),
       field("ranking", "Ranking", { kind: [["", "the tenant's"], ["semantic", "semantic"], ["hybrid", "hybrid"]], value: "" }),

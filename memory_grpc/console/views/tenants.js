@@ -39,7 +39,7 @@ function tiles(one) {
   return el("dl", { class: "tiles" },
     tile("Live", count(one.live)), tile("Archived", count(one.archived)), tile("Users", count(one.users)),
     tile("Conversations", count(one.conversations)), tile("Pinned", count(one.pinned)), tile("Pending", count(one.pending)),
-    tile("Failed", count(one.failed)), tile("Duplicates", count(one.duplicates)), tile("Text", bytes(one.estimated_bytes)));
+    tile("Failed", count(one.failed)), tile("Duplicates", count(one.duplicates)), tile("On disk, about", bytes(one.estimated_bytes)));
 }
 
 const columns = [

@@ -12,10 +12,9 @@ const columns = [
   { title: "Archived", number: true, cell: (one) => count(one.archived_count) },
   { title: "First message", cell: (one) => time(one.first_message_at) },
   { title: "Last message", cell: (one) => time(one.last_message_at) },
-  { title: "Actions", cell: (one) => [
-    button("Messages", () => open("messages", { user_id: one.user_id })), " ",
-    button("Erase…", () => open("erasure", { user_id: one.user_id }), "quiet-danger"),
-  ] },
+  { title: "Actions", cell: (one) => el("span", { class: "actions" },
+    button("Messages", () => open("messages", { user_id: one.user_id })),
+    button("Erase…", () => open("erasure", { user_id: one.user_id }), "quiet-danger")) },
 ];
 
 export function users(place) {
