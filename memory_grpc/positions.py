@@ -59,7 +59,9 @@ class Written:
         if position != UNKNOWN:
             self.last = max(self.last, position)
         if len(self._by_tenant) > self._remembered:
-            self._forgotten = max(self._forgotten, self._by_tenant.popitem(last=False)[1])
+            _, ended = self._by_tenant.popitem(last=False)
+            # Others have written since, so that one that could not be asked for ended before the last of theirs.
+            self._forgotten = max(self._forgotten, min(ended, self.last))
 
     def of(self, tenant: str | None) -> int:
         """What a read has to see to see all that was written for a tenant here; for any tenant when it is None."""
