@@ -24,6 +24,7 @@ from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.key_limit import KeyRateLimit
 from memory_grpc.interceptors.observe import observe
+from memory_grpc.interceptors.position import position, written
 from memory_grpc.interceptors.rate_limit import RateLimit, TenantRateLimit
 from memory_grpc.interceptors.share import Share
 from memory_grpc.interceptors.shed import Shed
@@ -116,12 +117,14 @@ class Server:
                 authenticate.interceptor,
                 KeyRateLimit(counts).interceptor,
                 authorize,
+                position,
                 share.interceptor,
             ],
             settings.max_request_bytes,
             permit,
             Shed(self.gate, door),
             holds,
+            written(lambda: slot.operations.written.last),
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         add_services(self._server, slot, settings, lambda: time.monotonic() - self._started_at)
