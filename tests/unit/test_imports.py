@@ -42,7 +42,7 @@ FLOW: dict[str, set[str]] = {
     "access": set(),
     "addresses": set(),
     "paging": PURE,
-    "observability": {*PURE, "resources"},
+    "observability": {*PURE, "resources", "version"},
     "rpc_facts": set(),
     "rpcs": {"rpc_facts", "contract"},
     # The generated part of it is of the contract, and imports it.
