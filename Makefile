@@ -113,6 +113,10 @@ abuse: $(STAMP) ## Let one caller attack all others and print a table; some minu
 migrate: $(STAMP) ## Migrate the database of MEMORY_DATABASE_URL
 	@$(BIN)/memory-grpc migrate
 
+.PHONY: sbom
+sbom: $(STAMP) ## Write sbom.json: what is installed, with versions and licences (CycloneDX)
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible --outfile sbom.json $(VENV)
+
 .PHONY: clean
 clean: ## Remove the virtual environment and caches; .data, the embedded database, stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage build dist
