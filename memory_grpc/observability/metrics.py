@@ -72,6 +72,7 @@ DATABASE_LATENCY_SECONDS = Gauge("memory_database_latency_seconds", "Time the da
 DATABASE_BYTES = Gauge("memory_database_bytes", "Size of a table with its indexes.", ["table"])
 MESSAGES = Gauge("memory_messages", "Messages of all tenants, live and archived, by the database's estimate.")
 BACKGROUND_ERRORS = Counter("memory_background_errors", "Rounds of a background loop that ended in an error.", ["loop"])
+SPANS_LOST = Counter("memory_trace_spans_lost", "Spans of traces that the collector did not take.")
 LOG_LINES_DROPPED = Counter("memory_log_lines_dropped", "Lines that the log took too slowly, or not at all.")
 SWEEPS = Counter("memory_retention_sweeps", "Scheduled sweeps, by outcome.", ["outcome"])
 LAST_SWEEP = Gauge(

@@ -52,7 +52,17 @@ FLOW: dict[str, set[str]] = {
     "limit_rules": set(),
     "object_faults": set(),
     "validation": {*PURE, "limit_rules", "object_faults", "rpcs", "contract"},
-    "store": {*PURE, "deadline", "offload", "sql_files", "resources", "ranking", "scoring", "filtering"},
+    "store": {
+        *PURE,
+        "deadline",
+        "observability",
+        "offload",
+        "sql_files",
+        "resources",
+        "ranking",
+        "scoring",
+        "filtering",
+    },
     "embedding": {*PURE, "addresses", "resources", "settings", "observability", "deadline"},
     "operations": {
         *PURE,
