@@ -17,6 +17,7 @@ from memory_grpc.embedding.token_counts import TokenCounter
 from memory_grpc.jobs.audit import flushed
 from memory_grpc.jobs.loop import at_work
 from memory_grpc.jobs.start import Parts, follow_model, follow_replicas, loops
+from memory_grpc.observability import tracing_sdk
 from memory_grpc.observability.http import HttpSide
 from memory_grpc.observability.loop_lag import watched
 from memory_grpc.operations.indexes.graphs import Graphs
@@ -65,6 +66,8 @@ async def running(settings: Settings, conninfo: str, *, processes: int = 1) -> A
     sys.setswitchinterval(_SWITCH_SECONDS)
     slot = Slot()
     async with AsyncExitStack() as stack:
+        # Ends last, in a thread: to send what is left may take seconds.
+        stack.push_async_callback(asyncio.to_thread, tracing_sdk.start(settings.environment))
         http_side = HttpSide(settings.host, settings.metrics_port)
         metrics_port = http_side.start()
         stack.callback(http_side.close)

@@ -29,6 +29,7 @@ from memory_grpc.interceptors.rate_limit import RateLimit, TenantRateLimit
 from memory_grpc.interceptors.share import Share
 from memory_grpc.interceptors.shed import Shed
 from memory_grpc.interceptors.translate import translate
+from memory_grpc.observability import metrics
 from memory_grpc.operations.models.registry import Slot
 from memory_grpc.probes import Health
 from memory_grpc.rpcs import SERVICES
@@ -173,4 +174,5 @@ class Server:
         await self._server.wait_for_termination()
 
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        metrics.SERVING.set(status == _SERVING)
         await asyncio.gather(*(self._health.set(name, status) for name in ("", *_NAMES)))

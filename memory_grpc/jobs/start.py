@@ -13,11 +13,12 @@ from memory_grpc.jobs.follow_model import FollowModel, Report
 from memory_grpc.jobs.graphs import BuildGraphs
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.loop import Loop
-from memory_grpc.jobs.measure import Measure
+from memory_grpc.jobs.measure import Measure, MeasureSizes
 from memory_grpc.jobs.pending import EmbedPending
 from memory_grpc.jobs.reembed import Reembed
 from memory_grpc.jobs.sweep import Sweep
 from memory_grpc.jobs.words import IndexWords
+from memory_grpc.observability import metrics
 from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.indexes.graphs import REFRESH_SECONDS, Graphs
 from memory_grpc.operations.models.models import Models
@@ -37,6 +38,7 @@ _PENDING_WORKERS = 2
 # How soon a connection that hears of pending messages is made again.
 _LISTEN_SECONDS = 1.0
 _MEASURE_SECONDS = 5.0
+_MEASURE_SIZES_SECONDS = 60.0
 # How long denials and uses of keys wait to be recorded.
 _AUDIT_SECONDS = 1.0
 _EXPIRE_AUDIT_SECONDS = 3600.0
@@ -80,7 +82,8 @@ def loops(parts: Parts) -> list[Loop]:
         *_pending(parts),
         Loop("audit", parts.trail.flush, _AUDIT_SECONDS),
         Loop("expire_audit", ExpireAudit(database, settings.audit_days), _EXPIRE_AUDIT_SECONDS),
-        Loop("measure_pending", Measure(database), _MEASURE_SECONDS),
+        Loop("measure", Measure(database), _MEASURE_SECONDS),
+        Loop("measure_sizes", MeasureSizes(database), _MEASURE_SIZES_SECONDS),
         Loop(
             "reembed",
             Reembed(database, parts.lease(reembed.LEASE, reembed.LEASE_SECONDS), parts.models),
@@ -108,6 +111,7 @@ def loops(parts: Parts) -> list[Loop]:
         refresh = Loop("jwt_keys", keys.refresh, keys.seconds)
         keys.woken_by(refresh.wake)
         found.append(refresh)
+    metrics.SWEEP_SCHEDULE_SECONDS.set(settings.retention_schedule_seconds)
     if settings.retention_schedule_seconds > 0:
         sweeper = Sweep(
             database,

@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from memory_grpc import deadline
 from memory_grpc.errors import StoreUnavailable
+from memory_grpc.observability import tracing
 from memory_grpc.positions import Written
 from memory_grpc.store.connections import PINS, configure, configure_shared
 from memory_grpc.store.errors import translated
@@ -108,8 +109,9 @@ class Database:
         What is left of the call's deadline becomes the statement_timeout, so that Postgres stops working for a caller
         who has gone even when the cancellation does not reach it.
         """
-        with translated():
-            connection = await self._begin(tenant, plan, at_one_moment)
+        with translated(), tracing.span("transaction", plan=plan, pipelined=pipelined):
+            with tracing.statement("opening"):
+                connection = await self._begin(tenant, plan, at_one_moment)
             try:
                 async with AsyncExitStack() as stack:
                     if pipelined:
@@ -118,7 +120,8 @@ class Database:
                     end = End(connection, tenant, self._written) if self._written else None
                     if end:
                         await end.ask()
-                    await connection.execute("commit")
+                    with tracing.statement("commit"):
+                        await connection.execute("commit")
                 if end:
                     await end.note()
             except BaseException:

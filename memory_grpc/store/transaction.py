@@ -9,6 +9,7 @@ from typing import Any, Generic, LiteralString, NamedTuple, TypeVar
 
 import psycopg
 
+from memory_grpc.observability import tracing
 from memory_grpc.positions import UNKNOWN, Written
 from memory_grpc.store.opening import Tenant
 from memory_grpc.store.queries import QUERIES, Parts, looked_back, text
@@ -59,7 +60,8 @@ class Transaction:
 
     async def execute(self, query: str, params: Params | None = None) -> int:
         """Runs a query; returns the number of rows it touched."""
-        return (await self._connection.execute(*self._sent(query, params))).rowcount
+        with tracing.statement(query):
+            return (await self._connection.execute(*self._sent(query, params))).rowcount
 
     async def one(
         self,
@@ -72,28 +74,33 @@ class Transaction:
         """Runs a query; returns its first row, or None. ``binary`` has Postgres send values as it holds them, which
         suits long strings of bytes. ``parts`` stand for what is in braces in it: what differs from call to call and
         cannot be a parameter, and is put together from fixed texts."""
-        return await (await self._connection.execute(*self._sent(query, params, parts), binary=binary)).fetchone()
+        with tracing.statement(query):
+            return await (await self._connection.execute(*self._sent(query, params, parts), binary=binary)).fetchone()
 
     async def all(self, query: str, params: Params | None = None, *, parts: Parts = ()) -> list[Row]:
         """Runs a query; returns all its rows."""
-        return await (await self._connection.execute(*self._sent(query, params, parts))).fetchall()
+        with tracing.statement(query):
+            return await (await self._connection.execute(*self._sent(query, params, parts))).fetchall()
 
     async def defer(
         self, query: str, params: Params | None, read: Callable[[list[Row]], T], *, parts: Parts = ()
     ) -> Deferred[T]:
         """Sends a query of a pipelined transaction; what ``read`` makes of its rows comes in the round trip of the next
         that is waited for, or of the commit. To be asked for once."""
-        return Deferred(await self._connection.execute(*self._sent(query, params, parts)), read)
+        with tracing.statement(query):
+            return Deferred(await self._connection.execute(*self._sent(query, params, parts)), read)
 
     async def together(self, *statements: Statement) -> list[list[Row]]:
         """Runs queries that need no rows of each other, in order and in one round trip; returns all their rows, with
         values sent as Postgres holds them."""
-        async with self._connection.pipeline():
-            sent = [
-                await self._connection.execute(*self._sent(query, params, parts), binary=True)
-                for query, params, parts in statements
-            ]
-            return [await cursor.fetchall() for cursor in sent]
+        names = ", ".join(statement.query for statement in statements)
+        with tracing.statement(names):
+            async with self._connection.pipeline():
+                sent = [
+                    await self._connection.execute(*self._sent(query, params, parts), binary=True)
+                    for query, params, parts in statements
+                ]
+                return [await cursor.fetchall() for cursor in sent]
 
 
 class End:

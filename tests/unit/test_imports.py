@@ -44,7 +44,7 @@ FLOW: dict[str, set[str]] = {
     "access": set(),
     "addresses": set(),
     "paging": PURE,
-    "observability": {*PURE, "resources"},
+    "observability": {*PURE, "resources", "version"},
     "rpc_facts": set(),
     "rpcs": {"rpc_facts", "contract"},
     # The generated part of it is of the contract, and imports it.
@@ -54,7 +54,18 @@ FLOW: dict[str, set[str]] = {
     "limit_rules": set(),
     "object_faults": set(),
     "validation": {*PURE, "limit_rules", "object_faults", "rpcs", "contract"},
-    "store": {*PURE, "deadline", "positions", "offload", "sql_files", "resources", "ranking", "scoring", "filtering"},
+    "store": {
+        *PURE,
+        "deadline",
+        "observability",
+        "offload",
+        "positions",
+        "sql_files",
+        "resources",
+        "ranking",
+        "scoring",
+        "filtering",
+    },
     "embedding": {*PURE, "addresses", "cpus", "resources", "settings", "observability", "deadline"},
     "operations": {
         *PURE,
