@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ class Listening:
 
 def stdio(scope: Scope, target: Target) -> None:
     """Serves the process that started this one, with the target's key."""
+    # Nothing is to be put in order, and Python's own handler would wait for the next line of standard input.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     asyncio.run(_stdio(scope, target))
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+from asyncio.subprocess import PIPE
+
 import pytest
 
 from tests.cli import Cli
@@ -23,6 +27,22 @@ async def test_an_open_service_is_not_shown_to_other_machines(server: RunningSer
     process.terminate()
     await process.communicate()
     assert process.returncode == 0
+
+
+@pytest.mark.asyncio
+async def test_ctrl_c_and_the_end_of_input_end_it(cli: Cli):
+    at_terminal, piped = [await cli.start("mcp", "--tenant", "acme", "--user", "ann", stdin=PIPE) for _ in range(2)]
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    for process in (at_terminal, piped):
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(f"{json.dumps(hello)}\n".encode())
+        assert (await process.stdout.readline()).startswith(b"{")
+    at_terminal.send_signal(signal.SIGINT)
+    assert await at_terminal.wait() == -signal.SIGINT
+    assert piped.stdin is not None
+    piped.stdin.close()
+    out, err = await piped.communicate()
+    assert (piped.returncode, out, err) == (0, b"", b"")
 
 
 @pytest.mark.asyncio
