@@ -56,8 +56,8 @@ class Application:
 
 
 @asynccontextmanager
-async def running(settings: Settings, conninfo: str) -> AsyncIterator[Application]:
-    """A server that serves inside the block, and has drained when the block has ended.
+async def running(settings: Settings, conninfo: str, *, processes: int = 1) -> AsyncIterator[Application]:
+    """A server that serves inside the block, and has drained when the block has ended; one of ``processes`` alike.
 
     Order: listen (probes are answered, NOT_SERVING) → migrate → durability → pool → model → background loops → SERVING;
     and the other way round at the end. Raises StartupError with one clear sentence.
@@ -69,7 +69,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         metrics_port = http_side.start()
         stack.callback(http_side.close)
         believed = identity(settings)
-        server = Server(settings, slot, believed.tokens if believed else None)
+        server = Server(settings, slot, believed.tokens if believed else None, processes=processes)
         grpc_port = await server.start()
         stack.push_async_callback(server.drain)
 

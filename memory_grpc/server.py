@@ -71,7 +71,7 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
 class Server:
     """Listens from ``start`` on; serves from ``open`` on; ends with ``drain``."""
 
-    def __init__(self, settings: Settings, slot: Slot, tokens: Tokens | None = None) -> None:
+    def __init__(self, settings: Settings, slot: Slot, tokens: Tokens | None = None, *, processes: int = 1) -> None:
         self._settings = settings
         self._started_at = time.monotonic()
         self.gate = Gate()
@@ -84,7 +84,7 @@ class Server:
         )
         share = Share(door)
         storage = settings.rate_limit_storage
-        counts = Counts(storage.get_secret_value() if storage else "")
+        counts = Counts(storage.get_secret_value() if storage else "", processes=processes)
         rate_limit = RateLimit(settings.global_rate_limit, ClientAddresses(settings.trusted_proxies), counts)
         tenant_limit = TenantRateLimit(settings.tenant_rate_limit, counts)
         authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring, tokens)

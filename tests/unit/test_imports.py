@@ -29,6 +29,7 @@ FLOW: dict[str, set[str]] = {
     "errors": set(),
     "domain": {"ranking", "filtering"},
     "ids": set(),
+    "cpus": set(),
     "resources": set(),
     "sql_files": {"resources"},
     "filtering": {"errors", "sql_files"},
@@ -53,7 +54,7 @@ FLOW: dict[str, set[str]] = {
     "object_faults": set(),
     "validation": {*PURE, "limit_rules", "object_faults", "rpcs", "contract"},
     "store": {*PURE, "deadline", "offload", "sql_files", "resources", "ranking", "scoring", "filtering"},
-    "embedding": {*PURE, "addresses", "resources", "settings", "observability", "deadline"},
+    "embedding": {*PURE, "addresses", "cpus", "resources", "settings", "observability", "deadline"},
     "operations": {
         *PURE,
         "access",
