@@ -22,7 +22,9 @@ class Place:
     shared_sessions: bool
 
 
-async def _database(stack: AsyncExitStack, settings: Settings, place: Place, min_size: int, max_size: int) -> Database:
+async def _database(
+    stack: AsyncExitStack, settings: Settings, place: Place, min_size: int, max_size: int, *, by_turns: bool = False
+) -> Database:
     """An open pool, closed at the end of the stack."""
     database = Database(
         place.conninfo,
@@ -32,6 +34,7 @@ async def _database(stack: AsyncExitStack, settings: Settings, place: Place, min
         max_size=max_size,
         max_waiting=settings.database_pool_max_waiting,
         timeout_seconds=settings.database_pool_timeout_seconds,
+        by_turns=by_turns,
     )
     await database.open()
     stack.push_async_callback(database.close)
@@ -54,7 +57,14 @@ class Pools:
 async def opened(stack: AsyncExitStack, settings: Settings, place: Place) -> Pools:
     """All of them, closed at the end of the stack."""
     pools = Pools(
-        calls=await _database(stack, settings, place, settings.database_pool_min_size, settings.database_pool_max_size),
+        calls=await _database(
+            stack,
+            settings,
+            place,
+            settings.database_pool_min_size,
+            settings.database_pool_max_size,
+            by_turns=True,
+        ),
         background=await _database(stack, settings, place, 1, settings.database_background_pool_size),
         keys=await _database(stack, settings, place, 1, _KEYS_CONNECTIONS),
         heartbeats=await _database(stack, settings, place, 0, _HEARTBEAT_CONNECTIONS),

@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from memory_grpc import deadline
 from memory_grpc.errors import StoreUnavailable
+from memory_grpc.store.connection_turns import ConnectionTurns
 from memory_grpc.store.connections import PINS, configure, configure_shared
 from memory_grpc.store.errors import translated
 from memory_grpc.store.opening import EVERY_TENANT as EVERY_TENANT
@@ -111,7 +112,7 @@ class Database:
     """A pool of connections to one Postgres.
 
     Errors of every method: StoreUnavailable when no connection is to be had (at once when ``max_waiting`` calls wait
-    already), DeadlineExceeded when the call's deadline passes, in Postgres too.
+    already), DeadlineExceeded when the call's deadline passes, in Postgres too; with turns, DatabaseQueueFull.
     """
 
     def __init__(
@@ -124,9 +125,11 @@ class Database:
         timeout_seconds: float,
         direct: str | None = None,
         shared_sessions: bool = False,
+        by_turns: bool = False,
     ) -> None:
         """``direct`` leads to Postgres itself where ``conninfo`` leads to a pooler; ``shared_sessions`` when that gives
-        each transaction another session."""
+        each transaction another session. ``by_turns`` has tenants take the connections in turns."""
+        self._turns = ConnectionTurns(max_size, max_waiting) if by_turns else ConnectionTurns()
         self._direct = direct or conninfo
         self._timeout = timeout_seconds
         self._each_begins_with: LiteralString = ""
@@ -178,20 +181,26 @@ class Database:
         who has gone even when the cancellation does not reach it.
         """
         with translated():
-            connection = await self._begin(tenant, plan, at_one_moment)
-            try:
-                async with AsyncExitStack() as stack:
-                    if pipelined:
-                        await stack.enter_async_context(connection.pipeline())
-                    yield Transaction(connection)
-                    await connection.execute("commit")
-            except BaseException:
-                if not connection.closed:
-                    with suppress(psycopg.Error):  # the pool throws the connection away; the cause is what counts
-                        await connection.rollback()
-                raise
-            finally:
-                await self.pool.putconn(connection)
+            async with self._turns.of(tenant, self._patience()):
+                connection = await self._begin(tenant, plan, at_one_moment)
+                try:
+                    async with AsyncExitStack() as stack:
+                        if pipelined:
+                            await stack.enter_async_context(connection.pipeline())
+                        yield Transaction(connection)
+                        await connection.execute("commit")
+                except BaseException:
+                    if not connection.closed:
+                        with suppress(psycopg.Error):  # the pool throws the connection away; the cause is what counts
+                            await connection.rollback()
+                    raise
+                finally:
+                    await self.pool.putconn(connection)
+
+    def _patience(self) -> float:
+        """How long a call waits for a connection, in seconds."""
+        left = deadline.remaining()
+        return self._timeout if left is None else min(self._timeout, left)
 
     async def _begin(self, tenant: Tenant, plan: Plan, at_one_moment: bool) -> psycopg.AsyncConnection[Row]:
         """A connection on which a transaction has begun, in one round trip.
@@ -200,9 +209,7 @@ class Database:
         the next one is tried: the caller sees no error for them.
         """
         while True:
-            left = deadline.remaining()
-            patience = self._timeout if left is None else min(self._timeout, left)
-            connection = await self.pool.getconn(timeout=patience)
+            connection = await self.pool.getconn(timeout=self._patience())
             try:
                 left = deadline.remaining()
                 timeout_ms = max(1, int((BACKGROUND_TIMEOUT_SECONDS if left is None else left) * 1000))
