@@ -17,8 +17,8 @@ from memory_grpc.ranking.dates.tokens import tokens
 
 # No date has more tokens: what a text takes grows with its length alone.
 _LONGEST: Final = 24
-# Nobody asks about more dates at once, or writes so much before them that might begin one: to read ten thousand characters
-# of "2 days before" would take most of a second.
+# Nobody asks about more dates at once, or writes so much before them that might begin one: to read ten thousand
+# characters of "2 days before" would take most of a second.
 _MOST_DATES: Final = 32
 _MOST_TRIES: Final = 256
 
