@@ -959,8 +959,9 @@ class Calls:
 
         Runs in small transactions: a run that is cut off has restored a part, and running it again restores the
         rest. What is live already is left as it is, so that a retry does nothing twice. What is archived while it
-        runs stays archived. `would_archive_again` says how many of them the next sweep would take away again.
-        Nothing to restore: zeros.
+        runs stays archived. Where other work holds the tenant or a message up for five seconds it gives up with
+        UNAVAILABLE, and has restored whole transactions. `would_archive_again` says how many of them the next sweep
+        would take away again. Nothing to restore: zeros.
 
         Args:
             tenant_id: The tenant.

@@ -55,7 +55,8 @@ class AdminServiceStub:
     """Takes messages back from the archive: they are searched and listed again.
 
     Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
-    live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived.
+    live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived. Where other
+    work holds the tenant or a message up for five seconds it gives up with UNAVAILABLE, and has restored whole transactions.
     `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
     """
     GetStatistics: _grpc.UnaryUnaryMultiCallable[_statistics_pb2.GetStatisticsRequest, _statistics_pb2.TenantStatistics]
@@ -96,7 +97,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Takes messages back from the archive: they are searched and listed again.
 
     Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
-    live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived.
+    live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived. Where other
+    work holds the tenant or a message up for five seconds it gives up with UNAVAILABLE, and has restored whole transactions.
     `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
     """
     GetStatistics: _aio.UnaryUnaryMultiCallable[_statistics_pb2.GetStatisticsRequest, _statistics_pb2.TenantStatistics]  # type: ignore[assignment]
@@ -152,7 +154,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes messages back from the archive: they are searched and listed again.
 
         Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
-        live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived.
+        live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived. Where other
+        work holds the tenant or a message up for five seconds it gives up with UNAVAILABLE, and has restored whole transactions.
         `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
         """
 
