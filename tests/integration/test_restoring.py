@@ -30,8 +30,8 @@ WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' 
 ARCHIVE = """
 insert into messages (tenant_id, id, conversation_id, role, content, metadata, importance, embedding_status, created_at,
     updated_at, archived_at)
-select 'acme', gen_random_uuid(), 'c' || mod(n, 7), case when mod(n, 100) = 0 then 'system' else 'user' end, 'words', '{}',
-    0.5, 'completed', now() - make_interval(days => 40, mins => n), now(), now() - interval '1 hour'
+select 'acme', gen_random_uuid(), 'c' || mod(n, 7), case when mod(n, 100) = 0 then 'system' else 'user' end,
+    'words', '{}', 0.5, 'completed', now() - make_interval(days => 40, mins => n), now(), now() - interval '1 hour'
 from generate_series(1, 5000) as n
 """
 VISITED = "select seq_tup_read + idx_tup_fetch as visited from pg_stat_xact_user_tables where relname = 'messages'"
