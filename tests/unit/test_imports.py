@@ -54,8 +54,10 @@ FLOW: dict[str, set[str]] = {
     "validation": {*PURE, "limit_rules", "object_faults", "rpcs", "contract"},
     "store": {*PURE, "deadline", "offload", "sql_files", "resources", "ranking", "scoring", "filtering"},
     "embedding": {*PURE, "addresses", "resources", "settings", "observability", "deadline"},
+    "reranking": {*PURE, "embedding", "settings"},
     "operations": {
         *PURE,
+        "reranking",
         "access",
         "ids",
         "addresses",
@@ -128,6 +130,7 @@ FORBIDDEN_DIRECTLY: dict[str, set[str]] = {
     "ranking": GRPC | DRIVER | PROTOBUF | MODEL,
     "store": GRPC | PROTOBUF | MODEL,
     "embedding": GRPC | DRIVER | PROTOBUF,
+    "reranking": GRPC | DRIVER | PROTOBUF,
     "operations": GRPC | DRIVER | PROTOBUF | MODEL,
     "jobs": GRPC | DRIVER | PROTOBUF | MODEL,
     "services": DRIVER | MODEL,
