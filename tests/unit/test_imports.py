@@ -122,7 +122,7 @@ FLOW: dict[str, set[str]] = {
 GRPC = {"grpc", "grpc_health", "grpc_reflection", "grpc_status"}
 DRIVER = {"psycopg", "psycopg_pool", "pgvector"}
 PROTOBUF = {"google", "memory_layer"}
-MODEL = {"torch", "transformers", "sentence_transformers", "tokenizers", "safetensors"}
+MODEL = {"torch", "onnx", "onnxruntime", "transformers", "sentence_transformers", "tokenizers", "safetensors"}
 FORBIDDEN_DIRECTLY: dict[str, set[str]] = {
     "errors": GRPC | DRIVER | PROTOBUF | MODEL | {"pydantic", "structlog", "numpy"},
     "domain": GRPC | DRIVER | PROTOBUF | MODEL | {"pydantic", "structlog", "numpy"},
