@@ -19,6 +19,7 @@ from memory_grpc.commands.forget_app import forget
 from memory_grpc.commands.import_app import import_file
 from memory_grpc.commands.key_app import key_app
 from memory_grpc.commands.listing_app import list_conversations, list_messages, list_users
+from memory_grpc.commands.mcp_app import mcp
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Timeout, target
 from memory_grpc.commands.policy_app import policy_app
 from memory_grpc.commands.reembed_app import reembed
@@ -54,6 +55,7 @@ app.command("context", rich_help_panel=_CLIENT, epilog=EPILOG)(context)
 app.command("export", rich_help_panel=_CLIENT, epilog=EPILOG)(export)
 app.command("import", rich_help_panel=_CLIENT, epilog=EPILOG)(import_file)
 app.command("forget", rich_help_panel=_CLIENT, epilog=EPILOG)(forget)
+app.command("mcp", rich_help_panel=_CLIENT, epilog=EPILOG)(mcp)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 
 
@@ -96,7 +98,9 @@ def up() -> None:
 
 
 @app.command(rich_help_panel=_SERVER, epilog=EPILOG)
-def serve() -> None:
+def serve(
+    one_of: Annotated[int, typer.Option("--one-of", min=1, hidden=True, help="Servers that share the calls.")] = 1,
+) -> None:
     """Run the gRPC server alone, on the database of MEMORY_DATABASE_URL.
 
     SIGINT and SIGTERM drain it: calls in flight get MEMORY_DRAIN_SECONDS to finish.
@@ -105,7 +109,7 @@ def serve() -> None:
     """
     from memory_grpc.commands import serving
 
-    raise typer.Exit(serving.serve())
+    raise typer.Exit(serving.serve(one_of))
 
 
 @app.command(rich_help_panel=_SERVER, epilog=EPILOG)

@@ -34,13 +34,14 @@ def binary() -> Path:
 
 
 class EnvoyProcess:
-    """One Envoy, with its configuration and its log in ``run_dir``.
+    """One Envoy, with its configuration and its log in ``run_dir``, before ``servers`` on ports one after the other.
 
     The methods block, and may be called from any thread.
     """
 
-    def __init__(self, settings: Settings, run_dir: Path) -> None:
+    def __init__(self, settings: Settings, run_dir: Path, servers: int = 1) -> None:
         self._settings = settings
+        self._servers = servers
         self._run = run_dir.absolute()
         self.log = self._run / "envoy.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,6 +52,8 @@ class EnvoyProcess:
         """Starts Envoy; StartupError when its port is taken or its configuration cannot be made."""
         # A killed run's Envoy dies with its parent, a moment later.
         ensure_free(self._settings.http_host, self._settings.http_port, "MEMORY_HTTP_PORT", within_seconds=1.0)
+        if port := self._settings.envoy_stats_port:
+            ensure_free(self._settings.host, port, "MEMORY_ENVOY_STATS_PORT", within_seconds=1.0)
         program = binary()
         if not DESCRIPTORS.is_file():
             raise StartupError(f"The descriptor set {DESCRIPTORS} is missing: run `make gen`.")
@@ -66,7 +69,8 @@ class EnvoyProcess:
         config = self._run / "envoy.yaml"
         for path in self._run.glob("envoy*.yaml"):
             path.unlink()
-        for path in write(self._settings, config, DESCRIPTORS.absolute(), admin_socket=self._socket):
+        described = {"descriptors": DESCRIPTORS.absolute(), "admin_socket": self._socket}
+        for path in write(self._settings, config, **described, servers=self._servers):
             path.chmod(0o600)
             account.own(path, user)
         self._offset = self.log.stat().st_size if self.log.exists() else 0

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from memory_grpc.accounts import ACCOUNTS
 from memory_grpc.domain.language import text_config
 from memory_grpc.domain.policy import Policy
 from memory_grpc.domain.search import Hit, Ranked, SearchRequest, SearchResult
@@ -21,8 +22,9 @@ from memory_grpc.operations.search.select import selected
 from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.ranking.lexemes import is_unspaced
 from memory_grpc.store import filters, lexical, revisions, word_index
-from memory_grpc.store.database import Database, Plan
+from memory_grpc.store.database import Plan
 from memory_grpc.store.rank_request import HybridQuery, RankRequest
+from memory_grpc.store.replicas import Reader
 
 # To look for dates in a character of a query takes so many times what most work on a byte does.
 _READING = 16
@@ -33,7 +35,7 @@ class Search:
 
     def __init__(
         self,
-        database: Database,
+        database: Reader,
         models: Models,
         policies: Policies,
         graphs: Graphs,
@@ -131,6 +133,7 @@ class Search:
         zone = request.zone or ZoneInfo(policy.time_zone)
         plan = await by_size(size, plan_query, request.query, who, as_of, parts, zone)
         config, known = await words.get()
+        ACCOUNTS.charge("query_words", len(known.words), tenant_id)
         return HybridQuery(plan, known, parts, config, as_of)
 
 
