@@ -32,10 +32,10 @@ run: $(STAMP) ## Run everything: Postgres, the server and Envoy; Ctrl-C stops it
 test: lint check-gen node ## Run every check: lint, generated files, all tests
 	@$(BIN)/python -m pytest
 
-# Without npm, or where it reaches nothing, the page for Node is skipped by name.
+# Without npm, or where it reaches nothing, the pages for Node and browsers are skipped by name.
 .PHONY: node
 node:
-	@! command -v npm >/dev/null || test -d tests/clients/node/node_modules \
+	@! command -v npm >/dev/null || test -d tests/clients/node/node_modules/@connectrpc \
 	    || npm install --prefix tests/clients/node --no-package-lock --no-audit --no-fund --loglevel error || true
 
 .PHONY: lint
