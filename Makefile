@@ -67,6 +67,11 @@ eval: $(STAMP) ## Measure the rankings: make eval FILE="locomo10.json questions.
 	@test -n "$(FILE)" || { echo "Name the data: make eval FILE=locomo10.json"; exit 2; }
 	@$(BIN)/python bench/evaluate.py $(FILE) $(ARGS)
 
+.PHONY: ranking-study
+ranking-study: $(STAMP) ## Learn the hybrid ranking's weights: make ranking-study FILE="locomo10.json questions.jsonl" ARGS="--messages messages.jsonl"
+	@test -n "$(FILE)" || { echo "Name the data: make ranking-study FILE=locomo10.json"; exit 2; }
+	@$(BIN)/python bench/ranking/train.py $(FILE) $(ARGS)
+
 .PHONY: bench-reading
 bench-reading: $(STAMP) ## Measure what reading a question's dates and names takes (FILE=locomo10.json for its questions, too)
 	@$(BIN)/python bench/reading.py $(FILE) $(ARGS)
