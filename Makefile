@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing the pinned dependencies (a few minutes the first time)"
 	@# torch alone and first, named exactly: an open range would fetch gigabytes of CUDA.
 	@$(PIP) install torch==2.13.0
-	@$(PIP) install --constraint constraints.txt --editable '.[local,mcp,langchain,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[local,dev]'
 	@touch $(STAMP)
 
 .PHONY: install
@@ -106,6 +106,10 @@ bench-ingest: $(STAMP) ## Measure ingest against the bare model: make bench-inge
 	@test -n "$(FILE)" || { echo "Name the data: make bench-ingest FILE=locomo10.json"; exit 2; }
 	@$(BIN)/python bench/ingest.py "$(FILE)" $(ARGS)
 
+.PHONY: bench-tracing
+bench-tracing: $(STAMP) ## Measure what traces cost a call, on and off
+	@$(BIN)/python bench/tracing.py $(ARGS)
+
 .PHONY: chaos
 chaos: $(STAMP) ## Break things for real and print a table; about an hour (ARGS=--short: minutes)
 	@$(BIN)/python bench/chaos.py $(ARGS)
@@ -117,6 +121,10 @@ abuse: $(STAMP) ## Let one caller attack all others and print a table; some minu
 .PHONY: migrate
 migrate: $(STAMP) ## Migrate the database of MEMORY_DATABASE_URL
 	@$(BIN)/memory-grpc migrate
+
+.PHONY: sbom
+sbom: $(STAMP) ## Write sbom.json: what is installed, with versions and licences (CycloneDX)
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible --outfile sbom.json $(VENV)
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches; .data, the embedded database, stays

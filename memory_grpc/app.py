@@ -16,7 +16,8 @@ from memory_grpc.embedding import Embedder, create_provider
 from memory_grpc.embedding.token_counts import TokenCounter
 from memory_grpc.jobs.audit import flushed
 from memory_grpc.jobs.loop import at_work
-from memory_grpc.jobs.start import Parts, follow_model, loops
+from memory_grpc.jobs.start import Parts, follow_model, follow_replicas, loops
+from memory_grpc.observability import tracing_sdk
 from memory_grpc.observability.http import HttpSide
 from memory_grpc.observability.loop_lag import watched
 from memory_grpc.operations.indexes.graphs import Graphs
@@ -65,6 +66,8 @@ async def running(settings: Settings, conninfo: str, *, processes: int = 1) -> A
     sys.setswitchinterval(_SWITCH_SECONDS)
     slot = Slot()
     async with AsyncExitStack() as stack:
+        # Ends last, in a thread: to send what is left may take seconds.
+        stack.push_async_callback(asyncio.to_thread, tracing_sdk.start(settings.environment))
         http_side = HttpSide(settings.host, settings.metrics_port)
         metrics_port = http_side.start()
         stack.callback(http_side.close)
@@ -107,6 +110,8 @@ async def running(settings: Settings, conninfo: str, *, processes: int = 1) -> A
             believed.keys if believed else None,
         )
         await stack.enter_async_context(at_work(loops(parts)))
+        if pools.replicas:
+            await stack.enter_async_context(at_work([follow_replicas(pools.replicas)]))
         if believed:
             # The loop goes on reading them; the first calls should not come before the first keys.
             await believed.keys.begin()

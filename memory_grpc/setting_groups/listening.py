@@ -21,4 +21,10 @@ class Listening(BaseModel):
         "loopback",
         description="Where Envoy shows /metrics, to everybody: where only this machine reaches it, always, or never.",
     )
+    envoy_stats_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port at MEMORY_HOST on which Envoy shows its own statistics (/stats/prometheus); 0 is none.",
+    )
     upstream_host: Host = Field("127.0.0.1", description="Where Envoy finds the gRPC server and the metrics endpoint.")
