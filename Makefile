@@ -80,6 +80,11 @@ bench-calls: $(STAMP) ## Measure whole searches against what they are made of: m
 	@test -n "$(FILE)" || { echo "Name the data: make bench-calls FILE=locomo10.json"; exit 2; }
 	@$(BIN)/python bench/calls.py "$(FILE)" $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: $(STAMP) ## Measure what calls cost and simulate larger machines: make bench-scale FILE=locomo10.json
+	@test -n "$(FILE)" || { echo "Name the data: make bench-scale FILE=locomo10.json"; exit 2; }
+	@$(BIN)/python bench/scale.py "$(FILE)" $(ARGS)
+
 .PHONY: bench-large
 bench-large: $(STAMP) ## Measure tenants of up to a million messages (most of an hour; ARGS="--dir D" keeps the database)
 	@$(BIN)/python bench/large.py $(ARGS)

@@ -16,7 +16,7 @@ from memory_grpc.embedding import Embedder, create_provider
 from memory_grpc.embedding.token_counts import TokenCounter
 from memory_grpc.jobs.audit import flushed
 from memory_grpc.jobs.loop import at_work
-from memory_grpc.jobs.start import Parts, follow_model, loops
+from memory_grpc.jobs.start import Parts, follow_model, follow_replicas, loops
 from memory_grpc.observability import tracing_sdk
 from memory_grpc.observability.http import HttpSide
 from memory_grpc.observability.loop_lag import watched
@@ -57,8 +57,8 @@ class Application:
 
 
 @asynccontextmanager
-async def running(settings: Settings, conninfo: str) -> AsyncIterator[Application]:
-    """A server that serves inside the block, and has drained when the block has ended.
+async def running(settings: Settings, conninfo: str, *, processes: int = 1) -> AsyncIterator[Application]:
+    """A server that serves inside the block, and has drained when the block has ended; one of ``processes`` alike.
 
     Order: listen (probes are answered, NOT_SERVING) → migrate → durability → pool → model → background loops → SERVING;
     and the other way round at the end. Raises StartupError with one clear sentence.
@@ -72,7 +72,7 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
         metrics_port = http_side.start()
         stack.callback(http_side.close)
         believed = identity(settings)
-        server = Server(settings, slot, believed.tokens if believed else None)
+        server = Server(settings, slot, believed.tokens if believed else None, processes=processes)
         grpc_port = await server.start()
         stack.push_async_callback(server.drain)
 
@@ -110,6 +110,8 @@ async def running(settings: Settings, conninfo: str) -> AsyncIterator[Applicatio
             believed.keys if believed else None,
         )
         await stack.enter_async_context(at_work(loops(parts)))
+        if pools.replicas:
+            await stack.enter_async_context(at_work([follow_replicas(pools.replicas)]))
         if believed:
             # The loop goes on reading them; the first calls should not come before the first keys.
             await believed.keys.begin()

@@ -96,7 +96,9 @@ def up() -> None:
 
 
 @app.command(rich_help_panel=_SERVER, epilog=EPILOG)
-def serve() -> None:
+def serve(
+    one_of: Annotated[int, typer.Option("--one-of", min=1, hidden=True, help="Servers that share the calls.")] = 1,
+) -> None:
     """Run the gRPC server alone, on the database of MEMORY_DATABASE_URL.
 
     SIGINT and SIGTERM drain it: calls in flight get MEMORY_DRAIN_SECONDS to finish.
@@ -105,7 +107,7 @@ def serve() -> None:
     """
     from memory_grpc.commands import serving
 
-    raise typer.Exit(serving.serve())
+    raise typer.Exit(serving.serve(one_of))
 
 
 @app.command(rich_help_panel=_SERVER, epilog=EPILOG)

@@ -24,6 +24,7 @@ from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.key_limit import KeyRateLimit
 from memory_grpc.interceptors.observe import observe
+from memory_grpc.interceptors.position import position, written
 from memory_grpc.interceptors.rate_limit import RateLimit, TenantRateLimit
 from memory_grpc.interceptors.share import Share
 from memory_grpc.interceptors.shed import Shed
@@ -72,7 +73,7 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
 class Server:
     """Listens from ``start`` on; serves from ``open`` on; ends with ``drain``."""
 
-    def __init__(self, settings: Settings, slot: Slot, tokens: Tokens | None = None) -> None:
+    def __init__(self, settings: Settings, slot: Slot, tokens: Tokens | None = None, *, processes: int = 1) -> None:
         self._settings = settings
         self._started_at = time.monotonic()
         self.gate = Gate()
@@ -85,7 +86,7 @@ class Server:
         )
         share = Share(door)
         storage = settings.rate_limit_storage
-        counts = Counts(storage.get_secret_value() if storage else "")
+        counts = Counts(storage.get_secret_value() if storage else "", processes=processes)
         rate_limit = RateLimit(settings.global_rate_limit, ClientAddresses(settings.trusted_proxies), counts)
         tenant_limit = TenantRateLimit(settings.tenant_rate_limit, counts)
         authenticate = Authenticate(settings.api_keys, lambda: slot.operations.keyring, tokens)
@@ -117,12 +118,14 @@ class Server:
                 authenticate.interceptor,
                 KeyRateLimit(counts).interceptor,
                 authorize,
+                position,
                 share.interceptor,
             ],
             settings.max_request_bytes,
             permit,
             Shed(self.gate, door),
             holds,
+            written(lambda: slot.operations.written.last),
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         add_services(self._server, slot, settings, lambda: time.monotonic() - self._started_at)

@@ -61,7 +61,7 @@ def wired(
         user_id_metadata_key=settings.user_id_metadata_key,
     )
     search = Search(
-        database,
+        pools.reads,
         models,
         policies,
         graphs,
@@ -71,8 +71,8 @@ def wired(
     return Operations(
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
-        get=Get(database),
-        listing=Listing(database),
+        get=Get(pools.reads),
+        listing=Listing(pools.reads),
         statistics=Statistics(pools.background),
         update=Update(
             database,
@@ -82,10 +82,10 @@ def wired(
             embed_later=settings.async_embeddings,
             word_config=vocabularies.named(settings.search_text_config),
         ),
-        revisions=Revisions(database),
+        revisions=Revisions(pools.reads),
         delete=Delete(database),
         search=search,
-        build_context=BuildContext(database, search, counter),
+        build_context=BuildContext(pools.reads, search, counter),
         graphs=graphs,
         retain=Retain(pools.background, fresh_policies, settings.retention_batch_size),
         simulate=Simulate(pools.background, fresh_policies),
@@ -99,7 +99,8 @@ def wired(
         compare=Compare(pools.background, models, search),
         trail=Trail(pools.background, Uuid7(), time.monotonic),
         list_events=ListEvents(database),
-        export=Export(pools.background, settings.request_timeout_seconds),
+        export=Export(pools.replicas or pools.background, settings.request_timeout_seconds),
         import_=Import(pools.background, models, quotas, word_config=vocabularies.named(settings.search_text_config)),
         erasures=Erasures(pools.background, Uuid7()),
+        written=pools.written,
     )

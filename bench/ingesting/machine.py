@@ -128,6 +128,13 @@ def serving(dsn: str, directory: Path, **variables: object) -> Iterator[Server]:
 @contextmanager
 def envoy(server: Server, directory: Path) -> Iterator[str]:
     """Envoy in front of a server; the URL of its REST interface."""
+    with envoy_process(server, directory) as (address, _):
+        yield f"http://{address}"
+
+
+@contextmanager
+def envoy_process(server: Server, directory: Path) -> Iterator[tuple[str, int]]:
+    """The same: host:port, and the process id."""
     settings = Settings(
         _env_file=None, grpc_port=server.grpc_port, metrics_port=server.metrics_port, http_port=free_port()
     )
@@ -135,7 +142,8 @@ def envoy(server: Server, directory: Path) -> Iterator[str]:
     try:
         process.start()
         process.wait_ready()
-        yield f"http://127.0.0.1:{settings.http_port}"
+        assert process.pid is not None, "it was started"
+        yield f"127.0.0.1:{settings.http_port}", process.pid
     finally:
         process.stop(0.0)
 

@@ -24,10 +24,10 @@ def up() -> int:
         return asyncio.run(run_everything(settings))
 
 
-def serve() -> int:
-    """The server alone, until a signal."""
+def serve(processes: int = 1) -> int:
+    """The server alone, until a signal; one of ``processes`` behind one Envoy."""
     with needed("server"), _configured() as settings:
-        return asyncio.run(_serve(settings, _conninfo(settings)))
+        return asyncio.run(_serve(settings, _conninfo(settings), processes))
 
 
 def migrate() -> int:
@@ -84,7 +84,7 @@ def _conninfo(settings: Settings) -> str:
     return settings.conninfo
 
 
-async def _serve(settings: Settings, conninfo: str) -> int:
+async def _serve(settings: Settings, conninfo: str, processes: int) -> int:
     """Serves until SIGINT or SIGTERM, then drains; a second signal ends the process at once."""
     from memory_grpc.app import running, settle
 
@@ -94,7 +94,7 @@ async def _serve(settings: Settings, conninfo: str) -> int:
 
     async def server() -> None:
         nonlocal serving
-        async with running(settings, conninfo):
+        async with running(settings, conninfo, processes=processes):
             serving = True
             settle()
             await stop.wait()

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from memory_grpc import cpus
+
 from .calls import Item
 
 # The event loop has to stay quick while models compute: it goes first, then the query that somebody waits for, and
@@ -122,4 +124,4 @@ def default_workers() -> int:
     threads that compute all the time. Measured on two cores, two threads embed half as much again as one, and a
     query's p95 under a full import is the same multiple of its idle p95.
     """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cpus.available()

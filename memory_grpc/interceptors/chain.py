@@ -11,6 +11,7 @@ deadline       starts the clock for everything that does real work, looking a ke
 authenticate   before the request is read: bytes of strangers are not parsed
 key_limit      now that the key is known, and before anything is done for it
 authorize      the role, before the request is read too
+position       what a caller wrote before has to be there, before anything is read for it
 share          now that it is known who opens a stream, one of a caller with too many is refused
 (decode)       bytes to message, then the limits of the contract; see ``decode.py``
 (permit)       the tenants that the decoded message names, and their share; for each message of a stream its key again
@@ -56,6 +57,11 @@ async def permit_all(call: Call, request: Any) -> None:
     """Nothing is asked of the requests."""
 
 
+def no_headers(call: Call) -> headers.Headers:
+    """Answers have none but those of the service."""
+    return []
+
+
 class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
     """Wraps every RPC handler of a server in the interceptors, in order."""
 
@@ -66,13 +72,16 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
         permit: Permit = permit_all,
         shortcut: Shortcut = no_shortcut,
         holds: Permit = permit_all,
+        done: Callable[[Call], headers.Headers] = no_headers,
     ) -> None:
-        """``holds`` is asked before each answer of a stream whether it may still come."""
+        """``holds`` is asked before each answer of a stream whether it may still come; ``done`` gives the headers of a
+        call that has succeeded: of a stream of answers to requests they come at its end."""
         self.interceptors = tuple(interceptors)
         self._max_request_bytes = max_request_bytes
         self._permit = permit
         self._shortcut = shortcut
         self._holds = holds
+        self._done = done
 
     async def intercept_service(
         self,
@@ -118,6 +127,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                 if call.facts.http_status != 200:
                     # Envoy's transcoder answers 200; a filter of ours makes it what this header says.
                     given.append(("x-http-status", str(call.facts.http_status)))
+                given += self._done(call)
                 if given:
                     await context.send_initial_metadata(given)
                 return response
@@ -147,6 +157,8 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                     requests = guard_reflection(call, requests)
                 async for response in handler.stream_stream(requests, context):
                     yield response
+                if last := self._done(call):
+                    context.set_trailing_metadata(tuple(last))
 
         if handler.request_streaming:
             return grpc.stream_stream_rpc_method_handler(bidi_stream, None, encode)

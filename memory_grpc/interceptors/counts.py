@@ -6,6 +6,7 @@ A Redis that is away stops nobody: what it does not answer in time is counted he
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -35,10 +36,14 @@ def limits_of(notation: str, setting: str) -> Sequence[RateLimitItem]:
 
 
 class Counts:
-    """By the ``limits`` library. ``storage`` is the URL of a Redis, or empty."""
+    """By the ``limits`` library. ``storage`` is the URL of a Redis, or empty.
 
-    def __init__(self, storage: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+    What is counted here holds calls to an equal part of each limit, rounded up, where ``processes`` share the calls.
+    """
+
+    def __init__(self, storage: str = "", clock: Callable[[], float] = time.monotonic, *, processes: int = 1) -> None:
         self._clock = clock
+        self._processes = processes
         self._memory = MemoryStorage()
         self._here = MovingWindowRateLimiter(self._memory)
         self._shared = MovingWindowRateLimiter(_redis(storage)) if storage else None
@@ -65,7 +70,12 @@ class Counts:
                 self._tell(is_away=False)
                 return seconds
         self._rest_from_expiry()
-        return await _counted(self._here, limit, names)
+        return await _counted(self._here, self._part(limit), names)
+
+    def _part(self, limit: RateLimitItem) -> RateLimitItem:
+        if self._processes == 1:
+            return limit
+        return type(limit)(math.ceil(limit.amount / self._processes), limit.multiples, limit.namespace)
 
     def _tell(self, *, is_away: bool, error: str = "") -> None:
         """Once for each time that it goes or comes back."""

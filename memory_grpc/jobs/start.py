@@ -28,6 +28,7 @@ from memory_grpc.settings import Settings
 from memory_grpc.store import vocabularies
 from memory_grpc.store.database import Database
 from memory_grpc.store.notifications import listen
+from memory_grpc.store.replicas import Reads
 
 # How often a server asks whether a sweep is due, at most; and looks for pending messages without being woken.
 _SWEEP_POLL_SECONDS = 30.0
@@ -49,6 +50,8 @@ _CHANGE_WORDS_SECONDS = 5.0
 _ERASE_POLL_SECONDS = 1.0
 # How often a server asks whether it still holds the deployment's model.
 _FOLLOW_SECONDS = 2.0
+# How often replicas are asked how far they have come: what they were heard to have needs no further question.
+_FOLLOW_REPLICAS_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,11 @@ def loops(parts: Parts) -> list[Loop]:
 def follow_model(database: Database, models: Models, report: Report) -> Loop:
     """The loop for a server that serves: ``report`` tells those who probe it."""
     return Loop("follow_model", FollowModel(database, models, report), _FOLLOW_SECONDS)
+
+
+def follow_replicas(reads: Reads) -> Loop:
+    """The loop that hears how far the replicas have come."""
+    return Loop("follow_replicas", reads.follow, _FOLLOW_REPLICAS_SECONDS)
 
 
 def _pending(parts: Parts) -> list[Loop]:

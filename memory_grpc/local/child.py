@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -34,22 +34,42 @@ def spawn(
     As root, ``account`` is the user it runs as. Of the environment it gets a few harmless names. Call it from any
     thread.
     """
-    identity = [str(account.uid), str(account.gid), _numbers(account.capabilities)] if account else ["-", "-", "-"]
-    arguments = [sys.executable, "-I", "-S", launch.__file__, str(int(death_signal)), str(os.getpid()), *identity]
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        return _spawner.submit(
-            subprocess.Popen,
-            [*arguments, *map(str, command)],
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
-            cwd="/",
-            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-            start_new_session=True,
-        ).result()
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        return _started(command, death_signal, account, output=descriptor, directory="/", environment=environment)
     finally:
         os.close(descriptor)
+
+
+def spawn_alike(
+    command: Sequence[str | Path], *, death_signal: signal.Signals, **variables: str
+) -> subprocess.Popen[bytes]:
+    """The same with the user, directory, output and environment of this process; ``variables`` are set besides."""
+    return _started(command, death_signal, None, output=None, directory=None, environment={**os.environ, **variables})
+
+
+def _started(
+    command: Sequence[str | Path],
+    death_signal: signal.Signals,
+    account: Account | None,
+    *,
+    output: int | None,
+    directory: str | None,
+    environment: Mapping[str, str],
+) -> subprocess.Popen[bytes]:
+    identity = [str(account.uid), str(account.gid), _numbers(account.capabilities)] if account else ["-", "-", "-"]
+    arguments = [sys.executable, "-I", "-S", launch.__file__, str(int(death_signal)), str(os.getpid()), *identity]
+    return _spawner.submit(
+        subprocess.Popen,
+        [*arguments, *map(str, command)],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        cwd=directory,
+        env=environment,
+        start_new_session=True,
+    ).result()
 
 
 def end(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float]) -> None:

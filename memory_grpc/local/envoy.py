@@ -36,13 +36,14 @@ def binary() -> Path:
 
 
 class EnvoyProcess:
-    """One Envoy, with its configuration and its log in ``run_dir``.
+    """One Envoy, with its configuration and its log in ``run_dir``, before ``servers`` on ports one after the other.
 
     The methods block, and may be called from any thread.
     """
 
-    def __init__(self, settings: Settings, run_dir: Path) -> None:
+    def __init__(self, settings: Settings, run_dir: Path, servers: int = 1) -> None:
         self._settings = settings
+        self._servers = servers
         self._run = run_dir.absolute()
         self.log = self._run / "envoy.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,7 +71,8 @@ class EnvoyProcess:
         config = self._run / "envoy.yaml"
         for path in self._run.glob("envoy*.yaml"):
             path.unlink()
-        for path in write(self._settings, config, DESCRIPTORS.absolute(), admin_socket=self._socket):
+        described = {"descriptors": DESCRIPTORS.absolute(), "admin_socket": self._socket}
+        for path in write(self._settings, config, **described, servers=self._servers):
             path.chmod(0o600)
             account.own(path, user)
         if self.log.exists() and self.log.stat().st_size > _LARGE_LOG_BYTES:

@@ -15,8 +15,8 @@ import yaml
 from memory_grpc import tls
 from memory_grpc.addresses import bracketed, is_loopback
 from memory_grpc.errors import StartupError
-from memory_grpc.local import envoy_stats
-from memory_grpc.local.envoy_tls import downstream_socket, secret, upstream_socket
+from memory_grpc.local import envoy_stats, envoy_upstreams
+from memory_grpc.local.envoy_tls import downstream_socket, secret
 from memory_grpc.local.envoy_tree import Node, at, gone, load, named, replace
 from memory_grpc.resources import DESCRIPTORS
 from memory_grpc.settings import Settings
@@ -24,18 +24,21 @@ from memory_grpc.settings import Settings
 # Envoy waits this much longer than the server, whose own error says more.
 _ROUTE_MARGIN_SECONDS = 1.0
 _NO_ORIGINS = "local origins = {}"
-# The clusters that lead to the gRPC port.
-_GRPC = ("memory_grpc", "probes", "watches")
 
 
 def write(
-    settings: Settings, output: Path, descriptors: Path | None = None, *, admin_socket: Path | None = None
+    settings: Settings,
+    output: Path,
+    descriptors: Path | None = None,
+    *,
+    admin_socket: Path | None = None,
+    servers: int = 1,
 ) -> list[Path]:
     """Writes the configuration, and beside it what Envoy reads again when the certificate of its port is renewed;
     returns the files. Raises StartupError."""
     pair = tls.http_pair(settings)
     secret_file = output.absolute().with_name(f"{output.stem}-tls.yaml") if pair else None
-    texts = {output: render(settings, descriptors, admin_socket=admin_socket, secret_file=secret_file)}
+    texts = {output: render(settings, descriptors, admin_socket=admin_socket, secret_file=secret_file, servers=servers)}
     if pair is not None and secret_file is not None:
         pair.read()  # files that do not fit are told in a sentence here, not by Envoy
         texts[secret_file] = yaml.safe_dump(secret(pair), sort_keys=False)
@@ -50,6 +53,7 @@ def render(
     *,
     admin_socket: Path | None = None,
     secret_file: Path | None = None,
+    servers: int = 1,
 ) -> str:
     """The configuration as YAML text.
 
@@ -57,6 +61,7 @@ def render(
     needs no other file. ``admin_socket`` is a unix socket for the admin interface; without it there is none,
     unless MEMORY_ENVOY_STATS_PORT needs one.
     ``secret_file`` names the certificate of Envoy's port (see ``write``); without it the port speaks plaintext.
+    ``servers`` share the calls, on the gRPC port and those after it.
     Raises StartupError when envoy.yaml or the descriptor set is missing or lacks a place.
     """
     config = load()
@@ -71,8 +76,8 @@ def render(
     _set_body_limit(manager, settings)
     _set_timeouts(manager, settings)
     _set_descriptors(manager, descriptors)
-    _set_upstreams(config, settings)
-    _set_upstream_tls(config, settings)
+    envoy_upstreams.set_addresses(config, settings, servers)
+    envoy_upstreams.set_tls(config, settings)
     _set_admin(config, envoy_stats.add(config, settings, admin_socket))
     return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
@@ -200,30 +205,6 @@ def _set_descriptors(manager: Node, descriptors: Path | None) -> None:
     at(transcoder, "proto_descriptor")
     del transcoder["proto_descriptor"]
     transcoder["proto_descriptor_bin"] = base64.b64encode(content).decode()
-
-
-def _set_upstreams(config: Node, settings: Settings) -> None:
-    clusters = at(config, "static_resources", "clusters")
-    for name, port in (*((name, settings.grpc_port) for name in _GRPC), ("http_side", settings.metrics_port)):
-        for locality in at(named(clusters, name), "load_assignment", "endpoints"):
-            for endpoint in at(locality, "lb_endpoints"):
-                address = at(endpoint, "endpoint", "address", "socket_address")
-                replace(address, address=settings.upstream_host, port_value=port)
-
-
-def _set_upstream_tls(config: Node, settings: Settings) -> None:
-    pair = tls.client_pair(settings)
-    if settings.tls_ca_file is None:
-        if tls.server_pair(settings) is not None:
-            raise StartupError(
-                "MEMORY_TLS_CERT_FILE needs MEMORY_TLS_CA_FILE: Envoy must know by which CA to check the server."
-            )
-        return
-    name = settings.tls_server_name or settings.upstream_host
-    for cluster in _GRPC:
-        named(at(config, "static_resources", "clusters"), cluster)["transport_socket"] = upstream_socket(
-            name, settings.tls_ca_file, pair
-        )
 
 
 def _set_admin(config: Node, admin_socket: Path | None) -> None:

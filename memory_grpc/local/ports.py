@@ -8,6 +8,8 @@ import time
 
 from memory_grpc.errors import StartupError
 
+_LAST = 65535
+
 
 def ensure_free(host: str, port: int, variable_name: str, *, within_seconds: float = 0.0) -> None:
     """Raises StartupError unless ``host:port`` can be listened on; the sentence names the port and its variable.
@@ -16,6 +18,8 @@ def ensure_free(host: str, port: int, variable_name: str, *, within_seconds: flo
     """
     if port == 0:
         raise StartupError(f"{variable_name} must name a port: 0 would be another one at each start.")
+    if port > _LAST:
+        raise StartupError(f"{variable_name} is too high: {port} would be needed too, and the last port is {_LAST}.")
     deadline = time.monotonic() + within_seconds
     while (problem := _problem(host, port)) is not None:
         if problem.errno != errno.EADDRINUSE or time.monotonic() >= deadline:

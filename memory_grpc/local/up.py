@@ -20,6 +20,7 @@ from memory_grpc.local.envoy import EnvoyProcess
 from memory_grpc.local.envoy_config import shows_metrics
 from memory_grpc.local.ports import ensure_free
 from memory_grpc.local.postgres import EmbeddedPostgres
+from memory_grpc.local.processes import ServerProcesses, count, portion, room_for
 from memory_grpc.settings import Settings
 
 _T = TypeVar("_T")
@@ -33,7 +34,9 @@ async def up(settings: Settings) -> int:
     Each further signal cuts the step short that the stop is at. Raises StartupError when something cannot start; what
     was started is then stopped again.
     """
-    run = _Run(_together(settings), Console(stderr=False, soft_wrap=True, highlight=False, markup=False))
+    servers = count(settings)
+    console = Console(stderr=False, soft_wrap=True, highlight=False, markup=False)
+    run = _Run(portion(_together(settings), servers), servers, console)
     main = asyncio.ensure_future(run.everything())
     with _signals_to(lambda: run.interrupted(main)):
         try:
@@ -47,6 +50,7 @@ async def up(settings: Settings) -> int:
 @dataclass
 class _Run:
     settings: Settings
+    servers: int
     console: Console
     stopping: bool = False
     code: int = 0
@@ -68,31 +72,36 @@ class _Run:
         async with AsyncExitStack() as parts:
             conninfo = settings.conninfo
             postgres = None
+            servers = self.servers
             if conninfo is None:
                 _forget_libpq_variables()
-                postgres = EmbeddedPostgres(settings.data_dir)
+                postgres = EmbeddedPostgres(settings.data_dir, room_for(servers))
                 parts.push_async_callback(asyncio.to_thread, postgres.stop)
                 conninfo = await _to_the_end(lambda: prepare(postgres.start()))
-            await parts.enter_async_context(running(settings, conninfo))
-            envoy = EnvoyProcess(settings, settings.data_dir / "envoy")
-            parts.push_async_callback(self._stop_envoy, envoy)
+            await parts.enter_async_context(running(settings, conninfo, processes=servers))
+            others = ServerProcesses(settings, conninfo, servers)
+            parts.push_async_callback(self._stop_in_time, others)
+            others.start()
+            await others.wait_ready()
+            envoy = EnvoyProcess(settings, settings.data_dir / "envoy", servers)
+            parts.push_async_callback(self._stop_in_time, envoy)
             await _to_the_end(envoy.start)
             await _to_the_end(envoy.wait_ready)
             await self._answers()
             self._started = True
             settle()
             self._say_hello()
-            self.code = await self._watch(postgres, envoy)
+            self.code = await self._watch(postgres, others, envoy)
             self.stopping = True
         return self.code
 
     def _check_ports(self) -> None:
         settings = self.settings
-        for host, port, name in (
-            (settings.http_host, settings.http_port, "MEMORY_HTTP_PORT"),
-            (settings.host, settings.grpc_port, "MEMORY_GRPC_PORT"),
-            (settings.host, settings.metrics_port, "MEMORY_METRICS_PORT"),
-        ):
+        ports = [(settings.http_host, settings.http_port, "MEMORY_HTTP_PORT")]
+        for index in range(self.servers):
+            ports.append((settings.host, settings.grpc_port + index, "MEMORY_GRPC_PORT"))
+            ports.append((settings.host, settings.metrics_port + index, "MEMORY_METRICS_PORT"))
+        for host, port, name in ports:
             ensure_free(host, port, name, within_seconds=1.0)  # a killed run's parts are just ending
 
     async def _answers(self) -> None:
@@ -109,7 +118,7 @@ class _Run:
                 await asyncio.sleep(0.05)
         raise StartupError(f"The service does not answer at {url}.")
 
-    async def _watch(self, postgres: EmbeddedPostgres | None, envoy: EnvoyProcess) -> int:
+    async def _watch(self, postgres: EmbeddedPostgres | None, others: ServerProcesses, envoy: EnvoyProcess) -> int:
         while True:
             try:
                 await asyncio.wait_for(self._stop.wait(), timeout=0.25)
@@ -122,12 +131,15 @@ class _Run:
                 if part is not None and (code := part.poll()) is not None:
                     self.console.print(f"{name} ended on its own (exit code {code}), see {part.log}.")
                     return 1
+            if (code := others.poll()) is not None:
+                self.console.print(f"A server process ended on its own (exit code {code}).")
+                return 1
 
-    async def _stop_envoy(self, envoy: EnvoyProcess) -> None:
+    async def _stop_in_time(self, part: EnvoyProcess | ServerProcesses) -> None:
         try:
-            await asyncio.to_thread(envoy.stop, self.settings.drain_seconds)
+            await asyncio.to_thread(part.stop, self.settings.drain_seconds)
         except asyncio.CancelledError:
-            await asyncio.to_thread(envoy.stop, 0.0)
+            await asyncio.to_thread(part.stop, 0.0)
             raise
 
     def _say_hello(self) -> None:

@@ -6,10 +6,11 @@ Labels never hold tenants, keys or content: they would be many, and they are nob
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from prometheus_client import Counter, Gauge, Histogram, Info, Metric
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
 
 from memory_grpc import __version__
@@ -112,3 +113,45 @@ class PoolCollector(Collector):
 
 POOLS = PoolCollector()
 REGISTRY.register(POOLS)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFigures:
+    """Of a database that is read from: whether it answers, the bytes of log that it lacks, and its reads so far."""
+
+    name: str
+    is_up: bool
+    behind_bytes: int
+    reads: int
+
+
+class NodeCollector(Collector):
+    """The primary and its replicas, one series a node; nothing where there are no replicas."""
+
+    def __init__(self) -> None:
+        self._ask: Callable[[], Sequence[NodeFigures]] = tuple
+
+    def of(self, ask: Callable[[], Sequence[NodeFigures]]) -> Callable[[], None]:
+        """Exports these figures; returns what takes them out again."""
+        self._ask = ask
+
+        def forget() -> None:
+            self._ask = tuple
+
+        return forget
+
+    def collect(self) -> Iterable[Metric]:
+        """Three families."""
+        up = GaugeMetricFamily("memory_replica_up", "Whether a replica answers.", labels=["node"])
+        behind = GaugeMetricFamily("memory_replica_behind_bytes", "Log it has not replayed.", labels=["node"])
+        reads = CounterMetricFamily("memory_reads", "Read transactions, by the database they went to.", labels=["node"])
+        for node in self._ask():
+            reads.add_metric([node.name], node.reads)
+            if node.name != "primary":
+                up.add_metric([node.name], node.is_up)
+                behind.add_metric([node.name], node.behind_bytes)
+        return up, behind, reads
+
+
+NODES = NodeCollector()
+REGISTRY.register(NODES)

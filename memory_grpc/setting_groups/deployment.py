@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PositiveInt
 
 
 class Deployment(BaseModel):
@@ -16,3 +16,8 @@ class Deployment(BaseModel):
         True, description="Whether Envoy writes a line for each call to its standard output, without query strings."
     )
     log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people.")
+    processes: PositiveInt | Literal["auto"] = Field(
+        "auto",
+        description="Server processes that `memory-grpc up` runs behind Envoy, each with a model of its own; auto: one "
+        "for every two CPUs. Other ways to run the service start servers themselves.",
+    )

@@ -30,7 +30,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 # Means nothing in a container: the embedded Postgres is not there.
-LOCAL_ONLY = {"MEMORY_DATA_DIR"}
+LOCAL_ONLY = {"MEMORY_DATA_DIR", "MEMORY_PROCESSES"}
 
 
 def settings_of(service: str) -> Settings:

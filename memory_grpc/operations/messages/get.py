@@ -8,13 +8,14 @@ from memory_grpc.access import Grant
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.errors import NotFound
 from memory_grpc.store import messages
-from memory_grpc.store.database import EVERY_TENANT, Database
+from memory_grpc.store.database import EVERY_TENANT
+from memory_grpc.store.replicas import Reader
 
 
 class Get:
     """Finds live and archived messages."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Reader) -> None:
         self._database = database
 
     async def __call__(self, message_id: UUID, tenant_id: str | None, grant: Grant) -> StoredMessage:

@@ -21,8 +21,9 @@ from memory_grpc.operations.search.select import selected
 from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.ranking.lexemes import is_unspaced
 from memory_grpc.store import filters, lexical, revisions, word_index
-from memory_grpc.store.database import Database, Plan
+from memory_grpc.store.database import Plan
 from memory_grpc.store.rank_request import HybridQuery, RankRequest
+from memory_grpc.store.replicas import Reader
 
 # To look for dates in a character of a query takes so many times what most work on a byte does.
 _READING = 16
@@ -33,7 +34,7 @@ class Search:
 
     def __init__(
         self,
-        database: Database,
+        database: Reader,
         models: Models,
         policies: Policies,
         graphs: Graphs,

@@ -35,6 +35,7 @@ ORDER = [
     "authenticate",
     "key_limit",
     "authorize",
+    "position",
     "share",
 ]
 GET = GetMessageRequest(message_id="550e8400-e29b-41d4-a716-446655440000").SerializeToString()

@@ -39,7 +39,12 @@ class Run:
         self.home = home
         self.url = f"http://127.0.0.1:{ports['MEMORY_HTTP_PORT']}"
         self.output = home / f"up-{time.monotonic_ns()}.log"
-        settings = {"MEMORY_DATA_DIR": str(home / "data"), "MEMORY_EMBEDDING_PROVIDER": "hashing", **ports}
+        settings = {
+            "MEMORY_DATA_DIR": str(home / "data"),
+            "MEMORY_EMBEDDING_PROVIDER": "hashing",
+            "MEMORY_PROCESSES": "1",
+        }
+        settings |= ports
         outside = {name: value for name, value in os.environ.items() if not name.startswith("MEMORY_")}
         with self.output.open("w") as log:
             self.process = subprocess.Popen(
@@ -240,3 +245,33 @@ def test_a_certificate_without_its_key_is_one_sentence(start: Callable[..., Run]
     assert run.process.wait(60) == 1
     assert "MEMORY_HTTP_TLS_CERT_FILE needs MEMORY_HTTP_TLS_KEY_FILE" in run.said
     assert "Traceback" not in run.said
+
+
+def test_several_servers_share_the_calls(start: Callable[..., Run]):
+    """Each message is there whichever server is asked; all of them end with the first, and the first with any."""
+    run = start(MEMORY_PROCESSES="2", MEMORY_GLOBAL_RATE_LIMIT="40/minute").ready()
+    assert run.said.count("grpc_port") == 2
+    kept = [ingest(run, f"message {number}") for number in range(4)]
+    answers = [httpx.get(f"{run.url}/v1/messages/{id_}", trust_env=False).status_code for id_ in kept * 15]
+    # 40 a minute for both together, where the calls take turns.
+    assert 30 <= answers.count(200) <= 36
+    assert set(answers) == {200, 429}
+    (other,) = [pid for pid in children_of(run.process.pid) if b"--one-of" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(other, signal.SIGKILL)
+    assert run.process.wait(30) == 1
+    assert "A server process ended on its own (exit code -9)" in run.said
+    assert run.children() == []
+
+
+def test_several_servers_end_with_their_parent(start: Callable[..., Run]):
+    run = start(MEMORY_PROCESSES="2").ready()
+    both = children_of(run.process.pid)
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(30) == 0
+    assert run.said.count("draining") == 2
+    assert all(gone(pid) for pid in both)
+
+
+def children_of(pid: int) -> list[int]:
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]
