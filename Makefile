@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing the pinned dependencies (a few minutes the first time)"
 	@# torch alone and first, named exactly: an open range would fetch gigabytes of CUDA.
 	@$(PIP) install torch==2.13.0
-	@$(PIP) install --constraint constraints.txt --editable '.[local,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[local,mcp,langchain,dev]'
 	@touch $(STAMP)
 
 .PHONY: install

@@ -46,6 +46,7 @@ CALLS_PLACES = Gauge(
 CALLS_LIMITED = Counter(
     "memory_calls_limited", "Calls refused because there were too many of their client's, tenant's or key's.", ["limit"]
 )
+WORK = Counter("memory_work", "What calls had, of all tenants: windows, query words, seconds, bytes.", ["kind"])
 AUDIT_DROPPED = Counter(
     "memory_audit_events_dropped", "Denials and uses of keys that were not recorded, as there were too many."
 )

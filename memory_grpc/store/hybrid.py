@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
 from memory_grpc.domain.search import Ranked, Term
+from memory_grpc.offload import in_thread
 from memory_grpc.ranking.fusion import Fused
 from memory_grpc.store import hybrid_columns
 from memory_grpc.store.database import Transaction
@@ -46,7 +46,7 @@ class Hybrid:
         if len(memory.turn) <= _MOST_AT_ONCE:
             return self._ranking(fused(memory, self._request, self._hybrid), exact=True)
         # A tenant of many more must not keep the event loop from other calls.
-        return self._ranking(await asyncio.to_thread(fused, memory, self._request, self._hybrid), exact=True)
+        return self._ranking(await in_thread(fused, memory, self._request, self._hybrid), exact=True)
 
     def _ranking(self, found: tuple[list[Fused], int] | None, *, exact: bool) -> Ranking | None:
         return None if found is None else Ranking(self._hits(found[0]), found[1], exact)

@@ -102,6 +102,27 @@ from (
 where {late}
 limit %(top_k)s;
 
+-- name: search.scan_messages
+-- The same where messages have many windows each: the best window of every message, in one pass however many windows stand
+-- before the last hit's, and of these messages the best that pass, best first.
+with scanned as materialized (
+    select message_id, created_at, importance, max({{search.similarity}}) as similarity
+    from message_embeddings e
+    where {{search.scanned}} and {inline}
+    group by message_id, created_at, importance
+), scored as (
+    select message_id, created_at, similarity, importance, {{search.decay}} as decay from scanned
+)
+select *
+from (
+    select *, %(similarity_weight)s * similarity + %(importance_weight)s * importance + %(decay_weight)s * decay as score
+    from scored
+    order by score desc, created_at desc, message_id desc
+    offset 0
+) as e
+where {late}
+limit %(top_k)s;
+
 -- name: search.among
 -- The documented score over the messages that pass a filter, if they are not more than `most`: each is looked up by itself.
 -- The first row says how many they are, and holds no message.

@@ -82,8 +82,9 @@ class BuildContextRequest(_message.Message):
     """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """The moment to build it for: later messages are left out. The same request with the same `as_of` gives the same bytes as
-        long as the memory up to it is the same. The server's time when not set.
+        """The moment to build it for: later messages are left out, and a message counts as it was then, as live when it was
+        archived later. The same request with the same `as_of` gives the same bytes as long as the memory up to it is the same.
+        The server's time when not set.
         """
 
     def __init__(

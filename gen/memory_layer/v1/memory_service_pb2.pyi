@@ -442,8 +442,9 @@ class SearchMemoriesRequest(_message.Message):
     """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """The moment to search from: ages are counted up to it, and later messages are left out. The same request with the
-        same `as_of` gives the same bytes as long as the memory up to it is the same. The server's time when not set.
+        """The moment to search from: ages are counted up to it, and later messages are left out. A message counts as it was then:
+        with what it said before later updates, and as live when it was archived later. The same request with the same `as_of`
+        gives the same bytes as long as the memory up to it is the same. The server's time when not set.
         """
 
     @_builtins.property

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from memory_grpc.accounts import ACCOUNTS
 from memory_grpc.domain.language import text_config
 from memory_grpc.domain.policy import Policy
 from memory_grpc.domain.search import Hit, Ranked, SearchRequest, SearchResult
@@ -132,6 +133,7 @@ class Search:
         zone = request.zone or ZoneInfo(policy.time_zone)
         plan = await by_size(size, plan_query, request.query, who, as_of, parts, zone)
         config, known = await words.get()
+        ACCOUNTS.charge("query_words", len(known.words), tenant_id)
         return HybridQuery(plan, known, parts, config, as_of)
 
 
