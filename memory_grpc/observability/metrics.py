@@ -58,6 +58,8 @@ INGEST_REPEATED = Counter("memory_ingest_repeated", "Messages not stored again, 
 SEARCHES = Counter(
     "memory_searches", "Searches answered, by ranking and by whether every message was scored.", ["ranking", "exact"]
 )
+RERANKS = Counter("memory_reranks", "Searches whose best a reranker was to read, by outcome.", ["outcome"])
+RERANK_SECONDS = Histogram("memory_rerank_seconds", "Time that it took, or was waited for.", buckets=_SECONDS)
 JOBS = Counter("memory_embedding_jobs", "Pending messages worked off, by outcome.", ["outcome"])
 JOBS_WAITING = Gauge("memory_embedding_jobs_waiting", "Messages of all tenants that wait for their embedding.")
 JOBS_OLDEST_SECONDS = Gauge("memory_embedding_jobs_oldest_seconds", "How long the oldest of them has waited.")

@@ -291,6 +291,17 @@ cross join lateral (
     limit 1
 ) as found;
 
+-- name: search.passages
+-- Who says what in some messages, of long texts the beginning; each looked up by itself, as in messages.get_many.
+select found.*
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    select m.id, m.name, left(m.content, %(longest)s) as beginning
+    from messages m
+    where m.tenant_id = %(tenant_id)s and m.id = wanted.id
+    limit 1
+) as found;
+
 -- name: search.count
 -- How many messages a search with these filters ranks.
 select count(*) as candidates from messages m where {{search.messages}};

@@ -71,8 +71,10 @@ FLOW: dict[str, set[str]] = {
         "filtering",
     },
     "embedding": {*PURE, "accounts", "addresses", "cpus", "resources", "settings", "observability", "deadline"},
+    "reranking": {*PURE, "embedding", "settings"},
     "operations": {
         *PURE,
+        "reranking",
         "accounts",
         "access",
         "ids",
@@ -141,7 +143,7 @@ FLOW: dict[str, set[str]] = {
 GRPC = {"grpc", "grpc_health", "grpc_reflection", "grpc_status"}
 DRIVER = {"psycopg", "psycopg_pool", "pgvector"}
 PROTOBUF = {"google", "memory_layer"}
-MODEL = {"torch", "transformers", "sentence_transformers", "tokenizers", "safetensors"}
+MODEL = {"torch", "onnx", "onnxruntime", "transformers", "sentence_transformers", "tokenizers", "safetensors"}
 FORBIDDEN_DIRECTLY: dict[str, set[str]] = {
     "errors": GRPC | DRIVER | PROTOBUF | MODEL | {"pydantic", "structlog", "numpy"},
     "domain": GRPC | DRIVER | PROTOBUF | MODEL | {"pydantic", "structlog", "numpy"},
@@ -149,6 +151,7 @@ FORBIDDEN_DIRECTLY: dict[str, set[str]] = {
     "ranking": GRPC | DRIVER | PROTOBUF | MODEL,
     "store": GRPC | PROTOBUF | MODEL,
     "embedding": GRPC | DRIVER | PROTOBUF,
+    "reranking": GRPC | DRIVER | PROTOBUF,
     "operations": GRPC | DRIVER | PROTOBUF | MODEL,
     "jobs": GRPC | DRIVER | PROTOBUF | MODEL,
     "services": DRIVER | MODEL,

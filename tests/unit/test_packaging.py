@@ -104,7 +104,7 @@ def test_commands_that_use_the_service_need_the_base_alone():
 
 
 def test_the_base_brings_neither_the_model_nor_the_driver():
-    heavy = {"torch", "sentence-transformers", "transformers", "numpy", "psycopg", "pgvector"}
+    heavy = {"torch", "onnxruntime", "sentence-transformers", "transformers", "numpy", "psycopg", "pgvector"}
     assert closure(BASE) & heavy == set()
     assert heavy <= closure(EXTRAS["server"])
 
