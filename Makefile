@@ -32,10 +32,10 @@ run: $(STAMP) ## Run everything: Postgres, the server and Envoy; Ctrl-C stops it
 test: lint check-gen node ## Run every check: lint, generated files, all tests
 	@$(BIN)/python -m pytest
 
-# Without npm, or where it reaches nothing, the page for Node is skipped by name.
+# Without npm, or where it reaches nothing, the pages for Node and browsers are skipped by name.
 .PHONY: node
 node:
-	@! command -v npm >/dev/null || test -d tests/clients/node/node_modules \
+	@! command -v npm >/dev/null || test -d tests/clients/node/node_modules/@connectrpc \
 	    || npm install --prefix tests/clients/node --no-package-lock --no-audit --no-fund --loglevel error || true
 
 .PHONY: lint
@@ -66,6 +66,11 @@ coverage: $(STAMP) ## Run the tests and write htmlcov/
 eval: $(STAMP) ## Measure the rankings: make eval FILE="locomo10.json questions.jsonl" ARGS="--messages messages.jsonl" (a server of its own)
 	@test -n "$(FILE)" || { echo "Name the data: make eval FILE=locomo10.json"; exit 2; }
 	@$(BIN)/python bench/evaluate.py $(FILE) $(ARGS)
+
+.PHONY: ranking-study
+ranking-study: $(STAMP) ## Learn the hybrid ranking's weights: make ranking-study FILE="locomo10.json questions.jsonl" ARGS="--messages messages.jsonl"
+	@test -n "$(FILE)" || { echo "Name the data: make ranking-study FILE=locomo10.json"; exit 2; }
+	@$(BIN)/python bench/ranking/train.py $(FILE) $(ARGS)
 
 .PHONY: bench-reading
 bench-reading: $(STAMP) ## Measure what reading a question's dates and names takes (FILE=locomo10.json for its questions, too)

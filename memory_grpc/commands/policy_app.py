@@ -23,7 +23,7 @@ def policy_show(
 ) -> None:
     """Show the policy that holds for a tenant, and which values are its own.
 
-    Example: `memory-grpc policy show acme`
+    Example: `memory-grpc policy show --tenant acme`
     """
     from memory_grpc.commands import policy
 
@@ -95,7 +95,7 @@ def policy_set(
 ) -> None:
     """Set some values of a tenant's policy; its others stay, and what it never set is the deployment's.
 
-    Example: `memory-grpc policy set acme --max-age-days 365 --importance-threshold 0`
+    Example: `memory-grpc policy set --tenant acme --max-age-days 365 --importance-threshold 0`
     """
     given: dict[str, float | str | None] = {
         "retention.max_age_days": max_age_days,

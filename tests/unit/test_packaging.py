@@ -215,7 +215,7 @@ def test_the_command_line_explains_itself(base: Path, tmp_path: Path, arguments:
 def test_the_client_finds_out_that_there_is_no_server(base: Path, tmp_path: Path):
     (tmp_path / "l.jsonl").write_text('{"tenant_id": "t", "conversation_id": "c", "role": "user", "content": "x"}\n')
     address = f"127.0.0.1:{free_port()}"
-    for arguments in (["search", "x", "--tenant", "t"], ["import", "l.jsonl"], ["policy", "show", "t"]):
+    for arguments in (["search", "x", "--tenant", "t"], ["import", "l.jsonl"], ["policy", "show", "--tenant", "t"]):
         done = run(base, "memory-grpc", *arguments, "--address", address, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"No server answers at {address}")
