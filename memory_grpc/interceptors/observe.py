@@ -1,4 +1,4 @@
-"""Counts, times and logs every call. Never its content, its key or its metadata."""
+"""Counts, times, traces and logs every call. Never its content, its whole key or its metadata."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def observe(new_request_id: Callable[[], str] = new_request_id) -> Interceptor:
                 counts.handled(code, seconds, span.exemplar)
                 span.ended(code)
                 write = log.debug if call.is_standard or call.was_shed else log.info
-                write("call", method=call.method, code=code, milliseconds=round(seconds * 1000, 2))
+                write("call", method=call.method, code=code, milliseconds=round(seconds * 1000, 2), **_who(call))
 
     return interceptor
 
@@ -95,6 +95,16 @@ def _names(call: Call, span: tracing.Span) -> dict[str, str]:
     """What every line of the log that belongs to a call is found by."""
     trace_id = span.trace_id
     return {"request_id": call.request_id} | ({"trace_id": trace_id} if trace_id else {})
+
+
+def _who(call: Call) -> dict[str, str]:
+    """Who called, as far as it was found out: a made key by its prefix, one of the settings by its number, a token as
+    that; its subject may be a person, and stands in the audit trail alone."""
+    who = {"client": call.client} if call.client else {}
+    if call.grant is not None:
+        actor = call.grant.actor
+        who["key"] = actor.partition(":")[0] if actor.startswith("jwt:") else actor
+    return who
 
 
 def _code_name(call: Call) -> str:

@@ -21,6 +21,8 @@ from memory_grpc.settings import Settings
 from memory_grpc.tls import channel_credentials, http_pair
 
 _ADMIN = "envoy-admin.sock"
+# Of a log that holds a line for each call: past this a start puts it aside, in the place of the one before.
+_LARGE_LOG_BYTES = 64 * 1024 * 1024
 
 
 def binary() -> Path:
@@ -73,6 +75,8 @@ class EnvoyProcess:
         for path in write(self._settings, config, **described, servers=self._servers):
             path.chmod(0o600)
             account.own(path, user)
+        if self.log.exists() and self.log.stat().st_size > _LARGE_LOG_BYTES:
+            self.log.replace(self.log.with_name("envoy.log.1"))
         self._offset = self.log.stat().st_size if self.log.exists() else 0
         command: list[str | Path] = [program, "--config-path", config, "--log-level", "warning"]
         # Two threads carry more than the server answers. Hot restart would share memory between unrelated Envoys.

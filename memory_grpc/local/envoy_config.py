@@ -68,6 +68,7 @@ def render(
     manager = _manager(config)
     _set_listener(config, settings)
     _set_listener_tls(config, settings, secret_file)
+    _set_access_log(manager, settings)
     _set_hosts(manager, settings)
     _set_origins(manager, settings)
     _set_keys(manager, settings)
@@ -110,6 +111,12 @@ def _set_listener_tls(config: Node, settings: Settings, secret_file: Path | None
     listener = named(at(config, "static_resources", "listeners"), "memory_layer")
     for chain in at(listener, "filter_chains"):
         chain["transport_socket"] = downstream_socket(secret_file)
+
+
+def _set_access_log(manager: Node, settings: Settings) -> None:
+    at(manager, "access_log")
+    if not settings.access_log:
+        del manager["access_log"]
 
 
 def _set_hosts(manager: Node, settings: Settings) -> None:

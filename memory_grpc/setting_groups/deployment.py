@@ -12,6 +12,9 @@ class Deployment(BaseModel):
 
     environment: str = Field("local", description="Name of the deployment, shown by the health endpoint and in logs.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is logged.")
+    access_log: bool = Field(
+        True, description="Whether Envoy writes a line for each call to its standard output, without query strings."
+    )
     log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people.")
     processes: PositiveInt | Literal["auto"] = Field(
         "auto",

@@ -16,7 +16,9 @@ from psycopg.conninfo import conninfo_to_dict
 from typer.testing import CliRunner
 
 from memory_grpc import cli
+from memory_layer.v1 import key_service_pb2 as key_pb
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1.key_service_pb2_grpc import KeyServiceStub
 from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 from tests.conftest import StartServer, free_port
 
@@ -46,6 +48,11 @@ async def test_a_call_is_one_json_line_with_its_request_id_and_nothing_of_its_co
                 tenant_id="t", conversation_id="c", role="user", content="canary-content", name="canary-name"
             )
             request.metadata.update({"k": "canary-metadata"})
+            made = await KeyServiceStub(channel).CreateApiKey(
+                key_pb.CreateApiKeyRequest(label="canary-label", role="writer", tenant_ids=["t"]),
+                metadata=(("x-api-key", "canary-key-of-sixteen"),),
+            )
+            await memory.IngestMessage(request, metadata=(("x-api-key", made.key), ("x-request-id", "call-2")))
             await memory.IngestMessage(
                 request, metadata=(("x-api-key", "canary-key-of-sixteen"), ("x-request-id", "call-1"))
             )
@@ -63,6 +70,14 @@ async def test_a_call_is_one_json_line_with_its_request_id_and_nothing_of_its_co
         "OK",
     )
     assert call["milliseconds"] > 0
+    assert (call["client"], call["key"]) == ("127.0.0.1", "setting:1")
+    by_made = next(line for line in lines if line.get("request_id") == "call-2")
+    prefix = made.key.split("_")[1]
+    assert by_made["key"] == f"key:{prefix}"
+    assert made.key.removeprefix(f"mk_{prefix}_") not in output
+    refused = next(line for line in lines if line.get("code") == "UNAUTHENTICATED")
+    assert refused["client"] == "127.0.0.1"
+    assert "key" not in refused
     assert "UNAUTHENTICATED" in {line.get("code") for line in lines}
     assert "canary" not in output
 

@@ -14,9 +14,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from memory_grpc.embedding import Embedder
+from memory_grpc.embedding.stats import QUEUE_WINDOWS
 from memory_grpc.observability import metrics, tracing, tracing_sdk
 from memory_grpc.operations.messages.group_commit import GroupCommit
 from tests.conftest import StartRest
+from tests.unit.embedding.test_batcher import Gated
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SERVICE = "memory_layer.v1.MemoryService"
@@ -200,3 +203,37 @@ def test_spans_that_the_collector_does_not_take_are_counted() -> None:
     exporter = tracing_sdk.Counted(Away())
     assert exporter.export([None, None]) is SpanExportResult.FAILURE
     assert metrics.SPANS_LOST._value.get() == before + 2
+
+
+@pytest.mark.asyncio
+async def test_a_batch_of_texts_is_a_child_of_one_caller_and_linked_with_the_other(spans: InMemorySpanExporter) -> None:
+    provider = Gated()
+    provider.gate.clear()
+    embedder = Embedder(provider, workers=1)
+    await embedder.start()
+
+    async def one(text: str) -> None:
+        with tracing.call("/s/M", {}, text):
+            await embedder.embed_messages([text])
+
+    try:
+        before = QUEUE_WINDOWS._value.get()
+        calls = [asyncio.create_task(one("held"))]
+        assert await asyncio.to_thread(provider.entered.acquire, timeout=10)
+        calls += [asyncio.create_task(one(text)) for text in ("apple", "melon")]
+        async with asyncio.timeout(10):
+            while QUEUE_WINDOWS._value.get() < before + 2:
+                await asyncio.sleep(0.01)
+        provider.gate.set()
+        await asyncio.gather(*calls)
+    finally:
+        provider.gate.set()
+        await embedder.close()
+    ended = spans.get_finished_spans()
+    (batch,) = [span for span in ended if span.name == "embed.batch" and span.attributes["memory.windows"] == 2]
+    steps = {span.context.span_id: span for span in ended if span.name == "embed"}
+    (link,) = batch.links
+    assert {batch.parent.span_id, link.context.span_id} < steps.keys()
+    (back,) = steps[link.context.span_id].links
+    assert back.context.span_id == batch.context.span_id
+    assert batch.context.trace_id == steps[batch.parent.span_id].context.trace_id != link.context.trace_id

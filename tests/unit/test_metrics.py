@@ -22,7 +22,8 @@ def shown() -> dict[str, tuple[str, tuple[str, ...]]]:
         declared = getattr(collector, "_labelnames", None)
         for family in collector.collect():
             suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-            labels = declared or getattr(family, "_labelnames", None)  # known of a family without samples, too
+            # What a collector makes when it is asked may have no sample yet, and knows its labels all the same.
+            labels = declared or getattr(family, "_labelnames", ())
             if not labels:
                 labels = {label for sample in family.samples for label in sample.labels} - {"le"}
             kind = "gauge" if family.type == "info" else family.type

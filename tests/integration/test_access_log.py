@@ -1,0 +1,65 @@
+"""Envoy's line for each call: who called what and how it went, and never with what."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import StartRest
+
+KEY = "canary-key-of-sixteen"
+MESSAGE = {"tenant_id": "t", "conversation_id": "c", "role": "user", "content": "canary-content"}
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def read(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+
+
+async def lines(log: Path, wanted: int) -> list[dict[str, Any]]:
+    """The lines of the access log, once there are so many; Envoy writes them in batches."""
+    async with asyncio.timeout(30):
+        while True:
+            found = await asyncio.to_thread(read, log)
+            if len(found) >= wanted:
+                return found
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.asyncio
+async def test_the_edge_writes_a_line_for_each_call_without_its_query(start_rest: StartRest, tmp_path: Path) -> None:
+    async with start_rest(api_keys=[KEY]) as rest:
+        headers = {"x-api-key": KEY, "x-request-id": "call-1", "traceparent": TRACEPARENT}
+        assert (await rest.http.post("/v1/messages", json=MESSAGE, headers=headers)).status_code == 202
+        search = {"tenant_id": "t", "query": "canary query"}
+        found = await rest.http.get("/v1/memory/search", params=search, headers={"x-api-key": KEY})
+        assert found.status_code == 200
+        refused = await rest.http.get("/v1/memory/search", params=search, headers={"x-api-key": "canary-wrong-key"})
+        assert refused.status_code == 401
+        long = {"x-api-key": KEY, "traceparent": "x" * 60 + "canary", "x-request-id": "y" * 130 + "canary"}
+        # Health is logged where it fails.
+        assert (await rest.http.get("/v1/admin/health")).status_code == 200
+        assert (await rest.http.get(f"/nowhere/{'z' * 300}canary?canary", headers=long)).status_code == 404
+    written = tmp_path / "envoy/envoy.log"
+    stored, searched, unknown, nowhere = await lines(written, 4)
+    assert (stored["method"], stored["path"], stored["status"]) == ("POST", "/v1/messages", 202)
+    assert stored["rpc"] == "/memory_layer.v1.MemoryService/IngestMessage"
+    assert (stored["request_id"], stored["traceparent"]) == ("call-1", TRACEPARENT)
+    assert (stored["client"], stored["protocol"], stored["flags"]) == ("127.0.0.1", "HTTP/1.1", "-")
+    assert stored["milliseconds"] >= 0
+    assert stored["bytes_received"] > 0 < stored["bytes_sent"]
+    assert (searched["method"], searched["path"], searched["status"]) == ("GET", "/v1/memory/search", 200)
+    assert unknown["status"] == 401
+    assert nowhere["status"] == 404
+    assert "canary" not in written.read_text()
+
+
+@pytest.mark.asyncio
+async def test_it_can_be_left_out(start_rest: StartRest, tmp_path: Path) -> None:
+    async with start_rest(access_log=False) as rest:
+        assert (await rest.http.post("/v1/messages", json=MESSAGE)).status_code == 202
+    assert "access" not in (tmp_path / "envoy/envoy.log").read_text()
