@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing the pinned dependencies (a few minutes the first time)"
 	@# torch alone and first, named exactly: an open range would fetch gigabytes of CUDA.
 	@$(PIP) install torch==2.13.0
-	@$(PIP) install --constraint constraints.txt --editable '.[local,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[local,mcp,langchain,dev]'
 	@touch $(STAMP)
 
 .PHONY: install
@@ -66,6 +66,11 @@ coverage: $(STAMP) ## Run the tests and write htmlcov/
 eval: $(STAMP) ## Measure the rankings: make eval FILE="locomo10.json questions.jsonl" ARGS="--messages messages.jsonl" (a server of its own)
 	@test -n "$(FILE)" || { echo "Name the data: make eval FILE=locomo10.json"; exit 2; }
 	@$(BIN)/python bench/evaluate.py $(FILE) $(ARGS)
+
+.PHONY: ranking-study
+ranking-study: $(STAMP) ## Learn the hybrid ranking's weights: make ranking-study FILE="locomo10.json questions.jsonl" ARGS="--messages messages.jsonl"
+	@test -n "$(FILE)" || { echo "Name the data: make ranking-study FILE=locomo10.json"; exit 2; }
+	@$(BIN)/python bench/ranking/train.py $(FILE) $(ARGS)
 
 .PHONY: bench-reading
 bench-reading: $(STAMP) ## Measure what reading a question's dates and names takes (FILE=locomo10.json for its questions, too)

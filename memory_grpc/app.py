@@ -28,6 +28,7 @@ from memory_grpc.operations.models.registry import Operations, Slot
 from memory_grpc.operations.tokens.configured import identity
 from memory_grpc.operations.tokens.published_keys import PublishedKeys
 from memory_grpc.pools import Place, opened
+from memory_grpc.reranking import create_reranker
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
@@ -94,7 +95,10 @@ async def running(settings: Settings, conninfo: str, *, processes: int = 1) -> A
         graphs = Graphs(pools.background)
         await graphs.refresh()
         counter = TokenCounter.of(settings.context_tokenizer, settings.embedding_model_name, current.tokenizer)
-        operations = wired(settings, pools, keyring, models, graphs, counter)
+        reranker = await asyncio.to_thread(create_reranker, settings)
+        if reranker:
+            stack.push_async_callback(reranker.close)
+        operations = wired(settings, pools, keyring, models, graphs, counter, reranker)
         slot.fill(operations)
         # At the end, when the loops have ended: what still waits to be recorded.
         stack.push_async_callback(flushed, operations.trail)

@@ -19,6 +19,7 @@ from memory_grpc.commands.forget_app import forget
 from memory_grpc.commands.import_app import import_file
 from memory_grpc.commands.key_app import key_app
 from memory_grpc.commands.listing_app import list_conversations, list_messages, list_users
+from memory_grpc.commands.mcp_app import mcp
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Timeout, target
 from memory_grpc.commands.pipes import reader_may_leave
 from memory_grpc.commands.policy_app import policy_app
@@ -55,6 +56,7 @@ app.command("context", rich_help_panel=_CLIENT, epilog=EPILOG)(context)
 app.command("export", rich_help_panel=_CLIENT, epilog=EPILOG)(export)
 app.command("import", rich_help_panel=_CLIENT, epilog=EPILOG)(import_file)
 app.command("forget", rich_help_panel=_CLIENT, epilog=EPILOG)(forget)
+app.command("mcp", rich_help_panel=_CLIENT, epilog=EPILOG)(mcp)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 
 

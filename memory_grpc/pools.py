@@ -27,7 +27,9 @@ class Place:
     written: Written | None = None
 
 
-async def _database(stack: AsyncExitStack, settings: Settings, place: Place, min_size: int, max_size: int) -> Database:
+async def _database(
+    stack: AsyncExitStack, settings: Settings, place: Place, min_size: int, max_size: int, *, by_turns: bool = False
+) -> Database:
     """An open pool, closed at the end of the stack."""
     database = Database(
         place.conninfo,
@@ -38,6 +40,7 @@ async def _database(stack: AsyncExitStack, settings: Settings, place: Place, min
         max_size=max_size,
         max_waiting=settings.database_pool_max_waiting,
         timeout_seconds=settings.database_pool_timeout_seconds,
+        by_turns=by_turns,
     )
     await database.open()
     stack.push_async_callback(database.close)
@@ -67,7 +70,7 @@ async def opened(stack: AsyncExitStack, settings: Settings, place: Place) -> Poo
     written = Written()
     noted = replace(place, written=written if urls else None)
     smallest, largest = settings.database_pool_min_size, settings.database_pool_max_size
-    calls = await _database(stack, settings, noted, smallest, largest)
+    calls = await _database(stack, settings, noted, smallest, largest, by_turns=True)
     replicas = await _replicas(stack, settings, calls, written) if urls else None
     pools = Pools(
         calls=calls,
@@ -87,7 +90,10 @@ async def _replicas(stack: AsyncExitStack, settings: Settings, primary: Database
     """They need not be there: one that is away gets no reads."""
     smallest, largest = settings.database_pool_min_size, settings.database_pool_max_size
     replicas = [
-        Replica(await _database(stack, settings, Place(url, url, False), smallest, largest), f"replica-{number}")
+        Replica(
+            await _database(stack, settings, Place(url, url, False), smallest, largest, by_turns=True),
+            f"replica-{number}",
+        )
         for number, url in enumerate(settings.read_conninfos, 1)
     ]
     reads = Reads(primary, replicas, written, wait_seconds=settings.database_read_wait_ms / 1000, clock=time.monotonic)

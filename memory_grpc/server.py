@@ -101,6 +101,7 @@ class Server:
             else:
                 await holds(call, request)
             named = list(tenants(request))
+            call.account = next(filter(None, named), "")
             await tenant_limit.count(call, named)
             if call.kind == "unary":
                 share.admit(call, named)

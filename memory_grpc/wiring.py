@@ -33,17 +33,25 @@ from memory_grpc.operations.policy.quotas import Quotas
 from memory_grpc.operations.retention.restore import Restore
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.retention.simulate import Simulate
+from memory_grpc.operations.search.rerank import Rerank
 from memory_grpc.operations.search.search import Search
 from memory_grpc.operations.statistics import Statistics
 from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.pools import Pools
+from memory_grpc.reranking import Reranker
 from memory_grpc.settings import Settings
 from memory_grpc.store import vocabularies
 
 
 def wired(
-    settings: Settings, pools: Pools, keyring: Keyring, models: Models, graphs: Graphs, counter: TokenCounter
+    settings: Settings,
+    pools: Pools,
+    keyring: Keyring,
+    models: Models,
+    graphs: Graphs,
+    counter: TokenCounter,
+    reranker: Reranker | None = None,
 ) -> Operations:
     """One of each operation, with what it needs."""
     database = pools.calls
@@ -67,6 +75,7 @@ def wired(
         graphs,
         word_config=vocabularies.named(settings.search_text_config),
         max_answer_bytes=settings.max_answer_bytes,
+        rerank=Rerank(reranker, settings.rerank_timeout_ms / 1000) if reranker else None,
     )
     return Operations(
         ingest=ingest,

@@ -65,14 +65,7 @@ class Client(MemoryClient):
     _is_told = False
 
     def __init__(self, target: Target) -> None:
-        _endpoint(target.address, with_key=bool(target.api_key))
-        super().__init__(
-            target.address,
-            api_key=target.api_key,
-            timeout=target.timeout_seconds,
-            credentials=_credentials(target),
-            server_name=_server_name(target),
-        )
+        super().__init__(**connection_arguments(target))
 
     def patient(self, seconds: float, *, is_told: bool = False) -> Client:
         """The same client, whose calls wait that long for a service that is down; ``is_told`` says so each time."""
@@ -125,6 +118,18 @@ class Client(MemoryClient):
             clock=time.monotonic,
         )
         return self._send(rpc, self._completed(request), attempts, _tell if self._is_told else None)
+
+
+def connection_arguments(target: Target) -> dict[str, Any]:
+    """The arguments of a client of the target. Raises CommandError where the address cannot be one."""
+    _endpoint(target.address, with_key=bool(target.api_key))
+    return {
+        "address": target.address,
+        "api_key": target.api_key,
+        "timeout": target.timeout_seconds,
+        "credentials": _credentials(target),
+        "server_name": _server_name(target),
+    }
 
 
 def check(request: Any) -> None:

@@ -72,6 +72,9 @@ def policy_set(
     hybrid_assistant_weight: Annotated[
         float | None, typer.Option(help="Hybrid: weight of an assistant's turn.")
     ] = None,
+    hybrid_rerank_weight: Annotated[
+        float | None, typer.Option(help="Hybrid: weight of the reranker; 0 sends it nothing.")
+    ] = None,
     hybrid_previous_weight: Annotated[
         float | None, typer.Option(help="Hybrid: share of the words of the turn before.")
     ] = None,
@@ -117,6 +120,7 @@ def policy_set(
         "hybrid_weights.first_person": hybrid_first_person_weight,
         "hybrid_weights.question": hybrid_question_weight,
         "hybrid_weights.assistant": hybrid_assistant_weight,
+        "hybrid_weights.rerank": hybrid_rerank_weight,
         "ranking": ranking,
         "time_zone": time_zone,
         "language": language,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memory_grpc.accounts import ACCOUNTS
 from memory_grpc.errors import Draining, ProviderDown
 from memory_grpc.observability import tracing
 from memory_grpc.settings import Settings
@@ -155,6 +156,7 @@ class Embedder:
         if not (for_queries if kind == "query" else for_ingest):
             raise ProviderDown(HANGS)
         self._queue.submit(call)
+        ACCOUNTS.charge("windows", len(windows), tenant)
         try:
             await future
         except asyncio.CancelledError:

@@ -32,11 +32,12 @@ from typing import Any, TypeAlias, cast
 import grpc
 
 from memory_grpc import headers
+from memory_grpc.accounts import ACCOUNTS, Kind
 from memory_grpc.errors import UnknownMethod
 from memory_grpc.interceptors import decode
 from memory_grpc.interceptors.authenticate import guard_reflection
 from memory_grpc.interceptors.call import UNKNOWN_METHOD, Call, Interceptor
-from memory_grpc.interceptors.encode import encode
+from memory_grpc.interceptors.encode import encode, encoded
 
 # Generic in the type stubs only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -51,6 +52,12 @@ Shortcut = Callable[[str, dict[str, str]], Any]
 
 def no_shortcut(method: str, metadata: dict[str, str]) -> None:
     """Every call goes through the chain."""
+
+
+def _bill(call: Call, kind: Kind, size: int) -> None:
+    """Charges bytes of a request or an answer to whom the call is of."""
+    if not call.is_probe:
+        ACCOUNTS.charge(kind, size, call.account)
 
 
 async def permit_all(call: Call, request: Any) -> None:
@@ -122,8 +129,10 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
             async with self._around(method, "unary", metadata, context) as call:
                 request = await read(raw)
                 await self._permit(call, request)
+                _bill(call, "bytes_in", len(raw))
                 given = headers.begin()
-                response = await handler.unary_unary(request, context)
+                response = encode(await handler.unary_unary(request, context))
+                _bill(call, "bytes_out", len(response))
                 if call.facts.http_status != 200:
                     # Envoy's transcoder answers 200; a filter of ours makes it what this header says.
                     given.append(("x-http-status", str(call.facts.http_status)))
@@ -136,18 +145,22 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
             async with self._around(method, "server_stream", metadata, context) as call:
                 request = await read(raw)
                 await self._permit(call, request)
+                _bill(call, "bytes_in", len(raw))
                 responses = handler.unary_stream(request, context)
                 if inspect.isawaitable(responses):  # a servicer that writes to the context itself, as health's Watch
                     await responses
                     return
                 async for response in responses:
                     await self._holds(call, request)
-                    yield response
+                    answer = encode(response)
+                    _bill(call, "bytes_out", len(answer))
+                    yield answer
 
         async def permitted(call: Call, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
             async for raw in raws:
                 request = await read(raw)
                 await self._permit(call, request)
+                _bill(call, "bytes_in", len(raw))
                 yield request
 
         async def bidi_stream(raws: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
@@ -156,12 +169,14 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                 if call.is_reflection:
                     requests = guard_reflection(call, requests)
                 async for response in handler.stream_stream(requests, context):
-                    yield response
+                    answer = encode(response)
+                    _bill(call, "bytes_out", len(answer))
+                    yield answer
                 if last := self._done(call):
                     context.set_trailing_metadata(tuple(last))
 
         if handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(bidi_stream, None, encode)
+            return grpc.stream_stream_rpc_method_handler(bidi_stream)
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(server_stream, None, encode)
-        return grpc.unary_unary_rpc_method_handler(unary, None, encode)
+            return grpc.unary_stream_rpc_method_handler(server_stream, None, encoded)
+        return grpc.unary_unary_rpc_method_handler(unary)

@@ -15,6 +15,7 @@ from memory_grpc import deadline
 from memory_grpc.errors import StoreUnavailable
 from memory_grpc.observability import tracing
 from memory_grpc.positions import Written
+from memory_grpc.store.connection_turns import ConnectionTurns
 from memory_grpc.store.connections import PINS, configure, configure_shared
 from memory_grpc.store.errors import translated
 from memory_grpc.store.opening import EVERY_TENANT as EVERY_TENANT
@@ -36,7 +37,7 @@ class Database:
     """A pool of connections to one Postgres.
 
     Errors of every method: StoreUnavailable when no connection is to be had (at once when ``max_waiting`` calls wait
-    already), DeadlineExceeded when the call's deadline passes, in Postgres too.
+    already), DeadlineExceeded when the call's deadline passes, in Postgres too; with turns, DatabaseQueueFull.
     """
 
     def __init__(
@@ -50,9 +51,12 @@ class Database:
         direct: str | None = None,
         shared_sessions: bool = False,
         written: Written | None = None,
+        by_turns: bool = False,
     ) -> None:
         """``direct`` leads to Postgres itself where ``conninfo`` leads to a pooler; ``shared_sessions`` when that gives
-        each transaction another session. ``written`` is told where transactions for tenants end, for replicas."""
+        each transaction another session. ``written`` is told where transactions for tenants end, for replicas.
+        ``by_turns`` has tenants take the connections in turns."""
+        self._turns = ConnectionTurns(max_size, max_waiting) if by_turns else ConnectionTurns()
         self._written = written
         self._direct = direct or conninfo
         self._timeout = timeout_seconds
@@ -110,27 +114,33 @@ class Database:
         who has gone even when the cancellation does not reach it.
         """
         with translated(), tracing.span("transaction", plan=plan, pipelined=pipelined):
-            with tracing.statement("opening"):
-                connection = await self._begin(tenant, plan, at_one_moment)
-            try:
-                async with AsyncExitStack() as stack:
-                    if pipelined:
-                        await stack.enter_async_context(connection.pipeline())
-                    yield Transaction(connection)
-                    end = End(connection, tenant, self._written) if self._written else None
+            async with self._turns.of(tenant, self._patience()):
+                with tracing.statement("opening"):
+                    connection = await self._begin(tenant, plan, at_one_moment)
+                try:
+                    async with AsyncExitStack() as stack:
+                        if pipelined:
+                            await stack.enter_async_context(connection.pipeline())
+                        yield Transaction(connection)
+                        end = End(connection, tenant, self._written) if self._written else None
+                        if end:
+                            await end.ask()
+                        with tracing.statement("commit"):
+                            await connection.execute("commit")
                     if end:
-                        await end.ask()
-                    with tracing.statement("commit"):
-                        await connection.execute("commit")
-                if end:
-                    await end.note()
-            except BaseException:
-                if not connection.closed:
-                    with suppress(psycopg.Error):  # the pool throws the connection away; the cause is what counts
-                        await connection.rollback()
-                raise
-            finally:
-                await self.pool.putconn(connection)
+                        await end.note()
+                except BaseException:
+                    if not connection.closed:
+                        with suppress(psycopg.Error):  # the pool throws the connection away; the cause is what counts
+                            await connection.rollback()
+                    raise
+                finally:
+                    await self.pool.putconn(connection)
+
+    def _patience(self) -> float:
+        """How long a call waits for a connection, in seconds."""
+        left = deadline.remaining()
+        return self._timeout if left is None else min(self._timeout, left)
 
     async def _begin(self, tenant: Tenant, plan: Plan, at_one_moment: bool) -> psycopg.AsyncConnection[Row]:
         """A connection on which a transaction has begun, in one round trip.
@@ -139,9 +149,7 @@ class Database:
         the next one is tried: the caller sees no error for them.
         """
         while True:
-            left = deadline.remaining()
-            patience = self._timeout if left is None else min(self._timeout, left)
-            connection = await self.pool.getconn(timeout=patience)
+            connection = await self.pool.getconn(timeout=self._patience())
             try:
                 left = deadline.remaining()
                 timeout_ms = max(1, int((BACKGROUND_TIMEOUT_SECONDS if left is None else left) * 1000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.domain.policy import RetentionLimits
@@ -13,6 +14,10 @@ from memory_grpc.store.database import Transaction
 
 # Before and after all that is stored.
 _ALWAYS, _NEVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+
+# A message's place in the order of age: when it was said, and its id.
+Place = tuple[datetime, UUID]
+_BEFORE_ALL: Place = (_ALWAYS, UUID(int=0))
 
 
 def _params(tenant_id: str, limits: RetentionLimits, now: datetime, batch_size: int = 0) -> dict[str, Any]:
@@ -76,15 +81,20 @@ async def restore(
     condition: Where,
     archived_since: datetime | None,
     batch_size: int,
-) -> RestoredCounts:
-    """Takes one batch back from the archive."""
+    after: Place | None,
+) -> tuple[RestoredCounts, Place | None]:
+    """Takes back one batch of what stands behind ``after`` (None: of all); and which message was its last (None: no
+    message)."""
+    after_at, after_id = after or _BEFORE_ALL
     params = (
         _params(tenant_id, limits, now, batch_size)
-        | {"archived_since": archived_since or _ALWAYS}
+        | {"archived_since": archived_since or _ALWAYS, "after_at": after_at, "after_id": after_id}
         | dict(condition.params)
     )
     row = await tx.one("retention.restore", params, parts=(("filter", condition.text),))
-    return RestoredCounts(**row) if row else RestoredCounts()
+    assert row is not None, "counts without groups are a row"
+    last = None if row["last_id"] is None else (row["last_at"], row["last_id"])
+    return RestoredCounts(row["restored"], row["would_archive_again"]), last
 
 
 async def count_restore(

@@ -73,8 +73,8 @@ async def page(tx: Transaction, tenant_id: str, message_id: UUID, before: int | 
 
 
 async def look_back(tx: Transaction, tenant_id: str, moment: datetime | None) -> bool:
-    """From here on the transaction reads the tenant's messages, vectors and words as they were at a moment; says
-    whether any of them were other than they are now. Without one, or where none were, nothing changes."""
+    """From here on the transaction reads the tenant's messages, vectors and words as they were at a moment, live or
+    archived; says whether any were other than they are now. Without a moment, or where none were, nothing changes."""
     if moment is None:
         return False
     row = await tx.one("revisions.any_since", {"tenant_id": tenant_id, "moment": moment})

@@ -141,12 +141,14 @@ m.tenant_id = %(tenant_id)s
         and {filter}
 
 -- name: retention.restore
--- Takes up to `batch_size` messages out of the archive, with their vectors and words; and how many of them the policy would
--- archive again.
+-- Takes up to `batch_size` messages out of the archive, with their vectors and words, the oldest first; says how many of them
+-- the policy would archive again, and which was the last. A batch goes on behind the last of the one before, so that all
+-- together pass once over what the filter leaves out. That is not by `archived_at`, the same for all that a sweep archives.
 with chosen as (
-    select tenant_id, id, ({{retention.past_it}}) as is_past_it
+    select tenant_id, id, created_at, ({{retention.past_it}}) as is_past_it
     from messages m
-    where {{retention.to_restore}}
+    where {{retention.to_restore}} and (created_at, id) > (%(after_at)s::timestamptz, %(after_id)s::uuid)
+    order by created_at, id
     limit %(batch_size)s
     for update
 ), vectors as (
@@ -164,9 +166,13 @@ with chosen as (
     set archived_at = null
     from chosen c
     where m.tenant_id = c.tenant_id and m.id = c.id
-    returning c.is_past_it
+    returning c.created_at, c.id, c.is_past_it
+), last_one as (
+    select created_at, id from marked order by created_at desc, id desc limit 1
 )
-select count(*) as restored, count(*) filter (where is_past_it) as would_archive_again from marked;
+select count(*) as restored, count(*) filter (where is_past_it) as would_archive_again,
+    (select created_at from last_one) as last_at, (select id from last_one) as last_id
+from marked;
 
 -- name: retention.count_restore
 -- How many messages retention.restore would restore, all batches together, and archive again.

@@ -42,6 +42,8 @@ FLOW: dict[str, set[str]] = {
     "settings": {*PURE, "service_links", "setting_types", "setting_groups"},
     "deadline": PURE,
     "access": set(),
+    "accounts": {"access", "observability"},
+    "fair_places": set(),
     "addresses": set(),
     "paging": PURE,
     "observability": {*PURE, "resources", "version"},
@@ -50,25 +52,30 @@ FLOW: dict[str, set[str]] = {
     # The generated part of it is of the contract, and imports it.
     "client": {"addresses", "positions", "rpcs", "contract", "version"},
     "headers": set(),
-    "offload": set(),
+    "offload": {"accounts", "fair_places"},
     "limit_rules": set(),
     "object_faults": set(),
     "validation": {*PURE, "limit_rules", "object_faults", "rpcs", "contract"},
     "store": {
         *PURE,
-        "deadline",
+        "accounts",
+        "fair_places",
         "observability",
-        "offload",
+        "deadline",
         "positions",
+        "offload",
         "sql_files",
         "resources",
         "ranking",
         "scoring",
         "filtering",
     },
-    "embedding": {*PURE, "addresses", "cpus", "resources", "settings", "observability", "deadline"},
+    "embedding": {*PURE, "accounts", "addresses", "cpus", "resources", "settings", "observability", "deadline"},
+    "reranking": {*PURE, "embedding", "settings"},
     "operations": {
         *PURE,
+        "reranking",
+        "accounts",
         "access",
         "ids",
         "addresses",
@@ -116,6 +123,7 @@ FLOW: dict[str, set[str]] = {
     },
     "interceptors": {
         *PURE,
+        "accounts",
         "access",
         "headers",
         "limit_rules",
@@ -135,7 +143,7 @@ FLOW: dict[str, set[str]] = {
 GRPC = {"grpc", "grpc_health", "grpc_reflection", "grpc_status"}
 DRIVER = {"psycopg", "psycopg_pool", "pgvector"}
 PROTOBUF = {"google", "memory_layer"}
-MODEL = {"torch", "transformers", "sentence_transformers", "tokenizers", "safetensors"}
+MODEL = {"torch", "onnx", "onnxruntime", "transformers", "sentence_transformers", "tokenizers", "safetensors"}
 FORBIDDEN_DIRECTLY: dict[str, set[str]] = {
     "errors": GRPC | DRIVER | PROTOBUF | MODEL | {"pydantic", "structlog", "numpy"},
     "domain": GRPC | DRIVER | PROTOBUF | MODEL | {"pydantic", "structlog", "numpy"},
@@ -143,6 +151,7 @@ FORBIDDEN_DIRECTLY: dict[str, set[str]] = {
     "ranking": GRPC | DRIVER | PROTOBUF | MODEL,
     "store": GRPC | PROTOBUF | MODEL,
     "embedding": GRPC | DRIVER | PROTOBUF,
+    "reranking": GRPC | DRIVER | PROTOBUF,
     "operations": GRPC | DRIVER | PROTOBUF | MODEL,
     "jobs": GRPC | DRIVER | PROTOBUF | MODEL,
     "services": DRIVER | MODEL,

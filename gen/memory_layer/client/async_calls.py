@@ -241,7 +241,8 @@ class AsyncCalls:
             min_score: Memories whose score is lower are left out.
             neighbours: Adds to every memory this many turns before and after it in its conversation, as far as
                 there is room.
-            as_of: The moment to build it for: later messages are left out.
+            as_of: The moment to build it for: later messages are left out, and a message counts as it was then, as
+                live when it was archived later.
             recent_share: The share of `max_tokens` that pinned and recent messages may take together; what they
                 leave is for memories. 0.5 when not set.
             time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
@@ -794,7 +795,8 @@ class AsyncCalls:
             min_score: Memories whose score is lower are left out.
             neighbours: Adds to every memory this many turns before and after it in its conversation, as far as
                 there is room.
-            as_of: The moment to build it for: later messages are left out.
+            as_of: The moment to build it for: later messages are left out, and a message counts as it was then, as
+                live when it was archived later.
             recent_share: The share of `max_tokens` that pinned and recent messages may take together; what they
                 leave is for memories. 0.5 when not set.
             time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
@@ -925,8 +927,10 @@ class AsyncCalls:
 
         Changes nothing. Reads the messages of the tenant, all as of one moment; a server does one of these at a
         time, and others wait until their deadline, of one tenant up to 15. With the policy that holds and no
-        `as_of`, the counts are those of RunRetention with `dry_run`. Of messages, what is stored now counts, as it
-        is now. A tenant without messages: zeros.
+        `as_of`, the counts are those of RunRetention with `dry_run`. What is stored now counts; of an `as_of` that
+        has passed as it was then: what was archived later was live, and what was updated later was pinned and
+        important as its revision says. What was restored from the archive was never in it. A tenant without
+        messages: zeros.
 
         Args:
             tenant_id: The tenant.
@@ -959,8 +963,9 @@ class AsyncCalls:
 
         Runs in small transactions: a run that is cut off has restored a part, and running it again restores the
         rest. What is live already is left as it is, so that a retry does nothing twice. What is archived while it
-        runs stays archived. `would_archive_again` says how many of them the next sweep would take away again.
-        Nothing to restore: zeros.
+        runs stays archived. Where other work holds the tenant or a message up for five seconds it gives up with
+        UNAVAILABLE, and has restored whole transactions. `would_archive_again` says how many of them the next sweep
+        would take away again. Nothing to restore: zeros.
 
         Args:
             tenant_id: The tenant.

@@ -48,14 +48,17 @@ class AdminServiceStub:
     """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
 
     Changes nothing. Reads the messages of the tenant, all as of one moment; a server does one of these at a time, and
-    others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those of RunRetention
-    with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant without messages: zeros.
+    others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those
+    of RunRetention with `dry_run`. What is stored now counts; of an `as_of` that has passed as it was then: what was archived
+    later was live, and what was updated later was pinned and important as its revision says. What was restored from the
+    archive was never in it. A tenant without messages: zeros.
     """
     RestoreArchived: _grpc.UnaryUnaryMultiCallable[_retention_pb2.RestoreArchivedRequest, _retention_pb2.RestoreArchivedResponse]
     """Takes messages back from the archive: they are searched and listed again.
 
     Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
-    live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived.
+    live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived. Where other
+    work holds the tenant or a message up for five seconds it gives up with UNAVAILABLE, and has restored whole transactions.
     `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
     """
     GetStatistics: _grpc.UnaryUnaryMultiCallable[_statistics_pb2.GetStatisticsRequest, _statistics_pb2.TenantStatistics]
@@ -89,14 +92,17 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
 
     Changes nothing. Reads the messages of the tenant, all as of one moment; a server does one of these at a time, and
-    others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those of RunRetention
-    with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant without messages: zeros.
+    others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those
+    of RunRetention with `dry_run`. What is stored now counts; of an `as_of` that has passed as it was then: what was archived
+    later was live, and what was updated later was pinned and important as its revision says. What was restored from the
+    archive was never in it. A tenant without messages: zeros.
     """
     RestoreArchived: _aio.UnaryUnaryMultiCallable[_retention_pb2.RestoreArchivedRequest, _retention_pb2.RestoreArchivedResponse]  # type: ignore[assignment]
     """Takes messages back from the archive: they are searched and listed again.
 
     Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
-    live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived.
+    live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived. Where other
+    work holds the tenant or a message up for five seconds it gives up with UNAVAILABLE, and has restored whole transactions.
     `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
     """
     GetStatistics: _aio.UnaryUnaryMultiCallable[_statistics_pb2.GetStatisticsRequest, _statistics_pb2.TenantStatistics]  # type: ignore[assignment]
@@ -139,8 +145,10 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
 
         Changes nothing. Reads the messages of the tenant, all as of one moment; a server does one of these at a time, and
-        others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those of RunRetention
-        with `dry_run`. Of messages, what is stored now counts, as it is now. A tenant without messages: zeros.
+        others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those
+        of RunRetention with `dry_run`. What is stored now counts; of an `as_of` that has passed as it was then: what was archived
+        later was live, and what was updated later was pinned and important as its revision says. What was restored from the
+        archive was never in it. A tenant without messages: zeros.
         """
 
     @_abc_1.abstractmethod
@@ -152,7 +160,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes messages back from the archive: they are searched and listed again.
 
         Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
-        live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived.
+        live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived. Where other
+        work holds the tenant or a message up for five seconds it gives up with UNAVAILABLE, and has restored whole transactions.
         `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
         """
 

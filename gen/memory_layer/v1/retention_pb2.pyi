@@ -41,8 +41,8 @@ class SimulateRetentionRequest(_message.Message):
 
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """The moment of the sweep; now when not set. It may lie ahead. What was said later does not count; of a moment
-        that has passed the archive is looked at as it is now.
+        """The moment of the sweep; now when not set. It may lie ahead. What was said later does not count; what was archived
+        later counts as live.
         """
 
     def __init__(

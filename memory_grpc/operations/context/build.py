@@ -121,6 +121,7 @@ class BuildContext:
             repeated_text=len(filled.repeated),
             low_score=len({hit.message.id for hit in found.hits} - {hit.message.id for hit in hits} - kept),
             best_missed=tuple(missed[:_BEST_MISSED]),
+            reranked=found.reranked,
         )
 
     def _lines(self, budget: int, found: Iterable[StoredMessage]) -> tuple[dict[UUID, str], dict[UUID, int]]:

@@ -46,11 +46,13 @@ class Restore:
             now = await clock.now(tx)
             if dry_run:
                 return await retention.count_restore(tx, tenant_id, limits, now, condition, archived_since)
-        counts = RestoredCounts()
+        counts, last = RestoredCounts(), None
         while True:
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                 await models.lock_tenant_exclusive(tx, tenant_id, LOCK_MILLISECONDS)
-                batch = await retention.restore(tx, tenant_id, limits, now, condition, archived_since, self._batch_size)
+                batch, last = await retention.restore(
+                    tx, tenant_id, limits, now, condition, archived_since, self._batch_size, last
+                )
             counts += batch
             metrics.RETAINED.labels("restore").inc(batch.restored)
             if batch.restored < self._batch_size:

@@ -9,7 +9,7 @@ from datetime import datetime
 from memory_grpc.domain.retention import Simulation
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.retention.turns import Turns
-from memory_grpc.store import clock, retention
+from memory_grpc.store import clock, retention, revisions
 from memory_grpc.store.database import Database
 
 # A large tenant's messages take seconds to read. One at a time leaves the pool its other connections.
@@ -27,7 +27,8 @@ class Simulate:
     async def __call__(
         self, tenant_id: str, changes: Mapping[str, float], as_of: datetime | None, sample_size: int
     ) -> Simulation:
-        """``changes`` are the limits to try, by name; the others are those that hold. None as ``as_of`` is now.
+        """``changes`` are the limits to try, by name; the others are those that hold. None as ``as_of`` is now; of
+        a moment that has passed messages are looked at as they were then.
 
         Everything is of one moment. Raises Overloaded where many of the tenant's wait already, StoreUnavailable
         and DeadlineExceeded.
@@ -39,6 +40,7 @@ class Simulate:
                 when = as_of or now
                 # A message may be dated a little ahead, and a sweep of today looks at it.
                 said_by = as_of if when < now else None
+                await revisions.look_back(tx, tenant_id, said_by)
                 months = await retention.simulate(tx, tenant_id, limits, when, said_by)
                 samples = await retention.sample(tx, tenant_id, limits, when, said_by, sample_size)
         return Simulation(limits, when, months, *samples)
