@@ -37,10 +37,10 @@ def test_the_note_names_the_reasons_and_the_options_that_help() -> None:
     said = sentence([old])
     assert "(30 days)" in said
     assert "important" not in said
-    assert said.endswith("policy set old --max-age-days 36500")
+    assert said.endswith("policy set --tenant old --max-age-days 36500")
     said = sentence([light])
     assert "(0.14, below 0.35)" in said
-    assert said.endswith("policy set light --importance-threshold 0")
+    assert said.endswith("policy set --tenant light --importance-threshold 0")
     said = sentence([old, light])
     assert "messages of old, light are older than" in said
-    assert said.endswith("policy set old --max-age-days 36500 --importance-threshold 0")
+    assert said.endswith("policy set --tenant old --max-age-days 36500 --importance-threshold 0")
