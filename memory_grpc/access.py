@@ -65,6 +65,12 @@ def current() -> Grant:
     return _current.get()
 
 
+def actor() -> str | None:
+    """Who the call is of that is being served; None outside of calls, and before the key was looked at."""
+    grant = _current.get(None)
+    return grant.actor if grant else None
+
+
 def new_key() -> str:
     """A key nobody can guess."""
     return f"{MARK}{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"

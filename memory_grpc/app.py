@@ -16,7 +16,8 @@ from memory_grpc.embedding import Embedder, create_provider
 from memory_grpc.embedding.token_counts import TokenCounter
 from memory_grpc.jobs.audit import flushed
 from memory_grpc.jobs.loop import at_work
-from memory_grpc.jobs.start import Parts, follow_model, loops
+from memory_grpc.jobs.start import Parts, follow_model, follow_replicas, loops
+from memory_grpc.observability import tracing_sdk
 from memory_grpc.observability.http import HttpSide
 from memory_grpc.observability.loop_lag import watched
 from memory_grpc.operations.indexes.graphs import Graphs
@@ -27,6 +28,7 @@ from memory_grpc.operations.models.registry import Operations, Slot
 from memory_grpc.operations.tokens.configured import identity
 from memory_grpc.operations.tokens.published_keys import PublishedKeys
 from memory_grpc.pools import Place, opened
+from memory_grpc.reranking import create_reranker
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
@@ -65,6 +67,8 @@ async def running(settings: Settings, conninfo: str, *, processes: int = 1) -> A
     sys.setswitchinterval(_SWITCH_SECONDS)
     slot = Slot()
     async with AsyncExitStack() as stack:
+        # Ends last, in a thread: to send what is left may take seconds.
+        stack.push_async_callback(asyncio.to_thread, tracing_sdk.start(settings.environment))
         http_side = HttpSide(settings.host, settings.metrics_port)
         metrics_port = http_side.start()
         stack.callback(http_side.close)
@@ -91,7 +95,10 @@ async def running(settings: Settings, conninfo: str, *, processes: int = 1) -> A
         graphs = Graphs(pools.background)
         await graphs.refresh()
         counter = TokenCounter.of(settings.context_tokenizer, settings.embedding_model_name, current.tokenizer)
-        operations = wired(settings, pools, keyring, models, graphs, counter)
+        reranker = await asyncio.to_thread(create_reranker, settings)
+        if reranker:
+            stack.push_async_callback(reranker.close)
+        operations = wired(settings, pools, keyring, models, graphs, counter, reranker)
         slot.fill(operations)
         # At the end, when the loops have ended: what still waits to be recorded.
         stack.push_async_callback(flushed, operations.trail)
@@ -107,6 +114,8 @@ async def running(settings: Settings, conninfo: str, *, processes: int = 1) -> A
             believed.keys if believed else None,
         )
         await stack.enter_async_context(at_work(loops(parts)))
+        if pools.replicas:
+            await stack.enter_async_context(at_work([follow_replicas(pools.replicas)]))
         if believed:
             # The loop goes on reading them; the first calls should not come before the first keys.
             await believed.keys.begin()

@@ -19,7 +19,9 @@ from memory_grpc.commands.forget_app import forget
 from memory_grpc.commands.import_app import import_file
 from memory_grpc.commands.key_app import key_app
 from memory_grpc.commands.listing_app import list_conversations, list_messages, list_users
+from memory_grpc.commands.mcp_app import mcp
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Timeout, target
+from memory_grpc.commands.pipes import reader_may_leave
 from memory_grpc.commands.policy_app import policy_app
 from memory_grpc.commands.reembed_app import reembed
 from memory_grpc.commands.retention_app import retention_app
@@ -54,6 +56,7 @@ app.command("context", rich_help_panel=_CLIENT, epilog=EPILOG)(context)
 app.command("export", rich_help_panel=_CLIENT, epilog=EPILOG)(export)
 app.command("import", rich_help_panel=_CLIENT, epilog=EPILOG)(import_file)
 app.command("forget", rich_help_panel=_CLIENT, epilog=EPILOG)(forget)
+app.command("mcp", rich_help_panel=_CLIENT, epilog=EPILOG)(mcp)
 app.command("reembed", rich_help_panel=_CLIENT, epilog=EPILOG)(reembed)
 
 
@@ -61,7 +64,7 @@ def main() -> None:
     """The console script: every failure is one sentence and an exit code, never a traceback."""
     # The C core writes lines of its own to standard error, about what is said here in a sentence anyway.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    with said_plainly():
+    with reader_may_leave(), said_plainly():
         app(prog_name="memory-grpc")
 
 
@@ -111,7 +114,7 @@ def serve(
 
 
 @app.command(rich_help_panel=_SERVER, epilog=EPILOG)
-def migrate() -> None:
+def migrate(as_json: AsJson = False) -> None:
     """Bring the database of MEMORY_DATABASE_URL up to date, and say what was applied.
 
     Safe to run at any time and from several places at once. `serve` and `up` do it by themselves.
@@ -120,13 +123,14 @@ def migrate() -> None:
     """
     from memory_grpc.commands import serving
 
-    raise typer.Exit(serving.migrate())
+    raise typer.Exit(serving.migrate(as_json=as_json))
 
 
 @app.command("envoy-config", rich_help_panel=_SERVER, epilog=EPILOG)
 def envoy_config(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write. [default: standard output]")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write. [default: -, standard output]"),
     ] = None,
 ) -> None:
     """Write the configuration that Envoy needs in front of the server.
@@ -156,9 +160,13 @@ def health(
         raise typer.BadParameter("give one of --grpc and --rest")
     if rest:
         url = address or configuration.rest_url(configuration.load_settings(warn=False))
+        if "://" not in url:
+            raise typer.BadParameter("--rest needs a URL, as http://127.0.0.1:8000", param_hint="--address")
         raise typer.Exit(health.rest_report(url, timeout, as_json=as_json, is_own=not address))
     service = target(address, None, timeout, warn=False)
-    raise typer.Exit(health.standard_check(service) if grpc else health.report(service, as_json=as_json))
+    raise typer.Exit(
+        health.standard_check(service, as_json=as_json) if grpc else health.report(service, as_json=as_json)
+    )
 
 
 @app.command(rich_help_panel=_CLIENT, epilog=EPILOG)

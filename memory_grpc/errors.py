@@ -21,6 +21,7 @@
     │   ├── QuotaExceeded         a tenant has as much stored as it may
     │   ├── Overloaded            more calls inside than can be served in time
     │   ├── QueueFull             the embedding model has too much of a tenant's to do
+    │   ├── DatabaseQueueFull     the database has, and others wait for it
     │   ├── BodyTooLarge          the request is larger than allowed
     │   └── AnswerTooLarge        the answer would be
     ├── DeadlineExceeded        the call ran out of time                 DEADLINE_EXCEEDED
@@ -152,6 +153,10 @@ class Overloaded(Exhausted):
 
 class QueueFull(Exhausted):
     """The embedding model has too much of this tenant's to do; try again in a moment."""
+
+
+class DatabaseQueueFull(Exhausted):
+    """The database has too much of this tenant's to do while others wait; try again in a moment."""
 
 
 class BodyTooLarge(Exhausted):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memory_grpc.observability import metrics
+from memory_grpc.observability.metrics import NodeFigures
+from memory_grpc.positions import Written
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
+from memory_grpc.store.replicas import Reader, Reads, Replica
 
 _KEYS_CONNECTIONS = 2
 _HEARTBEAT_CONNECTIONS = 1
@@ -20,18 +24,23 @@ class Place:
     conninfo: str
     direct: str
     shared_sessions: bool
+    written: Written | None = None
 
 
-async def _database(stack: AsyncExitStack, settings: Settings, place: Place, min_size: int, max_size: int) -> Database:
+async def _database(
+    stack: AsyncExitStack, settings: Settings, place: Place, min_size: int, max_size: int, *, by_turns: bool = False
+) -> Database:
     """An open pool, closed at the end of the stack."""
     database = Database(
         place.conninfo,
         direct=place.direct,
         shared_sessions=place.shared_sessions,
+        written=place.written,
         min_size=min_size,
         max_size=max_size,
         max_waiting=settings.database_pool_max_waiting,
         timeout_seconds=settings.database_pool_timeout_seconds,
+        by_turns=by_turns,
     )
     await database.open()
     stack.push_async_callback(database.close)
@@ -49,16 +58,50 @@ class Pools:
     """While slow calls hold every other connection, callers are still told apart."""
     heartbeats: Database
     """While slow jobs hold every other connection, their leases are still renewed."""
+    reads: Reader
+    """The replicas that are not behind, or the primary."""
+    replicas: Reads | None
+    written: Written
 
 
 async def opened(stack: AsyncExitStack, settings: Settings, place: Place) -> Pools:
     """All of them, closed at the end of the stack."""
+    urls = settings.read_conninfos
+    written = Written()
+    noted = replace(place, written=written if urls else None)
+    smallest, largest = settings.database_pool_min_size, settings.database_pool_max_size
+    calls = await _database(stack, settings, noted, smallest, largest, by_turns=True)
+    replicas = await _replicas(stack, settings, calls, written) if urls else None
     pools = Pools(
-        calls=await _database(stack, settings, place, settings.database_pool_min_size, settings.database_pool_max_size),
-        background=await _database(stack, settings, place, 1, settings.database_background_pool_size),
+        calls=calls,
+        background=await _database(stack, settings, noted, 1, settings.database_background_pool_size),
         keys=await _database(stack, settings, place, 1, _KEYS_CONNECTIONS),
         heartbeats=await _database(stack, settings, place, 0, _HEARTBEAT_CONNECTIONS),
+        reads=replicas or calls,
+        replicas=replicas,
+        written=written,
     )
     for database in (pools.calls, pools.background):
         stack.callback(metrics.POOLS.add(database.pool.get_stats))
     return pools
+
+
+async def _replicas(stack: AsyncExitStack, settings: Settings, primary: Database, written: Written) -> Reads:
+    """They need not be there: one that is away gets no reads."""
+    smallest, largest = settings.database_pool_min_size, settings.database_pool_max_size
+    replicas = [
+        Replica(
+            await _database(stack, settings, Place(url, url, False), smallest, largest, by_turns=True),
+            f"replica-{number}",
+        )
+        for number, url in enumerate(settings.read_conninfos, 1)
+    ]
+    reads = Reads(primary, replicas, written, wait_seconds=settings.database_read_wait_ms / 1000, clock=time.monotonic)
+
+    def figures() -> list[NodeFigures]:
+        ahead = reads.furthest()
+        nodes = [NodeFigures("primary", True, 0, reads.primary_reads)]
+        return nodes + [NodeFigures(r.name, r.is_up, ahead - r.position, r.reads) for r in replicas]
+
+    stack.callback(metrics.NODES.of(figures))
+    return reads

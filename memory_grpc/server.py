@@ -24,10 +24,12 @@ from memory_grpc.interceptors.deadline import limit_time
 from memory_grpc.interceptors.gate import Gate
 from memory_grpc.interceptors.key_limit import KeyRateLimit
 from memory_grpc.interceptors.observe import observe
+from memory_grpc.interceptors.position import position, written
 from memory_grpc.interceptors.rate_limit import RateLimit, TenantRateLimit
 from memory_grpc.interceptors.share import Share
 from memory_grpc.interceptors.shed import Shed
 from memory_grpc.interceptors.translate import translate
+from memory_grpc.observability import metrics
 from memory_grpc.operations.models.registry import Slot
 from memory_grpc.probes import Health
 from memory_grpc.rpcs import SERVICES
@@ -99,6 +101,7 @@ class Server:
             else:
                 await holds(call, request)
             named = list(tenants(request))
+            call.account = next(filter(None, named), "")
             await tenant_limit.count(call, named)
             if call.kind == "unary":
                 share.admit(call, named)
@@ -116,12 +119,14 @@ class Server:
                 authenticate.interceptor,
                 KeyRateLimit(counts).interceptor,
                 authorize,
+                position,
                 share.interceptor,
             ],
             settings.max_request_bytes,
             permit,
             Shed(self.gate, door),
             holds,
+            written(lambda: slot.operations.written.last),
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         add_services(self._server, slot, settings, lambda: time.monotonic() - self._started_at)
@@ -170,4 +175,5 @@ class Server:
         await self._server.wait_for_termination()
 
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        metrics.SERVING.set(status == _SERVING)
         await asyncio.gather(*(self._health.set(name, status) for name in ("", *_NAMES)))

@@ -19,6 +19,7 @@ from memory_grpc.setting_groups.deployment import Deployment
 from memory_grpc.setting_groups.embedding import Embedding
 from memory_grpc.setting_groups.identity import Identity
 from memory_grpc.setting_groups.listening import Listening
+from memory_grpc.setting_groups.reranking import Reranking
 from memory_grpc.setting_groups.retention import Retention
 from memory_grpc.setting_groups.scoring import Scoring
 from memory_grpc.setting_groups.search import Search
@@ -36,7 +37,19 @@ class _Environment(EnvSettingsSource):
 
 # pydantic takes fields from the last base to the first, so the sections stand here from the last to the first.
 class Settings(
-    Retention, Search, Scoring, Users, Embedding, Identity, Access, Database, Tls, Listening, Deployment, BaseSettings
+    Retention,
+    Reranking,
+    Search,
+    Scoring,
+    Users,
+    Embedding,
+    Identity,
+    Access,
+    Database,
+    Tls,
+    Listening,
+    Deployment,
+    BaseSettings,
 ):
     """The service's configuration, read from the environment and from ``.env``."""
 

@@ -33,17 +33,25 @@ from memory_grpc.operations.policy.quotas import Quotas
 from memory_grpc.operations.retention.restore import Restore
 from memory_grpc.operations.retention.retain import Retain
 from memory_grpc.operations.retention.simulate import Simulate
+from memory_grpc.operations.search.rerank import Rerank
 from memory_grpc.operations.search.search import Search
 from memory_grpc.operations.statistics import Statistics
 from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
 from memory_grpc.pools import Pools
+from memory_grpc.reranking import Reranker
 from memory_grpc.settings import Settings
 from memory_grpc.store import vocabularies
 
 
 def wired(
-    settings: Settings, pools: Pools, keyring: Keyring, models: Models, graphs: Graphs, counter: TokenCounter
+    settings: Settings,
+    pools: Pools,
+    keyring: Keyring,
+    models: Models,
+    graphs: Graphs,
+    counter: TokenCounter,
+    reranker: Reranker | None = None,
 ) -> Operations:
     """One of each operation, with what it needs."""
     database = pools.calls
@@ -61,18 +69,19 @@ def wired(
         user_id_metadata_key=settings.user_id_metadata_key,
     )
     search = Search(
-        database,
+        pools.reads,
         models,
         policies,
         graphs,
         word_config=vocabularies.named(settings.search_text_config),
         max_answer_bytes=settings.max_answer_bytes,
+        rerank=Rerank(reranker, settings.rerank_timeout_ms / 1000) if reranker else None,
     )
     return Operations(
         ingest=ingest,
         stream_ingest=StreamIngest(ingest, settings.request_timeout_seconds),
-        get=Get(database),
-        listing=Listing(database),
+        get=Get(pools.reads),
+        listing=Listing(pools.reads),
         statistics=Statistics(pools.background),
         update=Update(
             database,
@@ -82,10 +91,10 @@ def wired(
             embed_later=settings.async_embeddings,
             word_config=vocabularies.named(settings.search_text_config),
         ),
-        revisions=Revisions(database),
+        revisions=Revisions(pools.reads),
         delete=Delete(database),
         search=search,
-        build_context=BuildContext(database, search, counter),
+        build_context=BuildContext(pools.reads, search, counter),
         graphs=graphs,
         retain=Retain(pools.background, fresh_policies, settings.retention_batch_size),
         simulate=Simulate(pools.background, fresh_policies),
@@ -99,7 +108,8 @@ def wired(
         compare=Compare(pools.background, models, search),
         trail=Trail(pools.background, Uuid7(), time.monotonic),
         list_events=ListEvents(database),
-        export=Export(pools.background, settings.request_timeout_seconds),
+        export=Export(pools.replicas or pools.background, settings.request_timeout_seconds),
         import_=Import(pools.background, models, quotas, word_config=vocabularies.named(settings.search_text_config)),
         erasures=Erasures(pools.background, Uuid7()),
+        written=pools.written,
     )

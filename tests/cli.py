@@ -52,7 +52,7 @@ class Cli:
         if "PYTHONPATH" in os.environ:  # the package that is tested, where it is not the installed one
             self.environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
 
-    async def start(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    async def start(self, *arguments: str, stdin: int | None = None, **environment: str) -> asyncio.subprocess.Process:
         with _sigint_as_at_a_terminal():
             return await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -61,6 +61,7 @@ class Cli:
                 *arguments,
                 cwd=self.folder,
                 env=self.environment | environment,
+                stdin=stdin,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )

@@ -72,6 +72,31 @@ def tiny_model(
     return folder
 
 
+def tiny_cross_encoder(folder: Path, *, labels: int = 1) -> Path:
+    """A cross-encoder in ``folder``, like those of MS MARCO but tiny: two layers, random weights."""
+    from sentence_transformers import CrossEncoder
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+    torch.manual_seed(7)
+    base = folder.with_name(f"{folder.name}-base")
+    tokenizer = AutoTokenizer.from_pretrained(str(model_files.resolve("all-MiniLM-L6-v2")))
+    config = AutoConfig.for_model(
+        "bert",
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        hidden_size=32,
+        intermediate_size=64,
+        vocab_size=len(tokenizer),
+        max_position_embeddings=128,
+        num_labels=labels,
+        initializer_range=0.5,
+    )
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    CrossEncoder(str(base), device="cpu", max_length=128).save(str(folder), create_model_card=False)
+    return folder
+
+
 def _unigram() -> Tokenizer:
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()

@@ -52,7 +52,9 @@ class AsyncMemoryClient(Base, AsyncCalls):
         request, attempts = self._request(rpc, arguments), self._attempts(rpc, timeout)
         while True:
             try:
-                answer: T = result(await self._stub("unary_unary", rpc)(request, **self._how(attempts)))
+                call = self._stub("unary_unary", rpc)(request, **self._how(attempts))
+                answer: T = result(await call)
+                self._seen.note(await call.initial_metadata())
                 return answer
             except grpc.aio.AioRpcError as error:
                 failure = from_call(error)
@@ -96,6 +98,7 @@ class AsyncMemoryClient(Base, AsyncCalls):
                     async for response in stream:
                         attempts.progress()
                         yield result(feed.answer(response))
+                    self._seen.note(await stream.trailing_metadata())
                     failure = None
                 except grpc.aio.AioRpcError as error:
                     failure = told(from_call(error))
@@ -110,7 +113,7 @@ class AsyncMemoryClient(Base, AsyncCalls):
             feed.close()
 
     def _how(self, attempts: Attempts) -> dict[str, Any]:
-        return {"timeout": attempts.left(), "metadata": self._metadata}
+        return {"timeout": attempts.left(), "metadata": self._key_and_position()}
 
     def _stub(self, shape: str, rpc: Rpc[Any]) -> Callable[..., Any]:
         if self._channel is None:

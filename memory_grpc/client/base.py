@@ -17,6 +17,7 @@ from memory_grpc.client.address import parse
 from memory_grpc.client.convert import complete, filled
 from memory_grpc.client.retry import Attempts, Retry
 from memory_grpc.client.rpc import Rpc
+from memory_grpc.client.seen import Seen
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8000"
 
@@ -63,8 +64,13 @@ class Base:
         self._timeout = timeout
         self._retry = retry or Retry()
         self._credentials = credentials
+        self._seen = Seen()
         self._opening = threading.Lock()  # threads that call first share a channel
         self._options = channel.options(self._endpoint, self._user_agent, server_name)
+
+    def _key_and_position(self) -> tuple[tuple[str, str], ...]:
+        """The metadata of a call: the key, and what its answer has to have seen."""
+        return (*self._metadata, *self._seen.metadata())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._endpoint.target!r})"

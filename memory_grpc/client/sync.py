@@ -63,7 +63,9 @@ class MemoryClient(Base, Calls):
         """The protobuf answer to a protobuf request; ``note`` is told of failures that are waited out, for how long."""
         while True:
             try:
-                return self._stub("unary_unary", rpc)(request, **self._how(attempts))
+                answer, call = self._stub("unary_unary", rpc).with_call(request, **self._how(attempts))
+                self._seen.note(call.initial_metadata())
+                return answer
             except grpc.RpcError as error:
                 failure = from_call(error)
             pause = attempts.pause_after(failure)
@@ -106,6 +108,7 @@ class MemoryClient(Base, Calls):
                 for response in stream:
                     attempts.progress()
                     yield result(feed.answer(response))
+                self._seen.note(stream.trailing_metadata())
                 failure = None
             except grpc.RpcError as error:
                 failure = from_call(error)
@@ -118,7 +121,7 @@ class MemoryClient(Base, Calls):
             time.sleep(attempts.pause_after(failure))
 
     def _how(self, attempts: Attempts) -> dict[str, Any]:
-        return {"timeout": attempts.left(), "metadata": self._metadata}
+        return {"timeout": attempts.left(), "metadata": self._key_and_position()}
 
     def _open(self) -> grpc.Channel:
         with self._opening:
@@ -126,10 +129,9 @@ class MemoryClient(Base, Calls):
                 self._channel = channel.open_channel(self._endpoint, self._options, self._credentials)
             return self._channel
 
-    def _stub(self, shape: str, rpc: Rpc[Any]) -> Callable[..., Any]:
-        stub: Callable[..., Any] = getattr(self._open(), shape)(
+    def _stub(self, shape: str, rpc: Rpc[Any]) -> Any:
+        return getattr(self._open(), shape)(
             rpc.path,
             request_serializer=rpc.request.SerializeToString,
             response_deserializer=rpc.response.FromString,
         )
-        return stub

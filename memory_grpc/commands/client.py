@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,12 +14,14 @@ import grpc
 from memory_grpc.client import MemoryClient, MemoryServiceError, Retry
 from memory_grpc.client.address import Endpoint, parse
 from memory_grpc.client.channel import key_metadata, open_channel, open_channel_aio, options
-from memory_grpc.client.errors import from_call
+from memory_grpc.client.errors import Violation, from_call
 from memory_grpc.client.retry import Attempts
 from memory_grpc.client.rpc import Rpc
-from memory_grpc.commands.configuration import Target
-from memory_grpc.commands.failure import USAGE, CommandError, complain
+from memory_grpc.commands.configuration import CLIENT_API_KEY, Target
+from memory_grpc.commands.failure import FAILED, USAGE, CommandError, complain
+from memory_grpc.errors import FieldViolation, InvalidInput
 from memory_grpc.tls import channel_credentials
+from memory_grpc.validation import validate
 
 _USER_AGENT = "memory-grpc-cli"
 # Somebody waits for the answer: what is over in a moment is waited out, and no more.
@@ -63,14 +65,7 @@ class Client(MemoryClient):
     _is_told = False
 
     def __init__(self, target: Target) -> None:
-        _endpoint(target.address, with_key=bool(target.api_key))
-        super().__init__(
-            target.address,
-            api_key=target.api_key,
-            timeout=target.timeout_seconds,
-            credentials=_credentials(target),
-            server_name=_server_name(target),
-        )
+        super().__init__(**connection_arguments(target))
 
     def patient(self, seconds: float, *, is_told: bool = False) -> Client:
         """The same client, whose calls wait that long for a service that is down; ``is_told`` says so each time."""
@@ -112,6 +107,7 @@ class Client(MemoryClient):
         return self._named("ErasureService", method, request)
 
     def _named(self, service: str, method: str, request: Any) -> Any:
+        check(request)
         rpc = Rpc(f"/memory_layer.v1.{service}/{method}", object)
         attempts = Attempts(
             _PATIENT if self._patience_seconds else _QUICK,
@@ -122,6 +118,26 @@ class Client(MemoryClient):
             clock=time.monotonic,
         )
         return self._send(rpc, self._completed(request), attempts, _tell if self._is_told else None)
+
+
+def connection_arguments(target: Target) -> dict[str, Any]:
+    """The arguments of a client of the target. Raises CommandError where the address cannot be one."""
+    _endpoint(target.address, with_key=bool(target.api_key))
+    return {
+        "address": target.address,
+        "api_key": target.api_key,
+        "timeout": target.timeout_seconds,
+        "credentials": _credentials(target),
+        "server_name": _server_name(target),
+    }
+
+
+def check(request: Any) -> None:
+    """Raises CommandError (wrong usage) for a request outside the contract's limits, which the service would refuse."""
+    try:
+        validate(request)
+    except InvalidInput as error:
+        raise CommandError("\n".join(["Wrong usage:", *_shown(error.violations)]), USAGE) from None
 
 
 @contextmanager
@@ -145,9 +161,14 @@ def failure(error: MemoryServiceError, address: str) -> CommandError:
         return CommandError(f"No server answers at {address}: start one with `memory-grpc up`, or give --address.")
     if error.code == "DEADLINE_EXCEEDED" and not error.is_from_service:
         return CommandError(f"{address} did not answer in time: give it longer with --timeout.")
-    lines = [f"{error.code}: {error.args[0]}"]
-    lines += [f"  {violation.field}: {violation.description}" for violation in error.violations]
-    return CommandError("\n".join(lines))
+    lines = [f"{error.code}: {error.args[0]}", *_shown(error.violations)]
+    if error.code == "UNAUTHENTICATED":
+        lines.append(f"Set {CLIENT_API_KEY} to a key of the service, or give --api-key.")
+    return CommandError("\n".join(lines), USAGE if error.code == "INVALID_ARGUMENT" else FAILED)
+
+
+def _shown(violations: Iterable[FieldViolation | Violation]) -> list[str]:
+    return [f"  {violation.field}: {violation.description}" for violation in violations]
 
 
 def _tell(error: MemoryServiceError, pause_seconds: float) -> None:

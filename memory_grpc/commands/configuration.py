@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memory_grpc.addresses import bracketed, from_here
-from memory_grpc.commands.failure import CommandError, complain
+from memory_grpc.commands.failure import USAGE, CommandError, complain
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -92,7 +92,7 @@ def target(address: str | None, api_key: str | None, timeout_seconds: float, **k
     if key is None and settings.api_keys:
         key = settings.api_keys[0].get_secret_value()
     if key is not None and not (key.isascii() and key.isprintable()):
-        raise CommandError("The API key holds characters that no header can carry.")
+        raise CommandError("The API key holds characters that no header can carry.", USAGE)
     return Target(address, timeout_seconds, key, settings)
 
 

@@ -11,8 +11,8 @@ from memory_grpc.commands.options import Address, ApiKey, AsJson, Tenant, Timeou
 
 
 def delete(
-    tenant: Tenant,
     message_ids: Annotated[list[UUID], typer.Argument(metavar="ID…", help="The messages.")],
+    tenant: Tenant,
     address: Address = None,
     api_key: ApiKey = None,
     timeout: Timeout = 30.0,
@@ -22,7 +22,7 @@ def delete(
 
     An id that is not there, or not any more, is named, and the exit code is 1.
 
-    Example: `memory-grpc delete acme 550e8400-e29b-41d4-a716-446655440000`
+    Example: `memory-grpc delete --tenant acme 550e8400-e29b-41d4-a716-446655440000`
     """
     from memory_grpc.commands import delete as command
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memory_grpc.commands.options import Address, ApiKey, AsJson, Timeout, target
+from memory_grpc.commands.pipes import file_of, readable_file
 
 if TYPE_CHECKING:
     from memory_grpc.commands.evaluating.sources import Source
@@ -37,13 +39,14 @@ class Rankings(StrEnum):
 # Strings: `--budget 500 1000` gives an option one value, what follows comes here.
 Files = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FILE...", help="Data as LoCoMo publishes it, and questions as JSON lines."),
+    typer.Argument(
+        metavar="FILE...", help="Data as LoCoMo publishes it, and questions as JSON lines; - for standard input."
+    ),
 ]
 Messages = Annotated[
     list[Path] | None,
     typer.Option(
-        exists=True,
-        dir_okay=False,
+        parser=readable_file,
         metavar="FILE",
         help="The messages that questions as JSON lines are about: one for each such file, in their order.",
     ),
@@ -141,21 +144,26 @@ def evaluate(
     from memory_grpc.commands.evaluating.command import evaluate as run
     from memory_grpc.commands.evaluating.run import Variant
 
+    if [*(files or []), *map(str, messages or [])].count("-") > 1:
+        raise typer.BadParameter("standard input (-) is read once")
     if compare:
         from memory_grpc.commands.evaluating.comparing import compare as compare_runs
 
         raise typer.Exit(compare_runs(*compare, as_json=as_json))
-    variants = [Variant(name, name) for name in ranking.names]
-    data, budgets = sources(files, dataset, messages, budget)
-    evaluation = Evaluation(
-        data,
-        variants,
-        without_names,
-        json_lines,
-        limit,
-        tenant_prefix,
-        in_flight,
-        give_up_after,
-        budgets,
-    )
-    raise typer.Exit(run(evaluation, target(address, api_key, timeout), as_json=as_json))
+    with ExitStack() as opened:
+        variants = [Variant(name, name) for name in ranking.names]
+        files = [str(opened.enter_context(file_of(Path(file)))) if file == "-" else file for file in files or []]
+        messages = [opened.enter_context(file_of(path)) for path in messages or []]
+        data, budgets = sources(files, dataset, messages, budget)
+        evaluation = Evaluation(
+            data,
+            variants,
+            without_names,
+            json_lines,
+            limit,
+            tenant_prefix,
+            in_flight,
+            give_up_after,
+            budgets,
+        )
+        raise typer.Exit(run(evaluation, target(address, api_key, timeout), as_json=as_json))

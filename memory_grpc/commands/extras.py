@@ -11,7 +11,7 @@ _OWN = ("memory_grpc", "memory_layer")
 
 
 @contextmanager
-def needed(extra: str) -> Iterator[None]:
+def needed(extra: str, because: str = "This runs the service, of which only the client is installed") -> Iterator[None]:
     """What is done inside needs an extra: where one of its libraries is missing, that is a sentence (CommandError)."""
     try:
         yield
@@ -19,7 +19,4 @@ def needed(extra: str) -> Iterator[None]:
         library = (error.name or "").partition(".")[0]
         if not library or library in _OWN:
             raise
-        raise CommandError(
-            f"This runs the service, of which only the client is installed ({library} is missing): "
-            f"pip install 'memory-grpc[{extra}]'."
-        ) from None
+        raise CommandError(f"{because} ({library} is missing): pip install 'memory-grpc[{extra}]'.") from None

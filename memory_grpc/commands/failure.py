@@ -45,10 +45,6 @@ def said_plainly() -> Iterator[None]:
     except MemoryLayerError as error:
         complain(str(error))
         sys.exit(FAILED)
-    except BrokenPipeError:
-        # `memory-grpc search … | head -1`: whoever read us has seen enough. Python would complain again at exit.
-        sys.stdout = None
-        sys.exit(FAILED)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         complain(f"{where}{error.strerror or type(error).__name__}.")

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from memory_grpc.commands import output
 from memory_grpc.commands.client import Client, client
 from memory_grpc.commands.configuration import Target
-from memory_grpc.commands.failure import FAILED, INTERRUPTED, OK, CommandError, complain
+from memory_grpc.commands.failure import FAILED, INTERRUPTED, OK, USAGE, CommandError, complain
 from memory_layer.v1 import erasure_service_pb2 as pb
 
 _POLL_SECONDS = 0.3
@@ -31,6 +31,8 @@ class How:
 
 def forget(tenant_id: str, what: Mapping[str, Any], target: Target, how: How, *, plan_only: bool) -> int:
     """The whole way, or its first step; returns the exit code."""
+    if not plan_only:
+        _somebody_to_ask(how)
     with client(target) as service:
         planned = service.erasure("PlanErasure", pb.PlanErasureRequest(tenant_id=tenant_id, **what))
         if not how.as_json:
@@ -39,7 +41,8 @@ def forget(tenant_id: str, what: Mapping[str, Any], target: Target, how: How, *,
             if how.as_json:
                 output.write_json(output.as_dict(planned))
             else:
-                print(f"Apply within the hour: memory-grpc forget {tenant_id} --apply {planned.erasure.erasure_id}")
+                follow = f"memory-grpc forget --tenant {tenant_id} --apply {planned.erasure.erasure_id}"
+                print(f"Apply within the hour: {follow}")
             return OK
         _confirm(planned.erasure, how)
         return _applied(service, planned.erasure, how)
@@ -94,7 +97,7 @@ def _applied(service: Client, planned: pb.Erasure, how: How) -> int:
     except KeyboardInterrupt:
         complain(
             "Interrupted. The erasure goes on in the background: "
-            f"`memory-grpc forget {work.tenant_id} --apply {work.erasure_id}` follows it."
+            f"`memory-grpc forget --tenant {work.tenant_id} --apply {work.erasure_id}` follows it."
         )
         return INTERRUPTED
     if not how.as_json:
@@ -102,12 +105,16 @@ def _applied(service: Client, planned: pb.Erasure, how: How) -> int:
     return _verified(patient.erasure("VerifyErasure", pb.VerifyErasureRequest(**one)), how, work)
 
 
+def _somebody_to_ask(how: How) -> None:
+    if how.ask and not sys.stdin.isatty():
+        raise CommandError("Nothing was erased: there is nobody to ask. Give --yes.", USAGE)
+
+
 def _confirm(planned: pb.Erasure, how: How) -> None:
     """Returns when it may be done. Raises CommandError when not."""
     if not how.ask:
         return
-    if not sys.stdin.isatty():
-        raise CommandError("Nothing was erased: there is nobody to ask. Give --yes.")
+    _somebody_to_ask(how)
     print(f"Erase {planned.planned:,} messages of {planned.tenant_id} for good? [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CommandError("Nothing was erased.")

@@ -36,7 +36,7 @@ def forget(
     Exactly what was planned is erased; messages that arrive meanwhile stay. The work is the servers': interrupted, it
     goes on, and `--apply ID` follows it. The exit code is 1 when something is found afterwards.
 
-    Example: `memory-grpc forget acme --user u-7`
+    Example: `memory-grpc forget --tenant acme --user u-7`
     """
     from memory_grpc.commands import forget as command
 

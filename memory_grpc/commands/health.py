@@ -6,7 +6,7 @@ from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK, UNHEALTHY, CommandError, complain
 
 
-def standard_check(target: Target) -> int:
+def standard_check(target: Target, *, as_json: bool) -> int:
     """The standard gRPC health check, as probes do it."""
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -21,7 +21,13 @@ def standard_check(target: Target) -> int:
         raise CommandError(str(error), UNHEALTHY) from None
     except grpc.RpcError as error:
         raise CommandError(str(error.code().name), UNHEALTHY) from None
-    print(health_pb2.HealthCheckResponse.ServingStatus.Name(response.status))
+    status = health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
+    if as_json:
+        from memory_grpc.commands import output
+
+        output.write_json({"status": status})
+    else:
+        print(status)
     return OK if response.status == health_pb2.HealthCheckResponse.SERVING else UNHEALTHY
 
 

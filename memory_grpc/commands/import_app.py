@@ -8,9 +8,15 @@ from typing import Annotated
 import typer
 
 from memory_grpc.commands.options import Address, ApiKey, AsJson, GiveUpAfter, Timeout, pair, target
+from memory_grpc.commands.pipes import file_of, readable
 
 ImportFile = Annotated[
-    Path, typer.Argument(exists=True, readable=True, help="JSON lines, or what another program exported.")
+    Path,
+    typer.Argument(
+        parser=readable,
+        metavar="FILE",
+        help="JSON lines, or what another program exported; - for standard input.",
+    ),
 ]
 FormatName = Annotated[
     str, typer.Option("--format", metavar="FORMAT", help="What the file holds (see above); auto looks.")
@@ -100,10 +106,7 @@ def import_file(
     from memory_grpc.commands.transfer.import_ import import_export
 
     how_to_read = reading.of_options(tenant, user, conversation, role or [], dates, timezone)
-    files = command.Files(file, reading.format_of(format_name), how_to_read, progress, restart)
-    is_export = detect.is_own_export(file, files.format)
-    if dry_run and not is_export:
-        raise typer.Exit(command.try_file(files, as_json=as_json))
+    kind = reading.format_of(format_name)
     how = Options(
         batch_size=batch_size,
         in_flight=in_flight,
@@ -111,7 +114,13 @@ def import_file(
         patience_seconds=give_up_after,
         keep=keep,
     )
-    if is_export:
-        service = None if dry_run else target(address, api_key, timeout)
-        raise typer.Exit(import_export(file, how_to_read.tenant_id, service, how, as_json=as_json))
-    raise typer.Exit(command.import_file(files, target(address, api_key, timeout), how, as_json=as_json))
+    service = None if dry_run else target(address, api_key, timeout)
+    with file_of(file) as path:
+        if path is not file and progress is None:
+            progress = path.with_name("progress")  # of no use to a later run: what it reads may be something else
+        if detect.is_own_export(path, kind):
+            raise typer.Exit(import_export(path, how_to_read.tenant_id, service, how, as_json=as_json))
+        files = command.Files(path, kind, how_to_read, progress, restart)
+        if service is None:
+            raise typer.Exit(command.try_file(files, as_json=as_json))
+        raise typer.Exit(command.import_file(files, service, how, as_json=as_json))

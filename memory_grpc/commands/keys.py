@@ -10,7 +10,7 @@ from memory_grpc.access import MARK
 from memory_grpc.commands import output
 from memory_grpc.commands.client import client
 from memory_grpc.commands.configuration import Target
-from memory_grpc.commands.failure import OK, CommandError
+from memory_grpc.commands.failure import OK, USAGE, CommandError
 from memory_layer.v1 import api_key_pb2 as pb
 from memory_layer.v1 import key_service_pb2
 
@@ -88,7 +88,7 @@ def list_(target: Target, *, as_json: bool) -> int:
 def revoke(key_id: str, target: Target, *, as_json: bool) -> int:
     """Revokes a key by its id."""
     if key_id.startswith(MARK):
-        raise CommandError("Give the key's id, as `memory-grpc key list` shows it, and not the key itself.")
+        raise CommandError("Give the key's id, as `memory-grpc key list` shows it, and not the key itself.", USAGE)
     with client(target) as service:
         key = service.key("RevokeApiKey", key_service_pb2.RevokeApiKeyRequest(key_id=key_id))
     if as_json:

@@ -31,6 +31,13 @@ class Recipe(StrEnum):
     CONVERSATION = "conversation"
 
 
+class Action(StrEnum):
+    """What a sweep does."""
+
+    ARCHIVE = "archive"
+    DELETE = "delete"
+
+
 class Role(StrEnum):
     """Who speaks."""
 
@@ -75,7 +82,7 @@ ApiKey = Annotated[
 ]
 Timeout = Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="Longest wait for an answer.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Tenant = Annotated[str, typer.Argument(help="The tenant.")]
+Tenant = Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="The tenant.")]
 
 GiveUpAfter = Annotated[
     float, typer.Option(min=0, metavar="SECONDS", help="How long a service that is down is waited for.")
@@ -141,6 +148,4 @@ NotTheQuestion = Annotated[
 
 # retention
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count only, change nothing.")]
-Actions = Annotated[
-    list[str] | None, typer.Option(metavar="archive|delete", help="What to do; may repeat. [default: both]")
-]
+Actions = Annotated[list[Action] | None, typer.Option(help="What to do; may repeat. [default: both]")]

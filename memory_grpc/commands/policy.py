@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from memory_grpc.commands import output
-from memory_grpc.commands.client import Client, client
+from memory_grpc.commands.client import Client, check, client
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK
 from memory_layer.v1 import policy_service_pb2 as pb
@@ -35,12 +35,14 @@ def change(tenant_id: str, values: Mapping[str, float | str], target: Target, *,
 def put(service: Client, tenant_id: str, values: Mapping[str, float | str], *, reset: bool = False) -> Any:
     """The policy after the change."""
     request = pb.SetTenantPolicyRequest(tenant_id=tenant_id)
+    for name, value in values.items():
+        _set(request, name, value)
+    check(request)  # before the first call
     if not reset:
         policy = service.policy("GetTenantPolicy", pb.GetTenantPolicyRequest(tenant_id=tenant_id))
         for name in policy.overrides:
-            _set(request, name, _get(policy, name))
-    for name, value in values.items():
-        _set(request, name, value)
+            if name not in values:
+                _set(request, name, _get(policy, name))
     return service.policy("SetTenantPolicy", request)
 
 

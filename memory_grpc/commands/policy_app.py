@@ -23,7 +23,7 @@ def policy_show(
 ) -> None:
     """Show the policy that holds for a tenant, and which values are its own.
 
-    Example: `memory-grpc policy show acme`
+    Example: `memory-grpc policy show --tenant acme`
     """
     from memory_grpc.commands import policy
 
@@ -72,6 +72,9 @@ def policy_set(
     hybrid_assistant_weight: Annotated[
         float | None, typer.Option(help="Hybrid: weight of an assistant's turn.")
     ] = None,
+    hybrid_rerank_weight: Annotated[
+        float | None, typer.Option(help="Hybrid: weight of the reranker; 0 sends it nothing.")
+    ] = None,
     hybrid_previous_weight: Annotated[
         float | None, typer.Option(help="Hybrid: share of the words of the turn before.")
     ] = None,
@@ -92,7 +95,7 @@ def policy_set(
 ) -> None:
     """Set some values of a tenant's policy; its others stay, and what it never set is the deployment's.
 
-    Example: `memory-grpc policy set acme --max-age-days 365 --importance-threshold 0`
+    Example: `memory-grpc policy set --tenant acme --max-age-days 365 --importance-threshold 0`
     """
     given: dict[str, float | str | None] = {
         "retention.max_age_days": max_age_days,
@@ -117,6 +120,7 @@ def policy_set(
         "hybrid_weights.first_person": hybrid_first_person_weight,
         "hybrid_weights.question": hybrid_question_weight,
         "hybrid_weights.assistant": hybrid_assistant_weight,
+        "hybrid_weights.rerank": hybrid_rerank_weight,
         "ranking": ranking,
         "time_zone": time_zone,
         "language": language,

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from memory_grpc.commands import output
 from memory_grpc.commands.client import Client, client
 from memory_grpc.commands.configuration import Target
-from memory_grpc.commands.failure import INTERRUPTED, OK, CommandError, complain
+from memory_grpc.commands.failure import INTERRUPTED, OK, USAGE, CommandError, complain
+from memory_grpc.commands.pipes import file_of
 from memory_layer.v1 import embedding_service_pb2 as pb
 from memory_layer.v1 import reembedding_pb2
 
@@ -37,11 +38,12 @@ class Wanted:
 def read_queries(path: Path) -> tuple[str, ...]:
     """The lines of a file that are not blank. Raises CommandError when there are none, or too many."""
     try:
-        queries = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        with file_of(path) as file:
+            queries = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
     except UnicodeError:
         raise CommandError(f"{path} is not UTF-8.") from None
     if not 0 < len(queries) <= MOST_QUERIES:
-        raise CommandError(f"{path} holds {len(queries):,} queries: give 1 to {MOST_QUERIES}.")
+        raise CommandError(f"{path} holds {len(queries):,} queries: give 1 to {MOST_QUERIES}.", USAGE)
     return queries
 
 

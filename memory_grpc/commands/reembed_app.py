@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from memory_grpc.commands.options import Address, ApiKey, AsJson, GiveUpAfter, Timeout, target
+from memory_grpc.commands.pipes import readable_file
 
 
 def reembed(
@@ -25,7 +26,11 @@ def reembed(
     ] = 50,
     queries: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="Queries to compare instead, one a line."),
+        typer.Option(
+            parser=readable_file,
+            metavar="FILE",
+            help="Queries to compare instead, one a line; - for standard input.",
+        ),
     ] = None,
     details: Annotated[bool, typer.Option("--details", help="Show each query of the comparison.")] = False,
     no_cut_over: Annotated[bool, typer.Option("--no-cut-over", help="Stop before the cut-over.")] = False,
@@ -52,6 +57,7 @@ def reembed(
         raise typer.BadParameter("--queries needs --tenant")
     from memory_grpc.commands import reembed as command
 
+    wanted_queries = command.read_queries(queries) if queries else ()
     service = target(address, api_key, timeout)
     if cut_over or cancel or status:
         action = "cut over" if cut_over else "cancel" if cancel else "show"
@@ -61,7 +67,7 @@ def reembed(
         model="current" if back else "next",
         keep_old=keep_old,
         sample=sample,
-        queries=command.read_queries(queries) if queries else (),
+        queries=wanted_queries,
         details=details,
         cut_over=not no_cut_over,
     )

@@ -94,7 +94,7 @@ def restore(tenant_id: str, what: Mapping[str, Any], target: Target, *, dry_run:
     if counts.would_archive_again:
         print(
             f"The next sweep archives {counts.would_archive_again:,} of them again: change the policy "
-            f"(`memory-grpc policy set {tenant_id}`), or pin them."
+            f"(`memory-grpc policy set --tenant {tenant_id}`), or pin them."
         )
     return OK
 

@@ -25,11 +25,11 @@ def run(
 ) -> None:
     """Archive and delete a tenant's messages by its policy, now.
 
-    Example: `memory-grpc retention run acme --dry-run --action archive`
+    Example: `memory-grpc retention run --tenant acme --dry-run --action archive`
     """
     from memory_grpc.commands import retention
 
-    actions = action or ["archive", "delete"]
+    actions = [one.value for one in action or options.Action]
     service = target(address, api_key, timeout)
     raise typer.Exit(retention.run(tenant, actions, service, dry_run=dry_run, as_json=as_json))
 
@@ -54,7 +54,7 @@ def simulate(
 
     Limits that are not given are the tenant's.
 
-    Example: `memory-grpc retention simulate acme --max-age-days 365 --importance-threshold 0`
+    Example: `memory-grpc retention simulate --tenant acme --max-age-days 365 --importance-threshold 0`
     """
     from memory_grpc.commands import retention
 
@@ -91,7 +91,7 @@ def restore(
     Says how many the next sweep would archive again. What is live already stays as it is: to go on after an
     interruption, run it again.
 
-    Example: `memory-grpc retention restore acme --archived-since 2026-11-14T20:00:00Z`
+    Example: `memory-grpc retention restore --tenant acme --archived-since 2026-11-14T20:00:00Z`
     """
     from memory_grpc.commands import retention
 

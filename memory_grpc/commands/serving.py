@@ -30,13 +30,18 @@ def serve(processes: int = 1) -> int:
         return asyncio.run(_serve(settings, _conninfo(settings), processes))
 
 
-def migrate() -> int:
+def migrate(*, as_json: bool) -> int:
     """Brings the database up to date and says what was applied."""
     with needed("server"), _configured() as settings:
         from memory_grpc.store.migrations import migrate as apply
 
         conninfo = _conninfo(settings)
         applied = apply(settings.direct_conninfo or conninfo)
+    if as_json:
+        from memory_grpc.commands import output
+
+        output.write_json({"applied": list(applied)})
+        return OK
     for name in applied:
         print(f"applied {name}")
     if not applied:
@@ -45,12 +50,12 @@ def migrate() -> int:
 
 
 def envoy_config(output: Path | None) -> int:
-    """Writes Envoy's configuration for these settings."""
+    """Writes Envoy's configuration for these settings to a file; to standard output for None and ``-``."""
     settings = load_settings()
     with needed("server"):
         from memory_grpc.local.envoy_config import render, write
 
-        if output is None:
+        if output in (None, Path("-")):
             print(render(settings), end="")
         else:
             write(settings, output)

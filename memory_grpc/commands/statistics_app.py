@@ -16,7 +16,7 @@ def stats(
 ) -> None:
     """Show what is stored of a tenant. Needs an admin key.
 
-    Example: `memory-grpc stats acme`
+    Example: `memory-grpc stats --tenant acme`
     """
     from memory_grpc.commands import statistics
 

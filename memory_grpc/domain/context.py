@@ -70,3 +70,5 @@ class Context:
     repeated_text: int
     low_score: int
     best_missed: tuple[Missed, ...]
+    reranked: bool | None = None
+    """Whether a reranker read the best memories again; None where it was not asked."""

@@ -102,6 +102,8 @@ class SearchResult:
     too_long: tuple[UUID, ...] = ()
     relevance: float | None = None
     """How likely the likeliest of what was found is to answer, those below ``min_relevance`` included."""
+    reranked: bool | None = None
+    """Whether a reranker read the best again; None where it was not asked."""
 
     @property
     def size(self) -> int:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memory_grpc.accounts import ACCOUNTS
 from memory_grpc.errors import Draining, ProviderDown
+from memory_grpc.observability import tracing
 from memory_grpc.settings import Settings
 
 from .batch_queue import BatchQueue
@@ -107,8 +109,9 @@ class Embedder:
         """
         if (cached := self._cache.get(self.identity, text)) is not None:
             return cached
-        windows = await self._windows([text], is_query=True)
-        vector: Vectors = (await self._embed("query", windows[0][:1], tenant))[0]
+        with tracing.span("embed", kind="query"):
+            windows = await self._windows([text], is_query=True)
+            vector: Vectors = (await self._embed("query", windows[0][:1], tenant))[0]
         self._cache.put(self.identity, text, vector)
         return vector
 
@@ -126,9 +129,10 @@ class Embedder:
         """
         if not texts:
             return []
-        windows = await self._windows(texts)
-        flat = [window for group in windows for window in group]
-        vectors = await self._embed("ingest", flat, tenant, is_background=is_background)
+        with tracing.span("embed", kind="ingest", texts=len(texts)):
+            windows = await self._windows(texts)
+            flat = [window for group in windows for window in group]
+            vectors = await self._embed("ingest", flat, tenant, is_background=is_background)
         ends = np.cumsum([len(group) for group in windows])
         return np.split(vectors, ends[:-1])
 
@@ -146,11 +150,13 @@ class Embedder:
         call = EmbeddingCall(
             kind, windows, lambda: None if future.done() else future.set_result(None), tenant, is_background
         )
+        call.step = tracing.here()
         call.vectors = np.empty((len(windows), self.identity.dimensions), dtype=np.float32)
         for_queries, for_ingest = self._inference.serving()
         if not (for_queries if kind == "query" else for_ingest):
             raise ProviderDown(HANGS)
         self._queue.submit(call)
+        ACCOUNTS.charge("windows", len(windows), tenant)
         try:
             await future
         except asyncio.CancelledError:

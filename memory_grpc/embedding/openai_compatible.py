@@ -10,19 +10,19 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
 import numpy as np
 import numpy.typing as npt
 import structlog
 from pydantic import SecretStr
 from tokenizers import Tokenizer
 
-from memory_grpc.errors import EmbeddingUnavailable, StartupError
+from memory_grpc.errors import EmbeddingUnavailable
 
 from . import dialects
+from .http_client import http_url
 from .prompts import Prompts
 from .provider import ModelIdentity, Vectors, Window, checked, normalised
-from .remote_service import RemoteService
+from .remote_service import VARIABLES, RemoteService
 from .text_windows import CHARACTERS_A_TOKEN, TextWindows
 
 MAX_TOKENS = 8_000
@@ -62,12 +62,7 @@ class OpenAICompatibleProvider:
         **service: Any,
     ) -> None:
         """No request is made; ``service`` goes to RemoteService. StartupError when ``base_url`` is no http(s) URL."""
-        try:
-            url = httpx.URL(base_url)
-        except httpx.InvalidURL:
-            url = httpx.URL("")
-        if url.scheme not in ("http", "https") or not url.host:
-            raise StartupError("MEMORY_OPENAI_BASE_URL must be an http(s) URL such as https://api.openai.com/v1.")
+        url = http_url(base_url, VARIABLES.url, "https://api.openai.com/v1")
         self._prompts = prompts or Prompts()
         self._dialect = dialects.Dialect(url.host, model, dimensions, self._prompts)
         # The query stays: Azure's api-version lives there.

@@ -16,13 +16,16 @@ from typing import Any
 import httpx
 import structlog
 
-from memory_grpc.errors import ProviderDown, StartupError
+from memory_grpc.errors import ProviderDown
 
 from . import dialects
+from .http_client import Variables, opened
 from .resilience import Backoff, CircuitBreaker
 
 LONGEST_RETRY_AFTER_SECONDS = 30.0
 """A service that asks for a longer pause is down as far as a call is concerned."""
+
+VARIABLES = Variables("MEMORY_OPENAI_BASE_URL", "MEMORY_OPENAI_API_KEY")
 
 log = structlog.get_logger(__name__)
 
@@ -47,18 +50,7 @@ class RemoteService:
     ) -> None:
         """StartupError when the key cannot be sent or the environment's proxies cannot be taken. No request is made."""
         self.url = url
-        headers = dialects.headers(url.host, key)
-        try:
-            httpx.Headers(headers)
-        except (UnicodeEncodeError, ValueError):
-            raise StartupError("MEMORY_OPENAI_API_KEY holds characters that cannot stand in a header.") from None
-        try:
-            self.client = httpx.Client(headers=headers, timeout=timeout_seconds, transport=transport)
-        except (ImportError, OSError, ValueError, httpx.InvalidURL):
-            raise StartupError(
-                "Cannot connect to MEMORY_OPENAI_BASE_URL: one of HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, "
-                "SSL_CERT_FILE and SSL_CERT_DIR is invalid."
-            ) from None
+        self.client = opened(httpx.Client, url, key, VARIABLES, timeout=timeout_seconds, transport=transport)
         self._tries = max_retries + 1
         self._backoff = backoff or Backoff()
         self._breaker = CircuitBreaker(

@@ -122,7 +122,7 @@ class SentenceTransformerProvider:
         try:
             with torch.inference_mode():
                 result = self._forward(windows).float().cpu().numpy()
-        except RuntimeError as error:
+        except Exception as error:  # neither runtime names its own
             raise EmbeddingUnavailable("The embedding model failed on this batch.") from error
         if self._is_cut:  # the first so many places, of length 1 again (Kusupati et al. 2022, Matryoshka)
             result = normalised(result[:, : self._identity.dimensions].astype(np.float64))

@@ -30,6 +30,8 @@ class Call:
     """Address that the call comes from, as it is counted; see ``rate_limit.py``."""
     caller: Hashable = None
     """Whose share of the places it has; see ``concurrency.py`` and ``share.py``."""
+    account: str = ""
+    """The tenant that it is charged to: the first that its request names."""
     counted: frozenset[str] = frozenset()
     """Tenants whose rate limit it was counted against."""
     was_shed: bool = False

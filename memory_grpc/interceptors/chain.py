@@ -11,6 +11,7 @@ deadline       starts the clock for everything that does real work, looking a ke
 authenticate   before the request is read: bytes of strangers are not parsed
 key_limit      now that the key is known, and before anything is done for it
 authorize      the role, before the request is read too
+position       what a caller wrote before has to be there, before anything is read for it
 share          now that it is known who opens a stream, one of a caller with too many is refused
 (decode)       bytes to message, then the limits of the contract; see ``decode.py``
 (permit)       the tenants that the decoded message names, and their share; for each message of a stream its key again
@@ -31,11 +32,12 @@ from typing import Any, TypeAlias, cast
 import grpc
 
 from memory_grpc import headers
+from memory_grpc.accounts import ACCOUNTS, Kind
 from memory_grpc.errors import UnknownMethod
 from memory_grpc.interceptors import decode
 from memory_grpc.interceptors.authenticate import guard_reflection
 from memory_grpc.interceptors.call import UNKNOWN_METHOD, Call, Interceptor
-from memory_grpc.interceptors.encode import encode
+from memory_grpc.interceptors.encode import encode, encoded
 
 # Generic in the type stubs only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -52,8 +54,19 @@ def no_shortcut(method: str, metadata: dict[str, str]) -> None:
     """Every call goes through the chain."""
 
 
+def _bill(call: Call, kind: Kind, size: int) -> None:
+    """Charges bytes of a request or an answer to whom the call is of."""
+    if not call.is_probe:
+        ACCOUNTS.charge(kind, size, call.account)
+
+
 async def permit_all(call: Call, request: Any) -> None:
     """Nothing is asked of the requests."""
+
+
+def no_headers(call: Call) -> headers.Headers:
+    """Answers have none but those of the service."""
+    return []
 
 
 class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
@@ -66,13 +79,16 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
         permit: Permit = permit_all,
         shortcut: Shortcut = no_shortcut,
         holds: Permit = permit_all,
+        done: Callable[[Call], headers.Headers] = no_headers,
     ) -> None:
-        """``holds`` is asked before each answer of a stream whether it may still come."""
+        """``holds`` is asked before each answer of a stream whether it may still come; ``done`` gives the headers of a
+        call that has succeeded: of a stream of answers to requests they come at its end."""
         self.interceptors = tuple(interceptors)
         self._max_request_bytes = max_request_bytes
         self._permit = permit
         self._shortcut = shortcut
         self._holds = holds
+        self._done = done
 
     async def intercept_service(
         self,
@@ -113,11 +129,14 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
             async with self._around(method, "unary", metadata, context) as call:
                 request = await read(raw)
                 await self._permit(call, request)
+                _bill(call, "bytes_in", len(raw))
                 given = headers.begin()
-                response = await handler.unary_unary(request, context)
+                response = encode(await handler.unary_unary(request, context))
+                _bill(call, "bytes_out", len(response))
                 if call.facts.http_status != 200:
                     # Envoy's transcoder answers 200; a filter of ours makes it what this header says.
                     given.append(("x-http-status", str(call.facts.http_status)))
+                given += self._done(call)
                 if given:
                     await context.send_initial_metadata(given)
                 return response
@@ -126,18 +145,22 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
             async with self._around(method, "server_stream", metadata, context) as call:
                 request = await read(raw)
                 await self._permit(call, request)
+                _bill(call, "bytes_in", len(raw))
                 responses = handler.unary_stream(request, context)
                 if inspect.isawaitable(responses):  # a servicer that writes to the context itself, as health's Watch
                     await responses
                     return
                 async for response in responses:
                     await self._holds(call, request)
-                    yield response
+                    answer = encode(response)
+                    _bill(call, "bytes_out", len(answer))
+                    yield answer
 
         async def permitted(call: Call, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
             async for raw in raws:
                 request = await read(raw)
                 await self._permit(call, request)
+                _bill(call, "bytes_in", len(raw))
                 yield request
 
         async def bidi_stream(raws: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
@@ -146,10 +169,14 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                 if call.is_reflection:
                     requests = guard_reflection(call, requests)
                 async for response in handler.stream_stream(requests, context):
-                    yield response
+                    answer = encode(response)
+                    _bill(call, "bytes_out", len(answer))
+                    yield answer
+                if last := self._done(call):
+                    context.set_trailing_metadata(tuple(last))
 
         if handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(bidi_stream, None, encode)
+            return grpc.stream_stream_rpc_method_handler(bidi_stream)
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(server_stream, None, encode)
-        return grpc.unary_unary_rpc_method_handler(unary, None, encode)
+            return grpc.unary_stream_rpc_method_handler(server_stream, None, encoded)
+        return grpc.unary_unary_rpc_method_handler(unary)

@@ -26,6 +26,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import NoReturn
 
+from memory_grpc import accounts
 from memory_grpc.errors import DeadlineExceeded, Overloaded, StoreUnavailable
 from memory_grpc.interceptors.authenticate import shown
 from memory_grpc.interceptors.call import Call
@@ -171,6 +172,7 @@ class ConcurrencyLimiter:
         call.caller = self._seems(call.metadata) or call.context.peer()
         if not bound.enter(call.caller):
             self._refuse(call, kind)
+        accounts.enter(call.caller)
         asked = call.context.time_remaining()
         allowed = max(LEAST_SECONDS, self._seconds if asked is None else min(self._seconds, asked))
         started = self._clock()

@@ -5,6 +5,11 @@ from __future__ import annotations
 from google.protobuf.message import Message
 
 
+def encoded(message: Message | bytes) -> bytes:
+    """The same, of an answer that may be bytes already."""
+    return message if isinstance(message, bytes) else encode(message)
+
+
 def encode(message: Message) -> bytes:
     """The bytes of a message; the order of a map's entries follows from their keys alone, at every depth.
 

@@ -14,7 +14,7 @@ import grpc
 import structlog
 
 from memory_grpc.interceptors.call import Call, Interceptor
-from memory_grpc.observability import metrics
+from memory_grpc.observability import metrics, tracing
 
 log = structlog.get_logger(__name__)
 
@@ -46,10 +46,10 @@ class Meter:
         """A call has begun."""
         self._started.inc()
 
-    def handled(self, code: str, seconds: float) -> None:
-        """A call has ended with this code after so many seconds."""
+    def handled(self, code: str, seconds: float, exemplar: dict[str, str] | None = None) -> None:
+        """A call has ended with this code after so many seconds; ``exemplar`` leads to its trace."""
         self._handled(code).inc()
-        self._seconds.observe(seconds)
+        self._seconds.observe(seconds, exemplar)
 
 
 @cache
@@ -69,7 +69,9 @@ def observe(new_request_id: Callable[[], str] = new_request_id) -> Interceptor:
         call.context.set_trailing_metadata((("x-request-id", call.request_id),))
         started = time.perf_counter()
         code = "UNKNOWN"
-        with structlog.contextvars.bound_contextvars(request_id=call.request_id):
+        # Probes come every few seconds, and say nothing.
+        span = tracing.OFF if call.is_standard else tracing.call(call.method, call.metadata, call.request_id)
+        with span, structlog.contextvars.bound_contextvars(**_names(call, span)):
             try:
                 yield
                 code = _code_name(call)
@@ -81,11 +83,18 @@ def observe(new_request_id: Callable[[], str] = new_request_id) -> Interceptor:
                 raise
             finally:
                 seconds = time.perf_counter() - started
-                counts.handled(code, seconds)
+                counts.handled(code, seconds, span.exemplar)
+                span.ended(code)
                 write = log.debug if call.is_standard or call.was_shed else log.info
                 write("call", method=call.method, code=code, milliseconds=round(seconds * 1000, 2))
 
     return interceptor
+
+
+def _names(call: Call, span: tracing.Span) -> dict[str, str]:
+    """What every line of the log that belongs to a call is found by."""
+    trace_id = span.trace_id
+    return {"request_id": call.request_id} | ({"trace_id": trace_id} if trace_id else {})
 
 
 def _code_name(call: Call) -> str:

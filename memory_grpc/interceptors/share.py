@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from memory_grpc import accounts
 from memory_grpc.errors import Overloaded
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
@@ -45,6 +46,7 @@ class Share:
         """The same for a call whose request names some tenants."""
         if not call.is_probe:
             self._door.admit(call, _caller(call, tenants))
+            accounts.enter(call.caller)
 
     @contextmanager
     def _one_of_few(self, call: Call) -> Iterator[None]:

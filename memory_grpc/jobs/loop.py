@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from memory_grpc.jobs.tasks import end
+from memory_grpc.observability import metrics
 
 # How long work may take to end once it is cancelled. Past that it is left behind: a connection that neither answers nor
 # breaks must not hold up the end of the server.
@@ -31,6 +32,7 @@ class Loop:
         self._seconds = seconds
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        metrics.BACKGROUND_ERRORS.labels(name)  # there from the start, so that the first error is an increase
 
     def start(self) -> None:
         """Begins; the first call of ``work`` comes at once."""
@@ -59,6 +61,7 @@ class Loop:
             except (Exception, asyncio.CancelledError) as error:
                 if isinstance(error, asyncio.CancelledError) and task.cancelling():
                     raise
+                metrics.BACKGROUND_ERRORS.labels(self._name).inc()
                 log.warning("background_error", loop=self._name, error=type(error).__name__)
             if more or task.cancelling():
                 continue

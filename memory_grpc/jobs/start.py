@@ -13,11 +13,12 @@ from memory_grpc.jobs.follow_model import FollowModel, Report
 from memory_grpc.jobs.graphs import BuildGraphs
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.loop import Loop
-from memory_grpc.jobs.measure import Measure
+from memory_grpc.jobs.measure import Measure, MeasureSizes
 from memory_grpc.jobs.pending import EmbedPending
 from memory_grpc.jobs.reembed import Reembed
 from memory_grpc.jobs.sweep import Sweep
 from memory_grpc.jobs.words import IndexWords
+from memory_grpc.observability import metrics
 from memory_grpc.operations.audit.trail import Trail
 from memory_grpc.operations.indexes.graphs import REFRESH_SECONDS, Graphs
 from memory_grpc.operations.models.models import Models
@@ -27,6 +28,7 @@ from memory_grpc.settings import Settings
 from memory_grpc.store import vocabularies
 from memory_grpc.store.database import Database
 from memory_grpc.store.notifications import listen
+from memory_grpc.store.replicas import Reads
 
 # How often a server asks whether a sweep is due, at most; and looks for pending messages without being woken.
 _SWEEP_POLL_SECONDS = 30.0
@@ -36,6 +38,7 @@ _PENDING_WORKERS = 2
 # How soon a connection that hears of pending messages is made again.
 _LISTEN_SECONDS = 1.0
 _MEASURE_SECONDS = 5.0
+_MEASURE_SIZES_SECONDS = 60.0
 # How long denials and uses of keys wait to be recorded.
 _AUDIT_SECONDS = 1.0
 _EXPIRE_AUDIT_SECONDS = 3600.0
@@ -47,6 +50,8 @@ _CHANGE_WORDS_SECONDS = 5.0
 _ERASE_POLL_SECONDS = 1.0
 # How often a server asks whether it still holds the deployment's model.
 _FOLLOW_SECONDS = 2.0
+# How often replicas are asked how far they have come: what they were heard to have needs no further question.
+_FOLLOW_REPLICAS_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,8 @@ def loops(parts: Parts) -> list[Loop]:
         *_pending(parts),
         Loop("audit", parts.trail.flush, _AUDIT_SECONDS),
         Loop("expire_audit", ExpireAudit(database, settings.audit_days), _EXPIRE_AUDIT_SECONDS),
-        Loop("measure_pending", Measure(database), _MEASURE_SECONDS),
+        Loop("measure", Measure(database), _MEASURE_SECONDS),
+        Loop("measure_sizes", MeasureSizes(database), _MEASURE_SIZES_SECONDS),
         Loop(
             "reembed",
             Reembed(database, parts.lease(reembed.LEASE, reembed.LEASE_SECONDS), parts.models),
@@ -105,6 +111,7 @@ def loops(parts: Parts) -> list[Loop]:
         refresh = Loop("jwt_keys", keys.refresh, keys.seconds)
         keys.woken_by(refresh.wake)
         found.append(refresh)
+    metrics.SWEEP_SCHEDULE_SECONDS.set(settings.retention_schedule_seconds)
     if settings.retention_schedule_seconds > 0:
         sweeper = Sweep(
             database,
@@ -121,6 +128,11 @@ def loops(parts: Parts) -> list[Loop]:
 def follow_model(database: Database, models: Models, report: Report) -> Loop:
     """The loop for a server that serves: ``report`` tells those who probe it."""
     return Loop("follow_model", FollowModel(database, models, report), _FOLLOW_SECONDS)
+
+
+def follow_replicas(reads: Reads) -> Loop:
+    """The loop that hears how far the replicas have come."""
+    return Loop("follow_replicas", reads.follow, _FOLLOW_REPLICAS_SECONDS)
 
 
 def _pending(parts: Parts) -> list[Loop]:

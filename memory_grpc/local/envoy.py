@@ -52,6 +52,8 @@ class EnvoyProcess:
         """Starts Envoy; StartupError when its port is taken or its configuration cannot be made."""
         # A killed run's Envoy dies with its parent, a moment later.
         ensure_free(self._settings.http_host, self._settings.http_port, "MEMORY_HTTP_PORT", within_seconds=1.0)
+        if port := self._settings.envoy_stats_port:
+            ensure_free(self._settings.host, port, "MEMORY_ENVOY_STATS_PORT", within_seconds=1.0)
         program = binary()
         if not DESCRIPTORS.is_file():
             raise StartupError(f"The descriptor set {DESCRIPTORS} is missing: run `make gen`.")

@@ -15,7 +15,7 @@ import yaml
 from memory_grpc import tls
 from memory_grpc.addresses import bracketed, is_loopback
 from memory_grpc.errors import StartupError
-from memory_grpc.local import envoy_upstreams
+from memory_grpc.local import envoy_stats, envoy_upstreams
 from memory_grpc.local.envoy_tls import downstream_socket, secret
 from memory_grpc.local.envoy_tree import Node, at, gone, load, named, replace
 from memory_grpc.resources import DESCRIPTORS
@@ -58,7 +58,8 @@ def render(
     """The configuration as YAML text.
 
     ``descriptors`` is where Envoy will find the descriptor set; without it the set is written into the text, which then
-    needs no other file. ``admin_socket`` is a unix socket for the admin interface; without it there is none.
+    needs no other file. ``admin_socket`` is a unix socket for the admin interface; without it there is none,
+    unless MEMORY_ENVOY_STATS_PORT needs one.
     ``secret_file`` names the certificate of Envoy's port (see ``write``); without it the port speaks plaintext.
     ``servers`` share the calls, on the gRPC port and those after it.
     Raises StartupError when envoy.yaml or the descriptor set is missing or lacks a place.
@@ -76,7 +77,7 @@ def render(
     _set_descriptors(manager, descriptors)
     envoy_upstreams.set_addresses(config, settings, servers)
     envoy_upstreams.set_tls(config, settings)
-    _set_admin(config, admin_socket)
+    _set_admin(config, envoy_stats.add(config, settings, admin_socket))
     return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 

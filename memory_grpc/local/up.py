@@ -147,6 +147,7 @@ class _Run:
         say("AI Memory Layer is ready.", style="bold green")
         say(f"  REST     {base}")
         say(f"  gRPC     {_host(settings.http_host)}:{settings.http_port}, {_host(settings.host)}:{settings.grpc_port}")
+        say(f"  console  {base}/console")
         say(f"  docs     {base}/docs")
         metrics = base if shows_metrics(settings) else f"http://{_host(settings.host)}:{settings.metrics_port}"
         say(f"  metrics  {metrics}/metrics")

@@ -12,7 +12,10 @@ import structlog
 from memory_grpc.observability.log_sink import LogSink
 
 # Libraries that put DSNs, URLs or texts into their messages: what they have to say, the service says itself.
-_SILENCED = ("psycopg", "psycopg.pool", "httpx", "httpcore", "transformers", "sentence_transformers", "huggingface_hub")
+_SILENCED = (
+    *("psycopg", "psycopg.pool", "httpx", "httpcore", "opentelemetry"),
+    *("transformers", "sentence_transformers", "huggingface_hub"),
+)
 
 
 _TIMESTAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)

@@ -5,14 +5,21 @@ Labels never hold tenants, keys or content: they would be many, and they are nob
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from prometheus_client import Counter, Gauge, Histogram, Metric
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import Counter, Gauge, Histogram, Info, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
+
+from memory_grpc import __version__
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
+BUILD = Info("memory_build", "What runs here: always 1.")
+BUILD.info({"version": __version__, "python": platform.python_version()})
+SERVING = Gauge("memory_serving", "1 while the server takes calls; 0 while it starts, drains, or lacks the model.")
 CALLS_STARTED = Counter(
     "grpc_server_started", "RPCs started on the server.", ["grpc_type", "grpc_service", "grpc_method"]
 )
@@ -39,6 +46,7 @@ CALLS_PLACES = Gauge(
 CALLS_LIMITED = Counter(
     "memory_calls_limited", "Calls refused because there were too many of their client's, tenant's or key's.", ["limit"]
 )
+WORK = Counter("memory_work", "What calls had, of all tenants: windows, query words, seconds, bytes.", ["kind"])
 AUDIT_DROPPED = Counter(
     "memory_audit_events_dropped", "Denials and uses of keys that were not recorded, as there were too many."
 )
@@ -50,6 +58,8 @@ INGEST_REPEATED = Counter("memory_ingest_repeated", "Messages not stored again, 
 SEARCHES = Counter(
     "memory_searches", "Searches answered, by ranking and by whether every message was scored.", ["ranking", "exact"]
 )
+RERANKS = Counter("memory_reranks", "Searches whose best a reranker was to read, by outcome.", ["outcome"])
+RERANK_SECONDS = Histogram("memory_rerank_seconds", "Time that it took, or was waited for.", buckets=_SECONDS)
 JOBS = Counter("memory_embedding_jobs", "Pending messages worked off, by outcome.", ["outcome"])
 JOBS_WAITING = Gauge("memory_embedding_jobs_waiting", "Messages of all tenants that wait for their embedding.")
 JOBS_OLDEST_SECONDS = Gauge("memory_embedding_jobs_oldest_seconds", "How long the oldest of them has waited.")
@@ -60,8 +70,19 @@ GRAPH_BUILDS = Counter("memory_graph_builds", "Graphs built, by outcome.", ["out
 GRAPH_BUILD_SECONDS = Histogram(
     "memory_graph_build_seconds", "Time it took to build a graph.", buckets=(1, 5, 15, 60, 300, 900, 3600, 14400)
 )
+DATABASE_UP = Gauge("memory_database_up", "1 while the database answers this server.")
+DATABASE_WRITABLE = Gauge("memory_database_writable", "1 while the database takes writes.")
+DATABASE_LATENCY_SECONDS = Gauge("memory_database_latency_seconds", "Time the database took for its last answer.")
+DATABASE_BYTES = Gauge("memory_database_bytes", "Size of a table with its indexes.", ["table"])
+MESSAGES = Gauge("memory_messages", "Messages of all tenants, live and archived, by the database's estimate.")
+BACKGROUND_ERRORS = Counter("memory_background_errors", "Rounds of a background loop that ended in an error.", ["loop"])
+SPANS_LOST = Counter("memory_trace_spans_lost", "Spans of traces that the collector did not take.")
 LOG_LINES_DROPPED = Counter("memory_log_lines_dropped", "Lines that the log took too slowly, or not at all.")
 SWEEPS = Counter("memory_retention_sweeps", "Scheduled sweeps, by outcome.", ["outcome"])
+LAST_SWEEP = Gauge(
+    "memory_retention_last_sweep_timestamp_seconds", "When the last sweep that went well ended; 0: there was none."
+)
+SWEEP_SCHEDULE_SECONDS = Gauge("memory_retention_schedule_seconds", "How often a sweep is due; 0: never.")
 
 
 Stats = Callable[[], Mapping[str, int]]
@@ -72,6 +93,7 @@ class PoolCollector(Collector):
 
     _GAUGES: Mapping[str, str] = {
         "pool_size": "Connections open.",
+        "pool_max": "Connections that there may be.",
         "pool_available": "Connections idle.",
         "requests_waiting": "Calls that wait for a connection.",
     }
@@ -94,3 +116,45 @@ class PoolCollector(Collector):
 
 POOLS = PoolCollector()
 REGISTRY.register(POOLS)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFigures:
+    """Of a database that is read from: whether it answers, the bytes of log that it lacks, and its reads so far."""
+
+    name: str
+    is_up: bool
+    behind_bytes: int
+    reads: int
+
+
+class NodeCollector(Collector):
+    """The primary and its replicas, one series a node; nothing where there are no replicas."""
+
+    def __init__(self) -> None:
+        self._ask: Callable[[], Sequence[NodeFigures]] = tuple
+
+    def of(self, ask: Callable[[], Sequence[NodeFigures]]) -> Callable[[], None]:
+        """Exports these figures; returns what takes them out again."""
+        self._ask = ask
+
+        def forget() -> None:
+            self._ask = tuple
+
+        return forget
+
+    def collect(self) -> Iterable[Metric]:
+        """Three families."""
+        up = GaugeMetricFamily("memory_replica_up", "Whether a replica answers.", labels=["node"])
+        behind = GaugeMetricFamily("memory_replica_behind_bytes", "Log it has not replayed.", labels=["node"])
+        reads = CounterMetricFamily("memory_reads", "Read transactions, by the database they went to.", labels=["node"])
+        for node in self._ask():
+            reads.add_metric([node.name], node.reads)
+            if node.name != "primary":
+                up.add_metric([node.name], node.is_up)
+                behind.add_metric([node.name], node.behind_bytes)
+        return up, behind, reads
+
+
+NODES = NodeCollector()
+REGISTRY.register(NODES)

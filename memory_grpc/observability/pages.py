@@ -11,6 +11,8 @@ from swagger_ui_bundle import swagger_ui_path
 from memory_grpc import resources
 from memory_grpc.errors import StartupError
 
+# Of every answer. A connection serves one request.
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Connection": "close"}
 _ASSETS = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "index.css": "text/css; charset=utf-8",
@@ -18,8 +20,8 @@ _ASSETS = {
     "favicon-16x16.png": "image/png",
     "favicon-32x32.png": "image/png",
 }
-# data: is for the icons inside Swagger UI's stylesheet. All else comes from here, and nothing is inline.
-_POLICY = (
+# Of every page. data: is for the icons inside Swagger UI's stylesheet. All else comes from here, and nothing is inline.
+POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -42,11 +44,54 @@ _PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
-_START = """SwaggerUIBundle({
+# Opens on the first call, filled in. The key is kept for the tab (sessionStorage), not for the browser, which is what
+# Swagger UI's own persistAuthorization would do.
+_START = """const KEPT = "memory-layer-keys";
+const kept = () => JSON.parse(sessionStorage.getItem(KEPT) || "{}");
+const keep = (keys) => sessionStorage.setItem(KEPT, JSON.stringify(keys));
+// Bodies are what must be there; Swagger UI's own choice is every field, of which some exclude each other.
+const fillIn = ({ specSelectors, oas3Actions }) =>
+  Object.entries(specSelectors.specJson().toJS().paths).forEach(([path, methods]) =>
+    Object.entries(methods).forEach(([method, { requestBody }]) => {
+      const example = requestBody?.content?.["application/json"]?.examples?.required;
+      if (example) {
+        const value = JSON.stringify(example.value, null, 2);
+        oas3Actions.setRequestBodyValue({ value, pathMethod: [path, method] });
+      }
+    }),
+  );
+if (!location.hash) {
+  history.replaceState(null, "", "#/MemoryService/IngestMessage");
+}
+const ui = SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
+  tryItOutEnabled: true,
+  persistAuthorization: false,
   validatorUrl: null,
+  onComplete: () => {
+    Object.entries(kept()).forEach(([name, value]) => ui.preauthorizeApiKey(name, value));
+    fillIn(ui.getSystem());
+  },
+  plugins: [
+    () => ({
+      statePlugins: {
+        auth: {
+          wrapActions: {
+            authorize: (original) => (given) => {
+              keep(Object.values(given).reduce((keys, one) => ({ ...keys, [one.name]: one.value }), kept()));
+              return original(given);
+            },
+            logout: (original) => (names) => {
+              keep(Object.fromEntries(Object.entries(kept()).filter(([name]) => !names.includes(name))));
+              return original(names);
+            },
+          },
+        },
+      },
+    }),
+  ],
 });
 """
 
@@ -63,7 +108,7 @@ class Answer:
 
 def documentation() -> dict[str, Answer]:
     """Every path but /metrics: the page, what it loads, and the OpenAPI document as JSON."""
-    page = Answer(_PAGE.encode(), "text/html; charset=utf-8", "no-cache", {"Content-Security-Policy": _POLICY})
+    page = Answer(_PAGE.encode(), "text/html; charset=utf-8", "no-cache", {"Content-Security-Policy": POLICY})
     start = Answer(_START.encode(), "text/javascript; charset=utf-8", "no-cache")
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where there is one, is many times faster

@@ -7,7 +7,7 @@ where the numbers of the corpus come from.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,10 +70,11 @@ class Part(NamedTuple):
 
 
 class Fused(NamedTuple):
-    """A message that was found, with the parts of its score; ``message_id`` is the uuid's 16 bytes, ``parts`` add up to
-    ``raw_relevance``; ``answer`` says how likely it is to answer."""
+    """A message that was found, with the parts of its score; ``message_id`` is the uuid's 16 bytes, ``created`` in
+    microseconds, ``parts`` add up to ``raw_relevance``; ``answer`` says how likely it is to answer."""
 
     message_id: bytes
+    created: int
     score: float
     raw_relevance: float
     best_relevance: float
@@ -117,6 +118,7 @@ def fuse(
         faded = math.exp(float(exponents[window]))
         return Fused(
             message_id=memory.ids[memory.turn[window]].tobytes(),
+            created=int(memory.created[window]),
             score=float(lasting[window]) + decay * faded,
             raw_relevance=float(relevance[window]),
             best_relevance=best,
@@ -131,13 +133,17 @@ def fuse(
     wanted, kept = min(top_k, candidates), top_k + 16
     while True:
         found: dict[bytes, Fused] = {}
-        chosen = [(fused(window), int(memory.created[window])) for window in _highest(passing, scores, kept)]
-        for hit, _ in sorted(chosen, key=lambda one: (one[0].score, one[1], one[0].message_id), reverse=True):
+        for hit in best_first(fused(window) for window in _highest(passing, scores, kept)):
             # A message is as similar as its most similar window.
             found.setdefault(hit.message_id, hit)
         if len(found) >= wanted:
             return list(found.values())[:wanted], candidates
         kept *= 4
+
+
+def best_first(hits: Iterable[Fused]) -> list[Fused]:
+    """By score; of equal ones the newer first, then the higher id."""
+    return sorted(hits, key=lambda hit: (hit.score, hit.created, hit.message_id), reverse=True)
 
 
 def _highest(windows: Integers, scores: Floats, count: int) -> Sequence[int]:

@@ -16,7 +16,7 @@ RECIPE: Recipe = "surroundings"
 _SIGNED = ("question", "assistant")
 _UNSIGNED = (
     "lexical", "near", "near_words", "conversation", "coverage", "date", "speaker", "asks_when", "first_person",
-    "previous", "k1",
+    "rerank", "previous", "k1",
 )  # fmt: skip
 
 
@@ -52,6 +52,8 @@ class HybridWeights:
     """A turn that ends with a question mark."""
     assistant: float = 0.0
     """A turn of the role `assistant`."""
+    rerank: float = 1.0
+    """What the reranker makes of one of the best, where a deployment has one (ranking.rerank)."""
     previous: float = 0.5
     """Share of a word's count in the turn before that counts here too; half of it for the turn before that one."""
     k1: float = 0.9

@@ -156,6 +156,7 @@ def search_response(result: SearchResult, *, explain: bool) -> pb.SearchMemories
         items=[_memory_hit(hit, explain=explain) for hit in result.hits],
         pending=result.pending,
         relevance=result.relevance,
+        reranked=result.reranked,
     )
     if explain:
         response.explanation.CopyFrom(

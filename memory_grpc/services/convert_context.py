@@ -56,4 +56,5 @@ def response(built: Context) -> pb.BuildContextResponse:
         ranking=built.ranking,
         as_of=timestamp(built.as_of),
         pending=built.pending,
+        reranked=built.reranked,
     )

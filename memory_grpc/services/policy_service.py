@@ -76,6 +76,7 @@ def _tenant_policy(tenant_id: str, policy: Policy) -> policy_pb2.TenantPolicy:
             first_person=policy.hybrid.first_person,
             question=policy.hybrid.question,
             assistant=policy.hybrid.assistant,
+            rerank=policy.hybrid.rerank,
             previous=policy.hybrid.previous,
             names_to_i=policy.hybrid.names_to_i,
         ),

@@ -27,6 +27,17 @@ class Database(BaseModel):
         description="The same database without a pooler, for migrations, LISTEN and building indexes. Needed where "
         "MEMORY_DATABASE_URL leads to PgBouncer in transaction mode.",
     )
+    database_read_urls: Annotated[list[SecretStr], NoDecode, COMMAS] = Field(
+        [],
+        description="Comma-separated DSNs of streaming replicas; searches and other reads go to those that are not "
+        "behind.",
+    )
+    database_read_wait_ms: float = Field(
+        50.0,
+        ge=0,
+        le=10_000,
+        description="How long a read waits for a replica that lacks what it has to see, before it goes to the primary.",
+    )
     data_dir: Path = Field(Path(".data"), description="Where the embedded Postgres keeps its data.")
     database_pool_min_size: int = Field(2, ge=0, description="Connections kept open.")
     database_pool_max_size: int = Field(10, ge=1, description="Connections opened at most.")
@@ -54,6 +65,11 @@ class Database(BaseModel):
     def direct_conninfo(self) -> str | None:
         """The DSN that leads to Postgres itself, or None where MEMORY_DATABASE_URL does."""
         return _dsn(self.database_direct_url) if self.conninfo else None
+
+    @property
+    def read_conninfos(self) -> list[str]:
+        """The DSNs of the replicas."""
+        return [conninfo for url in self.database_read_urls if (conninfo := _dsn(url))]
 
 
 def _dsn(url: SecretStr | None) -> str | None:

@@ -14,11 +14,19 @@ class Listening(BaseModel):
 
     host: Host = Field("127.0.0.1", description="Address the gRPC server and the metrics endpoint bind to.")
     grpc_port: int = Field(50051, ge=0, le=65535, description="gRPC port.")
-    metrics_port: int = Field(9464, ge=0, le=65535, description="HTTP port of /metrics, /docs and /openapi.json.")
+    metrics_port: int = Field(
+        9464, ge=0, le=65535, description="HTTP port of /metrics, /console, /docs and /openapi.json."
+    )
     http_host: Host = Field("127.0.0.1", description="Address Envoy binds to.")
     http_port: int = Field(8000, ge=0, le=65535, description="Envoy's port: REST/JSON, and gRPC on the same port.")
     metrics_public: Literal["loopback", "always", "never"] = Field(
         "loopback",
         description="Where Envoy shows /metrics, to everybody: where only this machine reaches it, always, or never.",
+    )
+    envoy_stats_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port at MEMORY_HOST on which Envoy shows its own statistics (/stats/prometheus); 0 is none.",
     )
     upstream_host: Host = Field("127.0.0.1", description="Where Envoy finds the gRPC server and the metrics endpoint.")

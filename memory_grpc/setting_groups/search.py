@@ -98,6 +98,9 @@ class Search(BaseModel):
         le=10,
         description="Weight of a turn of the role assistant in the hybrid relevance. Unset: the recipe's.",
     )
+    hybrid_rerank_weight: float = Field(
+        1.0, ge=0, le=10, description="Weight of the reranker in the hybrid relevance; 0 sends it nothing."
+    )
     hybrid_previous_weight: float = Field(
         0.5, ge=0, le=1, description="Share of the words of the turn before that count for a message too."
     )

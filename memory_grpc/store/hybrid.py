@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
+from memory_grpc.domain.policy import ScoreWeights
 from memory_grpc.domain.search import Ranked, Term
+from memory_grpc.offload import in_thread
 from memory_grpc.ranking.fusion import Fused
 from memory_grpc.store import hybrid_columns
 from memory_grpc.store.database import Transaction
@@ -46,34 +47,38 @@ class Hybrid:
         if len(memory.turn) <= _MOST_AT_ONCE:
             return self._ranking(fused(memory, self._request, self._hybrid), exact=True)
         # A tenant of many more must not keep the event loop from other calls.
-        return self._ranking(await asyncio.to_thread(fused, memory, self._request, self._hybrid), exact=True)
+        return self._ranking(await in_thread(fused, memory, self._request, self._hybrid), exact=True)
 
     def _ranking(self, found: tuple[list[Fused], int] | None, *, exact: bool) -> Ranking | None:
-        return None if found is None else Ranking(self._hits(found[0]), found[1], exact)
+        if found is None:
+            return None
+        return Ranking(explained(found[0], self._request.weights), found[1], exact, tuple(found[0]))
 
-    def _hits(self, found: Sequence[Fused]) -> tuple[Ranked, ...]:
-        """The terms of relevance are divided by the best relevance of the search, as relevance is."""
-        weights = self._request.weights
-        hits = []
-        for hit in found:
-            terms: list[Term] = []
-            if hit.best_relevance > 0:
-                share = weights.similarity / hit.best_relevance
-                terms += [Term(part.name, share * part.weight, part.value) for part in hit.parts]
-                if hit.raw_relevance < 0:
-                    terms.append(Term("floor", share, -hit.raw_relevance))
-            terms += [Term("importance", weights.importance, hit.importance), Term("decay", weights.decay, hit.decay)]
-            id_ = UUID(bytes=hit.message_id)
-            hits.append(
-                Ranked(
-                    id_,
-                    hit.score,
-                    hit.raw_relevance,
-                    hit.similarity,
-                    hit.importance,
-                    hit.decay,
-                    tuple(terms),
-                    hit.answer,
-                )
+
+def explained(found: Sequence[Fused], weights: ScoreWeights) -> tuple[Ranked, ...]:
+    """What was found with the terms of its score.
+
+    Those of relevance are divided by the best relevance of the search, as relevance is.
+    """
+    hits = []
+    for hit in found:
+        terms: list[Term] = []
+        if hit.best_relevance > 0:
+            share = weights.similarity / hit.best_relevance
+            terms += [Term(part.name, share * part.weight, part.value) for part in hit.parts]
+            if hit.raw_relevance < 0:
+                terms.append(Term("floor", share, -hit.raw_relevance))
+        terms += [Term("importance", weights.importance, hit.importance), Term("decay", weights.decay, hit.decay)]
+        hits.append(
+            Ranked(
+                UUID(bytes=hit.message_id),
+                hit.score,
+                hit.raw_relevance,
+                hit.similarity,
+                hit.importance,
+                hit.decay,
+                tuple(terms),
+                hit.answer,
             )
-        return tuple(hits)
+        )
+    return tuple(hits)

@@ -106,6 +106,13 @@ async def texts(tx: Transaction, tenant_id: str, ids: Sequence[UUID], compared: 
     return {row["id"]: Text(bytes(row["digest"]), row["is_the_same"]) for row in rows}
 
 
+async def passages(tx: Transaction, tenant_id: str, ids: Sequence[UUID], longest: int) -> dict[UUID, str]:
+    """What messages say, after the name of who says it where there is one, by id; of their texts the first so many
+    characters."""
+    rows = await tx.all("search.passages", {"tenant_id": tenant_id, "ids": list(ids), "longest": longest})
+    return {row["id"]: f"{row['name']}: {row['beginning']}" if row["name"] else row["beginning"] for row in rows}
+
+
 async def neighbours(
     tx: Transaction, tenant_id: str, ids: Sequence[UUID], turns: int, as_of: datetime | None
 ) -> Deferred[dict[UUID, Neighbours]]:

@@ -11,7 +11,7 @@ from memory_grpc.store.database import Transaction
 Value = float | str
 _HYBRID = (
     "lexical", "near", "conversation", "coverage", "date", "speaker", "asks_when", "first_person", "question",
-    "assistant", "previous",
+    "assistant", "rerank", "previous",
 )  # fmt: skip
 # Section of a policy -> the values of it that a tenant sets, and the pattern of their columns.
 _SECTIONS = {

@@ -119,11 +119,12 @@ class RankRequest:
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """The best messages, best first; ``candidates`` were ranked, 0 where nobody asked; ``exact`` unless only a pool
-    was."""
+    was. ``fused`` is what a hybrid ranking made the hits of."""
 
     hits: tuple[Ranked, ...]
     candidates: int
     exact: bool
+    fused: tuple[Fused, ...] = ()
 
 
 def fused(

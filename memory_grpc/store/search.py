@@ -95,18 +95,16 @@ class Semantic:
     async def _scanned(self, filter_: Filter) -> list[Row] | None:
         """The best messages of a scan; None when some of the kept windows do not pass, and too few do."""
         request, late = self._request, filter_.needs_messages
-        # A message of many windows can fill the kept windows alone: then more are kept, until there are hits enough or
-        # no windows left.
         kept = request.top_k + (_UNFILTERED_WINDOWS if late else _SPARE_WINDOWS)
-        while True:
-            newest = _NEWEST_PER_WINDOW * kept if filter_.by_archival[1] is None else 0
-            params = request.params | {"scan_limit": kept, "newest": newest}
-            rows = await self._tx.all("search.scan", params, parts=filter_.parts)
-            if len(rows) >= request.top_k or (rows[0]["windows"] < kept if rows else not late):
-                return rows
-            if late:
-                return None
-            kept *= 4
+        newest = _NEWEST_PER_WINDOW * kept if filter_.by_archival[1] is None else 0
+        params = request.params | {"scan_limit": kept, "newest": newest}
+        rows = await self._tx.all("search.scan", params, parts=filter_.parts)
+        if len(rows) >= request.top_k or (rows[0]["windows"] < kept if rows else not late):
+            return rows
+        if late:
+            return None
+        # Messages of many windows can fill the kept windows alone.
+        return await self._tx.all("search.scan_messages", request.params, parts=filter_.parts)
 
     async def _count(self) -> int:
         """How many messages pass, for those who ask: it is a second scan."""

@@ -10,6 +10,20 @@ select pg_backend_pid() as process;
 -- Says that the database answers, and whether it takes writes: a standby does not, nor one whose operator forbids them.
 select current_setting('transaction_read_only') = 'off' as writable;
 
+-- name: database.wrote
+-- Whether the transaction has written anything so far.
+select pg_current_xact_id_if_assigned() is not null as wrote;
+
+-- name: database.written
+-- Where the log ends now, as a number: what was committed before lies before it.
+select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') as position;
+
+-- name: database.replayed
+-- Up to where a copy has what was written, as a number. A copy that has become the primary writes itself.
+select pg_wal_lsn_diff(
+    case when pg_is_in_recovery() then coalesce(pg_last_wal_replay_lsn(), '0/0') else pg_current_wal_insert_lsn() end, '0/0'
+) as position;
+
 -- name: database.now
 -- The database's clock, which rules over every server's.
 select now() as now;

@@ -102,6 +102,27 @@ from (
 where {late}
 limit %(top_k)s;
 
+-- name: search.scan_messages
+-- The same where messages have many windows each: the best window of every message, in one pass however many windows stand
+-- before the last hit's, and of these messages the best that pass, best first.
+with scanned as materialized (
+    select message_id, created_at, importance, max({{search.similarity}}) as similarity
+    from message_embeddings e
+    where {{search.scanned}} and {inline}
+    group by message_id, created_at, importance
+), scored as (
+    select message_id, created_at, similarity, importance, {{search.decay}} as decay from scanned
+)
+select *
+from (
+    select *, %(similarity_weight)s * similarity + %(importance_weight)s * importance + %(decay_weight)s * decay as score
+    from scored
+    order by score desc, created_at desc, message_id desc
+    offset 0
+) as e
+where {late}
+limit %(top_k)s;
+
 -- name: search.among
 -- The documented score over the messages that pass a filter, if they are not more than `most`: each is looked up by itself.
 -- The first row says how many they are, and holds no message.
@@ -265,6 +286,17 @@ select found.*
 from unnest(%(ids)s::uuid[]) as wanted (id)
 cross join lateral (
     select m.id, sha256(convert_to(m.content, 'UTF8')) as digest, m.content = %(compared)s::text as is_the_same
+    from messages m
+    where m.tenant_id = %(tenant_id)s and m.id = wanted.id
+    limit 1
+) as found;
+
+-- name: search.passages
+-- Who says what in some messages, of long texts the beginning; each looked up by itself, as in messages.get_many.
+select found.*
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    select m.id, m.name, left(m.content, %(longest)s) as beginning
     from messages m
     where m.tenant_id = %(tenant_id)s and m.id = wanted.id
     limit 1

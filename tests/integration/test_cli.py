@@ -218,7 +218,7 @@ async def test_locomo_file_then_search(server: RunningServer, cli: Cli) -> None:
     assert imported.code == 0, imported.err
     assert "2 stored" in imported.out
     assert "1 empty" in imported.out
-    assert "policy set conv-1" in imported.err  # 2023 is older than the retention policy allows
+    assert "policy set --tenant conv-1" in imported.err  # 2023 is older than the retention policy allows
 
     search = ("search", "adoption agencies", "--tenant", "conv-1", "--address", server.grpc_address)
     found = await cli(*search, "--as-of", "2023-05-09T13:56:02Z", "--top-k", "1", "--json")
@@ -263,7 +263,7 @@ async def test_search_filters_explains_and_shows_the_turns_around_a_hit(server: 
     assert "semantic ranking of 3 candidates, every one scored; weights: similarity 0.6" in explained.out
     assert "as of 2026-01-02T00:00:00Z" in explained.out
 
-    assert (await cli("retention", "run", "acme", "--action", "archive", *at)).code == 0
+    assert (await cli("retention", "run", "--tenant", "acme", "--action", "archive", *at)).code == 0
     assert await found() == []
     assert len(await found("--include-archived")) == 3
     assert "archived 20" in (await cli(*search, "--include-archived")).out
@@ -276,10 +276,10 @@ async def test_import_notes_what_the_importance_threshold_would_archive(server: 
     done = await cli("import", write(cli, line("now"), line("then", created_at=two_days_ago)), *at)
     assert done.code == 0, done.err
     assert "messages of acme are less important than the retention policy asks (0.14, below 0.35)" in done.err
-    assert done.err.endswith("memory-grpc policy set acme --importance-threshold 0\n")
-    assert (await cli("retention", "run", "acme", "--dry-run", *at)).out.startswith("acme: 1 would be archived")
+    assert done.err.endswith("memory-grpc policy set --tenant acme --importance-threshold 0\n")
+    assert (await cli("retention", "run", "-t", "acme", "--dry-run", *at)).out.startswith("acme: 1 would be archived")
 
-    await cli("policy", "set", "acme", "--importance-threshold", "0", *at)
+    await cli("policy", "set", "--tenant", "acme", "--importance-threshold", "0", *at)
     quiet = await cli("import", "history.jsonl", "--restart", *at)
     assert (quiet.code, quiet.err) == (0, "")
     heeded = line("then", "other", created_at=two_days_ago, importance_override=0.8)
@@ -289,31 +289,34 @@ async def test_import_notes_what_the_importance_threshold_would_archive(server: 
 @pytest.mark.asyncio
 async def test_policy_sets_the_ranking_and_keeps_it(server: RunningServer, cli: Cli) -> None:
     at = ("--address", server.grpc_address)
-    done = await cli("policy", "set", "acme", "--ranking", "hybrid", "--hybrid-lexical-weight", "0.5", *at)
+    done = await cli("policy", "set", "--tenant", "acme", "--ranking", "hybrid", "--hybrid-lexical-weight", "0.5", *at)
     assert done.code == 0, done.err
-    kept = await cli("policy", "set", "acme", "--hybrid-date-weight", "2", "--json", *at)
+    kept = await cli("policy", "set", "--tenant", "acme", "--hybrid-date-weight", "2", "--json", *at)
     policy = json.loads(kept.out)
     assert policy["ranking"] == "hybrid"
     assert (policy["hybrid_weights"]["lexical"], policy["hybrid_weights"]["date"]) == (0.5, 2)
     assert set(policy["overrides"]) == {"ranking", "hybrid_weights.lexical", "hybrid_weights.date"}
 
-    shown = (await cli("policy", "show", "acme", *at)).out
+    shown = (await cli("policy", "show", "--tenant", "acme", *at)).out
     for part in ("hybrid (the tenant's own)", "0.5 (the tenant's own)", "hybrid_weights.speaker"):
         assert part in shown
 
 
 @pytest.mark.asyncio
 async def test_errors_are_said_with_their_fields(server: RunningServer, cli: Cli) -> None:
-    done = await cli("search", "x", "--tenant", "t", "--top-k", "0", "--address", server.grpc_address)
-    assert done.code == 1
-    assert "INVALID_ARGUMENT" in done.err
-    assert "top_k: must be at least 1" in done.err
+    search = ("search", "x", "--tenant", "t", "--address", server.grpc_address)
+    done = await cli(*search, "--top-k", "0")
+    assert (done.code, done.err) == (2, "Wrong usage:\n  top_k: must be at least 1\n")
+    unread = await cli(*search, "--filter", "role =")  # only the service reads it
+    assert unread.code == 2
+    assert unread.err.startswith("INVALID_ARGUMENT")
+    assert "  filter: " in unread.err
 
 
 @pytest.mark.asyncio
 async def test_a_server_that_is_not_there_is_named(cli: Cli) -> None:
     address = f"127.0.0.1:{free_port()}"
-    for arguments in (("search", "x", "-t", "t"), ("import", write(cli, line("x"))), ("retention", "run", "t")):
+    for arguments in (("search", "x", "-t", "t"), ("import", write(cli, line("x"))), ("stats", "-t", "t")):
         done = await cli(*arguments, "--address", address)
         assert done.code == 1
         assert done.err.startswith(f"No server answers at {address}")
@@ -325,7 +328,7 @@ async def test_a_server_that_is_not_there_is_named(cli: Cli) -> None:
 @pytest.mark.asyncio
 async def test_keys(start_server: StartServer, cli: Cli) -> None:
     async with start_server(api_keys=["the-right-key-to-it"]) as server:
-        show = ("policy", "show", "t", "--address", server.grpc_address)
+        show = ("policy", "show", "--tenant", "t", "--address", server.grpc_address)
         refused = await cli(*show)
         assert refused.code == 1
         assert "UNAUTHENTICATED" in refused.err
@@ -356,21 +359,21 @@ async def test_health(server: RunningServer, cli: Cli) -> None:
 async def test_policy_keeps_what_is_not_set_and_retention_follows_it(server: RunningServer, cli: Cli) -> None:
     at = ("--address", server.grpc_address)
     await cli("import", write(cli, line("old", created_at="2020-01-01T00:00:00Z")), *at)
-    dry = await cli("retention", "run", "acme", "--dry-run", *at)
+    dry = await cli("retention", "run", "-t", "acme", "--dry-run", *at)
     assert dry.out == "acme: 1 would be archived, 0 would be deleted.\n"
 
-    await cli("policy", "set", "acme", "--max-age-days", "36500", "--score-decay", "0.25", *at)
-    done = await cli("policy", "set", "acme", "--importance-threshold", "0", "--json", *at)
+    await cli("policy", "set", "--tenant", "acme", "--max-age-days", "36500", "--score-decay", "0.25", *at)
+    done = await cli("policy", "set", "--tenant", "acme", "--importance-threshold", "0", "--json", *at)
     policy = json.loads(done.out)
     assert policy["retention"]["max_age_days"] == 36500
     assert policy["score_weights"]["decay"] == 0.25
     assert len(policy["overrides"]) == 3
-    kept = json.loads((await cli("retention", "run", "acme", "--action", "archive", "--json", *at)).out)
+    kept = json.loads((await cli("retention", "run", "--tenant", "acme", "--action", "archive", "--json", *at)).out)
     assert (kept["archived"], kept["dry_run"]) == (0, False)
 
-    assert "the tenant's own" in (await cli("policy", "show", "acme", *at)).out
-    assert json.loads((await cli("policy", "set", "acme", "--reset", "--json", *at)).out)["overrides"] == []
-    swept = await cli("retention", "run", "acme", *at)
+    assert "the tenant's own" in (await cli("policy", "show", "--tenant", "acme", *at)).out
+    assert json.loads((await cli("policy", "set", "--tenant", "acme", "--reset", "--json", *at)).out)["overrides"] == []
+    swept = await cli("retention", "run", "--tenant", "acme", *at)
     assert swept.out == "acme: 1 archived, 0 deleted.\n"
 
 

@@ -181,10 +181,10 @@ async def test_over_rest(rest: RunningRest, rows: Rows) -> None:
 async def test_from_the_command_line(server: RunningServer, cli: Cli, rows: Rows) -> None:
     stored = [(await server.memory.IngestMessage(message(f"mine {n}"))).id for n in range(3)]
     address = ("--address", server.grpc_address)
-    done = await cli("delete", "acme", *stored[:2], *address)
+    done = await cli("delete", "--tenant", "acme", *stored[:2], *address)
     assert (done.code, done.out) == (0, "acme: 2 erased.\n")
-    again = await cli("delete", "acme", *stored[1:], *address, "--json")
+    again = await cli("delete", "--tenant", "acme", *stored[1:], *address, "--json")
     assert (again.code, again.err) == (1, f"{stored[1]}: nothing is stored under that id.\n")
     assert f'"erased": [\n    "{stored[2]}"' in again.out
-    assert (await cli("delete", "acme", "nonsense", *address)).code == 2
+    assert (await cli("delete", "--tenant", "acme", "nonsense", *address)).code == 2
     assert rows("select count(*) from messages") == [(0,)]

@@ -246,7 +246,7 @@ def test_an_answer_of_many_words_is_its_callers_and_resets_no_other(settings: Se
 
 
 def test_unknown_path_and_method(rest: httpx.Client):
-    for response in (rest.get("/"), rest.get("/v1/nothing"), rest.delete("/v1/messages"), rest.get("/docsx")):
+    for response in (rest.get("/nothing"), rest.get("/v1/nothing"), rest.delete("/v1/messages"), rest.get("/docsx")):
         assert_error(response, 404, 5, "NOT_FOUND")
     body = rest.post("/memory_layer.v1.MemoryService/IngestMessage", json={})
     assert_error(body, 404, 5, "NOT_FOUND")
@@ -493,7 +493,7 @@ def test_allowed_origins(rest: httpx.Client):
         assert "access-control-allow-credentials" not in response.headers
         for answer in (
             rest.get("/v1/admin/health", headers={"origin": origin}),
-            rest.get("/", headers={"origin": origin}),
+            rest.get("/nothing", headers={"origin": origin}),
         ):
             assert answer.headers.get("access-control-allow-origin", origin) == origin
         assert rest.get("/v1/nothing", headers={"origin": origin}).headers["access-control-allow-origin"] == origin

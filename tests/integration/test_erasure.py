@@ -417,22 +417,22 @@ async def test_from_the_command_line(server: RunningServer, cli: Cli, rows: Rows
     await fill(server)
     await fill(server, "u-8", 2)
     address = ("--address", server.grpc_address)
-    planned = await cli("forget", "acme", "--user", "u-7", "--plan", *address)
+    planned = await cli("forget", "--tenant", "acme", "--user", "u-7", "--plan", *address)
     assert planned.code == 0, planned.err
     assert "5 messages of acme" in planned.out
     assert "user: u-7 said 4" in planned.out
-    unasked = await cli("forget", "acme", "--user", "u-7", *address)
-    assert (unasked.code, "--yes" in unasked.err) == (1, True)
+    unasked = await cli("forget", "--tenant", "acme", "--user", "u-7", *address)
+    assert (unasked.code, "--yes" in unasked.err) == (2, True)
     assert rows("select count(*) from messages") == [(7,)]
     (erasure_id,) = re.findall(r"--apply (\S+)", planned.out)
-    applied = await cli("forget", "acme", "--apply", erasure_id, "--yes", *address)
+    applied = await cli("forget", "--tenant", "acme", "--apply", erasure_id, "--yes", *address)
     assert (applied.code, "5 of 5 messages erased" in applied.out) == (0, True), applied.err
     assert "Out of reach: backups" in applied.out
-    assert "digest of the ids" in (await cli("forget", "acme", "--receipt", erasure_id, *address)).out
-    verified = await cli("forget", "acme", "--verify", erasure_id, *address, "--json")
+    assert "digest of the ids" in (await cli("forget", "--tenant", "acme", "--receipt", erasure_id, *address)).out
+    verified = await cli("forget", "--tenant", "acme", "--verify", erasure_id, *address, "--json")
     assert json.loads(verified.out)["clean"] is True
-    done = await cli("forget", "acme", "--conversation", "conv-1", "--yes", *address, "--json")
+    done = await cli("forget", "--tenant", "acme", "--conversation", "conv-1", "--yes", *address, "--json")
     assert json.loads(done.out)["erasure"]["erased"] == 2
     assert rows("select count(*) from messages") == [(0,)]
     for wrong in ((), ("--user", "a", "--conversation", "b"), ("--apply", erasure_id, "--plan"), ("--plan",)):
-        assert (await cli("forget", "acme", *wrong, *address)).code == 2, wrong
+        assert (await cli("forget", "--tenant", "acme", *wrong, *address)).code == 2, wrong

@@ -145,17 +145,17 @@ async def test_lines_of_utf_16_are_stored(server: RunningServer, cli: Cli, rows:
 
 async def test_keep_sets_a_policy_that_archives_nothing(server: RunningServer, cli: Cli, rows: Rows) -> None:
     to_server = ("--address", server.grpc_address)
-    await cli("policy", "set", "acme", "--delete-after-days", "7", *to_server)
+    await cli("policy", "set", "--tenant", "acme", "--delete-after-days", "7", *to_server)
     file = exports.write(cli.folder / "conversations.json", exports.chatgpt()).name
     warned = await cli("import", file, "--tenant", "other", *to_server)
     assert "older than the retention policy allows (30 days)" in warned.err
     kept = await cli("import", file, "--tenant", "acme", "--keep", *to_server)
     assert kept.code == 0, kept.err
     assert "retention policy" not in kept.err
-    policy = json.loads((await cli("policy", "show", "acme", *to_server, "--json")).out)
+    policy = json.loads((await cli("policy", "show", "--tenant", "acme", *to_server, "--json")).out)
     assert policy["retention"] == {"max_age_days": 36500.0, "importance_threshold": 0.0, "delete_after_days": 7.0}
     for tenant, archived in (("acme", 0), ("other", 3)):
-        await cli("retention", "run", tenant, "--action", "archive", *to_server)
+        await cli("retention", "run", "--tenant", tenant, "--action", "archive", *to_server)
         assert rows("select count(*) from messages where tenant_id = %s and archived_at is not null", tenant) == [
             (archived,)
         ]

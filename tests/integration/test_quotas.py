@@ -277,9 +277,9 @@ async def test_the_command_line_shows_and_sets_a_quota(start_server: StartServer
     cli = Cli(tmp_path)
     async with start_server() as server:
         at = ("--address", server.grpc_address)
-        await cli("policy", "set", "acme", "--max-messages", "1000000", *at)
-        shown = json.loads((await cli("policy", "set", "acme", "--max-bytes", "5000000000", "--json", *at)).out)
+        await cli("policy", "set", "--tenant", "acme", "--max-messages", "1000000", *at)
+        shown = json.loads((await cli("policy", "set", "-t", "acme", "--max-bytes", "5000000000", "--json", *at)).out)
         assert shown["quota"] == {"max_messages": "1000000", "max_bytes": "5000000000"}
-        assert "1000000 (the tenant's own)" in (await cli("policy", "show", "acme", *at)).out
-        reset = json.loads((await cli("policy", "set", "acme", "--reset", "--json", *at)).out)
+        assert "1000000 (the tenant's own)" in (await cli("policy", "show", "--tenant", "acme", *at)).out
+        reset = json.loads((await cli("policy", "set", "--tenant", "acme", "--reset", "--json", *at)).out)
         assert reset["quota"] == shown["quota"]

@@ -274,13 +274,13 @@ async def test_the_log_says_what_is_deleted_while_it_is_there(
 async def test_the_command_line_draws_and_restores(server: RunningServer, cli: Cli, rows: Rows) -> None:
     await fill(server)
     at = ("--address", server.grpc_address)
-    drawn = await cli("retention", "simulate", "acme", "--importance-threshold", "0", *at)
+    drawn = await cli("retention", "simulate", "--tenant", "acme", "--importance-threshold", "0", *at)
     assert drawn.code == 0, drawn.err
     assert "3 would be archived, 0 deleted, 6 stay live." in drawn.out
     month = f"{datetime.now(UTC) - timedelta(days=45):%Y-%m}"
     assert any(month in line and "█" in line for line in drawn.out.splitlines())
     assert rows("select count(*) from messages where archived_at is not null") == [(0,)]
-    await cli("retention", "run", "acme", *at)
-    back = await cli("retention", "restore", "acme", "--user", "u0", "--archived-since", "2020-01-01", *at)
+    await cli("retention", "run", "--tenant", "acme", *at)
+    back = await cli("retention", "restore", "--tenant", "acme", "--user", "u0", "--archived-since", "2020-01-01", *at)
     assert back.out.startswith("acme: 3 restored.\nThe next sweep archives 3 of them again")
     assert rows("select count(*) from messages where archived_at is not null") == [(2,)]

@@ -107,6 +107,7 @@ def test_a_statement_is_planned_as_without_row_level_security(
     ("name", "index"),
     [
         ("search.scan", "message_embeddings_scan"),
+        ("search.scan_messages", "message_embeddings_scan"),
         ("hybrid.all", "message_embeddings_scan"),
         ("hybrid.all", "message_lexemes_scan"),
         ("lexical.participants", "messages_live_by_speaker"),
@@ -121,7 +122,7 @@ def test_a_tenant_is_scanned_in_the_index_only(
 
 
 @pytest.mark.parametrize("generic", [False, True])
-@pytest.mark.parametrize("name", ["search.scan", "hybrid.all"])
+@pytest.mark.parametrize("name", ["search.scan", "search.scan_messages", "hybrid.all"])
 def test_a_scan_stops_at_as_of(filled: psycopg.Connection[Any], name: str, generic: bool) -> None:
     text = plan(filled, name, generic=generic, role=True)
     conditions = re.findall(r"using message_embeddings_scan on .*\n +Index Cond: (.*)", text)

@@ -170,6 +170,24 @@ async def test_long_messages_never_crowd_out_other_hits(server: RunningServer) -
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("wanted", ["", 'conversation_id = "c1"', 'role = "user" AND metadata.kind = "long"'])
+async def test_messages_of_many_windows_are_scored_as_by_all_their_windows(server: RunningServer, wanted: str) -> None:
+    long = [message(f"number {n} " + "python and bread " * 800, NOW - timedelta(days=n)) for n in range(5)]
+    for one in long:
+        one.metadata.update({"kind": "long"})
+    await fill(server, [*random_messages(40), *long])
+    only = SearchFilters(where=parse(wanted) if wanted else None, as_of=NOW)
+    async with server.database.transaction(tenant="acme") as tx:
+        request = await asking.request(tx, "acme", "python bread", np.ones(384, np.float32), NOW, only=only)
+        params, parts = request.params | {"top_k": 1000}, request.filter.parts
+        one_pass = await tx.all("search.scan_messages", params, parts=parts)
+        whole = await tx.all("search.scan", params | {"scan_limit": 1000, "newest": 0}, parts=parts)
+    assert whole and whole[0].pop("windows") > len(whole), "some have many windows"
+    columns = ("message_id", "created_at", "score", "similarity", "importance", "decay")
+    assert [[row[c] for c in columns] for row in one_pass] == [[row[c] for c in columns] for row in whole]
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     "wanted", ["", 'conversation_id = "c1"', 'NOT user_id = "u" AND role = "user"', "archived = true"]
 )

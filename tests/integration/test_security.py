@@ -51,7 +51,7 @@ async def test_a_key_is_needed_on_everything_but_health_metrics_and_docs(start_r
         ):
             response = await rest.http.request(method, path, json={} if method != "GET" else None)
             assert response.status_code == 401, path
-        for path in ("/v1/admin/health", "/metrics", "/docs", "/openapi.json"):
+        for path in ("/v1/admin/health", "/metrics", "/docs", "/console", "/openapi.json"):
             assert (await rest.http.get(path, follow_redirects=True)).status_code == 200, path
 
 

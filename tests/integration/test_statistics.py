@@ -84,6 +84,8 @@ async def test_over_rest_and_the_command_line(rest: RunningRest, cli: Cli) -> No
     by_rest = (await rest.http.get("/v1/admin/tenants/acme%2Feu/statistics")).json()
     assert (by_rest["tenant_id"], by_rest["live"]) == ("acme/eu", 1)
     here = ("--address", rest.server.grpc_address)
-    by_cli, shown = await asyncio.gather(cli("stats", "acme/eu", *here, "--json"), cli("stats", "acme/eu", *here))
+    by_cli, shown = await asyncio.gather(
+        cli("stats", "-t", "acme/eu", *here, "--json"), cli("stats", "-t", "acme/eu", *here)
+    )
     assert json.loads(by_cli.out) == by_rest
     assert "about" in shown.out

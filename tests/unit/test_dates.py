@@ -36,6 +36,18 @@ def written(moment: datetime | None) -> str | None:
     return moment and moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("2 days before 6 July 2023. " * 300, 32),
+        ("3 of them " * 900 + "6 July 2023", 0),
+        ("3 of them " * 80 + "6 July 2023", 1),
+    ],
+)
+def test_so_many_dates_and_beginnings_are_read_and_no_more(text: str, most: int) -> None:
+    assert len(find_dates(text, NOW)) == most
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["question"])
 def test_a_question_means_the_times_that_people_mean(case: dict[str, Any]) -> None:
     found = meant(case["question"], datetime.fromisoformat(case["as_of"]))

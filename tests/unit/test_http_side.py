@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from memory_grpc import resources
 from memory_grpc.errors import StartupError
-from memory_grpc.observability import http as http_side
+from memory_grpc.observability import http_connection
 from memory_grpc.observability.http import HttpSide
 
 HOST = "127.0.0.1"
@@ -72,6 +72,29 @@ def test_openapi_json_is_the_generated_document(client: httpx.Client) -> None:
     assert answer.json() == yaml.safe_load(resources.OPENAPI_YAML.read_text())
 
 
+def test_the_root_leads_to_the_console_on_the_same_port(client: httpx.Client) -> None:
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/console")
+
+
+@pytest.mark.parametrize("path", ["/console", "/console/"])
+def test_the_console_loads_only_what_is_served_here(client: httpx.Client, path: str) -> None:
+    waiting, seen = [path], set()
+    while waiting:
+        asset = waiting.pop()
+        answer = client.get(asset)
+        assert answer.status_code == 200, asset
+        seen.add(asset)
+        assert "innerHTML" not in answer.text, asset
+        found = re.findall(r'(?:src|href)="(/console/[^"]+)"', answer.text)
+        found += [str(httpx.URL(asset).join(name)) for name in re.findall(r'from "(\..+?)"', answer.text)]
+        waiting += [one for one in found if one not in seen]
+    assert len(seen) > 20
+    page = client.get(path)
+    assert page.headers["content-security-policy"] == client.get("/docs").headers["content-security-policy"]
+    assert not re.search(r"<style|<script>|\son\w+=|style=|https?:", page.text)
+
+
 @pytest.mark.parametrize("path", ["/docs", "/docs/", "/docs?deep=1"])
 def test_docs_load_only_what_is_served_here(client: httpx.Client, path: str) -> None:
     page = client.get(path)
@@ -99,8 +122,10 @@ def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere(client: htt
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/docs/x",
+        "/console/index.html",
+        "/console/views",
+        "/console/..%2fresources.py",
         "/docs/index.html",
         "/docs/..%2f..%2ferrors.py",
         "/docs/%2e%2e/__init__.py",
@@ -129,7 +154,7 @@ def test_other_methods_are_not_allowed(client: httpx.Client, method: str) -> Non
     assert json.loads(answer.content)["details"] == []
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/docs", "/openapi.json", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/docs", "/console", "/openapi.json", "/nothing"])
 def test_head_has_the_headers_of_get_and_no_body(client: httpx.Client, path: str) -> None:
     head, get = client.head(path), client.get(path)
     assert head.content == b""
@@ -138,7 +163,7 @@ def test_head_has_the_headers_of_get_and_no_body(client: httpx.Client, path: str
 
 def test_a_malformed_request_gets_the_error_shape(port: int) -> None:
     with socket.create_connection((HOST, port), timeout=5) as connection:
-        connection.sendall(b"GET /docs HTTP/9.9\r\n\r\n")
+        connection.sendall(b"GET /docs HTTP/1.1\r\nno colon\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
     assert b'"code":3' in answer
@@ -165,14 +190,14 @@ def test_a_broken_collector_is_an_error_and_not_a_traceback(client: httpx.Client
 def test_a_silent_client_is_cut_and_holds_nobody(
     port: int, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_side._Handler, "timeout", 0.2)
+    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.2)
     with socket.create_connection((HOST, port)) as silent:
         assert client.get("/metrics").status_code == 200
         assert closed(silent)
 
 
 def test_a_client_that_drips_is_cut(port: int, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_side, "_REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(http_connection, "REQUEST_SECONDS", 0.3)
     with socket.create_connection((HOST, port)) as dripping:
         dripping.sendall(b"GET /metrics HTTP/1.1\r\nX-Slow: ")
         assert closed(dripping)
@@ -180,11 +205,11 @@ def test_a_client_that_drips_is_cut(port: int, client: httpx.Client, monkeypatch
 
 
 def test_connections_are_bounded(registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_side, "_MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(http_connection, "MAX_CONNECTIONS", 1)
     side = HttpSide(HOST, 0, registry)
     port = side.start()
     with socket.create_connection((HOST, port)) as first:
-        first.sendall(b"GET /metrics HTTP/1.1\r\n")
+        first.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
         with socket.create_connection((HOST, port)) as second:
             assert closed(second)
         first.sendall(b"\r\n")
@@ -210,6 +235,12 @@ def test_an_impossible_address_is_refused(host: str, port: int) -> None:
 def test_a_missing_document_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "OPENAPI_YAML", tmp_path / "openapi.yaml")
     with pytest.raises(StartupError, match=r"openapi\.yaml cannot be read"):
+        HttpSide(HOST, 0).start()
+
+
+def test_a_console_without_its_page_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "CONSOLE", tmp_path)
+    with pytest.raises(StartupError, match=r"index\.html cannot be read"):
         HttpSide(HOST, 0).start()
 
 

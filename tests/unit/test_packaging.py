@@ -89,19 +89,22 @@ def libraries(modules: set[str]) -> set[str]:
 
 
 def test_every_library_that_is_imported_is_declared():
-    assert libraries(set(MODULES)) - closure([*BASE, *EXTRAS["server"], *EXTRAS["local"]]) == set()
+    assert (
+        libraries(set(MODULES)) - closure([*BASE, *(one for name in set(EXTRAS) - {"dev"} for one in EXTRAS[name])])
+        == set()
+    )
 
 
 def test_commands_that_use_the_service_need_the_base_alone():
-    serving = "memory_grpc.commands.serving"
-    clients = {module for module in MODULES if part(module) == "commands" and module != serving}
+    with_extras = {f"memory_grpc.commands.{name}" for name in ("serving", "mcp", "mcp_app")}
+    clients = {module for module in MODULES if part(module) == "commands"} - with_extras
     needed = set.union(clients, *(reachable(module) & MODULES.keys() for module in clients))
-    assert needed & {serving, "memory_grpc.app"} == set()
+    assert needed & {*with_extras, "memory_grpc.app"} == set()
     assert libraries(needed) - closure(BASE) == set()
 
 
 def test_the_base_brings_neither_the_model_nor_the_driver():
-    heavy = {"torch", "sentence-transformers", "transformers", "numpy", "psycopg", "pgvector"}
+    heavy = {"torch", "onnxruntime", "sentence-transformers", "transformers", "numpy", "psycopg", "pgvector"}
     assert closure(BASE) & heavy == set()
     assert heavy <= closure(EXTRAS["server"])
 
@@ -212,17 +215,24 @@ def test_the_command_line_explains_itself(base: Path, tmp_path: Path, arguments:
 def test_the_client_finds_out_that_there_is_no_server(base: Path, tmp_path: Path):
     (tmp_path / "l.jsonl").write_text('{"tenant_id": "t", "conversation_id": "c", "role": "user", "content": "x"}\n')
     address = f"127.0.0.1:{free_port()}"
-    for arguments in (["search", "x", "--tenant", "t"], ["import", "l.jsonl"], ["policy", "show", "t"]):
+    for arguments in (["search", "x", "--tenant", "t"], ["import", "l.jsonl"], ["policy", "show", "--tenant", "t"]):
         done = run(base, "memory-grpc", *arguments, "--address", address, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"No server answers at {address}")
 
 
 @pytest.mark.parametrize(
-    ("command", "extra"), [("up", "local"), ("serve", "server"), ("migrate", "server"), ("envoy-config", "server")]
+    ("command", "extra"),
+    [
+        ("up", "local"),
+        ("serve", "server"),
+        ("migrate", "server"),
+        ("envoy-config", "server"),
+        ("mcp --tenant t --user u", "mcp"),
+    ],
 )
 def test_a_command_that_needs_more_says_what_to_install(base: Path, tmp_path: Path, command: str, extra: str):
-    done = run(base, "memory-grpc", command, cwd=tmp_path)
+    done = run(base, "memory-grpc", *command.split(), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.endswith(f"pip install 'memory-grpc[{extra}]'.\n")
     assert done.stderr.count("\n") == 1

@@ -22,6 +22,7 @@ WIDTH = 116
 # What sounds secret and is an address, or the name of a key of metadata.
 NO_SECRETS = {
     "openai_base_url",
+    "rerank_url",
     "user_id_metadata_key",
     "context_tokenizer",
     "embedding_tokenizer",
@@ -369,7 +370,9 @@ def test_the_example_uncommented_is_the_defaults(tmp_path: Path) -> None:
     variables = re.findall(r"^(MEMORY_[A-Z_]+)=", text, re.MULTILINE)
     assert variables == [f"MEMORY_{name.upper()}" for name in Settings.model_fields]
     # Keys that are set and empty stop the start.
-    (tmp_path / ".env").write_text(re.sub(r"^MEMORY_(API_KEYS|OPENAI_API_KEY)=$", "", text, flags=re.MULTILINE))
+    (tmp_path / ".env").write_text(
+        re.sub(r"^MEMORY_(API_KEYS|OPENAI_API_KEY|RERANK_API_KEY)=$", "", text, flags=re.MULTILINE)
+    )
     uncommented, defaults = Settings(_env_file=tmp_path / ".env"), Settings()
     for name in Settings.model_fields:
         given, default = getattr(uncommented, name), getattr(defaults, name)

@@ -185,6 +185,11 @@ class BuildContextResponse:
     10,000.
     """
 
+    reranked: bool | None = None
+    """Whether the deployment's reranker read the best memories again; false where it failed or was late, not set where
+    it was not asked.
+    """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextMessage:
@@ -426,8 +431,9 @@ class HybridWeights:
     """relevance = cosine + lexical·BM25 + near·(best turn within three) + conversation·(best turn of the conversation)
     + coverage·(share of the query's words near it) + date·(how well the query's dates fit) + speaker·[the query
     names the speaker] + asks_when·[a word of time, where the query asks when] + first_person·[it speaks of its
-    speaker] + question·[it ends with a question mark] + assistant·[an assistant said it]; divided by the best
-    relevance of the search. 0 switches a part off. See docs/ranking.md.
+    speaker] + question·[it ends with a question mark] + assistant·[an assistant said it] + rerank·(what the
+    reranker says of one of the best 50); divided by the best relevance of the search. 0 switches a part off. See
+    docs/ranking.md.
     """
 
     lexical: float | None = None
@@ -470,6 +476,11 @@ class HybridWeights:
 
     assistant: float | None = None
     """Weight of a turn of the role `assistant`. The deployment's default is its recipe's."""
+
+    rerank: float | None = None
+    """Weight of what the deployment's reranker says of one of the best 50, 0 to 1; where it has none, nothing. 0 sends
+    it nothing. The deployment's default is 1.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1030,7 +1041,8 @@ class ScoreTerm:
     name: str = ""
     """What it is: `similarity`, `importance`, `decay`; with `hybrid` also `lexical`, `conversation`, `date`,
     `speaker`, those of `near`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` that weigh
-    something and, where relevance came out below zero, `floor`, which lifts it to zero.
+    something, `rerank` where the deployment's reranker was asked and, where relevance came out below zero, `floor`,
+    which lifts it to zero.
     """
 
     weight: float = 0.0
@@ -1120,6 +1132,12 @@ class SearchMemoriesResponse:
 
     relevance: float | None = None
     """The highest `relevance` of what was found, hits below `min_relevance` included; not set when nothing was."""
+
+    reranked: bool | None = None
+    """Whether the deployment's reranker read the best of them again. False where it failed or was late: they stand in
+    the order without it. Not set where it was not asked: there is none, it weighs nothing in the policy, or the
+    ranking is `semantic`.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

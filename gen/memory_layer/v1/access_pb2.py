@@ -24,14 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmemory_layer/v1/access.proto\x12\x0fmemory_layer.v1\"b\n\x06\x41\x63\x63\x65ss\x12\x0c\n\x04open\x18\x01 \x01(\x08\x12#\n\x04role\x18\x02 \x01(\x0e\x32\x15.memory_layer.v1.Role\x12%\n\x05reach\x18\x03 \x01(\x0e\x32\x16.memory_layer.v1.Reach*N\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_READER\x10\x01\x12\x0f\n\x0bROLE_WRITER\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03*h\n\x05Reach\x12\x15\n\x11REACH_UNSPECIFIED\x10\x00\x12\x17\n\x13REACH_NAMED_TENANTS\x10\x01\x12\x18\n\x14REACH_TENANTS_OF_KEY\x10\x02\x12\x15\n\x11REACH_ALL_TENANTS\x10\x03\x42\x65\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmemory_layer/v1/access.proto\x12\x0fmemory_layer.v1\"b\n\x06\x41\x63\x63\x65ss\x12\x0c\n\x04open\x18\x01 \x01(\x08\x12#\n\x04role\x18\x02 \x01(\x0e\x32\x15.memory_layer.v1.Role\x12%\n\x05reach\x18\x03 \x01(\x0e\x32\x16.memory_layer.v1.Reach*N\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_READER\x10\x01\x12\x0f\n\x0bROLE_WRITER\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03*h\n\x05Reach\x12\x15\n\x11REACH_UNSPECIFIED\x10\x00\x12\x17\n\x13REACH_NAMED_TENANTS\x10\x01\x12\x18\n\x14REACH_TENANTS_OF_KEY\x10\x02\x12\x15\n\x11REACH_ALL_TENANTS\x10\x03\x42\x88\x01\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xa2\x02\x03MXX\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xe2\x02\x1aMemoryLayer\\V1\\GPBMetadata\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memory_layer.v1.access_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016memorylayer.v1P\001Z\035memory_layer/v1;memorylayerv1\252\002\016MemoryLayer.V1\312\002\016MemoryLayer\\V1\352\002\017MemoryLayer::V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016memorylayer.v1P\001Z\035memory_layer/v1;memorylayerv1\242\002\003MXX\252\002\016MemoryLayer.V1\312\002\016MemoryLayer\\V1\342\002\032MemoryLayer\\V1\\GPBMetadata\352\002\017MemoryLayer::V1'
   _globals['_ROLE']._serialized_start=149
   _globals['_ROLE']._serialized_end=227
   _globals['_REACH']._serialized_start=229

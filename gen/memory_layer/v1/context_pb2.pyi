@@ -170,6 +170,7 @@ class BuildContextResponse(_message.Message):
     RANKING_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     PENDING_FIELD_NUMBER: _builtins.int
+    RERANKED_FIELD_NUMBER: _builtins.int
     total_tokens: _builtins.int
     """How many tokens `text` has: never more than `max_tokens`."""
     text: _builtins.str
@@ -184,6 +185,10 @@ class BuildContextResponse(_message.Message):
     """The ranking that found the memories."""
     pending: _builtins.int
     """How many messages pass the filters but cannot be found yet, because they have no embedding; counted up to 10,000."""
+    reranked: _builtins.bool
+    """Whether the deployment's reranker read the best memories again; false where it failed or was late, not set where it was
+    not asked.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContextMessage]:
         """The messages, in the order they were said."""
@@ -207,12 +212,15 @@ class BuildContextResponse(_message.Message):
         ranking: _builtins.str = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         pending: _builtins.int = ...,
+        reranked: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "left_out", b"left_out"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reranked", b"_reranked", "as_of", b"as_of", "left_out", b"left_out", "reranked", b"reranked"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "left_out", b"left_out", "messages", b"messages", "pending", b"pending", "ranking", b"ranking", "text", b"text", "tokenizer", b"tokenizer", "total_tokens", b"total_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reranked", b"_reranked", "as_of", b"as_of", "left_out", b"left_out", "messages", b"messages", "pending", b"pending", "ranking", b"ranking", "reranked", b"reranked", "text", b"text", "tokenizer", b"tokenizer", "total_tokens", b"total_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__reranked: _TypeAlias = _typing.Literal["reranked"]  # noqa: Y015
+    _WhichOneofArgType__reranked: _TypeAlias = _typing.Literal["_reranked", b"_reranked"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reranked) -> _WhichOneofReturnType__reranked | None: ...
 
 Global___BuildContextResponse: _TypeAlias = BuildContextResponse  # noqa: Y015
 

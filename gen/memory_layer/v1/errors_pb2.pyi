@@ -132,6 +132,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     come back later is of no use until something was deleted, or the quota is larger.
     {"reason": "QUOTA_EXCEEDED", "domain": "memory_layer.v1"}
     """
+    ERROR_REASON_DATABASE_QUEUE_FULL: _ErrorReason.ValueType  # 28
+    """RESOURCE_EXHAUSTED, 429. More of the tenant's calls wait for the database than of any other tenant, and there is no room
+    for more; nothing was done. Retry after `retry-after` seconds.
+    {"reason": "DATABASE_QUEUE_FULL", "domain": "memory_layer.v1"}
+    """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 30
     """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
     {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
@@ -242,6 +247,11 @@ ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 27
 """RESOURCE_EXHAUSTED, 429. The tenant has as much stored as its policy allows; nothing was stored. Without `retry-after`: to
 come back later is of no use until something was deleted, or the quota is larger.
 {"reason": "QUOTA_EXCEEDED", "domain": "memory_layer.v1"}
+"""
+ERROR_REASON_DATABASE_QUEUE_FULL: ErrorReason.ValueType  # 28
+"""RESOURCE_EXHAUSTED, 429. More of the tenant's calls wait for the database than of any other tenant, and there is no room
+for more; nothing was done. Retry after `retry-after` seconds.
+{"reason": "DATABASE_QUEUE_FULL", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 30
 """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.

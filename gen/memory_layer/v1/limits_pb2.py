@@ -25,14 +25,14 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmemory_layer/v1/limits.proto\x12\x0fmemory_layer.v1\x1a google/protobuf/descriptor.proto\"\x8c\x02\n\x06Limits\x12\x10\n\x08required\x18\x01 \x01(\x08\x12\x12\n\nmin_length\x18\x02 \x01(\r\x12\x12\n\nmax_length\x18\x03 \x01(\r\x12\x0e\n\x06one_of\x18\x04 \x03(\t\x12\x0c\n\x04uuid\x18\x05 \x01(\x08\x12\x10\n\x03min\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\tmin_items\x18\x08 \x01(\r\x12\x11\n\tmax_items\x18\t \x01(\r\x12\x16\n\x0emax_json_bytes\x18\n \x01(\r\x12\x11\n\tmax_depth\x18\x0b \x01(\r\x12\x0f\n\x07\x65xample\x18\x0c \x01(\t\x12\x14\n\x0cpath_segment\x18\r \x01(\x08\x42\x06\n\x04_minB\x06\n\x04_max:H\n\x06limits\x12\x1d.google.protobuf.FieldOptions\x18\x83\x87\x03 \x01(\x0b\x32\x17.memory_layer.v1.LimitsBe\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmemory_layer/v1/limits.proto\x12\x0fmemory_layer.v1\x1a google/protobuf/descriptor.proto\"\x8c\x02\n\x06Limits\x12\x10\n\x08required\x18\x01 \x01(\x08\x12\x12\n\nmin_length\x18\x02 \x01(\r\x12\x12\n\nmax_length\x18\x03 \x01(\r\x12\x0e\n\x06one_of\x18\x04 \x03(\t\x12\x0c\n\x04uuid\x18\x05 \x01(\x08\x12\x10\n\x03min\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\tmin_items\x18\x08 \x01(\r\x12\x11\n\tmax_items\x18\t \x01(\r\x12\x16\n\x0emax_json_bytes\x18\n \x01(\r\x12\x11\n\tmax_depth\x18\x0b \x01(\r\x12\x0f\n\x07\x65xample\x18\x0c \x01(\t\x12\x14\n\x0cpath_segment\x18\r \x01(\x08\x42\x06\n\x04_minB\x06\n\x04_max:H\n\x06limits\x12\x1d.google.protobuf.FieldOptions\x18\x83\x87\x03 \x01(\x0b\x32\x17.memory_layer.v1.LimitsB\x88\x01\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xa2\x02\x03MXX\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xe2\x02\x1aMemoryLayer\\V1\\GPBMetadata\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memory_layer.v1.limits_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016memorylayer.v1P\001Z\035memory_layer/v1;memorylayerv1\252\002\016MemoryLayer.V1\312\002\016MemoryLayer\\V1\352\002\017MemoryLayer::V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016memorylayer.v1P\001Z\035memory_layer/v1;memorylayerv1\242\002\003MXX\252\002\016MemoryLayer.V1\312\002\016MemoryLayer\\V1\342\002\032MemoryLayer\\V1\\GPBMetadata\352\002\017MemoryLayer::V1'
   _globals['_LIMITS']._serialized_start=84
   _globals['_LIMITS']._serialized_end=352
 # @@protoc_insertion_point(module_scope)

@@ -578,12 +578,17 @@ class SearchMemoriesResponse(_message.Message):
     EXPLANATION_FIELD_NUMBER: _builtins.int
     PENDING_FIELD_NUMBER: _builtins.int
     RELEVANCE_FIELD_NUMBER: _builtins.int
+    RERANKED_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     """How many hits are in `items`."""
     pending: _builtins.int
     """How many messages pass the filters but cannot be found yet, because they have no embedding; counted up to 10,000."""
     relevance: _builtins.float
     """The highest `relevance` of what was found, hits below `min_relevance` included; not set when nothing was."""
+    reranked: _builtins.bool
+    """Whether the deployment's reranker read the best of them again. False where it failed or was late: they stand in the order
+    without it. Not set where it was not asked: there is none, it weighs nothing in the policy, or the ranking is `semantic`.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemoryHit]:
         """The hits."""
@@ -600,14 +605,20 @@ class SearchMemoriesResponse(_message.Message):
         explanation: Global___SearchExplanation | None = ...,
         pending: _builtins.int = ...,
         relevance: _builtins.float | None = ...,
+        reranked: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_relevance", b"_relevance", "explanation", b"explanation", "relevance", b"relevance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_relevance", b"_relevance", "_reranked", b"_reranked", "explanation", b"explanation", "relevance", b"relevance", "reranked", b"reranked"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_relevance", b"_relevance", "explanation", b"explanation", "items", b"items", "pending", b"pending", "relevance", b"relevance", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_relevance", b"_relevance", "_reranked", b"_reranked", "explanation", b"explanation", "items", b"items", "pending", b"pending", "relevance", b"relevance", "reranked", b"reranked", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__relevance: _TypeAlias = _typing.Literal["relevance"]  # noqa: Y015
     _WhichOneofArgType__relevance: _TypeAlias = _typing.Literal["_relevance", b"_relevance"]  # noqa: Y015
+    _WhichOneofReturnType__reranked: _TypeAlias = _typing.Literal["reranked"]  # noqa: Y015
+    _WhichOneofArgType__reranked: _TypeAlias = _typing.Literal["_reranked", b"_reranked"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__relevance) -> _WhichOneofReturnType__relevance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reranked) -> _WhichOneofReturnType__reranked | None: ...
 
 Global___SearchMemoriesResponse: _TypeAlias = SearchMemoriesResponse  # noqa: Y015
 
@@ -694,8 +705,8 @@ class ScoreTerm(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """What it is: `similarity`, `importance`, `decay`; with `hybrid` also `lexical`, `conversation`, `date`, `speaker`, those
-    of `near`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` that weigh something and, where relevance
-    came out below zero, `floor`, which lifts it to zero.
+    of `near`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` that weigh something, `rerank` where the
+    deployment's reranker was asked and, where relevance came out below zero, `floor`, which lifts it to zero.
     """
     weight: _builtins.float
     """Its weight in this response."""

@@ -266,7 +266,8 @@ class HybridWeights(_message.Message):
     """relevance = cosine + lexical·BM25 + near·(best turn within three) + conversation·(best turn of the conversation)
     + coverage·(share of the query's words near it) + date·(how well the query's dates fit) + speaker·[the query names the
     speaker] + asks_when·[a word of time, where the query asks when] + first_person·[it speaks of its speaker]
-    + question·[it ends with a question mark] + assistant·[an assistant said it]; divided by the best relevance of the search.
+    + question·[it ends with a question mark] + assistant·[an assistant said it] + rerank·(what the reranker says of one of the
+    best 50); divided by the best relevance of the search.
     0 switches a part off. See docs/ranking.md.
     """
 
@@ -285,6 +286,7 @@ class HybridWeights(_message.Message):
     FIRST_PERSON_FIELD_NUMBER: _builtins.int
     QUESTION_FIELD_NUMBER: _builtins.int
     ASSISTANT_FIELD_NUMBER: _builtins.int
+    RERANK_FIELD_NUMBER: _builtins.int
     lexical: _builtins.float
     """Weight of words. The deployment's default is its recipe's."""
     conversation: _builtins.float
@@ -313,6 +315,10 @@ class HybridWeights(_message.Message):
     """Weight of a turn that ends with a question mark. The deployment's default is its recipe's."""
     assistant: _builtins.float
     """Weight of a turn of the role `assistant`. The deployment's default is its recipe's."""
+    rerank: _builtins.float
+    """Weight of what the deployment's reranker says of one of the best 50, 0 to 1; where it has none, nothing. 0 sends it
+    nothing. The deployment's default is 1.
+    """
     def __init__(
         self,
         *,
@@ -329,10 +335,11 @@ class HybridWeights(_message.Message):
         first_person: _builtins.float | None = ...,
         question: _builtins.float | None = ...,
         assistant: _builtins.float | None = ...,
+        rerank: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_asks_when", b"_asks_when", "_assistant", b"_assistant", "_conversation", b"_conversation", "_coverage", b"_coverage", "_date", b"_date", "_first_person", b"_first_person", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_near", b"_near", "_previous", b"_previous", "_question", b"_question", "_recipe", b"_recipe", "_speaker", b"_speaker", "asks_when", b"asks_when", "assistant", b"assistant", "conversation", b"conversation", "coverage", b"coverage", "date", b"date", "first_person", b"first_person", "lexical", b"lexical", "names_to_i", b"names_to_i", "near", b"near", "previous", b"previous", "question", b"question", "recipe", b"recipe", "speaker", b"speaker"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_asks_when", b"_asks_when", "_assistant", b"_assistant", "_conversation", b"_conversation", "_coverage", b"_coverage", "_date", b"_date", "_first_person", b"_first_person", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_near", b"_near", "_previous", b"_previous", "_question", b"_question", "_recipe", b"_recipe", "_rerank", b"_rerank", "_speaker", b"_speaker", "asks_when", b"asks_when", "assistant", b"assistant", "conversation", b"conversation", "coverage", b"coverage", "date", b"date", "first_person", b"first_person", "lexical", b"lexical", "names_to_i", b"names_to_i", "near", b"near", "previous", b"previous", "question", b"question", "recipe", b"recipe", "rerank", b"rerank", "speaker", b"speaker"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_asks_when", b"_asks_when", "_assistant", b"_assistant", "_conversation", b"_conversation", "_coverage", b"_coverage", "_date", b"_date", "_first_person", b"_first_person", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_near", b"_near", "_previous", b"_previous", "_question", b"_question", "_recipe", b"_recipe", "_speaker", b"_speaker", "asks_when", b"asks_when", "assistant", b"assistant", "conversation", b"conversation", "coverage", b"coverage", "date", b"date", "first_person", b"first_person", "lexical", b"lexical", "names_to_i", b"names_to_i", "near", b"near", "previous", b"previous", "question", b"question", "recipe", b"recipe", "speaker", b"speaker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_asks_when", b"_asks_when", "_assistant", b"_assistant", "_conversation", b"_conversation", "_coverage", b"_coverage", "_date", b"_date", "_first_person", b"_first_person", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_near", b"_near", "_previous", b"_previous", "_question", b"_question", "_recipe", b"_recipe", "_rerank", b"_rerank", "_speaker", b"_speaker", "asks_when", b"asks_when", "assistant", b"assistant", "conversation", b"conversation", "coverage", b"coverage", "date", b"date", "first_person", b"first_person", "lexical", b"lexical", "names_to_i", b"names_to_i", "near", b"near", "previous", b"previous", "question", b"question", "recipe", b"recipe", "rerank", b"rerank", "speaker", b"speaker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__asks_when: _TypeAlias = _typing.Literal["asks_when"]  # noqa: Y015
     _WhichOneofArgType__asks_when: _TypeAlias = _typing.Literal["_asks_when", b"_asks_when"]  # noqa: Y015
@@ -358,6 +365,8 @@ class HybridWeights(_message.Message):
     _WhichOneofArgType__question: _TypeAlias = _typing.Literal["_question", b"_question"]  # noqa: Y015
     _WhichOneofReturnType__recipe: _TypeAlias = _typing.Literal["recipe"]  # noqa: Y015
     _WhichOneofArgType__recipe: _TypeAlias = _typing.Literal["_recipe", b"_recipe"]  # noqa: Y015
+    _WhichOneofReturnType__rerank: _TypeAlias = _typing.Literal["rerank"]  # noqa: Y015
+    _WhichOneofArgType__rerank: _TypeAlias = _typing.Literal["_rerank", b"_rerank"]  # noqa: Y015
     _WhichOneofReturnType__speaker: _TypeAlias = _typing.Literal["speaker"]  # noqa: Y015
     _WhichOneofArgType__speaker: _TypeAlias = _typing.Literal["_speaker", b"_speaker"]  # noqa: Y015
     @_typing.overload
@@ -384,6 +393,8 @@ class HybridWeights(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__question) -> _WhichOneofReturnType__question | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recipe) -> _WhichOneofReturnType__recipe | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rerank) -> _WhichOneofReturnType__rerank | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__speaker) -> _WhichOneofReturnType__speaker | None: ...
 

@@ -27,14 +27,14 @@ from memory_layer.v1 import access_pb2 as memory__layer_dot_v1_dot_access__pb2
 from memory_layer.v1 import errors_pb2 as memory__layer_dot_v1_dot_errors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19memory_layer/v1/rpc.proto\x12\x0fmemory_layer.v1\x1a google/protobuf/descriptor.proto\x1a\x1cmemory_layer/v1/access.proto\x1a\x1cmemory_layer/v1/errors.proto\"\xad\x01\n\x03Rpc\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.memory_layer.v1.CallKind\x12\'\n\x06\x61\x63\x63\x65ss\x18\x02 \x01(\x0b\x32\x17.memory_layer.v1.Access\x12\x13\n\x0bhttp_status\x18\x03 \x01(\x05\x12-\n\x07reasons\x18\x04 \x03(\x0e\x32\x1c.memory_layer.v1.ErrorReason\x12\x10\n\x08recorded\x18\x05 \x01(\x08*\x8e\x01\n\x08\x43\x61llKind\x12\x19\n\x15\x43\x41LL_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43\x41LL_KIND_READ\x10\x01\x12\x13\n\x0f\x43\x41LL_KIND_WRITE\x10\x02\x12\x14\n\x10\x43\x41LL_KIND_STREAM\x10\x03\x12\x13\n\x0f\x43\x41LL_KIND_ADMIN\x10\x04\x12\x13\n\x0f\x43\x41LL_KIND_PROBE\x10\x05:C\n\x03rpc\x12\x1e.google.protobuf.MethodOptions\x18\x84\x87\x03 \x01(\x0b\x32\x14.memory_layer.v1.RpcBe\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xea\x02\x0fMemoryLayer::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19memory_layer/v1/rpc.proto\x12\x0fmemory_layer.v1\x1a google/protobuf/descriptor.proto\x1a\x1cmemory_layer/v1/access.proto\x1a\x1cmemory_layer/v1/errors.proto\"\xad\x01\n\x03Rpc\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.memory_layer.v1.CallKind\x12\'\n\x06\x61\x63\x63\x65ss\x18\x02 \x01(\x0b\x32\x17.memory_layer.v1.Access\x12\x13\n\x0bhttp_status\x18\x03 \x01(\x05\x12-\n\x07reasons\x18\x04 \x03(\x0e\x32\x1c.memory_layer.v1.ErrorReason\x12\x10\n\x08recorded\x18\x05 \x01(\x08*\x8e\x01\n\x08\x43\x61llKind\x12\x19\n\x15\x43\x41LL_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43\x41LL_KIND_READ\x10\x01\x12\x13\n\x0f\x43\x41LL_KIND_WRITE\x10\x02\x12\x14\n\x10\x43\x41LL_KIND_STREAM\x10\x03\x12\x13\n\x0f\x43\x41LL_KIND_ADMIN\x10\x04\x12\x13\n\x0f\x43\x41LL_KIND_PROBE\x10\x05:C\n\x03rpc\x12\x1e.google.protobuf.MethodOptions\x18\x84\x87\x03 \x01(\x0b\x32\x14.memory_layer.v1.RpcB\x88\x01\n\x0ememorylayer.v1P\x01Z\x1dmemory_layer/v1;memorylayerv1\xa2\x02\x03MXX\xaa\x02\x0eMemoryLayer.V1\xca\x02\x0eMemoryLayer\\V1\xe2\x02\x1aMemoryLayer\\V1\\GPBMetadata\xea\x02\x0fMemoryLayer::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memory_layer.v1.rpc_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016memorylayer.v1P\001Z\035memory_layer/v1;memorylayerv1\252\002\016MemoryLayer.V1\312\002\016MemoryLayer\\V1\352\002\017MemoryLayer::V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016memorylayer.v1P\001Z\035memory_layer/v1;memorylayerv1\242\002\003MXX\252\002\016MemoryLayer.V1\312\002\016MemoryLayer\\V1\342\002\032MemoryLayer\\V1\\GPBMetadata\352\002\017MemoryLayer::V1'
   _globals['_CALLKIND']._serialized_start=317
   _globals['_CALLKIND']._serialized_end=459
   _globals['_RPC']._serialized_start=141

@@ -68,10 +68,10 @@ def import_file(files: Files, target: Target, options: Options, *, as_json: bool
         with report:
             asyncio.run(work.run())
     except KeyboardInterrupt:
-        complain("Interrupted. What was acknowledged is written down: the same command goes on from there.")
+        complain("Interrupted. What was acknowledged is stored: the same command goes on from there.")
         return INTERRUPTED
     except CommandError as error:
-        kept = " What was acknowledged is written down: the same command goes on from there." if report.messages else ""
+        kept = " What was acknowledged is stored: the same command goes on from there." if report.messages else ""
         raise CommandError(f"{error}{kept}", error.exit_code) from None
     _sum_up(work, report, start, target, as_json=as_json)
     if not work.stopped:

@@ -83,5 +83,6 @@ def sentence(doomed: list[Doomed]) -> str:
     tenants = ", ".join(one.tenant_id for one in doomed)
     return (
         f"Note: messages of {tenants} are {' or '.join(reasons)}: the next sweep archives them, and search no longer "
-        f"finds them. To keep them, import with --keep, or: memory-grpc policy set {doomed[0].tenant_id}{options}"
+        f"finds them. To keep them, import with --keep, or: memory-grpc policy set --tenant {doomed[0].tenant_id}"
+        f"{options}"
     )

@@ -16,7 +16,7 @@ from memory_grpc.client.errors import from_call
 from memory_grpc.client.streams import Resumption
 from memory_grpc.commands import client
 from memory_grpc.commands.configuration import Target
-from memory_grpc.commands.failure import OK, CommandError, complain
+from memory_grpc.commands.failure import OK, USAGE, CommandError, complain
 from memory_grpc.commands.transfer.records import read, written
 from memory_layer.v1.transfer_service_pb2 import ExportRequest, TransferHeader, TransferRecord
 from memory_layer.v1.transfer_service_pb2_grpc import TransferServiceStub
@@ -31,6 +31,7 @@ def export(request: ExportRequest, continued: Path | None, target: Target, patie
 
     A stream that breaks is gone on with, unless nothing has come for ``patience_seconds``. Returns the exit code.
     """
+    client.check(request)
     with _output(request, continued) as (file, had):
         report = _Report(had)
         try:
@@ -48,7 +49,7 @@ def _output(request: ExportRequest, continued: Path | None) -> Iterator[tuple[IO
     """Where to write, and how many messages are there already; the request goes on after them."""
     if continued is None:
         if sys.stdout.isatty():
-            raise CommandError("Send the export to a file: memory-grpc export --tenant … > file.jsonl")
+            raise CommandError("Send the export to a file: memory-grpc export --tenant … > file.jsonl", USAGE)
         yield sys.stdout.buffer, 0
         return
     had = _go_on(request, continued)

@@ -16,7 +16,7 @@ from memory_grpc.operations.context.render import line
 from memory_grpc.operations.search.search import Search
 from memory_grpc.ranking.budget import Candidate, Filled, Reason, fill
 from memory_grpc.store import context, filters, messages, revisions
-from memory_grpc.store.database import Database
+from memory_grpc.store.replicas import Reader
 
 # Of so many tokens one memory is looked for: twice or three times as many as fit, within what a graph gives.
 _TOKENS_A_HIT = 5
@@ -32,7 +32,7 @@ _BEST_MISSED = 10
 class BuildContext:
     """One search; then the newest, the pinned and the neighbours in one round trip, at the search's moment."""
 
-    def __init__(self, database: Database, search: Search, counter: TokenCounter) -> None:
+    def __init__(self, database: Reader, search: Search, counter: TokenCounter) -> None:
         self._database = database
         self._search = search
         self._counter = counter
@@ -121,6 +121,7 @@ class BuildContext:
             repeated_text=len(filled.repeated),
             low_score=len({hit.message.id for hit in found.hits} - {hit.message.id for hit in hits} - kept),
             best_missed=tuple(missed[:_BEST_MISSED]),
+            reranked=found.reranked,
         )
 
     def _lines(self, budget: int, found: Iterable[StoredMessage]) -> tuple[dict[UUID, str], dict[UUID, int]]:

@@ -9,13 +9,14 @@ from memory_grpc.access import Grant
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.errors import FieldViolation, InvalidInput, NotFound
 from memory_grpc.store import messages, revisions
-from memory_grpc.store.database import EVERY_TENANT, Database
+from memory_grpc.store.database import EVERY_TENANT
+from memory_grpc.store.replicas import Reader
 
 
 class Get:
     """Finds live and archived messages."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Reader) -> None:
         self._database = database
 
     async def __call__(

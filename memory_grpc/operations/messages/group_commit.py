@@ -16,10 +16,11 @@ import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from memory_grpc import deadline
 from memory_grpc.errors import DeadlineExceeded, Unavailable
+from memory_grpc.observability import tracing
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -38,6 +39,8 @@ class _Waiting(Generic[Item, Answer]):
     conflicts: frozenset[Hashable]
     seconds: float | None
     future: asyncio.Future[Answer]
+    step: Any
+    """Of its call's trace, that waits."""
 
 
 class GroupCommit(Generic[Item, Answer]):
@@ -48,8 +51,16 @@ class GroupCommit(Generic[Item, Answer]):
     it raised is Unavailable or DeadlineExceeded, which all of them get.
     """
 
-    def __init__(self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]], *, most: int) -> None:
+    def __init__(
+        self,
+        work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
+        *,
+        most: int,
+        name: str = "group",
+    ) -> None:
+        """``name`` is what traces call it."""
         self._work = work
+        self._name = name
         self._most = most
         self._waiting: dict[Hashable, deque[_Waiting[Item, Answer]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -68,8 +79,9 @@ class GroupCommit(Generic[Item, Answer]):
             task = asyncio.create_task(self._run(key, waiting), context=contextvars.Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        waiting.append(_Waiting(item, conflicts, deadline.remaining(), future))
-        return await future
+        with tracing.span("group"):
+            waiting.append(_Waiting(item, conflicts, deadline.remaining(), future, tracing.here()))
+            return await future
 
     async def _run(self, key: Hashable, waiting: deque[_Waiting[Item, Answer]]) -> None:
         """Works until nothing waits. A task begins after the calls of one wake-up have all queued their items."""
@@ -98,7 +110,8 @@ class GroupCommit(Generic[Item, Answer]):
     async def _do(self, group: Sequence[_Waiting[Item, Answer]]) -> None:
         answers: Sequence[Answer | Exception]
         try:
-            answers = await self._bounded(group)
+            with tracing.shared(self._name, [one.step for one in group], calls=len(group)):
+                answers = await self._bounded(group)
         except Exception as error:
             if len(group) > 1 and not isinstance(error, _SHARED):
                 for one in group:

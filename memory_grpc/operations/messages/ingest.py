@@ -71,8 +71,8 @@ class Ingest:
         self._embed_later = embed_later
         self._word_config = word_config
         self._user_id_metadata_key = user_id_metadata_key
-        self._known = GroupCommit(self._look_up, most=_GROUP)
-        self._stores = GroupCommit(self._store, most=_GROUP)
+        self._known = GroupCommit(self._look_up, most=_GROUP, name="ingest.look_up")
+        self._stores = GroupCommit(self._store, most=_GROUP, name="ingest.store")
 
     async def __call__(self, messages: Sequence[NewMessage]) -> list[Ingested]:
         """Stores messages, all of one tenant and all or none; returns them in order.

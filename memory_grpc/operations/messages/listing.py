@@ -10,14 +10,14 @@ from memory_grpc.domain.listing import Conversation, MessageList, User
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.paging import Page, PageRequest
 from memory_grpc.store import filters, listing, revisions
-from memory_grpc.store.database import Database
+from memory_grpc.store.replicas import Reader
 
 
 class Listing:
     """Each page is read from the place where the one before ended, so that nothing is missed or repeated while messages
     come and go. All raise InvalidInput for a token of another request."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Reader) -> None:
         self._database = database
 
     async def messages(self, wanted: MessageList, page: PageRequest) -> tuple[Page[StoredMessage], int | None]:

@@ -8,13 +8,13 @@ from memory_grpc.domain.revisions import Revision
 from memory_grpc.errors import NotFound
 from memory_grpc.paging import Page, PageRequest
 from memory_grpc.store import messages, revisions
-from memory_grpc.store.database import Database
+from memory_grpc.store.replicas import Reader
 
 
 class Revisions:
     """Of live and archived messages."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Reader) -> None:
         self._database = database
 
     async def __call__(self, message_id: UUID, tenant_id: str, page: PageRequest) -> Page[Revision]:

@@ -31,6 +31,7 @@ from memory_grpc.operations.search.search import Search
 from memory_grpc.operations.statistics import Statistics
 from memory_grpc.operations.transfer.export import Export
 from memory_grpc.operations.transfer.import_ import Import
+from memory_grpc.positions import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Operations:
     export: Export
     import_: Import
     erasures: Erasures
+    written: Written
+    """Where what was written here ended, for replicas; at 0 without any."""
 
 
 class Slot:

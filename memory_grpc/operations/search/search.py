@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, replace
+from itertools import islice
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from memory_grpc.accounts import ACCOUNTS
 from memory_grpc.domain.language import text_config
 from memory_grpc.domain.policy import Policy
 from memory_grpc.domain.search import Hit, Ranked, SearchRequest, SearchResult
@@ -17,12 +20,14 @@ from memory_grpc.operations.indexes.graphs import Graphs
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.operations.search.fetch import Fetched
+from memory_grpc.operations.search.rerank import Rerank
 from memory_grpc.operations.search.select import selected
 from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.ranking.lexemes import is_unspaced
-from memory_grpc.store import filters, lexical, revisions, word_index
-from memory_grpc.store.database import Database, Plan
-from memory_grpc.store.rank_request import HybridQuery, RankRequest
+from memory_grpc.store import clock, filters, lexical, revisions, word_index
+from memory_grpc.store.database import Plan, Transaction
+from memory_grpc.store.rank_request import HybridQuery, Ranking, RankRequest
+from memory_grpc.store.replicas import Reader
 
 # To look for dates in a character of a query takes so many times what most work on a byte does.
 _READING = 16
@@ -33,13 +38,14 @@ class Search:
 
     def __init__(
         self,
-        database: Database,
+        database: Reader,
         models: Models,
         policies: Policies,
         graphs: Graphs,
         *,
         word_config: str,
         max_answer_bytes: int,
+        rerank: Rerank | None = None,
     ) -> None:
         self._database = database
         self._models = models
@@ -47,6 +53,7 @@ class Search:
         self._graphs = graphs
         self._word_config = word_config
         self._most_bytes = max_answer_bytes
+        self._rerank = rerank
 
     async def __call__(self, request: SearchRequest) -> SearchResult:
         """The best ``top_k`` hits, best first; none when nothing passes the filters.
@@ -63,7 +70,8 @@ class Search:
             return result
 
     async def with_model(self, request: SearchRequest, model: Model) -> SearchResult:
-        """The same over the vectors of a model that need not be in use, to compare it with another."""
+        """The same over the vectors of a model that need not be in use, to compare it with another; not reranked, which
+        would hide what the models make of it."""
         return await self._with(request, model, in_use=False)
 
     async def _with(self, request: SearchRequest, model: Model, *, in_use: bool) -> SearchResult:
@@ -74,13 +82,15 @@ class Search:
         text = hybrid.plan.embedding_text if hybrid else request.query
         vector = await model.embedder.embed_query(text, tenant=request.tenant_id)
         filter_ = filters.compiled(request.filters)
+        rerank = self._rerank if hybrid and hybrid.parts.rerank and in_use else None
+        pool = rerank.pool(request) if rerank else request
         wanted = RankRequest(
             tenant_id=request.tenant_id,
             model_id=model.id,
             vector=vector,
             filter=filter_,
             weights=policy.score,
-            top_k=request.top_k,
+            top_k=pool.top_k,
             has_graph=self._graphs.usable(request.tenant_id, model.id),
             is_counted=request.explain,
             hybrid=hybrid,
@@ -89,15 +99,24 @@ class Search:
         # its own.
         is_narrow = filter_.is_narrowing or filter_.candidate_limit is not None
         plan: Plan = "each" if wanted.has_graph or is_narrow else "auto"
-        async with self._database.transaction(
-            tenant=request.tenant_id, plan=plan, pipelined=True, at_one_moment=True
-        ) as tx:
-            if await revisions.look_back(tx, request.tenant_id, request.filters.as_of):
+        as_of, is_reranked = request.filters.as_of, None
+        async with self._reading(request, plan) as tx:
+            if await revisions.look_back(tx, request.tenant_id, as_of):
                 wanted = wanted.without_indexes()
-            ranked = await selected(tx, request, wanted)
-            relevance = max((hit.answer for hit in ranked.hits), default=None)
-            ranked = replace(ranked, hits=_likely(ranked.hits, request.min_relevance))
-            fetched = await Fetched.ask(tx, request, wanted, ranked.hits, self._most_bytes)
+            ranked = await selected(tx, pool, wanted)
+            if rerank is None or hybrid is None:
+                fetched = await self._fetched(tx, request, wanted, ranked)
+            else:
+                now = await clock.now_deferred(tx)
+                passages = await rerank.passages(tx, request.tenant_id, ranked)
+                as_of = as_of or await now.get()
+        if rerank and hybrid:  # nobody's connection is held while a model reads
+            again = await rerank(request.query, ranked, passages, policy.score, hybrid.parts.rerank)
+            is_reranked = again is not None
+            ranked = _first(again or ranked, request)
+            async with self._reading(request, plan) as tx:
+                await revisions.look_back(tx, request.tenant_id, request.filters.as_of)
+                fetched = await self._fetched(tx, request, wanted, ranked)
         if in_use:
             self._models.check_read(request.tenant_id, model, await fetched.model.get())
         hits = await fetched.hits()
@@ -108,11 +127,18 @@ class Search:
             candidates=ranked.candidates if request.explain else 0,
             weights=_weights(policy, hybrid),
             model=model.embedder.identity.name,
-            as_of=request.filters.as_of or await fetched.now.get(),
+            as_of=as_of or await fetched.now.get(),
             pending=await fetched.pending.get(),
-            too_long=_unfetched(ranked.hits, hits) if request.longest is not None else (),
-            relevance=relevance,
+            too_long=_unfetched(fetched.ranked, hits) if request.longest is not None else (),
+            relevance=max((hit.answer for hit in ranked.hits), default=None),
+            reranked=is_reranked,
         )
+
+    async def _fetched(self, tx: Transaction, request: SearchRequest, wanted: RankRequest, ranked: Ranking) -> Fetched:
+        return await Fetched.ask(tx, request, wanted, _likely(ranked.hits, request.min_relevance), self._most_bytes)
+
+    def _reading(self, request: SearchRequest, plan: Plan) -> AbstractAsyncContextManager[Transaction]:
+        return self._database.transaction(tenant=request.tenant_id, plan=plan, pipelined=True, at_one_moment=True)
 
     async def _read(self, request: SearchRequest, policy: Policy) -> HybridQuery:
         """The query, read: which participants and dates it names decides what is embedded and matched."""
@@ -131,7 +157,14 @@ class Search:
         zone = request.zone or ZoneInfo(policy.time_zone)
         plan = await by_size(size, plan_query, request.query, who, as_of, parts, zone)
         config, known = await words.get()
+        ACCOUNTS.charge("query_words", len(known.words), tenant_id)
         return HybridQuery(plan, known, parts, config, as_of)
+
+
+def _first(ranking: Ranking, request: SearchRequest) -> Ranking:
+    """Of a larger pool the hits that the request asks for."""
+    good = (hit for hit in ranking.hits if request.min_score is None or hit.score >= request.min_score)
+    return replace(ranking, hits=tuple(islice(good, request.top_k)))
 
 
 def _likely(ranked: tuple[Ranked, ...], least: float | None) -> tuple[Ranked, ...]:

@@ -16,7 +16,8 @@ from memory_grpc.filtering import EVERYTHING, Node, where
 from memory_grpc.operations.policy.policies import QUOTA
 from memory_grpc.store import models, transfer, transfer_revisions
 from memory_grpc.store import policy as policy_store
-from memory_grpc.store.database import Database, Transaction
+from memory_grpc.store.database import Transaction
+from memory_grpc.store.replicas import Reader
 
 # Messages that are looked at for a page. The longest are 400 KB each.
 _PAGE = 128
@@ -26,7 +27,7 @@ _BEFORE_ALL = UUID(int=0)
 class Export:
     """Reads what passes a filter, live or archived."""
 
-    def __init__(self, database: Database, timeout_seconds: float) -> None:
+    def __init__(self, database: Reader, timeout_seconds: float) -> None:
         """``timeout_seconds`` bounds the reading of a page."""
         self._database = database
         self._timeout_seconds = timeout_seconds

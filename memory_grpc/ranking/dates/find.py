@@ -17,6 +17,10 @@ from memory_grpc.ranking.dates.tokens import tokens
 
 # No date has more tokens: what a text takes grows with its length alone.
 _LONGEST: Final = 24
+# Nobody asks about more dates at once, or writes so much before them that might begin one: to read ten thousand
+# characters of "2 days before" would take most of a second.
+_MOST_DATES: Final = 32
+_MOST_TRIES: Final = 256
 
 
 class DateMention(NamedTuple):
@@ -33,7 +37,7 @@ class DateMention(NamedTuple):
 
 
 def find_dates(text: str, as_of: datetime, zone: tzinfo = UTC) -> list[DateMention]:
-    """The dates in `text`, in order, without overlaps: the longest reading that starts first wins.
+    """The dates in `text`, in order, without overlaps: the longest reading that starts first wins; the first 32.
 
     Args:
         text: any text; what is no date is skipped, a date that does not exist (31 June) too.
@@ -45,11 +49,12 @@ def find_dates(text: str, as_of: datetime, zone: tzinfo = UTC) -> list[DateMenti
         return []
     calendar = Calendar.at(as_of, zone)
     found: list[DateMention] = []
-    place = 0
-    while place < len(stream):
+    place = tries = 0
+    while place < len(stream) and len(found) < _MOST_DATES and tries < _MOST_TRIES:
         if stream[place].type not in _FIRST:
             place += 1
             continue
+        tries += 1
         mention, used = _longest(text, stream[place : place + _LONGEST], calendar)
         if mention is not None:
             found.append(mention)

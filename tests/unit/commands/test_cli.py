@@ -38,15 +38,20 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_wrong_usage_is_2() -> None:
-    assert CliRunner().invoke(app, ["retention", "restore", "t"]).exit_code == 2
-    for arguments in (["search"], ["import", "nowhere.jsonl"], ["policy", "set", "t"], ["health", "--grpc", "--rest"]):
+    assert CliRunner().invoke(app, ["retention", "restore", "--tenant", "t"]).exit_code == 2
+    for arguments in (
+        ["search"],
+        ["import", "nowhere.jsonl"],
+        ["policy", "set", "--tenant", "t"],
+        ["health", "--grpc", "--rest"],
+    ):
         assert CliRunner().invoke(app, arguments).exit_code == 2
     search = ["search", "x", "-t", "t", "--address", "127.0.0.1:1"]
     for arguments in (["--as-of", "soon"], ["--metadata", "key"], ["--metadata", "=v"], ["--ranking", "best"]):
         assert CliRunner().invoke(app, [*search, *arguments]).exit_code == 2
     for arguments in (["--role", "robot"], ["--created-after", "soon"], ["--created-before", "soon"]):
         assert CliRunner().invoke(app, [*search, *arguments]).exit_code == 2
-    for arguments in (["policy", "set", "t", "--ranking", "best"],):
+    for arguments in (["policy", "set", "--tenant", "t", "--ranking", "best"],):
         assert CliRunner().invoke(app, arguments).exit_code == 2
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 
 from memory_grpc.embedding import create_provider
@@ -66,9 +67,9 @@ def test_it_answers_whatever_proxy_is_set(
     "url", ["http://10.0.0.1/v1", "https://api.openai.com/v1", "", "http://", "http://[", "localhost"]
 )
 def test_other_machines_are_called_through_them(url: str) -> None:
-    assert past_proxies(url) is None
+    assert past_proxies(url, httpx.HTTPTransport) is None
 
 
 def test_a_certificate_that_is_not_there_is_left_to_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent.pem")
-    assert past_proxies("https://[::1]:8443/v1") is None
+    assert past_proxies("https://[::1]:8443/v1", httpx.HTTPTransport) is None

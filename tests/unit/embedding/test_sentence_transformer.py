@@ -71,6 +71,22 @@ def test_a_vector_does_not_depend_on_its_batch(provider: SentenceTransformerProv
     assert len({window.length for window in windows}) > 5  # so that nearly every row is padded
     same(provider.encode(windows), expected)
     same(provider.encode(windows[::-1])[::-1], expected)
+    alone = np.concatenate([provider.encode([window]) for window in windows])
+    assert np.abs(provider.encode(windows) - alone).max() < 1e-6
+
+
+def test_few_tokens_take_the_graph_and_give_the_same_vectors(
+    provider: SentenceTransformerProvider, expected: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = [at for at, window in enumerate(first_windows(provider)) if window.length <= 20][:3]
+    windows = [first_windows(provider)[at] for at in short]
+    assert len({window.length for window in windows}) > 1
+    encoder = encoder_of(provider)
+    monkeypatch.setattr(encoder, "_forward", None)  # it would fail
+    same(provider.encode(windows), expected[short])
+    same(provider.encode(windows[:1]), expected[short[:1]])
+    with pytest.raises(EmbeddingUnavailable):
+        provider.encode(first_windows(provider))
 
 
 def test_weights_that_cannot_be_packed_give_the_same_vectors(
@@ -81,10 +97,14 @@ def test_weights_that_cannot_be_packed_give_the_same_vectors(
     same(plain.encode(first_windows(plain)), expected)
 
 
+def encoder_of(provider: SentenceTransformerProvider) -> bert.BertEncoder:
+    cells = cast(FunctionType, provider._forward).__closure__ or ()
+    return next(c.cell_contents for c in cells if isinstance(c.cell_contents, bert.BertEncoder))
+
+
 def forward_of(provider: SentenceTransformerProvider) -> Any:
     """What runs a batch: modules, compiled or not."""
-    cells = cast(FunctionType, provider._forward).__closure__ or ()
-    return next(c.cell_contents for c in cells if isinstance(c.cell_contents, bert.BertEncoder))._forward
+    return encoder_of(provider)._forward
 
 
 def test_a_batch_is_one_compiled_call(provider: SentenceTransformerProvider) -> None:

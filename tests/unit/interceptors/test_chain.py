@@ -35,6 +35,7 @@ ORDER = [
     "authenticate",
     "key_limit",
     "authorize",
+    "position",
     "share",
 ]
 GET = GetMessageRequest(message_id="550e8400-e29b-41d4-a716-446655440000").SerializeToString()
@@ -135,13 +136,13 @@ async def wrapped(trace: Trace, interceptors: list[Any], handler: Any, metadata:
 async def test_outer_interceptors_enclose_inner_ones_and_decoding_comes_last() -> None:
     trace = Trace()
 
-    async def handle(request: Any, context: Any) -> str:
+    async def handle(request: Any, context: Any) -> GetHealthRequest:
         trace.events.append("handle")
-        return "answer"
+        return GetHealthRequest()
 
     handler = grpc.unary_unary_rpc_method_handler(handle, trace.read)
     around = await wrapped(trace, [trace.interceptor("outer"), trace.interceptor("inner")], handler)
-    assert await around.unary_unary(b"", FakeContext()) == "answer"
+    assert await around.unary_unary(b"", FakeContext()) == b""
     assert trace.events == ["> outer", "> inner", "read", "handle", "< inner", "< outer"]
 
 
@@ -167,7 +168,7 @@ async def test_streams_are_enclosed_as_a_whole() -> None:
     async def echo(requests: Any, context: Any) -> AsyncIterator[Any]:
         async for _ in requests:
             trace.events.append("handle")
-            yield "answer"
+            yield GetHealthRequest()
 
     async def raws() -> AsyncIterator[bytes]:
         yield b""
@@ -175,7 +176,7 @@ async def test_streams_are_enclosed_as_a_whole() -> None:
 
     handler = grpc.stream_stream_rpc_method_handler(echo, trace.read)
     around = await wrapped(trace, [trace.interceptor("outer")], handler)
-    assert [answer async for answer in around.stream_stream(raws(), FakeContext())] == ["answer", "answer"]
+    assert [answer async for answer in around.stream_stream(raws(), FakeContext())] == [b"", b""]
     assert trace.events == ["> outer", "read", "handle", "read", "handle", "< outer"]
     assert trace.calls[0].kind == "bidi_stream"
 
@@ -184,8 +185,8 @@ async def test_streams_are_enclosed_as_a_whole() -> None:
 async def test_the_call_knows_its_text_metadata_and_its_name() -> None:
     trace = Trace()
 
-    async def handle(request: Any, context: Any) -> str:
-        return "answer"
+    async def handle(request: Any, context: Any) -> GetHealthRequest:
+        return GetHealthRequest()
 
     handler = grpc.unary_unary_rpc_method_handler(handle, trace.read)
     metadata = (("x-api-key", "first"), ("x-api-key", "last"), ("trace-bin", b"\x00\xff"))

@@ -37,6 +37,7 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.QuotaExceeded: ("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED"),
     errors.Overloaded: ("RESOURCE_EXHAUSTED", "OVERLOADED"),
     errors.QueueFull: ("RESOURCE_EXHAUSTED", "QUEUE_FULL"),
+    errors.DatabaseQueueFull: ("RESOURCE_EXHAUSTED", "DATABASE_QUEUE_FULL"),
     errors.BodyTooLarge: ("RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE"),
     errors.AnswerTooLarge: ("RESOURCE_EXHAUSTED", "ANSWER_TOO_LARGE"),
     errors.DeadlineExceeded: ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
@@ -56,6 +57,7 @@ COME_BACK = [
     errors.KeyRateLimited,
     errors.Overloaded,
     errors.QueueFull,
+    errors.DatabaseQueueFull,
 ]
 # Only their subclasses are raised, or they end the process before anything is on the wire.
 ABSTRACT = {errors.MemoryLayerError, errors.Exhausted, errors.Unavailable, errors.StartupError}

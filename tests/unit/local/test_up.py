@@ -114,7 +114,7 @@ def ingest(run: Run, content: str) -> str:
 
 def test_it_says_where_it_is_and_ctrl_c_stops_all_of_it(start: Callable[[], Run]):
     run = start().ready()
-    for line in (f"REST     {run.url}", f"docs     {run.url}/docs", f"curl -X POST {run.url}/v1/messages"):
+    for line in (f"REST     {run.url}", f"console  {run.url}/console", f"curl -X POST {run.url}/v1/messages"):
         assert line in run.said
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(20) == 0

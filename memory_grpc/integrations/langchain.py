@@ -1,0 +1,149 @@
+"""The memory for LangChain: a retriever, and the history of a chat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.chat_history import BaseChatMessageHistory
+from langchain_core.documents import Document
+from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
+from langchain_core.retrievers import BaseRetriever
+from pydantic import ConfigDict, Field
+
+from memory_grpc.client import MemoryClient, NotFound, types
+from memory_grpc.integrations.numbers import whole
+
+_FIELD = "langchain"
+_ROLES = {"human": "user", "ai": "assistant", "system": "system"}
+_TYPES = {role: kind for kind, role in _ROLES.items()}
+_BATCH = 1000
+
+
+class MemoryRetriever(BaseRetriever):
+    """Finds what is remembered. A document's text is a message; its metadata say whose, when and how near it is.
+
+    ::
+
+        retriever = MemoryRetriever(client=memory, user_id="ann", k=3)
+        retriever.invoke("What must I not eat?")
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    client: MemoryClient
+    """Threads may share it with others."""
+    tenant_id: str | None = None
+    """Whose memory, if not that of the client's own tenant."""
+    user_id: str | None = None
+    """Only this user's messages."""
+    conversation_id: str | None = None
+    """Only this conversation's messages."""
+    filter: str | None = None
+    """Only messages that pass this filter: see docs/filters.md."""
+    min_relevance: float | None = None
+    """Without hits that are less likely to answer."""
+    k: int = Field(default=5, ge=1, le=1000)
+    """How many documents at most."""
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        hits = self.client.recall(
+            query,
+            tenant_id=self.tenant_id,
+            user_id=self.user_id,
+            conversation_id=self.conversation_id,
+            filter=self.filter,
+            min_relevance=self.min_relevance,
+            top_k=self.k if k is None else k,
+        )
+        return [
+            Document(
+                id=hit.message_id,
+                page_content=hit.content,
+                metadata={
+                    "score": hit.score,
+                    "relevance": hit.relevance,
+                    "role": hit.role,
+                    "name": hit.name,
+                    "created_at": hit.created_at.isoformat(),
+                    "conversation_id": hit.conversation_id,
+                    "user_id": hit.user_id,
+                    "metadata": hit.metadata,
+                },
+            )
+            for hit in hits
+        ]
+
+
+class MemoryChatMessageHistory(BaseChatMessageHistory):
+    """The messages of one conversation, whoever stored them. They are searched and retired as all others are.
+
+    ::
+
+        history = MemoryChatMessageHistory(memory, "conv-1", user_id="ann")
+        history.add_messages([HumanMessage("I love Python"), AIMessage("Noted!")])
+    """
+
+    def __init__(
+        self, client: MemoryClient, conversation_id: str, *, user_id: str | None = None, tenant_id: str | None = None
+    ) -> None:
+        """Nothing is called yet.
+
+        Args:
+            client: Threads may share it with others.
+            conversation_id: Which conversation: LangChain's session id.
+            user_id: Whose messages: only these are read and cleared; everybody's in the conversation without it.
+            tenant_id: Whose conversation, if not that of the client's own tenant.
+        """
+        self._client = client
+        self._whose: dict[str, Any] = {"tenant_id": tenant_id, "user_id": user_id, "conversation_id": conversation_id}
+
+    @property
+    def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # an attribute there, and meant to be this
+        """All of them, in the order they were said; archived ones too."""
+        return [_read(message) for message in self._stored()]
+
+    def add_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Stores them in their order, up to 1,000 at once or not at all."""
+        waiting = iter(messages)
+        while batch := list(islice(waiting, _BATCH)):
+            self._client.batch_ingest_messages(
+                messages=[types.IngestMessageRequest(**self._whose, **_written(message)) for message in batch]
+            )
+
+    def clear(self) -> None:
+        """Erases them for good, one by one."""
+        for message in list(self._stored()):
+            try:
+                self._client.delete_message(message_id=message.id, tenant_id=message.tenant_id)
+            except NotFound:
+                continue
+
+    def _stored(self) -> Any:
+        return self._client.list_messages(**self._whose, include_archived=True, page_size=200)
+
+
+def _written(message: BaseMessage) -> dict[str, Any]:
+    """The fields of the service's message. What it has no field for is kept in its metadata, to be read back."""
+    text = str(message.text)
+    kept = message_to_dict(message)
+    data = {name: value for name, value in kept["data"].items() if value not in (None, {}, [])}
+    if message.content == text and text:
+        del data["content"]
+    return {
+        "role": _ROLES.get(message.type, "assistant"),
+        "name": message.name or None,
+        # An answer that only calls tools says nothing, and the service stores no empty message.
+        "content": text or f"[{message.type}]",
+        "metadata": {_FIELD: {"type": message.type, "data": data}},
+    }
+
+
+def _read(message: types.Message) -> BaseMessage:
+    kept = whole(message.metadata.get(_FIELD)) or {"type": _TYPES[message.role], "data": {"name": message.name}}
+    data = {"content": message.content, "id": message.id} | kept["data"]
+    return messages_from_dict([{"type": kept["type"], "data": data}])[0]

@@ -1,0 +1,70 @@
+"""How far a copy of the database has to have come for a read to see what was written before it.
+
+A position is a place in Postgres' write-ahead log: an LSN, here as a whole number, and ``16/B374D848`` in headers.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextvars import ContextVar
+
+# Behind anything that was ever written.
+UNKNOWN = 2**64 - 1
+
+_least: ContextVar[int] = ContextVar("least_position", default=0)
+
+
+def parse(text: str) -> int:
+    """The position that a header or Postgres spells so. Raises ValueError."""
+    high, slash, low = text.partition("/")
+    if not (slash and 1 <= len(high) <= 8 and 1 <= len(low) <= 8):
+        raise ValueError("an LSN is two hexadecimal numbers with a slash between them")
+    if not (high + low).isalnum():  # int() would take signs, blanks and underscores
+        raise ValueError("an LSN has nothing but hexadecimal digits and a slash")
+    return int(high, 16) << 32 | int(low, 16)
+
+
+def spelled(position: int) -> str:
+    """As Postgres spells it."""
+    return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
+
+
+def require(position: int) -> None:
+    """The reads of the call that runs in this context see all that was written up to there."""
+    _least.set(position)
+
+
+def least() -> int:
+    """What the call that runs in this context asks for; 0 for nothing."""
+    return _least.get()
+
+
+class Written:
+    """Where what this server wrote for tenants ended. Positions only grow.
+
+    Of the tenants that were written for longest ago it knows no more than that theirs is not behind ``_forgotten``.
+    """
+
+    def __init__(self, remembered: int = 10_000) -> None:
+        self._by_tenant: OrderedDict[str, int] = OrderedDict()
+        self._remembered = remembered
+        self._forgotten = 0
+        self.last = 0
+        """Of all tenants: no write of this server's ended after it, but for such as could not be asked for."""
+
+    def note(self, tenant: str, position: int) -> None:
+        """A write for a tenant has ended at or before that position; UNKNOWN until the next one says more."""
+        self._by_tenant[tenant] = position
+        self._by_tenant.move_to_end(tenant)
+        if position != UNKNOWN:
+            self.last = max(self.last, position)
+        if len(self._by_tenant) > self._remembered:
+            _, ended = self._by_tenant.popitem(last=False)
+            # Others have written since, so that one that could not be asked for ended before the last of theirs.
+            self._forgotten = max(self._forgotten, min(ended, self.last))
+
+    def of(self, tenant: str | None) -> int:
+        """What a read has to see to see all that was written for a tenant here; for any tenant when it is None."""
+        if tenant is None:
+            return self.last
+        return self._by_tenant.get(tenant, self._forgotten)

@@ -1,0 +1,105 @@
+"""A reranker over HTTP: Cohere, Jina, Voyage, Text Embeddings Inference, and services that speak as one of them does.
+
+Content goes to the one URL that is configured, and into no log and no error. Nothing is tried again: whoever searches
+does not wait so long. A service that keeps failing is left alone for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import httpx
+import structlog
+from pydantic import SecretStr
+
+from memory_grpc.embedding import dialects
+from memory_grpc.embedding.http_client import Variables, http_url, opened
+from memory_grpc.embedding.local_service import past_proxies
+from memory_grpc.embedding.resilience import CircuitBreaker
+from memory_grpc.errors import StartupError
+
+from .reranker import RerankFailed, RerankLate
+from .shapes import SHAPES
+
+VARIABLES = Variables("MEMORY_RERANK_URL", "MEMORY_RERANK_API_KEY")
+SMALLEST_PIECE = 64
+"""Characters. A service that refuses these as too long means something else."""
+
+log = structlog.get_logger(__name__)
+
+
+class RerankService:
+    """One URL that is posted to. Use from one event loop."""
+
+    def __init__(
+        self,
+        shape: str,
+        *,
+        url: str,
+        model: str = "",
+        api_key: SecretStr | None = None,
+        timeout_seconds: float = 1.0,
+        breaker_threshold: int = 5,
+        breaker_cooldown_seconds: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """No request is made. StartupError when there is no http(s) URL or no model, or the key cannot be sent."""
+        self._shape = SHAPES[shape]
+        if self._shape.has_model and not model:
+            raise StartupError("MEMORY_RERANK_MODEL must say which of the service's models is to rerank.")
+        self._url = http_url(url, VARIABLES.url, "https://api.cohere.com/v2/rerank")
+        self._model = model
+        self._timeout = timeout_seconds
+        self._client = opened(
+            httpx.AsyncClient,
+            self._url,
+            api_key.get_secret_value() if api_key else "",
+            VARIABLES,
+            timeout=None,  # the caller's deadline ends it
+            transport=past_proxies(url, httpx.AsyncHTTPTransport),
+        )
+        self._breaker = CircuitBreaker(
+            threshold=breaker_threshold, cooldown_seconds=breaker_cooldown_seconds, clock=clock
+        )
+        self._most: int | None = None  # texts in a request, once the service refused more
+
+    async def scores(self, query: str, texts: Sequence[str], seconds: float) -> list[float]:
+        """The service's scores, cut to between 0 and 1."""
+        if not self._breaker.allow():
+            raise RerankFailed("The reranking service keeps failing and is left alone for a moment.")
+        try:
+            async with asyncio.timeout(seconds):
+                most = self._most or len(texts)
+                portions = [texts[at : at + most] for at in range(0, len(texts), most)]
+                scores = [score for some in portions for score in await self._of(query, some)]
+        except TimeoutError:
+            # A caller who had less time than a service may take says nothing about it.
+            if seconds >= self._timeout:
+                self._breaker.failed()
+            raise RerankLate from None
+        except httpx.TransportError as error:
+            self._breaker.failed()
+            raise RerankFailed(f"The reranking service does not answer ({type(error).__name__}).") from None
+        self._breaker.succeeded()
+        return scores
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()
+
+    async def _of(self, query: str, texts: Sequence[str]) -> list[float]:
+        """What the service refuses as too much is asked for in halves."""
+        response = await self._client.post(self._url, json=self._shape.body(self._model, query, texts))
+        if response.status_code == 200:
+            return self._shape.scores(response, len(texts))
+        why = dialects.refusal(response)
+        if why == "too many" and len(texts) > 1:
+            self._most = half = -(-len(texts) // 2)
+            return [*await self._of(query, texts[:half]), *await self._of(query, texts[half:])]
+        if why == "too long" and (longest := max(map(len, texts))) > SMALLEST_PIECE:
+            return await self._of(query, [text[: longest // 2] for text in texts])
+        if why is None and (response.status_code in (408, 429) or response.status_code >= 500):
+            self._breaker.failed()
+        raise RerankFailed(f"The reranking service refused the request (HTTP {response.status_code}).")

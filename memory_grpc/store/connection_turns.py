@@ -1,0 +1,105 @@
+"""Whose transaction is next to get a connection: tenants take turns, by how many they hold and the time they have had.
+
+A tenant has three quarters of the connections at most, so that the first call of another finds one; while others wait,
+as many as they have. Postgres ends no transaction for another's sake, so that this is what a tenant's slow searches
+cost the others: a connection less, and the processor that Postgres shares among all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
+
+import structlog
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+from memory_grpc.accounts import ACCOUNTS, Accounts
+from memory_grpc.errors import DatabaseQueueFull
+from memory_grpc.fair_places import FairPlaces, LineFull
+from memory_grpc.observability import metrics
+from memory_grpc.store.opening import Tenant
+
+log = structlog.get_logger(__name__)
+
+_TOLD_EVERY_SECONDS = 60.0
+
+
+def most_of_one(size: int) -> int:
+    """Of so many connections those that one tenant may hold."""
+    return size - size // 4
+
+
+class ConnectionTurns:
+    """Turns at so many connections, for which ``most_waiting`` transactions may wait; without a size, only accounts."""
+
+    def __init__(
+        self,
+        size: int = 0,
+        most_waiting: int = 0,
+        accounts: Accounts = ACCOUNTS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._told_at = float("-inf")
+        self._size = size
+        self._places = (
+            FairPlaces(size, each=most_of_one(size), most_waiting=most_waiting, used=self._seconds) if size else None
+        )
+
+    @asynccontextmanager
+    async def of(self, tenant: Tenant, patience: float) -> AsyncIterator[None]:
+        """A turn of a tenant's, or of what is of no tenant, for which it waits so many seconds.
+
+        Raises PoolTimeout, TooManyRequests, and DatabaseQueueFull where the tenant's own calls fill the line.
+        """
+        places = self._places
+        if places is not None:
+            await self._take(places, tenant, patience)
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self._accounts.charge("database_seconds", self._clock() - started, _name(tenant))
+            if places is not None:
+                places.give(tenant)
+
+    async def _take(self, places: FairPlaces, tenant: Tenant, patience: float) -> None:
+        for other in places.held if places.waiting else ():
+            if other != tenant and places.held[other] >= most_of_one(self._size) and places.waits(other):
+                self._tell(places, other)
+        try:
+            async with asyncio.timeout(patience):
+                await places.take(tenant)
+        except LineFull as error:
+            if not error.is_own:
+                raise TooManyRequests("as many wait as may") from error
+            metrics.CALLS_LIMITED.labels("database").inc()
+            self._tell(places, tenant)
+            raise DatabaseQueueFull from error
+        except TimeoutError as error:
+            raise PoolTimeout("no connection in time") from error
+
+    def _seconds(self, tenant: Hashable) -> float:
+        return self._accounts.tenants.of(tenant)["database_seconds"] if isinstance(tenant, str) else 0.0
+
+    def _tell(self, places: FairPlaces, tenant: Hashable) -> None:
+        """Who wants more connections than a tenant may have while others come, once a minute at most."""
+        now = self._clock()
+        if now - self._told_at < _TOLD_EVERY_SECONDS:
+            return
+        self._told_at = now
+        account = self._accounts.tenants.of(_name(tenant))
+        log.warning(
+            "database_share_met",
+            tenant=_name(tenant),
+            connections=places.held[tenant],
+            waiting=places.waiting,
+            **{kind: round(amount, 1) for kind, amount in account.items()},
+        )
+
+
+def _name(tenant: Hashable) -> str:
+    return tenant if isinstance(tenant, str) else ""

@@ -1,0 +1,59 @@
+"""``memory-grpc mcp`` before a service without keys: it is not opened to other machines unasked."""
+
+from __future__ import annotations
+
+import json
+import signal
+from asyncio.subprocess import PIPE
+
+import pytest
+
+from tests.cli import Cli
+from tests.conftest import RunningServer, free_port
+
+OPTIONS = ("mcp", "--tenant", "acme", "--user", "ann", "--transport", "http", "--port", "0")
+
+
+@pytest.mark.asyncio
+async def test_an_open_service_is_not_shown_to_other_machines(server: RunningServer, cli: Cli):
+    everywhere = ("--host", "0.0.0.0", "--allow-host", "box.example", "--address", server.grpc_address)
+    done = await cli(*OPTIONS, *everywhere)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("The memory service wants no API key, so anybody")
+    process = await cli.start(*OPTIONS, *everywhere, "--allow-unauthenticated")
+    assert process.stdout is not None
+    said = await process.stdout.readline()
+    assert said.startswith(b"MCP at http://0.0.0.0:")
+    process.terminate()
+    await process.communicate()
+    assert process.returncode == 0
+
+
+@pytest.mark.asyncio
+async def test_ctrl_c_and_the_end_of_input_end_it(cli: Cli):
+    at_terminal, piped = [await cli.start("mcp", "--tenant", "acme", "--user", "ann", stdin=PIPE) for _ in range(2)]
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    for process in (at_terminal, piped):
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(f"{json.dumps(hello)}\n".encode())
+        assert (await process.stdout.readline()).startswith(b"{")
+    at_terminal.send_signal(signal.SIGINT)
+    assert await at_terminal.wait() == -signal.SIGINT
+    assert piped.stdin is not None
+    piped.stdin.close()
+    out, err = await piped.communicate()
+    assert (piped.returncode, out, err) == (0, b"", b"")
+
+
+@pytest.mark.asyncio
+async def test_wrong_usage_is_said_at_the_start(cli: Cli):
+    away = f"127.0.0.1:{free_port()}"
+    done = await cli(*OPTIONS, "--host", "0.0.0.0", "--allow-unauthenticated")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert done.err.startswith("--allow-host: ")
+    done = await cli(*OPTIONS, "--host", "0.0.0.0", "--allow-host", "x", "--address", away)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"No server answers at {away}")
+    (cli.folder / "empty").write_text("\n")
+    done = await cli("mcp", "--tenant", "acme", "--user", "ann", "--api-key-file", "empty")
+    assert (done.code, done.err) == (2, "--api-key-file: empty is to hold a key, on one line.\n")

@@ -1,0 +1,215 @@
+"""Reads on streaming replicas: what was written is seen at once, whatever a replica lacks, and whichever dies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import prometheus_client
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from memory_grpc.client import AsyncMemoryClient, types
+from memory_layer.v1 import listing_pb2 as listing
+from memory_layer.v1 import memory_service_pb2 as pb
+from tests.conftest import RunningServer, StartServer
+from tests.scale.nodes import Node, either
+
+pytestmark = pytest.mark.asyncio
+
+TENANT = "acme"
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
+    home = tmp_path_factory.mktemp("nodes")
+    primary = Node(home / "primary").start()
+    replica = None
+    try:
+        replica = primary.replica(home / "replica", "replica").start()
+        yield primary, replica
+    finally:
+        if replica:
+            replica.stop()
+        primary.stop()
+
+
+async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+def reads(node: str) -> float:
+    return prometheus_client.REGISTRY.get_sample_value("memory_reads_total", {"node": node}) or 0.0
+
+
+def is_up() -> bool:
+    return prometheus_client.REGISTRY.get_sample_value("memory_replica_up", {"node": "replica-1"}) == 1.0
+
+
+async def stored(server: RunningServer, content: str) -> tuple[str, str]:
+    """The id of a new message, and the position that its answer gave."""
+    call = server.memory.IngestMessage(
+        pb.IngestMessageRequest(tenant_id=TENANT, conversation_id="c", role="user", content=content)
+    )
+    message = await call
+    return message.id, str(dict(await call.initial_metadata())["x-lsn"])
+
+
+async def found(server: RunningServer, content: str, *metadata: tuple[str, str]) -> bool:
+    """Whether a search, a list and a look-up by id all know the message, or none of them."""
+    answer = await server.memory.SearchMemories(
+        pb.SearchMemoriesRequest(tenant_id=TENANT, query=content, top_k=1), metadata=metadata
+    )
+    listed = await server.memory.ListMessages(listing.ListMessagesRequest(tenant_id=TENANT), metadata=metadata)
+    is_found = bool(answer.items) and answer.items[0].content == content
+    assert is_found == (content in [message.content for message in listed.messages])
+    return is_found
+
+
+@pytest.fixture
+def settings(nodes: tuple[Node, Node]) -> dict[str, Any]:
+    return {"database_read_urls": [SecretStr(nodes[1].dsn)], "database_read_wait_ms": 20.0}
+
+
+@pytest_asyncio.fixture
+async def server(
+    nodes: tuple[Node, Node], settings: dict[str, Any], start_server: StartServer
+) -> AsyncIterator[RunningServer]:
+    async with start_server(nodes[0].dsn, **settings) as started:
+        await until(is_up)
+        yield started
+
+
+async def test_reads_go_to_the_replica_and_none_comes_before_its_own_write(
+    nodes: tuple[Node, Node], server: RunningServer
+) -> None:
+    _, replica = nodes
+    await stored(server, "known to both")
+    before = reads("replica-1")
+    async with asyncio.timeout(20):
+        while reads("replica-1") < before + 3:
+            assert await found(server, "known to both")
+    replica.pause()
+    try:
+        for number in range(5):
+            id_, _ = await stored(server, f"new number {number}")
+            assert await found(server, f"new number {number}")
+            assert (await server.memory.GetMessage(pb.GetMessageRequest(message_id=id_, tenant_id=TENANT))).id == id_
+    finally:
+        replica.run("select pg_wal_replay_resume()")
+    before = reads("replica-1")
+    async with asyncio.timeout(20):
+        while reads("replica-1") < before + 3:
+            assert await found(server, "new number 4")
+
+
+async def test_what_another_server_wrote_is_seen_by_its_position(
+    nodes: tuple[Node, Node], settings: dict[str, Any], server: RunningServer, start_server: StartServer
+) -> None:
+    primary, replica = nodes
+    async with start_server(primary.dsn, **settings) as other:
+        await until(is_up)
+        replica.pause()
+        try:
+            _, position = await stored(other, "by the other")
+            assert not await found(server, "by the other")
+            assert await found(server, "by the other", ("x-min-lsn", position))
+        finally:
+            replica.run("select pg_wal_replay_resume()")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await found(server, "by the other", ("x-min-lsn", "yesterday"))
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert "yesterday" not in str(refused.value.details())
+
+
+async def test_a_client_asks_for_what_it_has_written(nodes: tuple[Node, Node], server: RunningServer) -> None:
+    async with AsyncMemoryClient(server.grpc_address, tenant_id=TENANT) as client:
+        assert client._key_and_position() == ()
+        await client.remember("by the client", conversation_id="c")
+        ((name, first),) = client._key_and_position()
+        assert name == "x-min-lsn"
+        async for _ in client.stream_ingest(_one("streamed by the client")):
+            pass
+        ((_, second),) = client._key_and_position()
+        assert second != first
+
+
+async def _one(content: str) -> AsyncIterator[types.IngestMessageRequest]:
+    yield types.IngestMessageRequest(conversation_id="c", role="user", content=content)
+
+
+async def test_a_replica_that_is_killed_is_left_out_and_comes_back(
+    nodes: tuple[Node, Node], server: RunningServer
+) -> None:
+    _, replica = nodes
+    await stored(server, "outlives a replica")
+    failed = 0
+    replica.kill()
+    try:
+        for _ in range(20):
+            try:
+                assert await found(server, "outlives a replica")
+            except grpc.aio.AioRpcError as error:  # it was under way on the replica
+                assert error.code() == grpc.StatusCode.UNAVAILABLE
+                failed += 1
+        assert failed <= 1
+        assert not is_up()
+    finally:
+        replica.start()
+    await until(is_up)
+    before = reads("replica-1")
+    async with asyncio.timeout(20):
+        while reads("replica-1") < before + 3:
+            assert await found(server, "outlives a replica")
+
+
+async def test_a_promotion_under_load_loses_nothing_acknowledged(tmp_path: Path, start_server: StartServer) -> None:
+    """The primary waits for its replica (synchronous_standby_names) and dies; the replica takes its place."""
+    primary = Node(tmp_path / "primary").start()
+    replica = primary.replica(tmp_path / "replica", "second").start()
+    primary.run("alter system set synchronous_standby_names = 'second'")
+    primary.run("select pg_reload_conf()")
+    kept: list[str] = []
+    stop = asyncio.Event()
+
+    async def writer(server: RunningServer, name: int) -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            said = f"{name}-{number}"
+            request = pb.IngestMessageRequest(
+                tenant_id=TENANT, conversation_id="c", role="user", content=said, request_id=str(uuid4())
+            )
+            try:
+                kept.append((await server.memory.IngestMessage(request, timeout=5)).id)
+            except grpc.aio.AioRpcError as error:
+                assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+                await asyncio.sleep(0.05)
+
+    try:
+        both = either(primary, replica)
+        settings = {"database_read_urls": [SecretStr(replica.dsn)], "request_timeout_seconds": 5.0}
+        async with start_server(both, **settings) as server:
+            writers = [asyncio.create_task(writer(server, name)) for name in range(4)]
+            await until(lambda: len(kept) > 50)
+            primary.kill()
+            before = len(kept)
+            replica.run("select pg_promote()")
+            await until(lambda: len(kept) > before + 50, 60)
+            stop.set()
+            await asyncio.gather(*writers)
+            there = {str(id_) for (id_,) in replica.run("select id from messages")}
+            assert set(kept) <= there
+            message = await server.memory.GetMessage(pb.GetMessageRequest(message_id=kept[-1], tenant_id=TENANT))
+            assert message.id == kept[-1]
+    finally:
+        stop.set()
+        replica.stop()
+        primary.stop()

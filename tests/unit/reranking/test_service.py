@@ -1,0 +1,157 @@
+"""A reranker over HTTP against a real server on loopback, made after the services' documents."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from memory_grpc.errors import StartupError
+from memory_grpc.reranking import RerankFailed, RerankLate
+from memory_grpc.reranking.service import RerankService
+from tests.rerank_server import KEY, Server, overlap, reranking
+
+SHAPES = ["cohere", "jina", "tei", "voyage"]
+QUERY = "who plays the piano"
+TEXTS = ["bread and butter", "Anna plays the piano", "the piano is out of tune", "who knows"]
+WANTED = [round(overlap(QUERY, text), 6) for text in TEXTS]
+
+
+@pytest.fixture(params=["cohere"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with reranking(request.param) as server:
+        yield server
+
+
+def service(server: Server, **changes: Any) -> RerankService:
+    given: dict[str, Any] = {"url": server.url, "model": "some-model", "api_key": SecretStr(KEY), "timeout_seconds": 5}
+    return RerankService(server.shape, **given | changes)
+
+
+@pytest.mark.parametrize("server", SHAPES, indirect=True)
+@pytest.mark.asyncio
+async def test_scores_come_in_the_order_asked_whatever_the_service_is(server: Server) -> None:
+    reranker = service(server)
+    assert await reranker.scores(QUERY, TEXTS, 5) == WANTED
+    await reranker.close()
+    texts = "texts" if server.shape == "tei" else "documents"
+    assert (server.requests[0]["query"], server.requests[0][texts]) == (QUERY, TEXTS)
+
+
+@pytest.mark.parametrize("server", ["tei"], indirect=True)
+@pytest.mark.asyncio
+async def test_a_service_that_takes_fewer_texts_is_asked_in_portions_from_then_on(server: Server) -> None:
+    reranker = service(server, model="")
+    texts = [f"{TEXTS[n % 4]} {n}" for n in range(50)]
+    wanted = [round(overlap(QUERY, text), 6) for text in texts]
+    assert await reranker.scores(QUERY, texts, 5) == wanted
+    assert await reranker.scores(QUERY, texts, 5) == wanted
+    await reranker.close()
+    assert [len(body["texts"]) for body in server.requests] == [50, 25, 25, 25, 25]
+
+
+@pytest.mark.asyncio
+async def test_texts_that_are_refused_as_too_long_are_cut(server: Server) -> None:
+    server.replies = [(400, {"message": "This model's maximum context length is 512 tokens."})]
+    reranker = service(server)
+    assert await reranker.scores(QUERY, ["Anna plays the piano " * 50, *TEXTS], 5) == [0.75, *WANTED]
+    await reranker.close()
+    assert [max(map(len, body["documents"])) for body in server.requests] == [1050, 525]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        (200, b"<html>"),
+        (200, {"results": []}),
+        (200, {"results": [{"index": n, "relevance_score": float("nan")} for n in range(4)]}),
+        (200, {"results": [{"index": 0, "relevance_score": 1.0}] * 4}),
+        (200, {"results": [{"index": n, "relevance_score": "high"} for n in range(4)]}),
+        (400, {"message": f"bad: {TEXTS[1]}"}),
+        (500, {"message": f"bad: {TEXTS[1]}"}),
+    ],
+)
+@pytest.mark.asyncio
+async def test_what_cannot_be_read_or_is_refused_has_no_scores_and_repeats_nothing(server: Server, reply: Any) -> None:
+    server.replies = [reply]
+    reranker = service(server)
+    with pytest.raises(RerankFailed) as failed:
+        await reranker.scores(QUERY, TEXTS, 5)
+    await reranker.close()
+    assert TEXTS[1] not in str(failed.value)
+    assert KEY not in str(failed.value)
+
+
+@pytest.mark.asyncio
+async def test_scores_outside_0_to_1_are_cut(server: Server) -> None:
+    given = [-0.5, 1.5, 0.25, 0.1234567]
+    server.replies = [(200, {"results": [{"index": n, "relevance_score": score} for n, score in enumerate(given)]})]
+    reranker = service(server)
+    assert await reranker.scores(QUERY, TEXTS, 5) == [0.0, 1.0, 0.25, 0.123457]
+    await reranker.close()
+
+
+@pytest.mark.asyncio
+async def test_a_service_that_is_late_is_left_alone_after_a_while(server: Server) -> None:
+    server.hold = threading.Event()
+    now = 0.0
+    reranker = service(server, timeout_seconds=0.05, breaker_threshold=2, clock=lambda: now)
+    for _ in range(2):
+        with pytest.raises(RerankLate):
+            await reranker.scores(QUERY, TEXTS, 0.05)
+    with pytest.raises(RerankFailed, match="left alone"):
+        await reranker.scores(QUERY, TEXTS, 0.05)
+    server.hold.set()
+    now = 16.0
+    assert await reranker.scores(QUERY, TEXTS, 5) == WANTED
+    await reranker.close()
+
+
+@pytest.mark.asyncio
+async def test_a_caller_with_less_time_says_nothing_about_the_service(server: Server) -> None:
+    server.hold = threading.Event()
+    reranker = service(server, breaker_threshold=1)
+    with pytest.raises(RerankLate):
+        await reranker.scores(QUERY, TEXTS, 0.01)
+    server.hold.set()
+    assert await reranker.scores(QUERY, TEXTS, 5) == WANTED
+    await reranker.close()
+
+
+@pytest.mark.asyncio
+async def test_whoever_goes_away_takes_the_request_along(server: Server) -> None:
+    server.hold = threading.Event()
+    reranker = service(server)
+    asking = asyncio.create_task(reranker.scores(QUERY, TEXTS, 5))
+    while not server.requests:
+        await asyncio.sleep(0.001)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await reranker.close()
+
+
+@pytest.mark.asyncio
+async def test_nobody_there_is_a_failure() -> None:
+    with reranking("cohere") as server:
+        url = server.url
+    reranker = RerankService("cohere", url=url, model="m")
+    with pytest.raises(RerankFailed, match="does not answer"):
+        await reranker.scores(QUERY, TEXTS, 5)
+    await reranker.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"url": "api.cohere.com"}, "MEMORY_RERANK_URL must be"),
+        ({"model": ""}, "MEMORY_RERANK_MODEL must say"),
+        ({"api_key": SecretStr("schlüssel ☃")}, "MEMORY_RERANK_API_KEY holds characters"),
+    ],
+)
+def test_settings_that_cannot_work_stop_the_start(changes: dict[str, Any], said: str) -> None:
+    given = {"url": "https://api.cohere.com/v2/rerank", "model": "m"}
+    with pytest.raises(StartupError, match=said):
+        RerankService("cohere", **given | changes)
