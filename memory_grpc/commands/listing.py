@@ -37,6 +37,7 @@ class Messages:
     importance_min: float | None
     include_archived: bool
     newest_first: bool
+    as_of: datetime | None
     include_total: bool
 
     def request(self) -> pb.ListMessagesRequest:
@@ -53,6 +54,7 @@ class Messages:
             importance_min=self.importance_min,
             include_archived=self.include_archived,
             order_by="created_at desc" if self.newest_first else "created_at",
+            as_of=output.timestamp(self.as_of),
             include_total=self.include_total,
         )
 

@@ -27,6 +27,7 @@ def list_messages(
     importance_min: options.ImportanceMin = None,
     include_archived: Annotated[bool, typer.Option("--include-archived", help="List archived messages too.")] = False,
     newest: Annotated[bool, typer.Option("--newest", help="Newest first. [default: oldest first]")] = False,
+    as_of: options.AsOf = None,
     total: Annotated[bool, typer.Option("--total", help="Say how many pass; counts them all.")] = False,
     limit: Limit = 50,
     everything: All = False,
@@ -53,6 +54,7 @@ def list_messages(
         importance_min=importance_min,
         include_archived=include_archived,
         newest_first=newest,
+        as_of=as_of,
         include_total=total,
     )
     most = None if everything else limit

@@ -100,7 +100,7 @@ CandidateLimit = Annotated[
 ]
 AsOf = Annotated[
     datetime | None,
-    typer.Option(parser=moment, metavar="TIME", help="The moment to search from, RFC 3339. [default: now]"),
+    typer.Option(parser=moment, metavar="TIME", help="The moment to look from, RFC 3339. [default: now]"),
 ]
 TimeZone = Annotated[
     str | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -45,9 +46,11 @@ class Change:
         return request
 
 
-def get(message_id: UUID, tenant_id: str | None, target: Target, *, as_json: bool) -> int:
-    """Prints a message."""
-    request = memory_service_pb2.GetMessageRequest(message_id=str(message_id), tenant_id=tenant_id)
+def get(message_id: UUID, tenant_id: str | None, as_of: datetime | None, target: Target, *, as_json: bool) -> int:
+    """Prints a message, as it was at a moment where one is given."""
+    request = memory_service_pb2.GetMessageRequest(
+        message_id=str(message_id), tenant_id=tenant_id, as_of=output.timestamp(as_of)
+    )
     with client(target) as service:
         _print(service.memory("GetMessage", request), as_json=as_json)
     return OK

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from memory_grpc.commands.options import Address, ApiKey, AsJson, Timeout, moment, target
+from memory_grpc.commands.options import Address, ApiKey, AsJson, AsOf, Timeout, moment, target
 
 _CLEARABLE = ("metadata", "name", "user_id", "importance_override", "pinned", "expires_at")
 
@@ -33,18 +33,19 @@ def get(
     tenant: Annotated[
         str | None, typer.Option("--tenant", "-t", metavar="TENANT", help="Only if it belongs to this tenant.")
     ] = None,
+    as_of: AsOf = None,
     address: Address = None,
     api_key: ApiKey = None,
     timeout: Timeout = 10.0,
     as_json: AsJson = False,
 ) -> None:
-    """Show a message, archived ones included.
+    """Show a message, archived ones included, now or as it was.
 
     Example: `memory-grpc get 550e8400-e29b-41d4-a716-446655440000`
     """
     from memory_grpc.commands import update
 
-    raise typer.Exit(update.get(message_id, tenant, target(address, api_key, timeout), as_json=as_json))
+    raise typer.Exit(update.get(message_id, tenant, as_of, target(address, api_key, timeout), as_json=as_json))
 
 
 def update(

@@ -14,7 +14,11 @@ DEFAULT_PAGE_SIZE = 50
 
 def message_list(request: pb.ListMessagesRequest) -> MessageList:
     """What a valid request asks for. Raises InvalidInput for a filter that cannot be read."""
-    filters = SearchFilters(where=convert_filter.where(request), include_archived=request.include_archived)
+    filters = SearchFilters(
+        where=convert_filter.where(request),
+        include_archived=request.include_archived,
+        as_of=convert.moment(request, "as_of"),
+    )
     newest_first = request.order_by == "created_at desc"
     return MessageList(request.tenant_id, filters, newest_first=newest_first, has_total=request.include_total)
 

@@ -67,7 +67,8 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
     async def GetMessage(self, request: pb.GetMessageRequest, context: Context) -> message_pb2.Message:
         """Returns one message."""
         tenant_id = convert.optional(request, "tenant_id", None)
-        found = await self._slot.operations.get(UUID(request.message_id), tenant_id, access.current())
+        as_of = convert.moment(request, "as_of")
+        found = await self._slot.operations.get(UUID(request.message_id), tenant_id, access.current(), as_of)
         return convert.stored_message(found)
 
     async def UpdateMessage(self, request: revision_pb2.UpdateMessageRequest, context: Context) -> message_pb2.Message:

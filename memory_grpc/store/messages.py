@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -67,9 +68,14 @@ def _new(tenant_id: str, prepared: Sequence[PreparedMessage]) -> Params:
     }
 
 
-async def get(tx: Transaction, message_id: UUID, tenant_ids: Sequence[str] | None) -> StoredMessage | None:
-    """One message, live or archived; within ``tenant_ids`` unless that is None."""
-    row = await tx.one("messages.get", {"id": message_id, "tenant_ids": None if tenant_ids is None else [*tenant_ids]})
+async def get(
+    tx: Transaction, message_id: UUID, tenant_ids: Sequence[str] | None, as_of: datetime | None = None
+) -> StoredMessage | None:
+    """One message, live or archived; within ``tenant_ids`` unless that is None. With ``as_of``, as it was then, in one
+    tenant that is looked back at."""
+    given: dict[str, Any] = {"id": message_id, "tenant_ids": None if tenant_ids is None else [*tenant_ids]}
+    given |= {"as_of": as_of, "tenant_id": tenant_ids[0] if tenant_ids else None}
+    row = await tx.one("messages.get", given)
     return _stored(row) if row else None
 
 

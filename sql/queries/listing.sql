@@ -3,8 +3,9 @@
 m.tenant_id = %(tenant_id)s and (m.expires_at is null or m.expires_at > now())
 
 -- fragment: listing.passing
--- Messages that pass a filter; what metadata leads to is given as ids.
-{{listing.stored}} and {filter} {of_metadata}
+-- Messages that pass a filter, said by as_of and not expired then; what metadata leads to is given as ids.
+m.tenant_id = %(tenant_id)s and (m.expires_at is null or m.expires_at > coalesce(%(as_of)s::timestamptz, now()))
+        and m.created_at <= coalesce(%(as_of)s::timestamptz, 'infinity') and {filter} {of_metadata}
 
 -- name: listing.messages
 -- A page of messages behind a place, live ones, archived ones or both: each of the two has its index. `bytes_before` is how

@@ -24,11 +24,12 @@ from unnest(
 returning id, created_at, updated_at, expires_at;
 
 -- name: messages.get
--- One message by its id, live or archived, in one of some tenants; null means any tenant.
+-- One message by its id, live or archived, in one of some tenants; null means any tenant. Said by as_of, and not expired then.
 select {{messages.columns}}
 from messages
 where id = %(id)s and (%(tenant_ids)s::text[] is null or tenant_id = any(%(tenant_ids)s))
-    and (expires_at is null or expires_at > now())
+    and created_at <= coalesce(%(as_of)s::timestamptz, 'infinity')
+    and (expires_at is null or expires_at > coalesce(%(as_of)s::timestamptz, now()))
 limit 1;
 
 -- name: messages.get_many

@@ -304,8 +304,13 @@ class Load:
 def fetch(dsn: str, query: str, *params: object) -> list[tuple[Any, ...]]:
     """Rows, looked up beside the service."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        cursor = connection.execute(query.encode(), params or None)
-        return cursor.fetchall() if cursor.description else []
+        return rows_of(connection, query, *params)
+
+
+def rows_of(connection: psycopg.Connection[tuple[Any, ...]], query: str, *params: object) -> list[tuple[Any, ...]]:
+    """The same over a connection that is there."""
+    cursor = connection.execute(query.encode(), params or None)
+    return cursor.fetchall() if cursor.description else []
 
 
 def faults_of_store(dsn: str, acknowledged: dict[str, str], *, others_may_be_there: bool = False) -> list[str]:

@@ -7,6 +7,7 @@ fork of this process does it over connections of its own, and SIGKILL leaves of 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -45,6 +46,15 @@ class Nursery:
         self._children = [one for one in self._children if one.is_running()] + [child]
         return child
 
+    @property
+    def written(self) -> int:
+        """How long the log is, in bytes."""
+        return self._log.stat().st_size
+
+    def said(self, since: int) -> str:
+        """What they have written behind so many bytes: tracebacks of what failed."""
+        return self._log.read_bytes()[since:].decode(errors="replace")
+
     def end_all(self) -> None:
         """SIGKILL for whatever is left, the nursery last."""
         for child in self._children:
@@ -80,6 +90,8 @@ def main() -> None:
     assert threading.active_count() == 1, "a fork takes one thread along"
     assert "grpc" not in sys.modules, "it does not survive a fork"
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    gc.collect()
+    gc.freeze()  # a collection in a fork would write on, and so copy, every page that it shares
     for line in sys.stdin:
         work, arguments = json.loads(line)
         pid = os.fork()

@@ -6,7 +6,10 @@ whole servers, fewer times.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ from memory_grpc.ids import Uuid7
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.operations.erasure.erasures import Erasures
 from memory_grpc.services import convert_transfer
-from tests.chaos.harness import fetch, item, rounds
+from tests.chaos.harness import item, rounds
 from tests.chaos.workers import TENANT, exported, request_of, words_of
 from tests.chaos.world import World, world
 from tests.projections import ADRIFT
@@ -25,7 +28,11 @@ from tests.projections import ADRIFT
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(3600)]
 
 MESSAGES, LATE, BATCH = 20, 2, 5
+# What the rounds take at most: the log of Postgres' changes, and the databases.
+MEMORY_BYTES = 2 * 2**30
 UPDATED = 10
+# How often one erasure is killed at most, before it is left alone.
+KILLS = 4
 # At one moment: how far an erasure is, and what is left of what it is to erase.
 PROGRESS = """
 select erased, state, (select count(*) from messages where tenant_id = e.tenant_id and conversation_id = %s),
@@ -55,43 +62,70 @@ from messages m where m.tenant_id = 'chaos' and m.conversation_id = %s order by 
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmbeddedPostgres, str]]:
-    """One for all of them, and how it is reached: what is killed of it comes back."""
-    found = EmbeddedPostgres(tmp_path_factory.mktemp("rounds") / "pg")
-    try:
-        yield found, found.start()
-    finally:
-        found.stop()
+def postgres() -> Iterator[tuple[EmbeddedPostgres, str]]:
+    """One for all of them, and how it is reached: what is killed of it comes back.
+
+    In memory where that has room: what a killed process has written is kept by the kernel either way, and recovery,
+    which syncs every file, takes a tenth of the time.
+    """
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > MEMORY_BYTES
+    with tempfile.TemporaryDirectory(prefix="rounds", dir=memory if roomy else None) as folder:
+        found = EmbeddedPostgres(Path(folder) / "pg", {"shared_buffers": "64MB", "max_wal_size": "256MB"})
+        try:
+            yield found, found.start()
+        finally:
+            found.stop()
 
 
-async def _erasure(world: World, erasures: Erasures, number: int, *, undisturbed: bool = False) -> None:
-    """Plans, applies and kills."""
-    conversation = f"round {number}"
+async def _undisturbed(world: World, erasures: Erasures) -> None:
+    """One that nobody disturbs: how long it takes."""
+    await world.say("undisturbed", MESSAGES)
+    where = filtering.compare("conversation_id", "=", "undisturbed")
+    planned = (await erasures.plan(TENANT, "conversation", where, "none", 0)).erasure
+    await erasures.apply(TENANT, planned.id, "none")
+    world.usual_seconds = await world.whole("erase", batch=BATCH)
+    assert (await erasures.get(TENANT, planned.id)).state == "done"
+
+
+async def _erasure(world: World, erasures: Erasures, rounds_left: Iterator[int]) -> int:
+    """Plans, applies, and kills whoever brings it to its end, a few times over, each a round; how many there were."""
+    first = next(rounds_left)
+    conversation = f"round {first}"
     await world.say(conversation, MESSAGES)
-    bystanders = fetch(world.dsn, IDS, TENANT, "bystanders")
+    bystanders = world.look(IDS, TENANT, "bystanders")
     where = filtering.compare("conversation_id", "=", conversation)
     planned = (await erasures.plan(TENANT, "conversation", where, "none", 0)).erasure
     late = await world.say(conversation, LATE)
     await erasures.apply(TENANT, planned.id, "none")
-    if not undisturbed:
+    so_far, kills, state = 0, 0, ""
+    for number in chain([first], islice(rounds_left, KILLS - 1)):
         await world.killed(number, "erase", batch=BATCH)
-    erased, state, left, items = fetch(world.dsn, PROGRESS, conversation, planned.id)[0]
-    assert erased % BATCH == 0, "batches are whole"
-    assert (left, items) == (MESSAGES + LATE - erased, MESSAGES - erased), "what is gone is noted, and only that"
-    assert fetch(world.dsn, ADRIFT) == fetch(world.dsn, ORPHANS) == [(0,)]
-    when = "before" if not erased else "within" if erased < MESSAGES else "while cleaning"
-    world.came("after" if state == "done" else when)
-    if state != "done":
-        seconds = await world.whole("erase", batch=BATCH)
-        if undisturbed:
-            world.usual_seconds = seconds
+        kills += 1
+        erased, state, left, items = world.look(PROGRESS, conversation, planned.id)[0]
+        assert so_far <= erased, "what was done stays done"
+        assert erased % BATCH == 0, "batches are whole"
+        assert (left, items) == (MESSAGES + LATE - erased, MESSAGES - erased), "what is gone is noted, and only that"
+        assert world.look(ADRIFT) == world.look(ORPHANS) == [(0,)]
+        when = "before a batch" if erased == so_far else "within" if erased < MESSAGES else "while cleaning"
+        if state == "done":
+            when = "after"
+        elif so_far == MESSAGES:
+            when = "while cleaning"
+        world.came(when)
+        so_far = erased
+        if state == "done":
+            break
+    else:
+        await world.whole("erase", batch=BATCH)
     found, checks = await erasures.verify(TENANT, planned.id)
     assert (found.state, found.planned, found.erased) == ("done", MESSAGES, MESSAGES)
     assert not any(check.found for check in checks), checks
-    assert fetch(world.dsn, IDS, TENANT, conversation) == [(late,)]
-    assert fetch(world.dsn, IDS, TENANT, "bystanders") == bystanders
+    assert world.look(IDS, TENANT, conversation) == [(late,)]
+    assert world.look(IDS, TENANT, "bystanders") == bystanders
     for nothing in (ADRIFT, ORPHANS, "select count(*) from erasure_items"):
-        assert fetch(world.dsn, nothing) == [(0,)], nothing
+        assert world.look(nothing) == [(0,)], nothing
+    return kills
 
 
 async def test_17_killed_in_short_rounds_of_erasures(postgres: tuple[EmbeddedPostgres, str], tmp_path: Path) -> None:
@@ -100,13 +134,15 @@ async def test_17_killed_in_short_rounds_of_erasures(postgres: tuple[EmbeddedPos
         async with world(*postgres, tmp_path) as found:
             erasures = Erasures(found.parts.database, Uuid7())
             await found.say("bystanders", 30)
-            await _erasure(found, erasures, -1, undisturbed=True)
-            found.ends.clear()
-            for number in range(rounds("ERASE_ROUNDS", 20)):
-                result.tried += 1
-                await _erasure(found, erasures, number)
-                result.held += 1
-            result.note = found.note
+            await _undisturbed(found, erasures)
+            wanted = rounds("ERASE_ROUNDS", 20)
+            numbers, planned = iter(range(wanted)), 0
+            while result.tried < wanted:
+                kills = await _erasure(found, erasures, numbers)
+                result.tried += kills
+                result.held += kills
+                planned += 1
+                result.note = f"{planned} erasures; {found.note}"
             assert found.ends["within"] + found.ends["while cleaning"], "no kill came in the middle"
 
 
@@ -114,7 +150,7 @@ async def _check_whole(world: World, conversation: str, version: int) -> int:
     """How many messages say what they say in a version; all others say what they said before, and each is whole."""
     updated = 0
     requests = [request_of(place, version) for place in range(UPDATED)]
-    state = fetch(world.dsn, STATE, requests, conversation)
+    state = world.look(STATE, requests, conversation)
     texts = [row[0] for row in state]
     vectors = await world.parts.embedder.embed_messages(texts)
     for place, (row, (vector,)) in enumerate(zip(state, vectors, strict=True)):
@@ -134,7 +170,7 @@ async def _check_whole(world: World, conversation: str, version: int) -> int:
             (one,) = stored
             assert np.allclose(np.fromstring(one.strip("[]"), sep=","), vector, atol=2e-3), "vectors of what it says"
         updated += is_new
-    assert fetch(world.dsn, ADRIFT) == [(0,)]
+    assert world.look(ADRIFT) == [(0,)]
     return updated
 
 
@@ -177,9 +213,9 @@ async def test_18_killed_in_the_middle_of_imports(postgres: tuple[EmbeddedPostgr
                 result.tried += 1
                 to = f"to {number}"
                 await found.killed(number, "move", to=to, batch=BATCH)
-                stored = fetch(found.dsn, "select count(*) from messages where tenant_id = %s", to)[0][0]
+                stored = found.look("select count(*) from messages where tenant_id = %s", to)[0][0]
                 assert stored % BATCH == 0, "batches are whole"
-                assert fetch(found.dsn, ADRIFT) == [(0,)]
+                assert found.look(ADRIFT) == [(0,)]
                 found.came("before" if not stored else "within" if stored < MESSAGES else "after")
                 await found.whole("move", to=to, batch=BATCH)
                 assert await _lines(found, to) == wanted

@@ -42,8 +42,8 @@ class Parts:
 
 @asynccontextmanager
 async def database_at(dsn: str) -> AsyncIterator[Database]:
-    """A pool as a server's, but small."""
-    database = Database(dsn, min_size=1, max_size=3, max_waiting=100, timeout_seconds=5.0)
+    """A pool as a server's, but small, and patient: a machine may be busy with all else that is killed."""
+    database = Database(dsn, min_size=1, max_size=3, max_waiting=100, timeout_seconds=30.0)
     await database.open()
     try:
         yield database

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psutil
@@ -23,7 +24,7 @@ from memory_grpc.ids import Uuid7
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.store.migrations import migrate
-from tests.chaos.harness import fetch, until
+from tests.chaos.harness import fetch, rows_of, until
 from tests.chaos.nursery import Nursery, nursery
 from tests.chaos.workers import TENANT, Parts, parts_at, words_of
 
@@ -47,6 +48,21 @@ class World:
     """About how long the work takes: within that it is killed."""
     ends: Counter[str] = field(default_factory=Counter)
     """How often a kill came when."""
+    _beside: psycopg.Connection[tuple[Any, ...]] | None = None
+
+    def look(self, query: str, *params: object) -> list[tuple[Any, ...]]:
+        """Rows, looked up beside the service, over one connection for as long as Postgres lives."""
+        if self._beside is not None:
+            with suppress(psycopg.OperationalError):
+                return rows_of(self._beside, query, *params)
+            self._beside.close()
+        self._beside = psycopg.connect(self.dsn, autocommit=True)
+        return rows_of(self._beside, query, *params)
+
+    def leave(self) -> None:
+        """Closes that connection."""
+        if self._beside is not None:
+            self._beside.close()
 
     async def say(self, conversation: str, count: int) -> list[str]:
         """Messages with request ids; their ids."""
@@ -59,7 +75,7 @@ class World:
     def came(self, when: str) -> None:
         """Notes when a kill came, and aims better: a machine may be busier than it was."""
         self.ends[when] += 1
-        self.usual_seconds *= {"after": 0.8, "before": 1.2}.get(when, 1.0)
+        self.usual_seconds *= {"after": 0.8, "before": 1.2, "before a batch": 1.05}.get(when, 1.0)
 
     @property
     def note(self) -> str:
@@ -68,17 +84,22 @@ class World:
 
     async def whole(self, work: str, **arguments: object) -> float:
         """Does work that nobody disturbs; how many seconds it took."""
-        started = time.monotonic()
-        # The lease of the process that was killed would run out in half a minute.
-        fetch(self.dsn, "update leases set expires_at = now()")
-        child = self.nursery.fork(work, dsn=self.dsn, **arguments)
+        started, so_far = time.monotonic(), self.nursery.written
+        child = self._begin(work, **arguments)
         await until(lambda: not child.is_running(), 60, f"{work} is done")
+        failure = self.nursery.said(so_far)
+        assert "Traceback" not in failure, failure
         return time.monotonic() - started
+
+    def _begin(self, work: str, **arguments: object) -> psutil.Process:
+        # The lease of a process that was killed would run out in half a minute.
+        self.look("update leases set expires_at = now()")
+        return self.nursery.fork(work, dsn=self.dsn, **arguments)
 
     async def killed(self, number: int, work: str, **arguments: object) -> None:
         """Begins work, and kills something at some moment of it."""
         chance = random.Random(number)
-        child = self.nursery.fork(work, dsn=self.dsn, **arguments)
+        child = self._begin(work, **arguments)
         await asyncio.sleep(chance.uniform(0, self.usual_seconds))
         await kill_of(number)(self, child)
         with suppress(psutil.NoSuchProcess):
@@ -96,7 +117,7 @@ async def _the_process(_: World, child: psutil.Process) -> None:
 
 async def _its_connections(world: World, child: psutil.Process) -> None:
     """The process lives, and goes on or gives up."""
-    fetch(world.dsn, TERMINATE)
+    world.look(TERMINATE)
     await until(lambda: not child.is_running(), 30, "it ended by itself")
 
 
@@ -104,7 +125,7 @@ async def _a_backend(world: World, _: psutil.Process) -> None:
     """One that works, if there is one. The postmaster ends all others then, and recovers by itself."""
     # There is one to kill, even when the work is done.
     bystander = psycopg.connect(world.dsn, autocommit=True, application_name="memory-grpc bystander")
-    before = fetch(world.dsn, BACKENDS)
+    before = world.look(BACKENDS)
     os.kill(before[0][0], signal.SIGKILL)
 
     def is_back() -> bool:
@@ -155,4 +176,8 @@ async def world(postgres: EmbeddedPostgres, whole: str, folder: Path) -> AsyncIt
                 word_config=parts.words,
                 user_id_metadata_key="",
             )
-            yield World(postgres, dsn, parts, ingest, forks)
+            found = World(postgres, dsn, parts, ingest, forks)
+            try:
+                yield found
+            finally:
+                found.leave()

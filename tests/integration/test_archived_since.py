@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import grpc
 import pytest
 
 from memory_layer.v1 import admin_service_pb2 as admin
-from memory_layer.v1 import context_pb2, policy_pb2, policy_service_pb2, revision_pb2
+from memory_layer.v1 import context_pb2, listing_pb2, policy_pb2, policy_service_pb2, revision_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import retention_pb2 as tried
-from tests.conftest import RunningServer
+from tests.conftest import RunningRest, RunningServer
 
 pytestmark = pytest.mark.asyncio
 
@@ -89,3 +90,45 @@ async def test_a_simulation_of_the_past_looks_at_messages_as_they_were(server: R
     wanted.ClearField("as_of")
     now = await server.admin.SimulateRetention(wanted)
     assert (now.archived, now.kept, len(now.archived_sample)) == (0, 0, 0), "by now all are in the archive"
+
+
+async def test_messages_are_shown_and_listed_as_they_were(rest: RunningRest, rows: Rows) -> None:
+    server = rest.server
+    ids = await told(server)
+    then = rows("select clock_timestamp()")[0][0]
+    request = listing_pb2.ListMessagesRequest(tenant_id="acme", filter='metadata.mood = "calm"', include_total=True)
+    assert (await server.memory.ListMessages(request)).total_size == 0
+    whole = listing_pb2.ListMessagesRequest(tenant_id="acme", page_size=3, include_total=True)
+    whole.as_of.FromDatetime(then)
+    before = await server.memory.ListMessages(whole)
+    change = revision_pb2.UpdateMessageRequest(message_id=ids[0], tenant_id="acme", content="she is called Gull")
+    change.metadata.update({"mood": "calm"})
+    change.expires_at.FromDatetime(then + timedelta(days=1))
+    await server.memory.UpdateMessage(change)
+    assert await swept(server) == 4
+    rows("update messages set expires_at = clock_timestamp() where id = %s", ids[0])  # its end has come
+    await server.memory.IngestMessage(
+        pb.IngestMessageRequest(tenant_id="acme", conversation_id="c", role="user", content="later")
+    )
+    assert await server.memory.ListMessages(whole) == before
+    assert ([one.content for one in before.messages], before.total_size) == (list(TEXTS[:3]), 4)
+    whole.page_token = before.next_page_token
+    assert [one.id for one in (await server.memory.ListMessages(whole)).messages] == ids[3:]
+    # A filter looks at what was so then.
+    request.as_of.FromDatetime(then)
+    assert (await server.memory.ListMessages(request)).total_size == 0
+    get = pb.GetMessageRequest(message_id=ids[0], tenant_id="acme")
+    with pytest.raises(grpc.aio.AioRpcError) as gone:
+        await server.memory.GetMessage(get)
+    assert gone.value.code() is grpc.StatusCode.NOT_FOUND, "it has expired"
+    get.as_of.FromDatetime(then)
+    assert await server.memory.GetMessage(get) == before.messages[0]
+    moment = then.isoformat().replace("+00:00", "Z")
+    shown = await rest.http.get(f"/v1/messages/{ids[0]}", params={"tenant_id": "acme", "as_of": moment})
+    assert (shown.status_code, shown.json()["content"]) == (200, TEXTS[0])
+    early = {"tenant_id": "acme", "as_of": "2020-01-01T00:00:00Z"}
+    assert (await rest.http.get(f"/v1/messages/{ids[0]}", params=early)).status_code == 404
+    assert (await rest.http.get("/v1/messages", params=early)).json()["messages"] == []
+    unsaid = await rest.http.get(f"/v1/messages/{ids[0]}", params={"as_of": moment})
+    assert unsaid.status_code == 400
+    assert "tenant_id" in unsaid.text

@@ -401,9 +401,10 @@ class Calls:
         *,
         message_id: str,
         tenant_id: str | None = None,
+        as_of: datetime | None = None,
         timeout: float | None = None,
     ) -> types.Message:
-        """Returns one message by its id, archived ones included.
+        """Returns one message by its id, archived ones included; as it was at a moment with `as_of`.
 
         NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the
         three answers are the same, also when `tenant_id` names a tenant that the key may not read.
@@ -412,11 +413,14 @@ class Calls:
             message_id: The id that IngestMessage returned.
             tenant_id: Finds the message only if it belongs to this tenant; any tenant the key may read when not
                 set.
+            as_of: The moment to show it at: as it was before later updates, live when it was archived later, and
+                shown when it has expired since.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
             message_id=message_id,
             tenant_id=tenant_id,
+            as_of=as_of,
         )
         return self._call(rpcs.GET_MESSAGE, arguments, timeout)
 
@@ -531,6 +535,7 @@ class Calls:
         page_size: int | None = None,
         page_token: str | None = None,
         include_total: bool = False,
+        as_of: datetime | None = None,
         timeout: float | None = None,
     ) -> Pages[types.ListMessagesResponse, types.Message]:
         """Lists a tenant's messages, page by page.
@@ -556,6 +561,8 @@ class Calls:
             page_token: `next_page_token` of the page before, with everything else as it was; the first page when
                 not set.
             include_total: Adds `total_size`, which takes as long as counting all that passes.
+            as_of: The moment to list from: messages that were said by then, as they were before later updates; live
+                when they were archived later, and shown when they have expired since.
             timeout: Seconds for the call with all its attempts; the client's own when not given.
         """
         arguments: dict[str, Any] = dict(
@@ -574,6 +581,7 @@ class Calls:
             page_size=page_size,
             page_token=page_token,
             include_total=include_total,
+            as_of=as_of,
         )
         return self._pages(rpcs.LIST_MESSAGES, "messages", types.Message, arguments, timeout)
 

@@ -42,6 +42,7 @@ class ListMessagesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     INCLUDE_TOTAL_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """Whose messages."""
     conversation_id: _builtins.str
@@ -86,6 +87,12 @@ class ListMessagesRequest(_message.Message):
         must hold, and for several values of one key, one of which must.
         """
 
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The moment to list from: messages that were said by then, as they were before later updates; live when they were archived
+        later, and shown when they have expired since. Filters look at what was so then. Now when not set.
+        """
+
     def __init__(
         self,
         *,
@@ -104,10 +111,11 @@ class ListMessagesRequest(_message.Message):
         page_size: _builtins.int | None = ...,
         page_token: _builtins.str | None = ...,
         include_total: _builtins.bool = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_order_by", b"_order_by", "_page_size", b"_page_size", "_page_token", b"_page_token", "_role", b"_role", "_user_id", b"_user_id", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "metadata", b"metadata", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_order_by", b"_order_by", "_page_size", b"_page_size", "_page_token", b"_page_token", "_role", b"_role", "_user_id", b"_user_id", "as_of", b"as_of", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "metadata", b"metadata", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_order_by", b"_order_by", "_page_size", b"_page_size", "_page_token", b"_page_token", "_role", b"_role", "_user_id", b"_user_id", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "include_total", b"include_total", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "role", b"role", "tenant_id", b"tenant_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id", "_filter", b"_filter", "_importance_min", b"_importance_min", "_order_by", b"_order_by", "_page_size", b"_page_size", "_page_token", b"_page_token", "_role", b"_role", "_user_id", b"_user_id", "as_of", b"as_of", "conversation_id", b"conversation_id", "created_after", b"created_after", "created_before", b"created_before", "filter", b"filter", "importance_min", b"importance_min", "include_archived", b"include_archived", "include_total", b"include_total", "metadata", b"metadata", "metadata_equals", b"metadata_equals", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "role", b"role", "tenant_id", b"tenant_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__conversation_id: _TypeAlias = _typing.Literal["conversation_id"]  # noqa: Y015
     _WhichOneofArgType__conversation_id: _TypeAlias = _typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015

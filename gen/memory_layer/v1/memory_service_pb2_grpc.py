@@ -154,7 +154,7 @@ class MemoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetMessage(self, request, context):
-        """Returns one message by its id, archived ones included.
+        """Returns one message by its id, archived ones included; as it was at a moment with `as_of`.
 
         NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
         answers are the same, also when `tenant_id` names a tenant that the key may not read.

@@ -72,7 +72,7 @@ class MemoryServiceStub:
     ends it with RESOURCE_EXHAUSTED, after everything before it was stored and acknowledged.
     """
     GetMessage: _grpc.UnaryUnaryMultiCallable[_memory_service_pb2.GetMessageRequest, _message_pb2.Message]
-    """Returns one message by its id, archived ones included.
+    """Returns one message by its id, archived ones included; as it was at a moment with `as_of`.
 
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
     answers are the same, also when `tenant_id` names a tenant that the key may not read.
@@ -176,7 +176,7 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     ends it with RESOURCE_EXHAUSTED, after everything before it was stored and acknowledged.
     """
     GetMessage: _aio.UnaryUnaryMultiCallable[_memory_service_pb2.GetMessageRequest, _message_pb2.Message]  # type: ignore[assignment]
-    """Returns one message by its id, archived ones included.
+    """Returns one message by its id, archived ones included; as it was at a moment with `as_of`.
 
     NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
     answers are the same, also when `tenant_id` names a tenant that the key may not read.
@@ -301,7 +301,7 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memory_service_pb2.GetMessageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_message_pb2.Message, _abc.Awaitable[_message_pb2.Message]]:
-        """Returns one message by its id, archived ones included.
+        """Returns one message by its id, archived ones included; as it was at a moment with `as_of`.
 
         NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
         answers are the same, also when `tenant_id` names a tenant that the key may not read.

@@ -9,7 +9,7 @@ from uuid import UUID
 from memory_grpc.domain.listing import Conversation, MessageList, User
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.paging import Page, PageRequest
-from memory_grpc.store import filters, listing
+from memory_grpc.store import filters, listing, revisions
 from memory_grpc.store.replicas import Reader
 
 
@@ -26,7 +26,9 @@ class Listing:
         filter_ = filters.compiled(wanted.filters)
         tenant_id = wanted.tenant_id
         async with self._database.transaction(tenant=tenant_id, plan="each", at_one_moment=True) as tx:
-            among = await listing.with_metadata(tx, filter_)
+            # What metadata was is in no index.
+            looks_back = await revisions.look_back(tx, tenant_id, wanted.filters.as_of)
+            among = None if looks_back else await listing.with_metadata(tx, filter_)
             found, fitting = await listing.messages(
                 tx, tenant_id, filter_, among, after, page.size + 1, newest_first=wanted.newest_first
             )
