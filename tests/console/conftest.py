@@ -66,7 +66,8 @@ def chromium() -> str:
     pytest.skip("there is no Chromium to test the console in: apt-get install chromium")
 
 
-@pytest.fixture(scope="session")
+# Until the end of the folder and no longer: playwright has an event loop in this thread, beside which no other runs.
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Any]:
     """Chromium without a window."""
     from playwright.sync_api import sync_playwright
@@ -77,7 +78,7 @@ def browser(chromium: str) -> Iterator[Any]:
         opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(chromium: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A service with a key, in a thread of its own, and Envoy in front of it. Only where there is a browser."""
     with pytest.MonkeyPatch.context() as patch:

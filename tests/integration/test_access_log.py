@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import StartRest
 
@@ -43,18 +45,18 @@ async def test_the_edge_writes_a_line_for_each_call_without_its_query(start_rest
         long = {"x-api-key": KEY, "traceparent": "x" * 60 + "canary", "x-request-id": "y" * 130 + "canary"}
         # Health is logged where it fails.
         assert (await rest.http.get("/v1/admin/health")).status_code == 200
+        assert (await rest.http.get("/v1/messages/canary-id", headers=long)).status_code == 400
         assert (await rest.http.get(f"/nowhere/{'z' * 300}canary?canary", headers=long)).status_code == 404
     written = tmp_path / "envoy/envoy.log"
-    stored, searched, unknown, nowhere = await lines(written, 4)
+    stored, searched, unknown, one, nowhere = await lines(written, 5)
     assert (stored["method"], stored["path"], stored["status"]) == ("POST", "/v1/messages", 202)
-    assert stored["rpc"] == "/memory_layer.v1.MemoryService/IngestMessage"
     assert (stored["request_id"], stored["traceparent"]) == ("call-1", TRACEPARENT)
     assert (stored["client"], stored["protocol"], stored["flags"]) == ("127.0.0.1", "HTTP/1.1", "-")
     assert stored["milliseconds"] >= 0
     assert stored["bytes_received"] > 0 < stored["bytes_sent"]
     assert (searched["method"], searched["path"], searched["status"]) == ("GET", "/v1/memory/search", 200)
     assert unknown["status"] == 401
-    assert nowhere["status"] == 404
+    assert (one["path"], nowhere["path"], nowhere["status"]) == ("/v1/messages/*", "/*/*", 404)
     assert "canary" not in written.read_text()
 
 
@@ -63,3 +65,11 @@ async def test_it_can_be_left_out(start_rest: StartRest, tmp_path: Path) -> None
     async with start_rest(access_log=False) as rest:
         assert (await rest.http.post("/v1/messages", json=MESSAGE)).status_code == 202
     assert "access" not in (tmp_path / "envoy/envoy.log").read_text()
+
+
+def test_the_edge_knows_the_words_of_every_path() -> None:
+    paths = yaml.safe_load(Path("gen/openapi.yaml").read_text())["paths"]
+    words = {part for path in paths for part in path.split("/") if part and "{" not in part}
+    known = re.search(r"string.gmatch\(\[\[(.*?)\]\]", Path("envoy.yaml").read_text(), re.DOTALL)
+    assert known
+    assert words <= set(known[1].split())
