@@ -115,7 +115,7 @@ async def running(settings: Settings, conninfo: str, *, processes: int = 1) -> A
         )
         await stack.enter_async_context(at_work(loops(parts)))
         if pools.replicas:
-            await stack.enter_async_context(at_work([follow_replicas(pools.replicas)]))
+            await stack.enter_async_context(at_work(follow_replicas(pools.replicas)))
         if believed:
             # The loop goes on reading them; the first calls should not come before the first keys.
             await believed.keys.begin()

@@ -11,10 +11,12 @@ from memory_grpc.observability.metrics import NodeFigures
 from memory_grpc.positions import Written
 from memory_grpc.settings import Settings
 from memory_grpc.store.database import Database
+from memory_grpc.store.follow import Followed, check_one_node
 from memory_grpc.store.replicas import Reader, Reads, Replica
 
 _KEYS_CONNECTIONS = 2
 _HEARTBEAT_CONNECTIONS = 1
+_REPLICA_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Place:
     direct: str
     shared_sessions: bool
     written: Written | None = None
+    is_replica: bool = False
 
 
 async def _database(
@@ -36,10 +39,12 @@ async def _database(
         direct=place.direct,
         shared_sessions=place.shared_sessions,
         written=place.written,
+        is_replica=place.is_replica,
         min_size=min_size,
         max_size=max_size,
         max_waiting=settings.database_pool_max_waiting,
-        timeout_seconds=settings.database_pool_timeout_seconds,
+        # For a replica the primary stands in.
+        timeout_seconds=_REPLICA_SECONDS if place.is_replica else settings.database_pool_timeout_seconds,
         by_turns=by_turns,
     )
     await database.open()
@@ -71,7 +76,7 @@ async def opened(stack: AsyncExitStack, settings: Settings, place: Place) -> Poo
     noted = replace(place, written=written if urls else None)
     smallest, largest = settings.database_pool_min_size, settings.database_pool_max_size
     calls = await _database(stack, settings, noted, smallest, largest, by_turns=True)
-    replicas = await _replicas(stack, settings, calls, written) if urls else None
+    replicas = await _replicas(stack, settings, place, calls, written) if urls else None
     pools = Pools(
         calls=calls,
         background=await _database(stack, settings, noted, 1, settings.database_background_pool_size),
@@ -86,22 +91,37 @@ async def opened(stack: AsyncExitStack, settings: Settings, place: Place) -> Poo
     return pools
 
 
-async def _replicas(stack: AsyncExitStack, settings: Settings, primary: Database, written: Written) -> Reads:
+async def _replicas(
+    stack: AsyncExitStack, settings: Settings, place: Place, primary: Database, written: Written
+) -> Reads:
     """They need not be there: one that is away gets no reads."""
+
+    def followed(conninfo: str, name: str) -> Followed:
+        node = Followed(conninfo, name, time.monotonic)
+        stack.push_async_callback(node.close)
+        return node
+
     smallest, largest = settings.database_pool_min_size, settings.database_pool_max_size
-    replicas = [
-        Replica(
-            await _database(stack, settings, Place(url, url, False), smallest, largest, by_turns=True),
-            f"replica-{number}",
-        )
-        for number, url in enumerate(settings.read_conninfos, 1)
-    ]
-    reads = Reads(primary, replicas, written, wait_seconds=settings.database_read_wait_ms / 1000, clock=time.monotonic)
+    replicas = []
+    for number, url in enumerate(settings.read_conninfos, 1):
+        check_one_node(url)
+        at = Place(url, url, False, is_replica=True)
+        database = await _database(stack, settings, at, smallest, largest, by_turns=True)
+        replicas.append(Replica(database, followed(url, f"replica-{number}")))
+    reads = Reads(
+        primary,
+        followed(place.direct, "primary"),
+        replicas,
+        written,
+        wait_seconds=settings.database_read_wait_ms / 1000,
+        most_seconds_behind=settings.database_read_max_lag_seconds,
+    )
 
     def figures() -> list[NodeFigures]:
-        ahead = reads.furthest()
         nodes = [NodeFigures("primary", True, 0, reads.primary_reads)]
-        return nodes + [NodeFigures(r.name, r.is_up, ahead - r.position, r.reads) for r in replicas]
+        return nodes + [
+            NodeFigures(r.followed.name, r.followed.is_up, reads.behind_bytes(r), r.reads) for r in replicas
+        ]
 
     stack.callback(metrics.NODES.of(figures))
     return reads

@@ -30,8 +30,8 @@ def spelled(position: int) -> str:
 
 
 def require(position: int) -> None:
-    """The reads of the call that runs in this context see all that was written up to there."""
-    _least.set(position)
+    """The reads of the call that runs in this context, from here on, see all that was written up to there."""
+    _least.set(max(position, _least.get()))
 
 
 def least() -> int:
@@ -54,7 +54,9 @@ class Written:
 
     def note(self, tenant: str, position: int) -> None:
         """A write for a tenant has ended at or before that position; UNKNOWN until the next one says more."""
-        self._by_tenant[tenant] = position
+        known = self._by_tenant.get(tenant, 0)
+        # Of two that are noted out of order the later one counts.
+        self._by_tenant[tenant] = position if UNKNOWN in (known, position) else max(known, position)
         self._by_tenant.move_to_end(tenant)
         if position != UNKNOWN:
             self.last = max(self.last, position)

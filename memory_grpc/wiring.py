@@ -108,7 +108,10 @@ def wired(
         compare=Compare(pools.background, models, search),
         trail=Trail(pools.background, Uuid7(), time.monotonic),
         list_events=ListEvents(database),
-        export=Export(pools.replicas or pools.background, settings.request_timeout_seconds),
+        export=Export(
+            pools.replicas.over(pools.background) if pools.replicas else pools.background,
+            settings.request_timeout_seconds,
+        ),
         import_=Import(pools.background, models, quotas, word_config=vocabularies.named(settings.search_text_config)),
         erasures=Erasures(pools.background, Uuid7()),
         written=pools.written,

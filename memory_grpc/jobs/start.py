@@ -130,9 +130,12 @@ def follow_model(database: Database, models: Models, report: Report) -> Loop:
     return Loop("follow_model", FollowModel(database, models, report), _FOLLOW_SECONDS)
 
 
-def follow_replicas(reads: Reads) -> Loop:
-    """The loop that hears how far the replicas have come."""
-    return Loop("follow_replicas", reads.follow, _FOLLOW_REPLICAS_SECONDS)
+def follow_replicas(reads: Reads) -> list[Loop]:
+    """The loops that hear how far the nodes have come, one each: one that hangs deafens no other."""
+    return [
+        Loop(f"follow_node_{number}", follow, _FOLLOW_REPLICAS_SECONDS)
+        for number, follow in enumerate(reads.followers())
+    ]
 
 
 def _pending(parts: Parts) -> list[Loop]:

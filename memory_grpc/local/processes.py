@@ -22,8 +22,8 @@ from memory_grpc.local import child
 from memory_grpc.settings import Settings
 
 _START_SECONDS = 120.0
-# What a server opens at most by default, and what is left to builders of graphs and to operators.
-_CONNECTIONS, _OTHER_CONNECTIONS = 22, 12
+# What a server opens besides its two pools, and what is left to builders of graphs and to operators.
+_FIXED_CONNECTIONS, _OTHER_CONNECTIONS = 4, 12
 _ASKED_EVERY_SECONDS = 0.1
 
 
@@ -42,9 +42,10 @@ def portion(settings: Settings, processes: int) -> Settings:
     return settings.model_copy(update={"embedding_workers": max(1, cpus.available() // processes)})
 
 
-def room_for(processes: int) -> dict[str, str]:
+def room_for(settings: Settings, processes: int) -> dict[str, str]:
     """Settings of an embedded Postgres that has connections for all of them."""
-    return {"max_connections": str(max(100, _CONNECTIONS * processes + _OTHER_CONNECTIONS))}
+    each = settings.database_pool_max_size + settings.database_background_pool_size + _FIXED_CONNECTIONS
+    return {"max_connections": str(max(100, each * processes + _OTHER_CONNECTIONS))}
 
 
 class ServerProcesses:
@@ -61,6 +62,7 @@ class ServerProcesses:
         for index in range(1, self._processes):
             variables = {
                 "MEMORY_DATABASE_URL": self._conninfo,
+                "MEMORY_DATABASE_DIRECT_URL": self._settings.direct_conninfo or "",
                 "MEMORY_GRPC_PORT": str(self._settings.grpc_port + index),
                 "MEMORY_METRICS_PORT": str(self._settings.metrics_port + index),
                 "MEMORY_EMBEDDING_WORKERS": str(self._settings.embedding_workers),

@@ -75,7 +75,7 @@ class _Run:
             servers = self.servers
             if conninfo is None:
                 _forget_libpq_variables()
-                postgres = EmbeddedPostgres(settings.data_dir, room_for(servers))
+                postgres = EmbeddedPostgres(settings.data_dir, room_for(settings, servers))
                 parts.push_async_callback(asyncio.to_thread, postgres.stop)
                 conninfo = await _to_the_end(lambda: prepare(postgres.start()))
             await parts.enter_async_context(running(settings, conninfo, processes=servers))

@@ -38,6 +38,9 @@ class Database(BaseModel):
         le=10_000,
         description="How long a read waits for a replica that lacks what it has to see, before it goes to the primary.",
     )
+    database_read_max_lag_seconds: float = Field(
+        10.0, gt=0, description="How far a replica may be behind the primary; one that is further behind gets no reads."
+    )
     data_dir: Path = Field(Path(".data"), description="Where the embedded Postgres keeps its data.")
     database_pool_min_size: int = Field(2, ge=0, description="Connections kept open.")
     database_pool_max_size: int = Field(10, ge=1, description="Connections opened at most.")

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 import structlog
 from psycopg_pool import PoolTimeout, TooManyRequests
 
+from memory_grpc import accounts as accounting
 from memory_grpc.accounts import ACCOUNTS, Accounts
 from memory_grpc.errors import DatabaseQueueFull
 from memory_grpc.fair_places import FairPlaces, LineFull
@@ -28,7 +29,7 @@ _TOLD_EVERY_SECONDS = 60.0
 
 def most_of_one(size: int) -> int:
     """Of so many connections those that one tenant may hold."""
-    return size - size // 4
+    return size - max(1, size // 4) if size > 1 else 1
 
 
 class ConnectionTurns:
@@ -56,17 +57,19 @@ class ConnectionTurns:
         Raises PoolTimeout, TooManyRequests, and DatabaseQueueFull where the tenant's own calls fill the line.
         """
         places = self._places
+        # What is of no tenant is its caller's.
+        whose: Hashable = tenant if isinstance(tenant, str) else (tenant, accounting.payer())
         if places is not None:
-            await self._take(places, tenant, patience)
+            await self._take(places, whose, patience)
         started = self._clock()
         try:
             yield
         finally:
             self._accounts.charge("database_seconds", self._clock() - started, _name(tenant))
             if places is not None:
-                places.give(tenant)
+                places.give(whose)
 
-    async def _take(self, places: FairPlaces, tenant: Tenant, patience: float) -> None:
+    async def _take(self, places: FairPlaces, tenant: Hashable, patience: float) -> None:
         for other in places.held if places.waiting else ():
             if other != tenant and places.held[other] >= most_of_one(self._size) and places.waits(other):
                 self._tell(places, other)

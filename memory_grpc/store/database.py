@@ -52,12 +52,14 @@ class Database:
         shared_sessions: bool = False,
         written: Written | None = None,
         by_turns: bool = False,
+        is_replica: bool = False,
     ) -> None:
         """``direct`` leads to Postgres itself where ``conninfo`` leads to a pooler; ``shared_sessions`` when that gives
         each transaction another session. ``written`` is told where transactions for tenants end, for replicas.
         ``by_turns`` has tenants take the connections in turns."""
         self._turns = ConnectionTurns(max_size, max_waiting) if by_turns else ConnectionTurns()
         self._written = written
+        self._is_replica = is_replica
         self._direct = direct or conninfo
         self._timeout = timeout_seconds
         self._each_begins_with: LiteralString = ""
@@ -121,8 +123,9 @@ class Database:
                     async with AsyncExitStack() as stack:
                         if pipelined:
                             await stack.enter_async_context(connection.pipeline())
-                        yield Transaction(connection)
-                        end = End(connection, tenant, self._written) if self._written else None
+                        tx = Transaction(connection)
+                        yield tx
+                        end = End(tx, tenant, self._written) if self._written else None
                         if end:
                             await end.ask()
                         with tracing.statement("commit"):
@@ -146,7 +149,7 @@ class Database:
         """A connection on which a transaction has begun, in one round trip.
 
         Connections that a restart of Postgres left dead in the pool are found here, before anything has been sent, and
-        the next one is tried: the caller sees no error for them.
+        the next one is tried: the caller sees no error for them. Of a replica the first is enough: there are others.
         """
         while True:
             connection = await self.pool.getconn(timeout=self._patience())
@@ -157,7 +160,7 @@ class Database:
             except BaseException as error:
                 dead = connection.closed and isinstance(error, psycopg.OperationalError)
                 await self.pool.putconn(connection)
-                if not dead:
+                if not dead or self._is_replica:
                     raise
             else:
                 return connection

@@ -47,6 +47,10 @@ class Transaction:
     def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
         self._connection = connection
         self._looks_back_to: datetime | None = None
+        self.is_of_copy = False
+        """It reads a replica: what it finds may not be the last word."""
+        self.rests_on_earlier = False
+        """Its answer rests on what another transaction stored: whoever reads that has to see where it ended."""
 
     def look_back(self, moment: datetime) -> None:
         """From here on the tenant's messages, vectors and words are read as they were at a moment; for reading."""
@@ -106,8 +110,9 @@ class Transaction:
 class End:
     """Where a transaction ends that wrote for a tenant: replicas lack that until they have come there."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Row], tenant: Tenant, written: Written) -> None:
-        self._connection = connection
+    def __init__(self, tx: Transaction, tenant: Tenant, written: Written) -> None:
+        self._tx = tx
+        self._connection = tx._connection
         self._tenant = tenant
         self._written = written
         self._wrote: psycopg.AsyncCursor[Row] | None = None
@@ -123,7 +128,7 @@ class End:
             return
         with suppress(psycopg.Error):
             answer = await self._wrote.fetchone()
-            if answer is not None and not answer["wrote"]:
+            if answer is not None and not (answer["wrote"] or self._tx.rests_on_earlier):
                 return
         self._written.note(self._tenant, UNKNOWN)
         with suppress(psycopg.Error):

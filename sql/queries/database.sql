@@ -15,13 +15,20 @@ select current_setting('transaction_read_only') = 'off' as writable;
 select pg_current_xact_id_if_assigned() is not null as wrote;
 
 -- name: database.written
--- Where the log ends now, as a number: what was committed before lies before it.
-select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') as position;
+-- Where the log ends now, as a number: what was committed before lies before it. What is not on disk yet is sent to no
+-- replica, so that where commits wait for the disk no more is asked for.
+select pg_wal_lsn_diff(
+    case current_setting('synchronous_commit')
+        when 'off' then pg_current_wal_insert_lsn()
+        else pg_current_wal_flush_lsn()
+    end,
+    '0/0'
+) as position;
 
 -- name: database.replayed
 -- Up to where a copy has what was written, as a number. A copy that has become the primary writes itself.
 select pg_wal_lsn_diff(
-    case when pg_is_in_recovery() then coalesce(pg_last_wal_replay_lsn(), '0/0') else pg_current_wal_insert_lsn() end, '0/0'
+    case when pg_is_in_recovery() then coalesce(pg_last_wal_replay_lsn(), '0/0') else pg_current_wal_flush_lsn() end, '0/0'
 ) as position;
 
 -- name: database.now

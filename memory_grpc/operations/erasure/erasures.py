@@ -54,6 +54,7 @@ class Erasures:
     async def get(self, tenant_id: str, erasure_id: UUID) -> Erasure:
         """One erasure. Raises NotFound."""
         async with self._database.transaction(tenant=tenant_id) as tx:
+            tx.rests_on_earlier = True
             return await _get(tx, tenant_id, erasure_id)
 
     async def receipt(self, tenant_id: str, erasure_id: UUID) -> Erasure:
@@ -67,6 +68,7 @@ class Erasures:
         """What is found of the messages of an erasure, at one moment. Raises NotFound, and WrongState while messages
         are still to be erased."""
         async with self._database.transaction(tenant=tenant_id, plan="each", at_one_moment=True) as tx:
+            tx.rests_on_earlier = True
             erasure = await _get(tx, tenant_id, erasure_id)
             if erasure.state in ("planned", "erasing"):
                 raise WrongState("There are messages left to erase.")

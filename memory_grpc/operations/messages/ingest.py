@@ -170,6 +170,7 @@ class Ingest:
             if len(vectors) < len(stored):
                 await jobs.enqueue_many(tx, tenant_id, [s.id for s in stored if s.id not in vectors])
             repeated = await claims.stored_before(tx, tenant_id, known, said_before.values())
+            tx.rests_on_earlier = bool(repeated)
             if erased is not None and await erased.get():
                 raise NotFound(DELETED)
             if late := [known[id_] for id_ in sorted(kept & known.keys()) if claims.is_kept_late(known[id_], repeated)]:

@@ -92,6 +92,7 @@ class Update:
             wanted = await self._models.check_write(tx, tenant_id, model) if model else None
             await models.lock_tenant_exclusive(tx, tenant_id)
             if not await _claim(tx, update):
+                tx.rests_on_earlier = True
                 return await _as_it_is(tx, update)
             found = await revisions.lock(tx, tenant_id, id_)
             if found is None:

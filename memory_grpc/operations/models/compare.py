@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from memory_grpc import deadline
+from memory_grpc import deadline, positions
 from memory_grpc.domain.search import SearchFilters, SearchRequest
 from memory_grpc.errors import InvalidInput, ModelNotHeld, NotFound, WrongState
 from memory_grpc.operations.models.models import Model, Models
@@ -104,6 +104,7 @@ class Compare:
         Raises NotFound; WrongState unless the re-embedding is ready, or its old vectors were kept; ModelNotHeld;
         InvalidInput.
         """
+        positions.require(positions.UNKNOWN)  # a replica may lack new vectors, and would not say so
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
             work = await reembedding.get(tx, id_)
             now = await clock.now(tx)

@@ -72,13 +72,14 @@ class Models:
         """Whether this server can answer for tenants without a model of their own."""
         return any(model.active and model.id in self._held for model in await models.all_(tx))
 
-    def check_read(self, tenant_id: str, model: Model, found: TenantModel) -> None:
-        """Raises ModelChanged unless the tenant's searches read this model's vectors.
+    def check_read(self, tenant_id: str, model: Model, found: TenantModel, *, is_of_copy: bool = False) -> None:
+        """Raises ModelChanged unless the tenant's searches read this model's vectors. What a copy of the database says
+        is not remembered: it may be behind.
 
         ``found`` is to be asked for after the ranking, in its transaction: old vectors are removed after the cut-over
         only, so what was ranked before this said yes was whole.
         """
-        if self._remember(tenant_id, found) != model.id:
+        if (found.model_id if is_of_copy else self._remember(tenant_id, found)) != model.id:
             raise ModelChanged
 
     async def check_write(self, tx: Transaction, tenant_id: str, model: Model) -> int | None:

@@ -9,6 +9,7 @@ from itertools import islice
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from memory_grpc import positions
 from memory_grpc.accounts import ACCOUNTS
 from memory_grpc.domain.language import text_config
 from memory_grpc.domain.policy import Policy
@@ -65,6 +66,7 @@ class Search:
             try:
                 result = await self._with(request, model, in_use=True)
             except ModelChanged:
+                positions.require(positions.UNKNOWN)  # a replica may not have heard of the change
                 continue
             metrics.SEARCHES.labels(result.ranking, "yes" if result.exact else "no").inc()
             return result
@@ -118,7 +120,7 @@ class Search:
                 await revisions.look_back(tx, request.tenant_id, request.filters.as_of)
                 fetched = await self._fetched(tx, request, wanted, ranked)
         if in_use:
-            self._models.check_read(request.tenant_id, model, await fetched.model.get())
+            self._models.check_read(request.tenant_id, model, await fetched.model.get(), is_of_copy=tx.is_of_copy)
         hits = await fetched.hits()
         return SearchResult(
             hits=hits,
