@@ -64,7 +64,7 @@ def main() -> None:
     """The console script: every failure is one sentence and an exit code, never a traceback."""
     # The C core writes lines of its own to standard error, about what is said here in a sentence anyway.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    with reader_may_leave(), said_plainly():
+    with said_plainly(), reader_may_leave():
         app(prog_name="memory-grpc")
 
 

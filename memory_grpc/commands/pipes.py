@@ -24,11 +24,15 @@ class _Output(io.FileIO):
         try:
             return super().write(data)
         except BrokenPipeError:
-            # What is still buffered has to go somewhere when the interpreter ends.
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
+            _lead_nowhere(self.fileno())
             raise SystemExit(0) from None
+
+
+def _lead_nowhere(descriptor: int) -> None:
+    """What is still buffered has to go somewhere when the interpreter ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 @contextmanager
@@ -52,8 +56,12 @@ def reader_may_leave() -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(SystemExit):  # the exit code that is on its way stands
-            sys.stdout.flush()
+        try:
+            with suppress(SystemExit):  # the exit code that is on its way stands
+                sys.stdout.flush()
+        except OSError:  # the disk is full
+            _lead_nowhere(before.fileno())
+            raise
 
 
 def readable(value: str | Path) -> Path:

@@ -24,8 +24,9 @@ def reranked(
 ) -> list[Fused]:
     """The hits of a search by the score with weight · value added to their relevance, best first.
 
-    ``values`` are 0 to 1, by message id; a hit without one has 0. Nothing can make a relevance less, so the best of all
-    that pass is the best of these, or what was the best before.
+    ``values`` are 0 to 1, by message id. Hits without one were not read: they come after those that were, so that who
+    asks for more hits sees the same ones first. Nothing can make a relevance less, so the best of all that pass is the
+    best of these, or what was the best before.
     """
     lifted = [hit.raw_relevance + weight * values.get(hit.message_id, 0.0) for hit in hits]
     best = max([*lifted, *(hit.best_relevance for hit in hits[:1])], default=0.0)
@@ -39,4 +40,6 @@ def reranked(
             parts=(*hit.parts, Part("rerank", weight, values.get(hit.message_id, 0.0))),
         )
 
-    return best_first(map(again, hits, lifted))
+    found = [again(hit, relevance) for hit, relevance in zip(hits, lifted, strict=True)]
+    read = [hit for hit in found if hit.message_id in values]
+    return [*best_first(read), *best_first(hit for hit in found if hit.message_id not in values)]

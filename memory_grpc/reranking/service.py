@@ -79,7 +79,10 @@ class RerankService:
             if seconds >= self._timeout:
                 self._breaker.failed()
             raise RerankLate from None
-        except httpx.TransportError as error:
+        except RerankFailed:
+            self._breaker.failed()
+            raise
+        except httpx.RequestError as error:
             self._breaker.failed()
             raise RerankFailed(f"The reranking service does not answer ({type(error).__name__}).") from None
         self._breaker.succeeded()
@@ -100,6 +103,4 @@ class RerankService:
             return [*await self._of(query, texts[:half]), *await self._of(query, texts[half:])]
         if why == "too long" and (longest := max(map(len, texts))) > SMALLEST_PIECE:
             return await self._of(query, [text[: longest // 2] for text in texts])
-        if why is None and (response.status_code in (408, 429) or response.status_code >= 500):
-            self._breaker.failed()
         raise RerankFailed(f"The reranking service refused the request (HTTP {response.status_code}).")

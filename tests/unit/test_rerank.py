@@ -33,6 +33,14 @@ def test_what_the_reranker_says_is_a_term_of_the_same_sum() -> None:
     assert found[-1].parts[-1].value == 0, "it was not read"
 
 
+def test_what_was_not_read_comes_after_what_was() -> None:
+    """Whoever asks for more hits sees the same ones first: a lift makes the others' share of relevance less, and what is
+    fresh and important could overtake them."""
+    hits = [*(hit(number, 0.8) for number in range(1, 51)), hit(60, 0.15, importance=1.0)]
+    values = {number: 1.0 if number == 1 else 0.0 for number in range(1, 51)}
+    assert again(hits, values)[:50] == again(hits[:50], values)
+
+
 def test_the_best_may_be_one_that_was_not_among_the_first() -> None:
     """It has the best relevance of all and little importance: what the others are divided by does not fall below it."""
     (found,) = again([hit(1, 0.5, best=0.9)], {1: 0.1})

@@ -78,6 +78,10 @@ class Rerank:
             # Its words are ours: neither content nor what a service said.
             log.warning("not_reranked", outcome=outcome, reason=str(error) or "it took too long")
             scores = None
+        except Exception as error:  # whatever a reranker does, a search has its answer without it
+            outcome = "failed"
+            log.warning("not_reranked", outcome=outcome, reason=type(error).__name__)
+            scores = None
         else:
             outcome = "reranked"
         metrics.RERANKS.labels(outcome).inc()

@@ -255,3 +255,11 @@ def test_completion_is_a_script_of_the_shell(shell: str) -> None:
     done = subprocess.run(_script(), capture_output=True, text=True, env={**os.environ, **asked}, check=False)
     assert "_MEMORY_GRPC_COMPLETE=complete_" in done.stdout
     assert done.returncode == 0
+
+
+def test_a_disk_that_is_full_is_a_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(_script("envoy-config"), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "No space left" in done.stderr

@@ -134,6 +134,23 @@ async def test_whoever_goes_away_takes_the_request_along(server: Server) -> None
 
 
 @pytest.mark.asyncio
+async def test_a_body_that_is_not_what_its_headers_say_is_a_failure() -> None:
+    async def broken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nnone")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(broken, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    reranker = RerankService("tei", url=f"http://127.0.0.1:{port}/rerank")
+    with pytest.raises(RerankFailed):
+        await reranker.scores(QUERY, TEXTS, 5)
+    await reranker.close()
+    server.close()
+
+
+@pytest.mark.asyncio
 async def test_nobody_there_is_a_failure() -> None:
     with reranking("cohere") as server:
         url = server.url
