@@ -423,7 +423,7 @@ async def test_10_keys_on_the_command_line(start_server: StartServer, cli: Cli) 
         at = ("--address", server.grpc_address)
         reader = ("key", "create", "--role", "reader", "--tenant", "acme", "--label", "bot")
         first = await cli(*reader, *at)
-        assert (first.code, first.out) == (1, "")
+        assert (first.code, first.out) == (2, "")
         assert "the first key must be an admin key for all tenants" in first.err
         root = await cli("key", "create", "--role", "admin", "--all-tenants", "--label", "root", *at)
         assert root.code == 0, root.err
@@ -445,7 +445,7 @@ async def test_10_keys_on_the_command_line(start_server: StartServer, cli: Cli) 
         table = (await cli("key", "list", *at, **with_key)).out
         assert made["api_key"]["id"] in table
         assert made["key"] not in table
-        assert (await cli("key", "revoke", made["key"], *at, **with_key)).code == 1, "a key is no id"
+        assert (await cli("key", "revoke", made["key"], *at, **with_key)).code == 2, "a key is no id"
         revoked = await cli("key", "revoke", made["api_key"]["id"], *at, **with_key)
         assert (revoked.code, revoked.out.startswith(made["api_key"]["id"])) == (0, True)
         assert (await cli("search", "q", "-t", "acme", *at, "--api-key", made["key"])).code == 1

@@ -166,6 +166,7 @@ async def test_tenant_policy(rest: RunningRest) -> None:
             "assistant": 0.0,
             "previous": 0.5,
             "names_to_i": True,
+            "rerank": 1.0,
         },
         "quota": {"max_messages": "0", "max_bytes": "0"},
         "ranking": "semantic",

@@ -264,6 +264,8 @@ async def test_search_filters_explains_and_shows_the_turns_around_a_hit(server: 
     assert "as of 2026-01-02T00:00:00Z" in explained.out
 
     assert (await cli("retention", "run", "--tenant", "acme", "--action", "archive", *at)).code == 0
+    assert len(await found()) == 3, "they were not archived then"
+    search = ("search", "apples and pears", "--tenant", "acme", *at)
     assert await found() == []
     assert len(await found("--include-archived")) == 3
     assert "archived 20" in (await cli(*search, "--include-archived")).out

@@ -167,7 +167,9 @@ async def test_what_is_expired_archived_or_later_than_as_of_is_not_there(server:
     assert contents(await built(server, **request)) == ["bread 2", "bread 3"]
     wanted = context_pb2.BuildContextRequest(tenant_id="acme", query="bread?", user_id="u", neighbours=5)
     wanted.as_of.FromDatetime(MONDAY + timedelta(minutes=2))
-    assert contents(await server.memory.BuildContext(wanted)) == ["bread 0", "bread 2"], "it was not expired then"
+    assert contents(await server.memory.BuildContext(wanted)) == ["bread 0", "bread 1", "bread 2"], (
+        "one was not expired then, and one not archived"
+    )
 
 
 async def test_what_is_not_embedded_is_recent_all_the_same_and_counted(

@@ -34,8 +34,8 @@ def test_what_the_reranker_says_is_a_term_of_the_same_sum() -> None:
 
 
 def test_what_was_not_read_comes_after_what_was() -> None:
-    """Whoever asks for more hits sees the same ones first: a lift makes the others' share of relevance less, and what is
-    fresh and important could overtake them."""
+    """Whoever asks for more hits sees the same ones first. A lift makes the others' share of relevance
+    less, and what is fresh and important could overtake them."""
     hits = [*(hit(number, 0.8) for number in range(1, 51)), hit(60, 0.15, importance=1.0)]
     values = {number: 1.0 if number == 1 else 0.0 for number in range(1, 51)}
     assert again(hits, values)[:50] == again(hits[:50], values)
