@@ -313,7 +313,7 @@ def test_the_env_file_is_read_and_the_environment_goes_before_it(
 
 HEADER = """\
 # Every variable of the service, with its default. Copy this file to .env, and uncomment what you change:
-# the environment goes before .env, and .env before the defaults.
+# environment variables override .env, and .env overrides the defaults.
 """
 
 
