@@ -37,7 +37,7 @@ async def test_what_is_stored_is_shown(server: RunningServer, cli: Cli, monkeypa
     nobody = await cli("users", "--tenant", "nobody", "--address", server.grpc_address)
     assert (nobody.code, nobody.out.strip()) == (0, "No users.")
     wrong = await cli("list", *here, "--filter", "role =")
-    assert (wrong.code, "filter" in wrong.err) == (1, True)
+    assert (wrong.code, "filter" in wrong.err) == (2, True)
 
 
 async def test_all_pages_are_asked_for(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
