@@ -52,7 +52,7 @@ class Stored:
         scope = asked.archived or mentions(asked.node, "archived")
         return {
             id_
-            for id_, message in self.messages.items()
+            for id_, message in ((id_, _then(message, asked.as_of)) for id_, message in self.messages.items())
             if (scope or message["archived_at"] is None)
             and (asked.as_of is None or message["created_at"] <= asked.as_of)
             and passes(asked.node, message)
@@ -81,6 +81,12 @@ class Asked:
         if self.as_of is not None:
             request.as_of.FromDatetime(self.as_of)
         return request
+
+
+def _then(message: dict[str, Any], as_of: datetime | None) -> dict[str, Any]:
+    """A message as it was at that moment: what was archived later was live."""
+    archived_at = message["archived_at"]
+    return message if as_of is None or archived_at is None or archived_at <= as_of else message | {"archived_at": None}
 
 
 async def store(database: Database, tenant: str, draw: Random, count: int) -> Stored:

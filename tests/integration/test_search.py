@@ -296,8 +296,12 @@ async def test_every_filter_keeps_to_what_it_says_and_leaves_no_hit_out(server: 
 async def test_archived_messages_are_ranked_only_when_asked_for(server: RunningServer) -> None:
     await fill(server, random_messages(100))
     await server.admin.RunRetention(admin.RunRetentionRequest(tenant_id="acme", actions=["archive"]))
-    live = await server.memory.SearchMemories(query("music", top_k=1000))
-    both = await server.memory.SearchMemories(query("music", top_k=1000, include_archived=True))
+    request = query("music", top_k=1000)
+    assert (await server.memory.SearchMemories(request)).total == 100, "they were not archived then"
+    request.ClearField("as_of")
+    live = await server.memory.SearchMemories(request)
+    request.include_archived = True
+    both = await server.memory.SearchMemories(request)
     assert live.total < 100
     assert both.total == 100
     assert sum(hit.HasField("archived_at") for hit in both.items) == 100 - live.total
