@@ -120,9 +120,10 @@ class Client(MemoryClient):
         return self._send(rpc, self._completed(request), attempts, _tell if self._is_told else None)
 
 
-def connection_arguments(target: Target) -> dict[str, Any]:
-    """The arguments of a client of the target. Raises CommandError where the address cannot be one."""
-    _endpoint(target.address, with_key=bool(target.api_key))
+def connection_arguments(target: Target, *, with_others_keys: bool = False) -> dict[str, Any]:
+    """The arguments of a client of the target, which may send keys of others than its own. Raises CommandError where
+    the address cannot be one, or keys would go there in clear."""
+    _endpoint(target.address, with_key=with_others_keys or bool(target.api_key))
     return {
         "address": target.address,
         "api_key": target.api_key,

@@ -81,15 +81,26 @@ def sentence(error: ValidationError) -> str:
     return f"The configuration is wrong: {'; '.join(faults)}."
 
 
-def target(address: str | None, api_key: str | None, timeout_seconds: float, **kwargs: Any) -> Target:
-    """The service to talk to: what the options say, and the settings for the rest."""
+def target(
+    address: str | None,
+    api_key: str | None,
+    timeout_seconds: float,
+    *,
+    with_deployments_key: bool = True,
+    **kwargs: Any,
+) -> Target:
+    """The service to talk to: what the options say, and the settings for the rest.
+
+    Where no key is given, it is the first of MEMORY_API_KEYS, if any, ``with_deployments_key``: not of what acts for
+    others.
+    """
     settings = load_settings(**kwargs)
     if not address:
         address = f"{bracketed(from_here(settings.host))}:{settings.grpc_port}"
     if "://" not in address and (settings.tls_ca_file or settings.tls_cert_file):
         address = f"https://{address}"
     key = (api_key or os.environ.get(CLIENT_API_KEY) or "").strip() or None  # files of secrets end with a newline
-    if key is None and settings.api_keys:
+    if key is None and with_deployments_key and settings.api_keys:
         key = settings.api_keys[0].get_secret_value()
     if key is not None and not (key.isascii() and key.isprintable()):
         raise CommandError("The API key holds characters that no header can carry.", USAGE)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from memory_grpc.commands.options import Address, ApiKey, Timeout, target
+from memory_grpc.commands.options import Address, Timeout, target
 
 
 class Transport(StrEnum):
@@ -22,6 +22,10 @@ Tenant = Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="W
 User = Annotated[str, typer.Option("--user", metavar="ID", help="Whose memory: the end user.")]
 Conversation = Annotated[
     str, typer.Option(metavar="ID", help="Where memories go that the model names no conversation for.")
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(envvar="MEMORY_CLIENT_API_KEY", metavar="KEY", help="Sent as x-api-key; none of MEMORY_API_KEYS is."),
 ]
 ApiKeyFile = Annotated[
     Path | None,
@@ -61,7 +65,7 @@ def mcp(
     """
     from memory_grpc.commands import mcp as command
 
-    service = command.with_key_of(api_key_file, target(address, api_key, timeout))
+    service = command.with_key_of(api_key_file, target(address, api_key, timeout, with_deployments_key=False))
     if transport is Transport.STDIO:
         raise typer.Exit(command.stdio(tenant, user, conversation, service))
     raise typer.Exit(

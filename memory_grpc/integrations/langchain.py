@@ -131,19 +131,37 @@ def _written(message: BaseMessage) -> dict[str, Any]:
     """The fields of the service's message. What it has no field for is kept in its metadata, to be read back."""
     text = str(message.text)
     kept = message_to_dict(message)
-    data = {name: value for name, value in kept["data"].items() if value not in (None, {}, [])}
-    if message.content == text and text:
+    data = {name: value for name, value in kept["data"].items() if name == "content" or value not in (None, {}, [])}
+    if message.content == text and text.strip():
         del data["content"]
     return {
-        "role": _ROLES.get(message.type, "assistant"),
+        "role": _role(message.type),
         "name": message.name or None,
-        # An answer that only calls tools says nothing, and the service stores no empty message.
-        "content": text or f"[{message.type}]",
+        # An answer that only calls tools says nothing, and the service stores no message without a word.
+        "content": text if text.strip() else f"[{message.type}]",
         "metadata": {_FIELD: {"type": message.type, "data": data}},
     }
 
 
+def _role(type_: str) -> str:
+    """Of a type of LangChain's messages, chunks included (``AIMessageChunk``)."""
+    return _ROLES.get(type_.removesuffix("MessageChunk").lower(), "assistant")
+
+
 def _read(message: types.Message) -> BaseMessage:
-    kept = whole(message.metadata.get(_FIELD)) or {"type": _TYPES[message.role], "data": {"name": message.name}}
-    data = {"content": message.content, "id": message.id} | kept["data"]
-    return messages_from_dict([{"type": kept["type"], "data": data}])[0]
+    """What was written here is read back whole; metadata that others wrote, or of another role, is not believed."""
+    plain: dict[str, Any] = {"type": _TYPES[message.role], "data": {"name": message.name}}
+    kept: Any = whole(message.metadata.get(_FIELD))
+    is_own = (
+        isinstance(kept, dict)
+        and isinstance(kept.get("data"), dict)
+        and isinstance(kept.get("type"), str)
+        and _role(kept["type"]) == message.role
+    )
+    told = {"content": message.content, "id": message.id}
+    for one in (kept, plain) if is_own else (plain,):
+        try:
+            return messages_from_dict([{"type": one["type"], "data": told | one["data"]}])[0]
+        except (ValueError, TypeError, KeyError):
+            continue
+    raise AssertionError("a plain message can be read")

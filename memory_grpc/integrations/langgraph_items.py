@@ -63,7 +63,8 @@ def content(value: Mapping[str, Any], index: Literal[False] | list[str] | None, 
     """The text that searches compare: what stands at the paths, or the whole value where nothing does."""
     paths = fields if index is None or index is False else index
     texts = [text for path in paths for text in get_text_at_path(value, path if path == "$" else tokenize_path(path))]
-    return ("\n".join(text for text in texts if text) or json.dumps(dict(value), ensure_ascii=False))[:_LONGEST_CONTENT]
+    found = "\n".join(text for text in texts if text.strip())
+    return (found or json.dumps(dict(value), ensure_ascii=False))[:_LONGEST_CONTENT]
 
 
 def metadata(

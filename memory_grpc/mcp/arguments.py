@@ -29,6 +29,14 @@ def limited(request: type[Message], name: str, description: str, **more: Any) ->
 MemoryId = Annotated[str, Field(description="The id of a memory.", pattern=r"^[0-9a-fA-F-]{32,36}$")]
 Query = Annotated[str, limited(_SEARCH, "query", "The question, in plain words.")]
 Conversation = Annotated[str | None, limited(_SEARCH, "conversation_id", "Only memories of this conversation.")]
+GoingOn = Annotated[
+    str | None,
+    limited(
+        context_pb2.BuildContextRequest,
+        "conversation_id",
+        "The conversation that goes on: its newest turns come first. Memories come from all.",
+    ),
+]
 After = Annotated[AwareDatetime | None, Field(description="Only what was said then or later: RFC 3339.")]
 Before = Annotated[AwareDatetime | None, Field(description="Only what was said before then: RFC 3339.")]
 Archived = Annotated[bool, Field(description="Old memories that were archived, too.")]

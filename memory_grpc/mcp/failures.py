@@ -64,8 +64,13 @@ def of_call(error: MemoryServiceError) -> str:
 
 
 def of_arguments(error: ValidationError) -> str:
-    """Arguments that the tool's schema does not allow: by name, without their values."""
-    return _faults([f"{'.'.join(map(str, one['loc']))}: {_lower_first(one['msg'])}" for one in error.errors()])
+    """Arguments that the tool's schema does not allow: by the schema's names, without what was sent."""
+    faults = []
+    for one in error.errors():
+        # The last name of one that is not allowed there is the caller's own word.
+        place = one["loc"][:-1] if one["type"] == "extra_forbidden" else one["loc"]
+        faults.append(f"{'.'.join(map(str, place))}: {_lower_first(one['msg'])}")
+    return _faults(faults)
 
 
 def _faults(faults: list[str]) -> str:

@@ -45,7 +45,7 @@ class Reading:
         self,
         query: a.Query,
         max_tokens: a.Tokens = 1000,
-        conversation_id: a.Conversation = None,
+        conversation_id: a.GoingOn = None,
         recent_turns: a.RecentTurns = 10,
         filter: a.Filter = None,
     ) -> Context:

@@ -45,7 +45,7 @@ async def _stdio(scope: Scope, target: Target) -> None:
 
 
 async def _streamable_http(scope: Scope, target: Target, where: Listening) -> None:
-    async with KeyedClient(**connection_arguments(target)) as client:
+    async with KeyedClient(**connection_arguments(target, with_others_keys=True)) as client:
         if not where.allow_unauthenticated and not is_loopback(where.host):
             try:
                 await http.check_closed(client.with_key(None), scope.tenant_id)

@@ -59,8 +59,8 @@ class MemoryServer(MCPServer[Any]):
         tool = self._tool_manager.get_tool(name)
         if tool is None:
             raise ToolError("There is no tool by that name.")
-        if unknown := arguments.keys() - tool.parameters["properties"].keys():
-            raise ToolError(f"An argument is wrong: {name} has no {', '.join(sorted(unknown))}.")
+        if arguments.keys() - tool.parameters["properties"].keys():
+            raise ToolError(f"There is an argument that {name} does not have.")
         before = self._key.set(self._callers.key(None if context is None else context.headers))
         try:
             with told(name):

@@ -62,7 +62,10 @@ def _metrics(registry: CollectorRegistry) -> Endpoint:
     """The registry as text, in the format that the scraper asks for."""
 
     async def endpoint(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        try:
+            encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        except Exception:  # the library reads versions that clients make up
+            encode, content_type = choose_encoder("")
         try:
             answer = Answer(encode(registry), content_type, cache="no-store")
         # A broken collector is a bug to be seen. Its text may hold anything, so only its type is told.

@@ -66,6 +66,12 @@ def test_metrics_speak_openmetrics_when_asked(client: httpx.Client) -> None:
     assert answer.text.endswith("# EOF\n")
 
 
+def test_a_version_that_is_none_is_answered_as_text(client: httpx.Client) -> None:
+    answer = client.get("/metrics", headers={"accept": "application/openmetrics-text;version=abc"})
+    assert answer.status_code == 200
+    assert "things_total 3.0" in answer.text
+
+
 def test_openapi_json_is_the_generated_document(client: httpx.Client) -> None:
     answer = client.get("/openapi.json")
     assert answer.headers["content-type"] == "application/json"

@@ -37,11 +37,11 @@ function values(policy) {
 const retention = (fields) =>
   Object.fromEntries(["max_age_days", "importance_threshold", "delete_after_days"].filter((name) => fields[name] !== "").map((name) => [name, Number(fields[name])]));
 
-async function simulated(wanted) {
+async function simulated(tenant, wanted) {
   const now = Date.now();
   const steps = [];
   for (const days of AHEAD_DAYS) { // one at a time, as the server does them
-    const body = { tenant_id: state.tenant, retention: wanted, sample_size: 0 };
+    const body = { tenant_id: tenant, retention: wanted, sample_size: 0 };
     if (days) body.as_of = new Date(now + days * DAY).toISOString();
     steps.push({ label: days ? `+${days} d` : "now", ...(await post("/v1/admin/retention/simulate", body)) });
   }
@@ -68,34 +68,36 @@ function drawn({ steps, months }) {
 }
 
 export function policy(place) {
+  const tenant = state.tenant; // of this view; a late answer must not end in the form of another tenant's
+  const formPlace = el("div", {});
   const holds = el("div", {});
   const outcome = el("div", {});
   let current;
-  place.append(...heading("Policy", "When messages are archived and deleted, and how they are scored. A simulation changes nothing."), el("div", { id: "policy-form" }), outcome, holds);
+  place.append(...heading("Policy", "When messages are archived and deleted, and how they are scored. A simulation changes nothing."), formPlace, outcome, holds);
   const show = () => into(holds, async () => {
-    current = await get(tenantPath(state.tenant, "policy"));
+    current = await get(tenantPath(tenant, "policy"));
     const now = current.retention;
     let tried;
     const simulate = async (fields) => {
       tried = retention(fields);
-      await into(outcome, async () => drawn(await simulated(tried)), () => "The simulation is drawn.");
+      await into(outcome, async () => drawn(await simulated(tenant, tried)), () => "The simulation is drawn.");
     };
     const save = async (event) => {
       const node = event.target.closest("form");
       if (!node.reportValidity()) return;
       const wanted = retention(Object.fromEntries([...node.elements].filter((one) => one.name).map((one) => [one.name, one.value])));
       const changed = Object.fromEntries(Object.entries(wanted).filter(([name, value]) => value !== now[name] || current.overrides.includes(`retention.${name}`)));
-      const sure = await confirmed(`Set the retention of ${state.tenant}?`, `The next sweep follows it: ${JSON.stringify(wanted)}. Simulate it first to see what leaves.`, "Set policy");
+      const sure = await confirmed(`Set the retention of ${tenant}?`, `The next sweep follows it: ${JSON.stringify(wanted)}. Simulate it first to see what leaves.`, "Set policy");
       if (!sure) return;
       try {
-        await call("PUT", tenantPath(state.tenant, "policy"), { body: { ...own(current), retention: changed } });
+        await call("PUT", tenantPath(tenant, "policy"), { body: { ...own(current), retention: changed } });
         announce("The policy is set.");
         await show();
       } catch (error) {
         outcome.replaceChildren(failure(error));
       }
     };
-    document.getElementById("policy-form").replaceChildren(form([
+    formPlace.replaceChildren(form([
       field("max_age_days", "Archive after days", { kind: "number", min: 0, max: 36500, step: "any", value: now.max_age_days }),
       field("importance_threshold", "Archive below importance", { kind: "number", min: 0, max: 1, step: "any", value: now.importance_threshold }),
       field("delete_after_days", "Delete days after archiving", { kind: "number", min: 0, max: 36500, step: "any", value: now.delete_after_days }),

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.server.mcpserver.exceptions import ToolError
 
+from memory_grpc.commands.client import connection_arguments
+from memory_grpc.commands.configuration import Target, target
+from memory_grpc.commands.failure import CommandError
 from memory_grpc.mcp.callers import Callers, KeyedClient
 from memory_grpc.mcp.server import MemoryServer
 from memory_grpc.mcp.user_memory import Scope
+from memory_grpc.settings import Settings
 from tests.unit.test_documents import ROOT
 
 PAGE = (ROOT / "docs/mcp.md").read_text()
@@ -86,3 +92,26 @@ def test_a_caller_over_http_has_its_own_key_and_the_servers_only_if_it_is_lent()
     assert (key_of(lending), key_of(lending, x_api_key="mine")) == ("own", "mine")
     assert Callers(client, "own").key({"x-api-key": "mine"}) == "own"
     assert "own" not in repr(keeping)
+
+
+@pytest.mark.asyncio
+async def test_what_a_caller_names_is_not_repeated():
+    server = MemoryServer(Scope("acme", "ann", "mcp"), Callers(KeyedClient("127.0.0.1:1")))
+    with pytest.raises(ToolError) as refused:
+        await server.call_tool("search_memories", {"query": "q", "PIN 4711\nx": 1})
+    assert "4711" not in str(refused.value)
+
+
+def test_keys_of_callers_do_not_go_to_another_machine_in_clear():
+    elsewhere = Target("memory.internal:50051", 5.0, None, Settings(_env_file=None))
+    connection_arguments(elsewhere)
+    with pytest.raises(CommandError):
+        connection_arguments(elsewhere, with_others_keys=True)
+
+
+def test_a_model_has_no_key_of_the_deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MEMORY_CLIENT_API_KEY", raising=False)
+    monkeypatch.setenv("MEMORY_API_KEYS", "a-key-of-the-deployment")
+    assert target(None, None, 5.0).api_key == "a-key-of-the-deployment"
+    assert target(None, None, 5.0, with_deployments_key=False).api_key is None
