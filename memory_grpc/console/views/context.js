@@ -28,7 +28,7 @@ export function context(place) {
     ...heading("Context", "The memory that answers a question, cut to a budget, in the order of time."),
     form([
       field("query", "Question", { wide: true, required: true, maxlength: 10000 }),
-      field("max_tokens", "Budget in tokens", { kind: "number", min: 1, max: 100000, value: 500, required: true }),
+      field("max_tokens", "Budget in tokens", { kind: "number", min: 1, max: 32000, value: 500, required: true }),
       field("user_id", "User", { maxlength: 128 }),
       field("conversation_id", "Conversation", { maxlength: 128, hint: "Its last turns come first." }),
       field("recent_turns", "Recent turns", { kind: "number", min: 0, max: 100, value: "" }),

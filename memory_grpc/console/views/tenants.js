@@ -11,7 +11,8 @@ const AT_ONCE = 4; // statistics that are asked for together
 const LOOKED_AT = 50;
 
 async function seen() {
-  const none = (of) => () => of; // a key that may not read these still has its own tenants
+  // A key that may not read these still has its own tenants; any other failure is shown.
+  const none = (of) => (error) => { if (error.status === 403) return of; throw error; };
   const [keys, graphs, events] = await Promise.all([
     get("/v1/admin/api-keys", { page_size: 100 }).catch(none({ api_keys: [] })),
     get("/v1/admin/graphs").catch(none({ graphs: [] })),
@@ -25,11 +26,16 @@ async function seen() {
   return knownTenants().slice(0, LOOKED_AT);
 }
 
+function unreadable(error) {
+  if (error.status === 403 || error.status === 404) return null;
+  throw error;
+}
+
 async function statistics(names) {
   const found = [];
   for (let at = 0; at < names.length; at += AT_ONCE) {
     const part = names.slice(at, at + AT_ONCE);
-    found.push(...(await Promise.all(part.map((name) => get(tenantPath(name, "statistics")).catch(() => null)))));
+    found.push(...(await Promise.all(part.map((name) => get(tenantPath(name, "statistics")).catch(unreadable)))));
   }
   return found.filter(Boolean);
 }
