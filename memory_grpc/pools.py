@@ -96,8 +96,8 @@ async def _replicas(
 ) -> Reads:
     """They need not be there: one that is away gets no reads."""
 
-    def followed(conninfo: str, name: str) -> Followed:
-        node = Followed(conninfo, name, time.monotonic)
+    def followed(conninfo: str, name: str, remembered_seconds: float = 0.0) -> Followed:
+        node = Followed(conninfo, name, time.monotonic, remembered_seconds=remembered_seconds)
         stack.push_async_callback(node.close)
         return node
 
@@ -110,11 +110,10 @@ async def _replicas(
         replicas.append(Replica(database, followed(url, f"replica-{number}")))
     reads = Reads(
         primary,
-        followed(place.direct, "primary"),
+        followed(place.direct, "primary", settings.database_read_max_lag_seconds),
         replicas,
         written,
         wait_seconds=settings.database_read_wait_ms / 1000,
-        most_seconds_behind=settings.database_read_max_lag_seconds,
     )
 
     def figures() -> list[NodeFigures]:

@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 _HEARD_SECONDS = 2.0
 _CONNECT_SECONDS = 2
+_SAMPLED_SECONDS = 0.1
 
 
 def check_one_node(conninfo: str) -> None:
@@ -35,9 +36,15 @@ def check_one_node(conninfo: str) -> None:
 
 
 class Followed:
-    """One node. ``position`` is what it was heard to have last: after a restart that may be less than before."""
+    """One node. ``position`` is what it was heard to have last: after a restart that may be less than before.
 
-    def __init__(self, conninfo: str, name: str, clock: Callable[[], float]) -> None:
+    Where it was is remembered for ``remembered_seconds``, ten times a second at most.
+    """
+
+    def __init__(
+        self, conninfo: str, name: str, clock: Callable[[], float], *, remembered_seconds: float = 0.0
+    ) -> None:
+        self._remembered = remembered_seconds
         self.name = name
         self.position = 0
         self._conninfo = conninfo
@@ -60,12 +67,20 @@ class Followed:
         self.position = 0
         self._tell()
 
-    def position_before(self, seconds: float) -> int:
-        """Where it was that many seconds ago; 0 where that is not known."""
-        latest = self._clock() - seconds
-        while len(self._past) > 1 and self._past[1][0] <= latest:
+    def position_then(self) -> int:
+        """Where it was ``remembered_seconds`` ago; 0 where that is not known."""
+        at, position = self._past[0] if self._past else (self._clock(), 0)
+        return position if at <= self._clock() - self._remembered else 0
+
+    def note(self, position: int) -> None:
+        """It was heard of just now, and has come there."""
+        now = self._heard_at = self._clock()
+        self.position = position
+        if not self._past or now - self._past[-1][0] >= _SAMPLED_SECONDS:
+            self._past.append((now, position))
+        while len(self._past) > 1 and self._past[1][0] <= now - self._remembered:
             self._past.popleft()
-        return self._past[0][1] if self._past and self._past[0][0] <= latest else 0
+        self._tell()
 
     async def reaches(self, position: int, seconds: float) -> bool:
         """Whether it is heard to have come there within that time."""
@@ -83,14 +98,12 @@ class Followed:
         """Asks once; whether somebody waits to hear more."""
         try:
             async with asyncio.timeout(_HEARD_SECONDS):
-                self.position = await self._asked()
+                position = await self._asked()
         except Exception:  # whatever a node that is away makes of a question
             await self._hang_up()
             self.lose()
         else:
-            self._heard_at = self._clock()
-            self._past.append((self._heard_at, self.position))
-            self._tell()
+            self.note(position)
         async with self._changed:
             self._changed.notify_all()
         return self._waiting > 0 and self.is_up

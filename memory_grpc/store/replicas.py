@@ -50,14 +50,12 @@ class Reads:
         written: positions.Written,
         *,
         wait_seconds: float,
-        most_seconds_behind: float,
     ) -> None:
         self._primary = primary
         self._at_primary = at_primary
         self.replicas = replicas
         self._written = written
         self._wait = wait_seconds
-        self._most_behind = most_seconds_behind
         self._turns = itertools.count()
         self.primary_reads = 0
 
@@ -69,7 +67,6 @@ class Reads:
             self.replicas,
             self._written,
             wait_seconds=self._wait,
-            most_seconds_behind=self._most_behind,
         )
 
     @asynccontextmanager
@@ -124,7 +121,7 @@ class Reads:
         if needed == positions.UNKNOWN:
             return None
         # What it had some seconds ago; while it is away nobody is held to it.
-        had = self._at_primary.position_before(self._most_behind) if self._at_primary.is_up else 0
+        had = self._at_primary.position_then() if self._at_primary.is_up else 0
         up = [replica for replica in self.replicas if replica.followed.is_up and replica.followed.position >= had]
         if not up:
             return None
