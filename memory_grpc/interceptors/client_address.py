@@ -10,8 +10,8 @@ from memory_grpc.errors import StartupError
 
 # What one customer of a provider gets at least: whoever has an IPv6 address has as many as that.
 _IPV6_PREFIX = 64
-# Of what is no address: it is a stranger's text, if a proxy lets it through.
-_LONGEST_NAME = 64
+# Of what is no address: it is a stranger's text, if a proxy lets it through, and reaches neither log nor counts.
+UNKNOWN = "unknown"
 
 
 class ClientAddresses:
@@ -55,12 +55,12 @@ def _peer_address(peer: str) -> str:
 
 
 def _spelt(text: str) -> str:
-    """An address with a port or without, in its one spelling; what is none as it is, cut off."""
+    """An address with a port or without, in its one spelling; UNKNOWN for what is none."""
     host, bracket, _ = text.removeprefix("[").partition("]")
     if not bracket and text.count(":") == 1:
         host = text.partition(":")[0]
     ip = _parsed(host)
-    return str(ip) if ip is not None else text[:_LONGEST_NAME]
+    return str(ip) if ip is not None else UNKNOWN
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
