@@ -12,15 +12,11 @@ values (
 );
 
 -- name: erasures.choose
--- Puts the messages that pass a filter into a plan, live and archived ones, and counts them.
-with chosen as (
-    insert into erasure_items (tenant_id, erasure_id, message_id)
-    select m.tenant_id, %(erasure_id)s, m.id
-    from messages m
-    where m.tenant_id = %(tenant_id)s and {filter}
-    returning message_id
-)
-select count(*) as messages from chosen;
+-- Puts the messages that pass a filter into a plan, live and archived ones.
+insert into erasure_items (tenant_id, erasure_id, message_id)
+select m.tenant_id, %(erasure_id)s, m.id
+from messages m
+where m.tenant_id = %(tenant_id)s and {filter};
 
 -- name: erasures.count_rows
 -- How many rows of one table belong to the messages of a plan.
@@ -98,11 +94,9 @@ where tenant_id = %(tenant_id)s and id = %(erasure_id)s;
 update erasures set last_error = %(error)s where tenant_id = %(tenant_id)s and id = %(erasure_id)s;
 
 -- name: erasures.advance
--- Brings an erasure to its next state.
+-- Brings an erasure to its next state, and notes when, as `{when}`.
 update erasures
-set state = %(state)s, last_error = null,
-    erased_at = case when %(state)s = 'cleaning' then now() else erased_at end,
-    finished_at = case when %(state)s = 'done' then now() else finished_at end
+set state = %(state)s, last_error = null, {when} = now()
 where tenant_id = %(tenant_id)s and id = %(erasure_id)s;
 
 -- name: erasures.look
@@ -147,8 +141,3 @@ update api_keys
 set revoked_at = case when id::text = %(by)s then revoked_at else coalesce(revoked_at, now()) end,
     expires_at = case when id::text = %(by)s then least(expires_at, now() + interval '1 day') else expires_at end
 where tenant_ids = array[%(tenant_id)s];
-
--- name: erasures.forget_model
--- Gives a tenant that has no message left the deployment's model.
-delete from tenant_models t
-where t.tenant_id = %(tenant_id)s and not exists (select from messages m where m.tenant_id = t.tenant_id);
