@@ -31,6 +31,7 @@ from memory_grpc.pools import Place, opened
 from memory_grpc.reranking import create_reranker
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
+from memory_grpc.store.citus import has_no_graphs
 from memory_grpc.store.database import Database
 from memory_grpc.store.durability import check_durability
 from memory_grpc.store.migrations import migrate
@@ -82,6 +83,9 @@ async def running(settings: Settings, conninfo: str, *, processes: int = 1) -> A
             log.info("migration_applied", migration=name)
         for setting in await asyncio.to_thread(check_durability, direct, settings.accept_data_loss_with):
             log.warning("data_loss_accepted", setting=setting)
+        if settings.graph_threshold and await asyncio.to_thread(has_no_graphs, direct):
+            log.info("graphs_off", reason="the tables are distributed by Citus")
+            settings = settings.model_copy(update={"graph_threshold": 0})
         shared = direct != conninfo and await asyncio.to_thread(shares_sessions, conninfo)
         pools = await opened(stack, settings, Place(conninfo, direct, shared))
         keyring = Keyring(pools.keys)
