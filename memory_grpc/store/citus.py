@@ -28,9 +28,8 @@ def keep_to_coordinator(connection: psycopg.Connection[tuple[Any, ...]]) -> None
         connection.execute(QUERIES["citus.coordinator_alone"])
 
 
-def has_no_graphs(conninfo: str) -> bool:
-    """Whether graphs and word indexes of large tenants are not built in this database, so that every search scans its
-    tenant: where the tables are distributed. Raises StartupError when the database cannot be asked."""
+def asked_whether_distributed(conninfo: str) -> bool:
+    """As is_distributed, on a connection of its own. Raises StartupError when the database cannot be asked."""
     try:
         with poolers.connect(conninfo) as connection:
             return is_distributed(connection)

@@ -19,11 +19,14 @@ from messages m
 where m.tenant_id = %(tenant_id)s and {filter};
 
 -- name: erasures.count_rows
--- How many rows of one table belong to the messages of a plan.
+-- How many rows of one table belong to the messages of a plan. The table may be elsewhere than the plan, where Citus has
+-- them: so the ids are read first.
+with chosen as materialized (
+    select message_id from erasure_items where tenant_id = %(tenant_id)s and erasure_id = %(erasure_id)s
+)
 select count(*) as rows
-from erasure_items i
-join {table} t on t.tenant_id = i.tenant_id and t.{column} = i.message_id
-where i.tenant_id = %(tenant_id)s and i.erasure_id = %(erasure_id)s;
+from {table} t
+where t.tenant_id = %(tenant_id)s and t.{column} in (select message_id from chosen);
 
 -- name: erasures.measure
 -- Notes how much a plan would erase, and which messages it means.
@@ -100,14 +103,15 @@ set state = %(state)s, last_error = null, {when} = now()
 where tenant_id = %(tenant_id)s and id = %(erasure_id)s;
 
 -- name: erasures.look
--- How many rows of one table belong to messages that an erasure erased: none, or it did not.
+-- How many rows of one table belong to messages that an erasure erased: none, or it did not. Read as in
+-- erasures.count_rows.
+with gone as materialized (
+    select digest from erased_messages where tenant_id = %(tenant_id)s and erasure_id = %(erasure_id)s
+)
 select count(*) as found
 from {table} t
-where t.tenant_id = %(tenant_id)s and exists (
-    select from erased_messages e
-    where e.tenant_id = %(tenant_id)s and e.erasure_id = %(erasure_id)s
-        and e.digest = erasure_digest('message', t.{column}, %(tenant_id)s)
-);
+where t.tenant_id = %(tenant_id)s
+    and erasure_digest('message', t.{column}, %(tenant_id)s) in (select digest from gone);
 
 -- name: erasures.look_at_requests
 -- How many request ids that stored its messages are still known.
