@@ -14,6 +14,7 @@ import structlog
 
 from memory_grpc.embedding import Embedder, create_provider
 from memory_grpc.embedding.token_counts import TokenCounter
+from memory_grpc.errors import StartupError
 from memory_grpc.jobs.audit import flushed
 from memory_grpc.jobs.loop import at_work
 from memory_grpc.jobs.start import Parts, follow_model, follow_replicas, loops
@@ -31,6 +32,7 @@ from memory_grpc.pools import Place, opened
 from memory_grpc.reranking import create_reranker
 from memory_grpc.server import Server
 from memory_grpc.settings import Settings
+from memory_grpc.store.citus import asked_whether_distributed
 from memory_grpc.store.database import Database
 from memory_grpc.store.durability import check_durability
 from memory_grpc.store.migrations import migrate
@@ -82,8 +84,11 @@ async def running(settings: Settings, conninfo: str, *, processes: int = 1) -> A
             log.info("migration_applied", migration=name)
         for setting in await asyncio.to_thread(check_durability, direct, settings.accept_data_loss_with):
             log.warning("data_loss_accepted", setting=setting)
+        distributed = await asyncio.to_thread(asked_whether_distributed, direct)
+        if distributed:
+            settings = settings_on_citus(settings)
         shared = direct != conninfo and await asyncio.to_thread(shares_sessions, conninfo)
-        pools = await opened(stack, settings, Place(conninfo, direct, shared))
+        pools = await opened(stack, settings, Place(conninfo, direct, shared, distributed=distributed))
         keyring = Keyring(pools.keys)
         await check_open_access(settings, keyring)
 
@@ -139,6 +144,15 @@ async def _migrate(conninfo: str) -> list[str]:
         return await asyncio.to_thread(migrate, conninfo, stopped=stopped)
     finally:
         stopped.set()
+
+
+def settings_on_citus(settings: Settings) -> Settings:
+    """What a server on distributed tables does without: graphs and word indexes of large tenants are not built there,
+    and every search scans its tenant. Raises StartupError where read replicas are asked for."""
+    if settings.read_conninfos:
+        raise StartupError("MEMORY_DATABASE_READ_URLS does not go with a database that Citus distributes: unset it.")
+    log.info("graphs_off", reason="the tables are distributed by Citus")
+    return settings.model_copy(update={"graph_threshold": 0})
 
 
 def settle() -> None:

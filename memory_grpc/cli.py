@@ -12,6 +12,7 @@ from memory_grpc.commands import options
 from memory_grpc.commands.audit_app import audit
 from memory_grpc.commands.context_app import context
 from memory_grpc.commands.delete_app import delete
+from memory_grpc.commands.distribute_app import distribute
 from memory_grpc.commands.eval_app import evaluate
 from memory_grpc.commands.export_app import export
 from memory_grpc.commands.failure import said_plainly
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.add_typer(policy_app, name="policy", rich_help_panel=_CLIENT)
 app.add_typer(retention_app, name="retention", rich_help_panel=_CLIENT)
 app.add_typer(key_app, name="key", rich_help_panel=_CLIENT)
+app.command("distribute", rich_help_panel=_SERVER, epilog=EPILOG)(distribute)
 app.command("audit", rich_help_panel=_CLIENT, epilog=EPILOG)(audit)
 app.command("list", rich_help_panel=_CLIENT, epilog=EPILOG)(list_messages)
 app.command("stats", rich_help_panel=_CLIENT, epilog=EPILOG)(stats)

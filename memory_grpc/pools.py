@@ -21,13 +21,14 @@ _REPLICA_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the database is: ``direct`` is Postgres itself."""
+    """Where the database is: ``direct`` is Postgres itself, ``distributed`` a Citus cluster."""
 
     conninfo: str
     direct: str
     shared_sessions: bool
     written: Written | None = None
     is_replica: bool = False
+    distributed: bool = False
 
 
 async def _database(
@@ -40,6 +41,7 @@ async def _database(
         shared_sessions=place.shared_sessions,
         written=place.written,
         is_replica=place.is_replica,
+        distributed=place.distributed,
         min_size=min_size,
         max_size=max_size,
         max_waiting=settings.database_pool_max_waiting,

@@ -18,7 +18,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def up() -> int:
     """Postgres (embedded, unless MEMORY_DATABASE_URL is set), the server and Envoy, until a signal."""
-    with needed("local"), _configured() as settings:
+    with needed("local"), configured() as settings:
         from memory_grpc.local.up import up as run_everything
 
         return asyncio.run(run_everything(settings))
@@ -26,17 +26,16 @@ def up() -> int:
 
 def serve(processes: int = 1) -> int:
     """The server alone, until a signal; one of ``processes`` behind one Envoy."""
-    with needed("server"), _configured() as settings:
-        return asyncio.run(_serve(settings, _conninfo(settings), processes))
+    with needed("server"), configured() as settings:
+        return asyncio.run(_serve(settings, conninfo(settings), processes))
 
 
 def migrate(*, as_json: bool) -> int:
     """Brings the database up to date and says what was applied."""
-    with needed("server"), _configured() as settings:
+    with needed("server"), configured() as settings:
         from memory_grpc.store.migrations import migrate as apply
 
-        conninfo = _conninfo(settings)
-        applied = apply(settings.direct_conninfo or conninfo)
+        applied = apply(settings.direct_conninfo or conninfo(settings))
     if as_json:
         from memory_grpc.commands import output
 
@@ -63,7 +62,7 @@ def envoy_config(output: Path | None) -> int:
 
 
 @contextmanager
-def _configured() -> Iterator[Settings]:
+def configured() -> Iterator[Settings]:
     """The settings, with logging set up by them. What was logged is written before anything else is said."""
     import structlog
 
@@ -80,7 +79,8 @@ def _configured() -> Iterator[Settings]:
         flush()
 
 
-def _conninfo(settings: Settings) -> str:
+def conninfo(settings: Settings) -> str:
+    """The DSN of the settings. Raises CommandError where there is none."""
     if settings.conninfo is None:
         raise CommandError(
             "MEMORY_DATABASE_URL is not set: give it a Postgres with pgvector (postgresql://user:password@host/db), or "
@@ -89,7 +89,7 @@ def _conninfo(settings: Settings) -> str:
     return settings.conninfo
 
 
-async def _serve(settings: Settings, conninfo: str, processes: int) -> int:
+async def _serve(settings: Settings, dsn: str, processes: int) -> int:
     """Serves until SIGINT or SIGTERM, then drains; a second signal ends the process at once."""
     from memory_grpc.app import running, settle
 
@@ -99,7 +99,7 @@ async def _serve(settings: Settings, conninfo: str, processes: int) -> int:
 
     async def server() -> None:
         nonlocal serving
-        async with running(settings, conninfo, processes=processes):
+        async with running(settings, dsn, processes=processes):
             serving = True
             settle()
             await stop.wait()

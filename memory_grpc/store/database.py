@@ -53,13 +53,16 @@ class Database:
         written: Written | None = None,
         by_turns: bool = False,
         is_replica: bool = False,
+        distributed: bool = False,
     ) -> None:
         """``direct`` leads to Postgres itself where ``conninfo`` leads to a pooler; ``shared_sessions`` when that gives
         each transaction another session. ``written`` is told where transactions for tenants end, for replicas.
-        ``by_turns`` has tenants take the connections in turns."""
+        ``by_turns`` has tenants take the connections in turns. ``distributed``: by Citus, which finds no shard by a
+        plan for any values."""
         self._turns = ConnectionTurns(max_size, max_waiting) if by_turns else ConnectionTurns()
         self._written = written
         self._is_replica = is_replica
+        self._distributed = distributed
         self._direct = direct or conninfo
         self._timeout = timeout_seconds
         self._each_begins_with: LiteralString = ""
@@ -170,6 +173,7 @@ class Database:
 
     def _opening(self, tenant: Tenant, timeout_ms: int, plan: Plan, at_one_moment: bool = False) -> sql.Composed:
         """What opens a transaction."""
+        plan = "auto" if self._distributed and plan == "once" else plan
         return opening(tenant, timeout_ms, plan, at_one_moment=at_one_moment, then=self._each_begins_with)
 
     @asynccontextmanager

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from memory_grpc.domain.erasure import Check, Erasure, Rows
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.filtering import Node, where
+from memory_grpc.store import quotas
 from memory_grpc.store.database import Row, Transaction
 from memory_grpc.store.erasure import COUNTED, parts
 
@@ -21,7 +22,7 @@ async def plan(
     one = _one(tenant_id, erasure_id)
     await tx.execute("erasures.begin", one | {"scope": scope, "by": by, "seconds": seconds})
     condition = where(node, "m")
-    await tx.one("erasures.choose", one | dict(condition.params), parts=(("filter", condition.text),))
+    await tx.execute("erasures.choose", one | dict(condition.params), parts=(("filter", condition.text),))
     rows = {}
     for table in COUNTED:
         row = await tx.one("erasures.count_rows", one, parts=parts(table))
@@ -83,7 +84,8 @@ async def note_error(tx: Transaction, work: Erasure, error: str) -> None:
 
 async def advance(tx: Transaction, work: Erasure, state: str) -> None:
     """To the next state."""
-    await tx.execute("erasures.advance", _of(work) | {"state": state})
+    when = {"cleaning": "erased_at", "done": "finished_at"}[state]
+    await tx.execute("erasures.advance", _of(work) | {"state": state}, parts=(("when", when),))
 
 
 async def forget_vocabulary(tx: Transaction, tenant_id: str) -> None:
@@ -99,8 +101,10 @@ async def revoke_keys(tx: Transaction, tenant_id: str, by: str) -> None:
 
 
 async def forget_model(tx: Transaction, tenant_id: str) -> None:
-    """The deployment's model for a tenant without messages; vectors of those that came since are of its own."""
-    await tx.execute("erasures.forget_model", {"tenant_id": tenant_id})
+    """The deployment's model for a tenant without messages; vectors of those that came since are of its own. Call it
+    under ``models.lock_exclusive``."""
+    if not await quotas.messages(tx, tenant_id, 1):
+        await tx.execute("models.forget_tenant", {"tenant_id": tenant_id})
 
 
 async def look(tx: Transaction, work: Erasure) -> list[Check]:

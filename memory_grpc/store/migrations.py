@@ -19,7 +19,7 @@ import structlog
 
 from memory_grpc.errors import StartupError
 from memory_grpc.resources import SQL
-from memory_grpc.store import poolers, requirements, roles
+from memory_grpc.store import citus, poolers, requirements, roles
 from memory_grpc.store.connections import PINS
 from memory_grpc.store.queries import QUERIES
 
@@ -81,6 +81,7 @@ def migrate(
             # Where row-level security holds for the owner, a migration that changes rows would find none and be noted
             # as done. So it fails instead, and has to say what it means (decision 17).
             connection.execute("set row_security = off")
+            citus.keep_to_coordinator(connection)
             applied = _apply(connection, wanted)
             if migrations is None:
                 roles.check(connection)
@@ -101,6 +102,14 @@ def migrate(
         if isinstance(error, psycopg.Error) and error.sqlstate is not None:
             raise StartupError(f"The database refused a migration ({type(error).__name__}).") from error
         raise StartupError("MEMORY_DATABASE_URL is not a Postgres connection string.") from error
+
+
+def missing(connection: psycopg.Connection) -> int:
+    """How many of the migrations were not applied to this database."""
+    if connection.execute("select to_regclass('schema_migrations')").fetchone() == (None,):
+        return len(load())
+    done = connection.execute("select version from schema_migrations").fetchall()
+    return len({migration.version for migration in load()} - {version for (version,) in done})
 
 
 def _wait_for_turn(connection: psycopg.Connection, stopped: threading.Event) -> None:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class TenantTable:
     """A table with a ``tenant_id``. ``message_column`` holds the id of the message that a row belongs to, None where
-    rows are the tenant's as a whole; ``cascades`` says that the row goes with its message by itself."""
+    rows are the tenant's as a whole; ``cascades`` says that the row goes with its message by itself. ``distributed``:
+    Citus spreads it over its nodes; what is asked across tenants is small and stays on the coordinator."""
 
     name: str
     message_column: str | None = None
     cascades: bool = False
+    distributed: bool = True
 
 
 TENANT_TABLES = (
@@ -26,17 +28,20 @@ TENANT_TABLES = (
     TenantTable("revision_embeddings", "message_id", cascades=True),
     TenantTable("revision_lexemes", "message_id", cascades=True),
     TenantTable("idempotency_keys", "message_id"),
-    TenantTable("embedding_jobs", "message_id"),
-    TenantTable("reembedding_backlog", "message_id"),
+    TenantTable("embedding_jobs", "message_id", distributed=False),
+    TenantTable("reembedding_backlog", "message_id", distributed=False),
     TenantTable("erasure_items", "message_id"),
     TenantTable("tenant_policies"),
-    TenantTable("tenant_graphs"),
-    TenantTable("tenant_models"),
+    TenantTable("tenant_graphs", distributed=False),
+    TenantTable("tenant_models", distributed=False),
     TenantTable("tenant_vocabularies"),
     TenantTable("tenant_words"),
     TenantTable("tenant_word_statistics"),
     # What was done to a tenant outlives its data.
-    TenantTable("audit_events"),
+    TenantTable("audit_events", distributed=False),
     TenantTable("erased_messages"),
     TenantTable("erasures"),
 )
+
+# Where Citus has them, by the names of the tables: the first is the one that the others are placed beside.
+DISTRIBUTED = tuple(table.name for table in TENANT_TABLES if table.distributed)

@@ -62,10 +62,10 @@ class Transaction:
             return text(query, parts), params
         return looked_back(query, parts), {**(params or {}), "looked_back_to": self._looks_back_to}
 
-    async def execute(self, query: str, params: Params | None = None) -> int:
+    async def execute(self, query: str, params: Params | None = None, *, parts: Parts = ()) -> int:
         """Runs a query; returns the number of rows it touched."""
         with tracing.statement(query):
-            return (await self._connection.execute(*self._sent(query, params))).rowcount
+            return (await self._connection.execute(*self._sent(query, params, parts))).rowcount
 
     async def one(
         self,

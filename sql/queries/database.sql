@@ -117,9 +117,12 @@ select set_config('client_encoding', 'UTF8', {local}), set_config('datestyle', '
 -- name: database.configure
 -- What every connection is set to. Every statement has the index it needs, so that the planner is not to weigh a walk
 -- through the rows of all tenants against it; compiling takes longer than a search does; and a graph is searched as wide
--- as the smallest pool, and on past what filters take away.
+-- as the smallest pool, and on past what filters take away. Citus hands on what a transaction sets, the tenant above all.
 select set_config('enable_seqscan', 'off', {local}), set_config('jit', 'off', {local}),
-    set_config('hnsw.ef_search', '300', {local}), set_config('hnsw.iterative_scan', 'relaxed_order', {local});
+    set_config('hnsw.ef_search', '300', {local}), set_config('hnsw.iterative_scan', 'relaxed_order', {local}),
+    (
+        select set_config('citus.propagate_set_commands', 'local', {local}) from pg_extension where extname = 'citus'
+    );
 
 -- name: database.watch_client
 -- A statement whose client has gone is given up within this time, not at its timeout: a cancellation that arrives before

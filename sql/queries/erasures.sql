@@ -12,22 +12,21 @@ values (
 );
 
 -- name: erasures.choose
--- Puts the messages that pass a filter into a plan, live and archived ones, and counts them.
-with chosen as (
-    insert into erasure_items (tenant_id, erasure_id, message_id)
-    select m.tenant_id, %(erasure_id)s, m.id
-    from messages m
-    where m.tenant_id = %(tenant_id)s and {filter}
-    returning message_id
-)
-select count(*) as messages from chosen;
+-- Puts the messages that pass a filter into a plan, live and archived ones.
+insert into erasure_items (tenant_id, erasure_id, message_id)
+select m.tenant_id, %(erasure_id)s, m.id
+from messages m
+where m.tenant_id = %(tenant_id)s and {filter};
 
 -- name: erasures.count_rows
--- How many rows of one table belong to the messages of a plan.
+-- How many rows of one table belong to the messages of a plan. The table may be elsewhere than the plan, where Citus has
+-- them: so the ids are read first.
+with chosen as materialized (
+    select message_id from erasure_items where tenant_id = %(tenant_id)s and erasure_id = %(erasure_id)s
+)
 select count(*) as rows
-from erasure_items i
-join {table} t on t.tenant_id = i.tenant_id and t.{column} = i.message_id
-where i.tenant_id = %(tenant_id)s and i.erasure_id = %(erasure_id)s;
+from {table} t
+where t.tenant_id = %(tenant_id)s and t.{column} in (select message_id from chosen);
 
 -- name: erasures.measure
 -- Notes how much a plan would erase, and which messages it means.
@@ -98,22 +97,21 @@ where tenant_id = %(tenant_id)s and id = %(erasure_id)s;
 update erasures set last_error = %(error)s where tenant_id = %(tenant_id)s and id = %(erasure_id)s;
 
 -- name: erasures.advance
--- Brings an erasure to its next state.
+-- Brings an erasure to its next state, and notes when, as `{when}`.
 update erasures
-set state = %(state)s, last_error = null,
-    erased_at = case when %(state)s = 'cleaning' then now() else erased_at end,
-    finished_at = case when %(state)s = 'done' then now() else finished_at end
+set state = %(state)s, last_error = null, {when} = now()
 where tenant_id = %(tenant_id)s and id = %(erasure_id)s;
 
 -- name: erasures.look
--- How many rows of one table belong to messages that an erasure erased: none, or it did not.
+-- How many rows of one table belong to messages that an erasure erased: none, or it did not. Read as in
+-- erasures.count_rows.
+with gone as materialized (
+    select digest from erased_messages where tenant_id = %(tenant_id)s and erasure_id = %(erasure_id)s
+)
 select count(*) as found
 from {table} t
-where t.tenant_id = %(tenant_id)s and exists (
-    select from erased_messages e
-    where e.tenant_id = %(tenant_id)s and e.erasure_id = %(erasure_id)s
-        and e.digest = erasure_digest('message', t.{column}, %(tenant_id)s)
-);
+where t.tenant_id = %(tenant_id)s
+    and erasure_digest('message', t.{column}, %(tenant_id)s) in (select digest from gone);
 
 -- name: erasures.look_at_requests
 -- How many request ids that stored its messages are still known.
@@ -147,8 +145,3 @@ update api_keys
 set revoked_at = case when id::text = %(by)s then revoked_at else coalesce(revoked_at, now()) end,
     expires_at = case when id::text = %(by)s then least(expires_at, now() + interval '1 day') else expires_at end
 where tenant_ids = array[%(tenant_id)s];
-
--- name: erasures.forget_model
--- Gives a tenant that has no message left the deployment's model.
-delete from tenant_models t
-where t.tenant_id = %(tenant_id)s and not exists (select from messages m where m.tenant_id = t.tenant_id);

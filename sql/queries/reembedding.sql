@@ -64,7 +64,7 @@ select m.id, m.content
 from messages m
 where m.tenant_id = %(tenant_id)s and m.id > %(after)s and m.embedding_status = 'completed' and not exists (
     select from message_embeddings e
-    where e.tenant_id = m.tenant_id and e.message_id = m.id and e.chunk = 0 and e.model_id = %(model_id)s
+    where e.tenant_id = %(tenant_id)s and e.message_id = m.id and e.chunk = 0 and e.model_id = %(model_id)s
 )
 order by m.id
 limit %(limit)s;

@@ -29,17 +29,17 @@ with victims as (
     update message_embeddings e
     set archived = true
     from victims v
-    where e.tenant_id = v.tenant_id and e.message_id = v.id
+    where e.tenant_id = %(tenant_id)s and e.message_id = v.id
 ), words as (
     update message_lexemes l
     set archived = true
     from victims v
-    where l.tenant_id = v.tenant_id and l.message_id = v.id
+    where l.tenant_id = %(tenant_id)s and l.message_id = v.id
 ), marked as (
     update messages m
     set archived_at = %(now)s
     from victims v
-    where m.tenant_id = v.tenant_id and m.id = v.id
+    where m.tenant_id = %(tenant_id)s and m.id = v.id
     returning m.id
 )
 select count(*) as archived from marked;
@@ -60,25 +60,25 @@ with victims as (
     union all
     select k.tenant_id, erasure_digest('request', k.request_id, k.tenant_id), 'request'
     from idempotency_keys k
-    join victims v on k.tenant_id = v.tenant_id and k.message_id = v.id
-    where v.expired
+    join victims v on k.message_id = v.id
+    where k.tenant_id = %(tenant_id)s and v.expired
     on conflict do nothing
 ), request_ids as (
     delete from idempotency_keys k
     using victims v
-    where k.tenant_id = v.tenant_id and k.message_id = v.id and (k.kept or v.expired)
+    where k.tenant_id = %(tenant_id)s and k.message_id = v.id and (k.kept or v.expired)
 ), jobs as (
     delete from embedding_jobs j
     using victims v
-    where j.tenant_id = v.tenant_id and j.message_id = v.id
+    where j.tenant_id = %(tenant_id)s and j.message_id = v.id
 ), backlog as (
     delete from reembedding_backlog b
     using victims v
-    where b.tenant_id = v.tenant_id and b.message_id = v.id
+    where b.tenant_id = %(tenant_id)s and b.message_id = v.id
 ), gone as (
     delete from messages m
     using victims v
-    where m.tenant_id = v.tenant_id and m.id = v.id
+    where m.tenant_id = %(tenant_id)s and m.id = v.id
     returning m.id
 )
 select count(*) as deleted from gone;
@@ -155,17 +155,17 @@ with chosen as (
     update message_embeddings e
     set archived = false
     from chosen c
-    where e.tenant_id = c.tenant_id and e.message_id = c.id
+    where e.tenant_id = %(tenant_id)s and e.message_id = c.id
 ), words as (
     update message_lexemes l
     set archived = false
     from chosen c
-    where l.tenant_id = c.tenant_id and l.message_id = c.id
+    where l.tenant_id = %(tenant_id)s and l.message_id = c.id
 ), marked as (
     update messages m
     set archived_at = null
     from chosen c
-    where m.tenant_id = c.tenant_id and m.id = c.id
+    where m.tenant_id = %(tenant_id)s and m.id = c.id
     returning c.created_at, c.id, c.is_past_it
 ), last_one as (
     select created_at, id from marked order by created_at desc, id desc limit 1

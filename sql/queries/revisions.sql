@@ -18,7 +18,7 @@ insert into message_revisions (
     embedding_status, updated_at, pinned, expires_at
 )
 select tenant_id, id, revision, coalesce(
-        (select max(r.valid_to) from message_revisions r where r.tenant_id = m.tenant_id and r.message_id = m.id),
+        (select max(r.valid_to) from message_revisions r where r.tenant_id = %(tenant_id)s and r.message_id = m.id),
         least(m.created_at, %(now)s::timestamptz)
     ), %(now)s::timestamptz, user_id, name, content, metadata, importance, embedding_status, updated_at, pinned, expires_at
 from messages m

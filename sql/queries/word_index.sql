@@ -18,9 +18,9 @@ delete from tenant_word_statistics where tenant_id = %(tenant_id)s and config = 
 -- name: word_index.count_messages
 -- Counts the messages of a tenant and their words: `length` of the messages themselves, `length1` and `length2` of the
 -- turns one and two before each in its conversation, so that any share of those makes an average.
-insert into tenant_word_statistics (tenant_id, config, messages, length, length1, length2)
+insert into tenant_word_statistics (tenant_id, config, messages, length, length1, length2, counted_at)
 select %(tenant_id)s, %(config)s, count(*), coalesce(sum(length), 0), coalesce(sum(length1), 0),
-    coalesce(sum(length2), 0)
+    coalesce(sum(length2), 0), now()
 from (
     select length, lag(length, 1, 0) over conversation as length1, lag(length, 2, 0) over conversation as length2
     from message_lexemes
@@ -29,24 +29,20 @@ from (
 ) as turns
 on conflict (tenant_id, config) do update
 set messages = excluded.messages, length = excluded.length, length1 = excluded.length1, length2 = excluded.length2,
-    counted_at = now()
+    counted_at = excluded.counted_at
 where tenant_word_statistics.tenant_id = %(tenant_id)s
 returning messages;
 
 -- name: word_index.count_words
 -- Counts in how many messages of a tenant each word stands, and keeps those that stand in more than `rare`: rarer ones
 -- are counted when they are asked for. A word of a message is in one of its parts only, so that parts are messages here.
-with counted as (
-    insert into tenant_words (tenant_id, config, word, frequency)
-    select tenant_id, config, lexeme, count(*)
-    from message_lexemes
-    cross join lateral unnest(lexemes) as words (lexeme, positions, weights)
-    where tenant_id = %(tenant_id)s and config = %(config)s and not archived
-    group by tenant_id, config, lexeme
-    having count(*) > %(rare)s::integer
-    returning frequency
-)
-select count(*) as words, sum(frequency) as frequencies from counted;
+insert into tenant_words (tenant_id, config, word, frequency)
+select tenant_id, config, lexeme, count(*)
+from message_lexemes
+cross join lateral unnest(lexemes) as words (lexeme, positions, weights)
+where tenant_id = %(tenant_id)s and config = %(config)s and not archived
+group by tenant_id, config, lexeme
+having count(*) > %(rare)s::integer;
 
 -- name: word_index.statistics
 -- What was counted of a tenant's words, and when.

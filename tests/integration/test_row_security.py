@@ -46,11 +46,11 @@ TABLES = TENANT_TABLES.split("|")
 CONDITION = re.compile(r"\b(?:\w+\.)?tenant_id\s*=\s*(?:%\(tenant_id\)s|any\(%\(tenant_ids\)s\)|\w+\.tenant_id)")
 REMAINS = re.compile(r"tenant_id\s*(?:[=<>]|\bin\b|\bany\b|\blike\b|\bbetween\b)")
 # Walks from one tenant to the next: a condition on tenants, but none that keeps to one.
-WALKS = {"messages.tenants", "graphs.sizes"}
+WALKS = {"graphs.sizes"}
 # Only the worker has the right to run these; for a tenant they must fail.
 WORKERS_ONLY = {"models.forget_tenants", "models.forget_tenant", "models.set_tenant"}
 WORKERS_ONLY |= {"audit.append"}
-WORKERS_ONLY |= {"erasures.expire", "erasures.forget_model"}
+WORKERS_ONLY |= {"erasures.expire"}
 WORKERS_ONLY |= {"reembedding.open", "reembedding.newest", "reembedding.get"}
 
 # A part of a statement (hybrid.flags) is tested in it.
@@ -320,6 +320,7 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     of_filter = parts(filtered if name.endswith(FILTERED) else unfiltered, _hybrid)
     own = (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)))
     own += (("table", "messages"), ("column", "id"), ("whose", part("context.pinned_of_user")))
+    own += (("when", "erased_at"),)
     listed = (("direction", "asc"), ("beyond", ">"), ("lists_live", "true"), ("lists_archived", "true"))
     listed += (("statement", "select id, content from messages"),)
     return text(name.removesuffix(FILTERED), (*own, *listed, ("of_metadata", ""), *of_filter))

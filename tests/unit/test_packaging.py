@@ -93,8 +93,12 @@ def test_every_library_that_is_imported_is_declared():
     assert libraries(set(MODULES)) - closure([*BASE, *shipped]) == set()
 
 
+# What runs the service or works on its database, and what needs another extra.
+SERVER_COMMANDS = ("serving", "distribute", "distribute_app", "mcp", "mcp_app")
+
+
 def test_commands_that_use_the_service_need_the_base_alone():
-    with_extras = {f"memory_grpc.commands.{name}" for name in ("serving", "mcp", "mcp_app")}
+    with_extras = {f"memory_grpc.commands.{name}" for name in SERVER_COMMANDS}
     clients = {module for module in MODULES if part(module) == "commands"} - with_extras
     needed = set.union(clients, *(reachable(module) & MODULES.keys() for module in clients))
     assert needed & {*with_extras, "memory_grpc.app"} == set()
