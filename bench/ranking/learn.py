@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from candidates import candidates
@@ -27,13 +27,15 @@ Integers = NDArray[np.int64]
 
 FIRST = HybridWeights.of(
     "surroundings",
-    {"lexical": 0.034, "near": 0.382, "coverage": 0.182, "date": 0.746, "speaker": 0.299}
+    {"lexical": 0.034, "near": 0.382, "after": 0.0, "coverage": 0.182, "date": 0.746, "speaker": 0.299}
     | {"asks_when": 0.216, "first_person": 0.095, "question": -0.048},
 )
-"""Where learning starts, and what it is drawn to: the recipe before anything was learned here."""
+"""Where learning starts, and what it is drawn to: the recipe before anything was learned here. It has no `after`."""
+_ALL = replace(FIRST, after=1.0)
+"""What has every term of today's recipe, to see its values."""
 REACH = {
-    "lexical": 0.05, "near": 0.4, "coverage": 0.2, "date": 0.7, "speaker": 0.3, "asks_when": 0.2, "first_person": 0.1,
-    "question": 0.06, "conversation_words": 0.07, "holds": 0.3, "brevity": 0.1, "beside": 0.3,
+    "lexical": 0.05, "near": 0.4, "after": 0.2, "coverage": 0.2, "date": 0.7, "speaker": 0.3, "asks_when": 0.2,
+    "first_person": 0.1, "question": 0.06, "conversation_words": 0.07, "holds": 0.3, "brevity": 0.1, "beside": 0.3,
 }  # fmt: skip
 """The weights of which relevance is a plain sum (similarity has 1), those of candidates the last: each with how far
 from FIRST it goes at the price of _RIDGE."""
@@ -141,7 +143,7 @@ def _lists(listed: Sequence[Listed]) -> Lists:
 def listed(asked: Asked) -> Listed:
     """A question's best messages, each by its most similar window."""
     memory, score = asked.memory, ScoreWeights()
-    terms = {name: values for name, _, values in relevance_terms(memory, FIRST, None)[0]}
+    terms = {name: values for name, _, values in relevance_terms(memory, _ALL, None)[0]}
     terms |= candidates(memory, terms["lexical"], FIRST)
     order = np.lexsort((-memory.similarity, memory.turn))
     _, places = np.unique(memory.turn[order], return_index=True)
