@@ -85,6 +85,8 @@ def first() -> Floats:
 def learned(listed: Sequence[Listed], free: Collection[str]) -> Floats:
     """[REACH]: the weights that are best for these questions, those that are not ``free`` as they were. A set counts by
     the square root of how many questions it has, so that the largest does not decide alone."""
+    if not listed:
+        return first()
     lists = _lists(listed)
     start, reach = first(), np.array(list(REACH.values()))
     changing = np.array([name in free for name in REACH])
@@ -118,10 +120,14 @@ def _loss(weights: Floats, lists: Lists) -> tuple[float, Floats]:
     top = np.argpartition(-among, _LAST - 1, axis=1)[:, :_LAST]
     order = np.argsort(-np.take_along_axis(among, top, axis=1), axis=1)[:, _FIRST - 1 :]
     tenth = np.take_along_axis(lists.others, np.take_along_axis(top, order, axis=1), axis=1)
+    # Where there are not so many messages, the places that there are; where even these are none, all evidence is found.
+    is_there = (tenth >= 0).astype(float)
+    shares = is_there / np.maximum(is_there.sum(axis=1, keepdims=True), 1)
+    least = np.where(is_there.any(axis=1), (shares * score[tenth]).sum(axis=1), -np.inf)
     asked = lists.question[lists.evidence]
-    found = expit((score[lists.evidence] - score[tenth].mean(axis=1)[asked]) / _WIDTH)
+    found = expit((score[lists.evidence] - least[asked]) / _WIDTH)
     slope = lists.worth * found * (1 - found) / _WIDTH
-    apart = lists.terms[lists.evidence] - lists.terms[tenth].mean(axis=1)[asked]
+    apart = lists.terms[lists.evidence] - (shares[:, :, None] * lists.terms[tenth]).sum(axis=1)[asked]
     return -float(lists.worth @ found), -(slope @ apart)[1:]
 
 
@@ -132,7 +138,7 @@ def _lists(listed: Sequence[Listed]) -> Lists:
     question = np.repeat(np.arange(len(listed)), lengths)
     worth = np.array([sizes[one.set] ** -0.5 / one.pieces for one in listed]) / sum(n**0.5 for n in sizes.values())
     evidence = np.flatnonzero(np.concatenate([one.wanted for one in listed]))
-    others = np.full((len(listed), int(lengths.max())), -1)
+    others = np.full((len(listed), max(int(lengths.max()), _LAST)), -1)
     for row, (first, one) in enumerate(zip(start, listed, strict=True)):
         among = first + np.flatnonzero(~one.wanted)
         others[row, : len(among)] = among
