@@ -178,7 +178,8 @@ create table tenant_policies (
     hybrid_question_weight double precision,
     hybrid_assistant_weight double precision,
     language text collate "C",
-    hybrid_rerank_weight double precision
+    hybrid_rerank_weight double precision,
+    hybrid_after_weight double precision
 );
 
 -- Who may do a job that only one server may do at a time, and until when by the database's clock.

@@ -1,12 +1,14 @@
 """What the service reads of a memory for each question of some files, stored, embedded and read by its own code.
 
-It is kept in a file beside the database, and read again as long as the data are the same.
+It is kept in a file beside the database, in a folder of the embedding model, and read again as long as the data are the
+same.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import pickle
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -39,6 +41,8 @@ PARTS = HybridWeights.of("surroundings")
 """What is read does not depend on weights, but for dates (graded, or not) and names (as "I", or not)."""
 _NAMELESS = ", no names"
 _PATIENCE_SECONDS = 120.0
+# The settings that make another model, or other vectors of the same one.
+_MODEL = ("provider", "model_name", "dimensions", "query_prompt", "document_prompt", "precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +59,23 @@ class Asked:
 
 def collect(sources: Sequence[Source], folder: Path) -> list[Asked]:
     """The questions of all files; those of LoCoMo's format without names, too, as a set of their own."""
+    settings = Settings(
+        grpc_port=0, metrics_port=0, global_rate_limit="", retention_schedule_seconds=0, log_level="WARNING"
+    )
+    folder = folder_of(folder, settings)
     folder.mkdir(parents=True, exist_ok=True)
     kept = {source: folder / f"{source.name}-{_digest(source)}.pickle" for source in sources}
     missing = [source for source in sources if not kept[source].exists()]
     if missing:
         configure("WARNING", "console")
-        asyncio.run(_collect({source: kept[source] for source in missing}, folder))
+        asyncio.run(_collect({source: kept[source] for source in missing}, folder, settings))
     return [asked for source in sources for asked in pickle.loads(kept[source].read_bytes())]
+
+
+def folder_of(folder: Path, settings: Settings) -> Path:
+    """Where what one embedding model makes of the files is kept, and its database."""
+    given = json.dumps([getattr(settings, f"embedding_{name}") for name in _MODEL])
+    return folder / hashlib.sha256(given.encode()).hexdigest()[:16]
 
 
 def _digest(source: Source) -> str:
@@ -70,10 +84,7 @@ def _digest(source: Source) -> str:
     return digest.hexdigest()[:16]
 
 
-async def _collect(kept: Mapping[Source, Path], folder: Path) -> None:
-    settings = Settings(
-        grpc_port=0, metrics_port=0, global_rate_limit="", retention_schedule_seconds=0, log_level="WARNING"
-    )
+async def _collect(kept: Mapping[Source, Path], folder: Path, settings: Settings) -> None:
     postgres = EmbeddedPostgres(folder)
     try:
         dsn = postgres.start()

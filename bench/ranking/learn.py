@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from candidates import candidates
@@ -27,13 +27,15 @@ Integers = NDArray[np.int64]
 
 FIRST = HybridWeights.of(
     "surroundings",
-    {"lexical": 0.034, "near": 0.382, "coverage": 0.182, "date": 0.746, "speaker": 0.299}
+    {"lexical": 0.034, "near": 0.382, "after": 0.0, "coverage": 0.182, "date": 0.746, "speaker": 0.299}
     | {"asks_when": 0.216, "first_person": 0.095, "question": -0.048},
 )
-"""Where learning starts, and what it is drawn to: the recipe before anything was learned here."""
+"""Where learning starts, and what it is drawn to: the recipe before anything was learned here. It has no `after`."""
+_ALL = replace(FIRST, after=1.0)
+"""What has every term of today's recipe, to see its values."""
 REACH = {
-    "lexical": 0.05, "near": 0.4, "coverage": 0.2, "date": 0.7, "speaker": 0.3, "asks_when": 0.2, "first_person": 0.1,
-    "question": 0.06, "conversation_words": 0.07, "holds": 0.3, "brevity": 0.1, "beside": 0.3,
+    "lexical": 0.05, "near": 0.4, "after": 0.2, "coverage": 0.2, "date": 0.7, "speaker": 0.3, "asks_when": 0.2,
+    "first_person": 0.1, "question": 0.06, "conversation_words": 0.07, "holds": 0.3, "brevity": 0.1, "beside": 0.3,
 }  # fmt: skip
 """The weights of which relevance is a plain sum (similarity has 1), those of candidates the last: each with how far
 from FIRST it goes at the price of _RIDGE."""
@@ -83,6 +85,8 @@ def first() -> Floats:
 def learned(listed: Sequence[Listed], free: Collection[str]) -> Floats:
     """[REACH]: the weights that are best for these questions, those that are not ``free`` as they were. A set counts by
     the square root of how many questions it has, so that the largest does not decide alone."""
+    if not listed:
+        return first()
     lists = _lists(listed)
     start, reach = first(), np.array(list(REACH.values()))
     changing = np.array([name in free for name in REACH])
@@ -116,10 +120,14 @@ def _loss(weights: Floats, lists: Lists) -> tuple[float, Floats]:
     top = np.argpartition(-among, _LAST - 1, axis=1)[:, :_LAST]
     order = np.argsort(-np.take_along_axis(among, top, axis=1), axis=1)[:, _FIRST - 1 :]
     tenth = np.take_along_axis(lists.others, np.take_along_axis(top, order, axis=1), axis=1)
+    # Where there are not so many messages, the places that there are; where even these are none, all evidence is found.
+    is_there = (tenth >= 0).astype(float)
+    shares = is_there / np.maximum(is_there.sum(axis=1, keepdims=True), 1)
+    least = np.where(is_there.any(axis=1), (shares * score[tenth]).sum(axis=1), -np.inf)
     asked = lists.question[lists.evidence]
-    found = expit((score[lists.evidence] - score[tenth].mean(axis=1)[asked]) / _WIDTH)
+    found = expit((score[lists.evidence] - least[asked]) / _WIDTH)
     slope = lists.worth * found * (1 - found) / _WIDTH
-    apart = lists.terms[lists.evidence] - lists.terms[tenth].mean(axis=1)[asked]
+    apart = lists.terms[lists.evidence] - (shares[:, :, None] * lists.terms[tenth]).sum(axis=1)[asked]
     return -float(lists.worth @ found), -(slope @ apart)[1:]
 
 
@@ -130,7 +138,7 @@ def _lists(listed: Sequence[Listed]) -> Lists:
     question = np.repeat(np.arange(len(listed)), lengths)
     worth = np.array([sizes[one.set] ** -0.5 / one.pieces for one in listed]) / sum(n**0.5 for n in sizes.values())
     evidence = np.flatnonzero(np.concatenate([one.wanted for one in listed]))
-    others = np.full((len(listed), int(lengths.max())), -1)
+    others = np.full((len(listed), max(int(lengths.max()), _LAST)), -1)
     for row, (first, one) in enumerate(zip(start, listed, strict=True)):
         among = first + np.flatnonzero(~one.wanted)
         others[row, : len(among)] = among
@@ -141,7 +149,7 @@ def _lists(listed: Sequence[Listed]) -> Lists:
 def listed(asked: Asked) -> Listed:
     """A question's best messages, each by its most similar window."""
     memory, score = asked.memory, ScoreWeights()
-    terms = {name: values for name, _, values in relevance_terms(memory, FIRST, None)[0]}
+    terms = {name: values for name, _, values in relevance_terms(memory, _ALL, None)[0]}
     terms |= candidates(memory, terms["lexical"], FIRST)
     order = np.lexsort((-memory.similarity, memory.turn))
     _, places = np.unique(memory.turn[order], return_index=True)

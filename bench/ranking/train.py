@@ -1,10 +1,10 @@
 """`make ranking-study`: learns the weights of the hybrid ranking's recipe from questions whose evidence is known, and
-says what they find beside today's.
+says what they find beside those that learning starts from.
 
-The files are those of `make eval`: each is a set, its tenants are samples. R@10 is told by set: by today's recipe, by
-the weights that are learned from all questions, and leave-one-out, each sample ranked by weights that were learned
-without it; the difference is of the last and the first. Intervals are those of `make eval`. Questions in scripts
-without spaces have a recipe of their own and are left out.
+The files are those of `make eval`: each is a set, its tenants are samples. R@10 is told by set: by the weights
+that learning starts from, by today's recipe, by the weights that are learned from all questions, and leave-one-out,
+each sample ranked by weights that were learned without it; the difference is of the last and the first. Intervals are
+those of `make eval`. Questions in scripts without spaces have a recipe of their own and are left out.
 
 Everything is kept in `--folder`: the first run stores and embeds all messages (minutes), others learn at once.
 """
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from candidates import CANDIDATES
 from collect import Asked, collect
-from learn import REACH, Floats, Listed, learned, listed, recall
+from learn import REACH, Floats, Listed, first, learned, listed, recall
 from tqdm import tqdm
 
 from memory_grpc.commands.eval_app import sources
@@ -85,16 +85,17 @@ def main() -> None:
     parser.add_argument("files", nargs="+", help="files of questions, as `memory-grpc eval` takes them")
     parser.add_argument("--messages", type=Path, nargs="*", help="the messages of each file of JSON lines, in order")
     parser.add_argument("--with", dest="new", nargs="*", default=[], choices=CANDIDATES, help="candidates to add")
-    parser.add_argument("--only", action="store_true", help="learn the weights of the candidates alone")
+    parser.add_argument("--only", nargs="+", default=[], choices=REACH, help="learn these weights alone")
     parser.add_argument("--folder", type=Path, default=Path(".data/ranking"), help="keeps what was read")
     arguments = parser.parse_args()
     asked = collect(sources(arguments.files, None, arguments.messages, None)[0], arguments.folder)
     asked = [one for one in asked if not one.unspaced]
     lists = [listed(one) for one in tqdm(asked, desc="terms")]
-    free = set(arguments.new) | (set() if arguments.only else set(REACH) - set(CANDIDATES))
+    free = set(arguments.only) or set(arguments.new) | (set(REACH) - set(CANDIDATES))
     best = learned(lists, free)
     print(json.dumps(dict(zip(REACH, best.tolist(), strict=True)), indent=2), flush=True)
-    columns = {"today": today(asked), "learned": [recall(one, best) for one in lists]}
+    columns = {"start": [recall(one, first()) for one in lists], "today": today(asked)}
+    columns["learned"] = [recall(one, best) for one in lists]
     print_table(asked, columns | {"leave-one-out": left_out(lists, free)})
 
 

@@ -61,6 +61,7 @@ def policy_set(
     hybrid_near_weight: Annotated[
         float | None, typer.Option(help="Hybrid: weight of the best turn within three.")
     ] = None,
+    hybrid_after_weight: Annotated[float | None, typer.Option(help="Hybrid: weight of the turn right after.")] = None,
     hybrid_coverage_weight: Annotated[
         float | None, typer.Option(help="Hybrid: weight of the share of the query's words.")
     ] = None,
@@ -115,6 +116,7 @@ def policy_set(
         "hybrid_weights.names_to_i": hybrid_names_to_i,
         "hybrid_weights.recipe": hybrid_recipe,
         "hybrid_weights.near": hybrid_near_weight,
+        "hybrid_weights.after": hybrid_after_weight,
         "hybrid_weights.coverage": hybrid_coverage_weight,
         "hybrid_weights.asks_when": hybrid_asks_when_weight,
         "hybrid_weights.first_person": hybrid_first_person_weight,

@@ -43,10 +43,14 @@ def relevance_terms(memory: Memory, parts: HybridWeights, corpus: Corpus | None)
         ("date", parts.date, memory.date.astype(np.float64)),
         ("speaker", parts.speaker, memory.speaker.astype(np.float64)),
     ]
-    if parts.near:
+    if parts.near or parts.after:
         best = np.full(len(memory.ids), -np.inf)
         np.maximum.at(best, turn, similarity + parts.near_words * of_window)
-        terms.append(("near", parts.near, _best_near(best, memory.previous[:, 0], NEAR)[turn]))
+        around = (
+            ("near", parts.near, _best_near(best, memory.previous[:, 0], NEAR)),
+            ("after", parts.after, _after(best, memory.previous[:, 0])),
+        )
+        terms += [(name, weight, worth[turn]) for name, weight, worth in around if weight]
     if parts.coverage:
         terms.append(("coverage", parts.coverage, coverage[turn]))
     weights = (
@@ -107,6 +111,14 @@ def _best_near(values: Floats, previous: Integers, reach: int) -> Floats:
         further[at] = previous[before]
         back = further
     return best
+
+
+def _after(values: Floats, previous: Integers) -> Floats:
+    """[ids]: the value of the turn after each, 0 where there is none or it has none."""
+    found = np.zeros(len(values))
+    later = np.flatnonzero((previous >= 0) & np.isfinite(values[: len(previous)]))
+    found[previous[later]] = values[later]
+    return found
 
 
 def _best_of_each(group: Integers, values: Floats) -> Floats:

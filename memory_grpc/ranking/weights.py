@@ -15,8 +15,8 @@ RECIPE: Recipe = "surroundings"
 
 _SIGNED = ("question", "assistant")
 _UNSIGNED = (
-    "lexical", "near", "near_words", "conversation", "coverage", "date", "speaker", "asks_when", "first_person",
-    "rerank", "previous", "k1",
+    "lexical", "near", "near_words", "after", "conversation", "coverage", "date", "speaker", "asks_when",
+    "first_person", "rerank", "previous", "k1",
 )  # fmt: skip
 
 
@@ -34,6 +34,8 @@ class HybridWeights:
     """The best turn within three turns of the conversation, by its similarity and its words."""
     near_words: float = 0.0
     """What words count there, beside similarity."""
+    after: float = 0.0
+    """The turn right after it, by its similarity and ``near_words`` times its words: a reply echoes what it answers."""
     conversation: float = 0.4
     """The best turn of the conversation, by its similarity and ``lexical`` times its words."""
     coverage: float = 0.0

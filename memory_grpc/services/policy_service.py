@@ -68,6 +68,7 @@ def _tenant_policy(tenant_id: str, policy: Policy) -> policy_pb2.TenantPolicy:
             recipe=policy.recipe,
             lexical=policy.hybrid.lexical,
             near=policy.hybrid.near,
+            after=policy.hybrid.after,
             conversation=policy.hybrid.conversation,
             coverage=policy.hybrid.coverage,
             date=policy.hybrid.date,

@@ -50,6 +50,12 @@ class Search(BaseModel):
         le=10,
         description="Weight of the best turn within three turns in the hybrid relevance. Unset: the recipe's.",
     )
+    hybrid_after_weight: OwnWeight = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Weight of the turn right after in the hybrid relevance. Unset: the recipe's.",
+    )
     hybrid_conversation_weight: OwnWeight = Field(
         None,
         ge=0,

@@ -39,7 +39,8 @@ class Hybrid:
     async def of_graph(self) -> Ranking | None:
         """Of a pool from every source; None when too few of it pass, and without word counts."""
         found = await self._pool.of_graph() if self._hybrid.words.messages else None
-        return self._ranking(found, exact=False) if found and len(found[0]) == self._request.top_k else None
+        enough = self._request.enough or self._request.top_k
+        return self._ranking(found, exact=False) if found and len(found[0]) >= enough else None
 
     async def whole(self) -> Ranking | None:
         """Of all messages."""

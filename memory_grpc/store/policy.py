@@ -10,8 +10,8 @@ from memory_grpc.store.database import Transaction
 
 Value = float | str
 _HYBRID = (
-    "lexical", "near", "conversation", "coverage", "date", "speaker", "asks_when", "first_person", "question",
-    "assistant", "rerank", "previous",
+    "lexical", "near", "after", "conversation", "coverage", "date", "speaker", "asks_when", "first_person",
+    "question", "assistant", "rerank", "previous",
 )  # fmt: skip
 # Section of a policy -> the values of it that a tenant sets, and the pattern of their columns.
 _SECTIONS = {

@@ -68,6 +68,7 @@ class RankRequest:
     """Rank a tenant's messages against ``vector``, a float32 array [dimensions], by one model's vectors.
 
     ``has_graph`` says that the tenant is large, and has a graph of this model; ``is_counted`` asks for ``candidates``.
+    ``enough`` hits of a graph's pool will do where a filter leaves no more of them; None for ``top_k``.
     """
 
     tenant_id: str
@@ -79,6 +80,7 @@ class RankRequest:
     has_graph: bool = False
     is_counted: bool = False
     hybrid: HybridQuery | None = None
+    enough: int | None = None
 
     @cached_property
     def params(self) -> dict[str, Any]:

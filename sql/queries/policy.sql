@@ -6,7 +6,7 @@ retention_max_age_days, retention_importance_threshold, retention_delete_after_d
     hybrid_lexical_weight, hybrid_conversation_weight, hybrid_date_weight, hybrid_speaker_weight,
     hybrid_previous_weight, hybrid_names_to_i, hybrid_recipe, hybrid_near_weight, hybrid_coverage_weight,
     hybrid_asks_when_weight, hybrid_first_person_weight, hybrid_question_weight, hybrid_assistant_weight,
-    hybrid_rerank_weight, search_ranking, time_zone, language, quota_max_messages, quota_max_bytes
+    hybrid_rerank_weight, hybrid_after_weight, search_ranking, time_zone, language, quota_max_messages, quota_max_bytes
 
 -- name: policy.lock
 -- Lets one caller at a time change a tenant's policy, until the transaction ends. 7214 is the number of this lock.
@@ -28,8 +28,9 @@ values (
     %(hybrid_lexical_weight)s, %(hybrid_conversation_weight)s, %(hybrid_date_weight)s, %(hybrid_speaker_weight)s,
     %(hybrid_previous_weight)s, %(hybrid_names_to_i)s, %(hybrid_recipe)s, %(hybrid_near_weight)s,
     %(hybrid_coverage_weight)s, %(hybrid_asks_when_weight)s, %(hybrid_first_person_weight)s,
-    %(hybrid_question_weight)s, %(hybrid_assistant_weight)s, %(hybrid_rerank_weight)s, %(search_ranking)s,
-    %(time_zone)s, %(language)s, %(quota_max_messages)s, %(quota_max_bytes)s, now()
+    %(hybrid_question_weight)s, %(hybrid_assistant_weight)s, %(hybrid_rerank_weight)s,
+    %(hybrid_after_weight)s, %(search_ranking)s, %(time_zone)s, %(language)s,
+    %(quota_max_messages)s, %(quota_max_bytes)s, now()
 )
 on conflict (tenant_id) do update
 set ({{policy.columns}}, updated_at) = row(
@@ -40,8 +41,8 @@ set ({{policy.columns}}, updated_at) = row(
     excluded.hybrid_speaker_weight, excluded.hybrid_previous_weight, excluded.hybrid_names_to_i, excluded.hybrid_recipe,
     excluded.hybrid_near_weight, excluded.hybrid_coverage_weight, excluded.hybrid_asks_when_weight,
     excluded.hybrid_first_person_weight, excluded.hybrid_question_weight, excluded.hybrid_assistant_weight,
-    excluded.hybrid_rerank_weight, excluded.search_ranking, excluded.time_zone, excluded.language,
-    excluded.quota_max_messages, excluded.quota_max_bytes, excluded.updated_at
+    excluded.hybrid_rerank_weight, excluded.hybrid_after_weight, excluded.search_ranking, excluded.time_zone,
+    excluded.language, excluded.quota_max_messages, excluded.quota_max_bytes, excluded.updated_at
 );
 
 -- name: policy.remove

@@ -157,6 +157,7 @@ async def test_tenant_policy(rest: RunningRest) -> None:
             "lexical": 0.034,
             "near": 0.382,
             "conversation": 0.0,
+            "after": 0.142,
             "coverage": 0.182,
             "date": 0.746,
             "speaker": 0.299,

@@ -286,6 +286,22 @@ async def test_no_term_of_the_score_is_blind(database: Database) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_reranker_reads_what_the_pool_has_where_that_is_enough(database: Database) -> None:
+    await store(database, "acme", talk(600))
+    await index(database, "acme")
+    question, vector = questions(1)[0]
+    only = replace(AS_OF, where=parse('conversation_id = "c7"'))  # of 15 messages
+    async with database.transaction(tenant="acme", plan="each") as tx:
+        request = await request_of(tx, "acme", question, vector, only, top_k=50)
+        assert request.hybrid is not None
+        assert await Hybrid(tx, request, request.hybrid).of_graph() is None
+        assert await Hybrid(tx, replace(request, enough=16), request.hybrid).of_graph() is None
+        found = await Hybrid(tx, replace(request, enough=10), request.hybrid).of_graph()
+    assert found is not None
+    assert len(found.hits) == 15
+
+
+@pytest.mark.asyncio
 async def test_dates_and_speakers_of_too_many_messages_are_looked_for_in_the_graph(database: Database) -> None:
     """Too many to be read, and too few of all to be met by chance."""
     crowd = [replace(draft, name="Emilia" if i % 24 == 0 else "Boris") for i, draft in enumerate(talk(4000))]

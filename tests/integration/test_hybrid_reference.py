@@ -92,7 +92,7 @@ def expected(
         lexical[turn.id] = bm25 / math.log(count + 1)
         own[turn.id] = turn.similarity + weights.lexical * lexical[turn.id]
     best = {name: max(own[turn.id] for turn in said) for name, said in conversations.items()}
-    near, coverage = surroundings(list(conversations.values()), lexical, idf, frequency, weights)
+    near, after, coverage = surroundings(list(conversations.values()), lexical, idf, frequency, weights)
     relevance = {}
     for turn in turns:
         dated = any(
@@ -108,6 +108,7 @@ def expected(
             + weights.date * dated
             + weights.speaker * speaks
             + weights.near * near[turn.id]
+            + weights.after * after[turn.id]
             + weights.coverage * coverage[turn.id]
             + weights.asks_when * (plan.asks_when and "yesterday" in turn.content)
             + weights.first_person * (" my " in f" {turn.content} ")
@@ -129,17 +130,19 @@ def surroundings(
     idf: dict[str, float],
     frequency: dict[str, int],
     weights: HybridWeights,
-) -> tuple[dict[str, float], dict[str, float]]:
-    """The best turn within three of each, and the share of the words within two."""
-    near, coverage = {}, {}
+) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    """The best turn within three of each, the turn right after, and the share of the words within two."""
+    near, after, coverage = {}, {}, {}
     known = [word for word in idf if frequency[word]]
     for said in conversations:
         for place, turn in enumerate(said):
             three, two = said[max(0, place - 3) : place + 4], said[max(0, place - 2) : place + 3]
             near[turn.id] = max(t.similarity + weights.near_words * lexical[t.id] for t in three)
+            following = said[place + 1 : place + 2]
+            after[turn.id] = sum(t.similarity + weights.near_words * lexical[t.id] for t in following)
             there = sum(idf[word] for word in known if any(t.words[word] for t in two))
             coverage[turn.id] = there / sum(idf[word] for word in known) if known else 0.0
-    return near, coverage
+    return near, after, coverage
 
 
 def fit(created_at: datetime, start: datetime | None, end: datetime | None) -> float:

@@ -40,9 +40,19 @@ def test_the_best_within_three_turns_of_the_conversation_lifts_a_turn() -> None:
     assert values(in_a_row(similarities), "near", near=1) == [0.4, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.15, 0.15]
 
 
-def test_it_does_not_reach_into_another_conversation() -> None:
+def test_the_turn_right_after_lifts_a_turn_by_similarity_and_words() -> None:
+    assert values(in_a_row([0.1, 0.9, -0.2]), "after", after=1) == [0.9, -0.2, 0]
+    counts = np.array([[0], [0], [1]], np.uint8)
+    said = in_a_row([0.1, 0.9, 0.3], counts=counts)
+    words = values(said, "lexical")
+    assert words[2] > 0
+    assert values(said, "after", after=1, near_words=0.5) == [0.9, 0.3 + 0.5 * words[2], 0]
+
+
+def test_neither_reaches_into_another_conversation() -> None:
     apart = in_a_row([0.9, 0.1, 0.8], previous=np.array([[-1, -1], [-1, -1], [1, -1]]))
     assert values(apart, "near", near=1) == [0.9, 0.8, 0.8]
+    assert values(apart, "after", after=1) == [0, 0.8, 0]
 
 
 def test_a_turn_that_is_not_embedded_lifts_nothing_and_is_passed_over() -> None:
@@ -52,6 +62,7 @@ def test_a_turn_that_is_not_embedded_lifts_nothing_and_is_passed_over() -> None:
     changed = {name: getattr(of, name)[keep] for name in columns}
     fewer = Memory(**{name: getattr(of, name) for name in Memory.__slots__} | changed)
     assert values(fewer, "near", near=1) == [0.9, 0.9]
+    assert values(fewer, "after", after=1) == [0, 0]
 
 
 def test_coverage_is_the_share_of_the_known_words_within_two_turns_by_their_rarity() -> None:

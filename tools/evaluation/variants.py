@@ -19,6 +19,7 @@ _FOLLOWING_SECONDS = 15
 _OFF: Mapping[str, float] = {
     "lexical": 0.0,
     "near": 0.0,
+    "after": 0.0,
     "conversation": 0.0,
     "coverage": 0.0,
     "date": 0.0,

@@ -428,12 +428,12 @@ class HitExplanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HybridWeights:
-    """relevance = cosine + lexical·BM25 + near·(best turn within three) + conversation·(best turn of the conversation)
-    + coverage·(share of the query's words near it) + date·(how well the query's dates fit) + speaker·[the query
-    names the speaker] + asks_when·[a word of time, where the query asks when] + first_person·[it speaks of its
-    speaker] + question·[it ends with a question mark] + assistant·[an assistant said it] + rerank·(what the
-    reranker says of one of the best 50); divided by the best relevance of the search. 0 switches a part off. See
-    docs/ranking.md.
+    """relevance = cosine + lexical·BM25 + near·(best turn within three) + after·(the turn right after it) +
+    conversation·(best turn of the conversation) + coverage·(share of the query's words near it) + date·(how well
+    the query's dates fit) + speaker·[the query names the speaker] + asks_when·[a word of time, where the query asks
+    when] + first_person·[it speaks of its speaker] + question·[it ends with a question mark] + assistant·[an
+    assistant said it] + rerank·(what the reranker says of one of the best 50); divided by the best relevance of the
+    search. 0 switches a part off. See docs/ranking.md.
     """
 
     lexical: float | None = None
@@ -461,6 +461,9 @@ class HybridWeights:
 
     near: float | None = None
     """Weight of the best turn within three turns. The deployment's default is its recipe's."""
+
+    after: float | None = None
+    """Weight of the turn right after it, by its similarity and words. The deployment's default is its recipe's."""
 
     coverage: float | None = None
     """Weight of the share of the query's words that stand near. The deployment's default is its recipe's."""
@@ -1040,9 +1043,9 @@ class ScoreTerm:
 
     name: str = ""
     """What it is: `similarity`, `importance`, `decay`; with `hybrid` also `lexical`, `conversation`, `date`,
-    `speaker`, those of `near`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` that weigh
-    something, `rerank` where the deployment's reranker was asked and, where relevance came out below zero, `floor`,
-    which lifts it to zero.
+    `speaker`, those of `near`, `after`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` that
+    weigh something, `rerank` where the deployment's reranker was asked and, where relevance came out below zero,
+    `floor`, which lifts it to zero.
     """
 
     weight: float = 0.0

@@ -705,7 +705,7 @@ class ScoreTerm(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """What it is: `similarity`, `importance`, `decay`; with `hybrid` also `lexical`, `conversation`, `date`, `speaker`, those
-    of `near`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` that weigh something, `rerank` where the
+    of `near`, `after`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` that weigh something, `rerank` where the
     deployment's reranker was asked and, where relevance came out below zero, `floor`, which lifts it to zero.
     """
     weight: _builtins.float

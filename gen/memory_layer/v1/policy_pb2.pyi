@@ -263,7 +263,8 @@ Global___ScoreWeights: _TypeAlias = ScoreWeights  # noqa: Y015
 
 @_typing.final
 class HybridWeights(_message.Message):
-    """relevance = cosine + lexical·BM25 + near·(best turn within three) + conversation·(best turn of the conversation)
+    """relevance = cosine + lexical·BM25 + near·(best turn within three) + after·(the turn right after it)
+    + conversation·(best turn of the conversation)
     + coverage·(share of the query's words near it) + date·(how well the query's dates fit) + speaker·[the query names the
     speaker] + asks_when·[a word of time, where the query asks when] + first_person·[it speaks of its speaker]
     + question·[it ends with a question mark] + assistant·[an assistant said it] + rerank·(what the reranker says of one of the
@@ -281,6 +282,7 @@ class HybridWeights(_message.Message):
     NAMES_TO_I_FIELD_NUMBER: _builtins.int
     RECIPE_FIELD_NUMBER: _builtins.int
     NEAR_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
     COVERAGE_FIELD_NUMBER: _builtins.int
     ASKS_WHEN_FIELD_NUMBER: _builtins.int
     FIRST_PERSON_FIELD_NUMBER: _builtins.int
@@ -305,6 +307,8 @@ class HybridWeights(_message.Message):
     """The weights that are not set: `surroundings` or `conversation`. The deployment's default is `surroundings`."""
     near: _builtins.float
     """Weight of the best turn within three turns. The deployment's default is its recipe's."""
+    after: _builtins.float
+    """Weight of the turn right after it, by its similarity and words. The deployment's default is its recipe's."""
     coverage: _builtins.float
     """Weight of the share of the query's words that stand near. The deployment's default is its recipe's."""
     asks_when: _builtins.float
@@ -330,6 +334,7 @@ class HybridWeights(_message.Message):
         names_to_i: _builtins.bool | None = ...,
         recipe: _builtins.str | None = ...,
         near: _builtins.float | None = ...,
+        after: _builtins.float | None = ...,
         coverage: _builtins.float | None = ...,
         asks_when: _builtins.float | None = ...,
         first_person: _builtins.float | None = ...,
@@ -337,10 +342,12 @@ class HybridWeights(_message.Message):
         assistant: _builtins.float | None = ...,
         rerank: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_asks_when", b"_asks_when", "_assistant", b"_assistant", "_conversation", b"_conversation", "_coverage", b"_coverage", "_date", b"_date", "_first_person", b"_first_person", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_near", b"_near", "_previous", b"_previous", "_question", b"_question", "_recipe", b"_recipe", "_rerank", b"_rerank", "_speaker", b"_speaker", "asks_when", b"asks_when", "assistant", b"assistant", "conversation", b"conversation", "coverage", b"coverage", "date", b"date", "first_person", b"first_person", "lexical", b"lexical", "names_to_i", b"names_to_i", "near", b"near", "previous", b"previous", "question", b"question", "recipe", b"recipe", "rerank", b"rerank", "speaker", b"speaker"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_asks_when", b"_asks_when", "_assistant", b"_assistant", "_conversation", b"_conversation", "_coverage", b"_coverage", "_date", b"_date", "_first_person", b"_first_person", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_near", b"_near", "_previous", b"_previous", "_question", b"_question", "_recipe", b"_recipe", "_rerank", b"_rerank", "_speaker", b"_speaker", "after", b"after", "asks_when", b"asks_when", "assistant", b"assistant", "conversation", b"conversation", "coverage", b"coverage", "date", b"date", "first_person", b"first_person", "lexical", b"lexical", "names_to_i", b"names_to_i", "near", b"near", "previous", b"previous", "question", b"question", "recipe", b"recipe", "rerank", b"rerank", "speaker", b"speaker"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_asks_when", b"_asks_when", "_assistant", b"_assistant", "_conversation", b"_conversation", "_coverage", b"_coverage", "_date", b"_date", "_first_person", b"_first_person", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_near", b"_near", "_previous", b"_previous", "_question", b"_question", "_recipe", b"_recipe", "_rerank", b"_rerank", "_speaker", b"_speaker", "asks_when", b"asks_when", "assistant", b"assistant", "conversation", b"conversation", "coverage", b"coverage", "date", b"date", "first_person", b"first_person", "lexical", b"lexical", "names_to_i", b"names_to_i", "near", b"near", "previous", b"previous", "question", b"question", "recipe", b"recipe", "rerank", b"rerank", "speaker", b"speaker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_asks_when", b"_asks_when", "_assistant", b"_assistant", "_conversation", b"_conversation", "_coverage", b"_coverage", "_date", b"_date", "_first_person", b"_first_person", "_lexical", b"_lexical", "_names_to_i", b"_names_to_i", "_near", b"_near", "_previous", b"_previous", "_question", b"_question", "_recipe", b"_recipe", "_rerank", b"_rerank", "_speaker", b"_speaker", "after", b"after", "asks_when", b"asks_when", "assistant", b"assistant", "conversation", b"conversation", "coverage", b"coverage", "date", b"date", "first_person", b"first_person", "lexical", b"lexical", "names_to_i", b"names_to_i", "near", b"near", "previous", b"previous", "question", b"question", "recipe", b"recipe", "rerank", b"rerank", "speaker", b"speaker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after: _TypeAlias = _typing.Literal["after"]  # noqa: Y015
+    _WhichOneofArgType__after: _TypeAlias = _typing.Literal["_after", b"_after"]  # noqa: Y015
     _WhichOneofReturnType__asks_when: _TypeAlias = _typing.Literal["asks_when"]  # noqa: Y015
     _WhichOneofArgType__asks_when: _TypeAlias = _typing.Literal["_asks_when", b"_asks_when"]  # noqa: Y015
     _WhichOneofReturnType__assistant: _TypeAlias = _typing.Literal["assistant"]  # noqa: Y015
@@ -369,6 +376,8 @@ class HybridWeights(_message.Message):
     _WhichOneofArgType__rerank: _TypeAlias = _typing.Literal["_rerank", b"_rerank"]  # noqa: Y015
     _WhichOneofReturnType__speaker: _TypeAlias = _typing.Literal["speaker"]  # noqa: Y015
     _WhichOneofArgType__speaker: _TypeAlias = _typing.Literal["_speaker", b"_speaker"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after) -> _WhichOneofReturnType__after | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__asks_when) -> _WhichOneofReturnType__asks_when | None: ...
     @_typing.overload

@@ -93,6 +93,7 @@ class Search:
             filter=filter_,
             weights=policy.score,
             top_k=pool.top_k,
+            enough=request.top_k,  # a reranker reads what there is
             has_graph=self._graphs.usable(request.tenant_id, model.id),
             is_counted=request.explain,
             hybrid=hybrid,

@@ -24,7 +24,7 @@ async def selected(tx: Transaction, request: SearchRequest, wanted: RankRequest)
         return await rank(tx, wanted)
     most = request.top_k + len(request.exclude_message_ids) + (_SPARE if reads_texts else 0)
     while True:
-        ranking = await rank(tx, replace(wanted, top_k=most))
+        ranking = await rank(tx, replace(wanted, top_k=most, enough=None))
         good = [hit for hit in ranking.hits if request.min_score is None or hit.score >= request.min_score]
         kept = await _kept(tx, request, good)
         # Behind a hit that is not good enough none is.

@@ -45,6 +45,7 @@ def test_an_ablation_switches_one_part_off_at_a_time() -> None:
             for part in (
                 "lexical",
                 "near",
+                "after",
                 "conversation",
                 "coverage",
                 "date",
@@ -65,7 +66,7 @@ def test_an_ablation_switches_one_part_off_at_a_time() -> None:
 
 
 def test_weights_are_recognised_in_an_explanation() -> None:
-    without_date = variants([], ablation=True, cosine=False)[5]
+    without_date = variants([], ablation=True, cosine=False)[6]
     assert without_date.label == "hybrid without date"
     used = pb.SearchExplanation(weights=[pb.ScoreWeight(name="relevance.date", weight=0.3)])
     assert not without_date.is_shown_by(used)
@@ -110,9 +111,9 @@ def test_policies_are_put_back_however_it_ends(end: str, raised: type[BaseExcept
 
     with pytest.raises(raised) if raised else nullcontext():
         asyncio.run(work())
-    assert len(answers) == (2 if end else 13 * 2)
+    assert len(answers) == (2 if end else 14 * 2)
     former = policy_service_pb2.SetTenantPolicyRequest(tenant_id="t", ranking="hybrid")
-    assert len(service.policies) == (2 if end else 13)
+    assert len(service.policies) == (2 if end else 14)
     assert former not in service.policies[:-1]
     assert service.policies[-1] == former
 
