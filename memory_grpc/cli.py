@@ -33,7 +33,7 @@ _SERVER, _CLIENT = "The service", "Using the service"
 
 app = typer.Typer(
     name="memory-grpc",
-    help="AI Memory Layer: runs the service, and talks to one that runs. Configured by MEMORY_* variables and .env.",
+    help="AI Memory Layer: runs the service, or calls a running one. Configured by MEMORY_* variables and .env.",
     epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -48,7 +48,7 @@ def server_pair(settings: Settings) -> KeyPair | None:
     """What the gRPC port shows, or None for plaintext. Raises StartupError when half of it is set."""
     pair = _pair(settings.tls_cert_file, settings.tls_key_file, names=("MEMORY_TLS_CERT_FILE", "MEMORY_TLS_KEY_FILE"))
     if pair is None and settings.tls_client_ca_file is not None:
-        raise StartupError("MEMORY_TLS_CLIENT_CA_FILE needs MEMORY_TLS_CERT_FILE: clients are asked within TLS only.")
+        raise StartupError("MEMORY_TLS_CLIENT_CA_FILE needs MEMORY_TLS_CERT_FILE: client certificates need TLS.")
     return pair
 
 

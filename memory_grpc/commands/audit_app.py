@@ -15,14 +15,16 @@ def audit(
     actor: Annotated[
         str | None, typer.Option(metavar="ACTOR", help="Only what this actor did, as the table shows it.")
     ] = None,
-    action: Annotated[str | None, typer.Option(metavar="ACTION", help="Only this, as KeyService.CreateApiKey.")] = None,
+    action: Annotated[
+        str | None, typer.Option(metavar="ACTION", help="Only this action, such as KeyService.CreateApiKey.")
+    ] = None,
     after: Annotated[
         datetime | None, typer.Option(parser=moment, metavar="TIME", help="Only what happened then or later, RFC 3339.")
     ] = None,
     before: Annotated[
         datetime | None, typer.Option(parser=moment, metavar="TIME", help="Only what happened before then, RFC 3339.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Events at most.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Most events to show.")] = 100,
     address: Address = None,
     api_key: ApiKey = None,
     timeout: Timeout = 10.0,

@@ -9,11 +9,11 @@ import typer
 from memory_grpc.commands import options
 from memory_grpc.commands.options import Address, ApiKey, AsJson, Timeout, target
 
-Tenant = Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="Whose memory.")]
+Tenant = Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="Whose memory to use.")]
 Conversation = Annotated[
-    str | None, typer.Option(metavar="ID", help="The conversation that goes on: its newest turns are the recent ones.")
+    str | None, typer.Option(metavar="ID", help="The current conversation: its newest turns are the recent ones.")
 ]
-MaxTokens = Annotated[int | None, typer.Option(min=1, help="Tokens at most. [default: 1000]")]
+MaxTokens = Annotated[int | None, typer.Option(min=1, help="Most tokens in the context. [default: 1000]")]
 RecentTurns = Annotated[int | None, typer.Option(min=0, help="Newest turns to consider. [default: 10]")]
 RecentShare = Annotated[
     float | None,

@@ -52,20 +52,21 @@ Messages = Annotated[
     ),
 ]
 DatasetName = Annotated[
-    Dataset | None, typer.Option("--dataset", help="The format of all files; else their endings tell: .jsonl or not.")
+    Dataset | None,
+    typer.Option("--dataset", help="The format of all files. [default: by their endings, .jsonl or not]"),
 ]
 RankingNames = Annotated[Rankings, typer.Option("--ranking", help="Which ranking to evaluate.")]
 WithoutNames = Annotated[
     bool, typer.Option("--without-names", help="Take the participants' names out of the questions.")
 ]
-JsonLines = Annotated[Path | None, typer.Option(metavar="FILE", help="Write one JSON line a question to this file.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Ask only the first so many questions of each file.")]
-TenantPrefix = Annotated[str, typer.Option(help="Goes before the tenants' names.")]
+JsonLines = Annotated[Path | None, typer.Option(metavar="FILE", help="Write one JSON line per question to this file.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Ask only this many questions of each file, from its start.")]
+TenantPrefix = Annotated[str, typer.Option(help="Prefix for the tenants' names.")]
 InFlight = Annotated[int, typer.Option(min=1, max=64, help="Calls at once.")]
 Budgets = Annotated[
     list[int] | None,
     typer.Option(
-        "--budget", metavar="TOKENS...", min=1, help="Build contexts of so many tokens instead; several may follow."
+        "--budget", metavar="TOKENS...", min=1, help="Build contexts of this many tokens instead; several may follow."
     ),
 ]
 Compare = Annotated[
@@ -74,12 +75,12 @@ Compare = Annotated[
         exists=True,
         dir_okay=False,
         metavar="FIRST SECOND",
-        help="Measure nothing: compare what `--json-lines` wrote of two runs, question by question.",
+        help="Measure nothing; compare the `--json-lines` files of two runs, question by question.",
     ),
 ]
 GiveUpAfter = Annotated[
     float,
-    typer.Option(min=0, metavar="SECONDS", help="How long a service that is down, or embeds nothing, is waited for."),
+    typer.Option(min=0, metavar="SECONDS", help="How long to wait for a service that is down or cannot embed."),
 ]
 
 

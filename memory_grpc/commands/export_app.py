@@ -11,12 +11,12 @@ from memory_grpc.commands.options import Address, ApiKey, Filter, GiveUpAfter, T
 
 
 def export(
-    tenant: Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="Whose messages to take out.")],
+    tenant: Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="Whose messages to export.")],
     filter_: Filter = None,
     with_embeddings: Annotated[
-        bool, typer.Option("--with-embeddings", help="Take the vectors along, so that nothing is embedded anew.")
+        bool, typer.Option("--with-embeddings", help="Include the vectors, so that nothing has to be embedded again.")
     ] = False,
-    with_policy: Annotated[bool, typer.Option("--with-policy", help="Take the tenant's own policy along.")] = False,
+    with_policy: Annotated[bool, typer.Option("--with-policy", help="Include the tenant's own policy.")] = False,
     continue_: Annotated[
         Path | None,
         typer.Option(
@@ -25,7 +25,7 @@ def export(
             dir_okay=False,
             writable=True,
             metavar="FILE",
-            help="Go on with an export that was cut off, at the end of its file.",
+            help="Resume an export that was cut off, at the end of its file.",
         ),
     ] = None,
     give_up_after: GiveUpAfter = 120.0,

@@ -52,5 +52,5 @@ def said_plainly() -> Iterator[None]:
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
-        complain(f"memory-grpc failed by a fault of its own: {type(error).__name__} at {where}.")
+        complain(f"memory-grpc failed because of a bug: {type(error).__name__} at {where}.")
         sys.exit(FAILED)

@@ -15,14 +15,14 @@ def forget(
     user: Annotated[str | None, typer.Option("--user", metavar="ID", help="All messages of this end user.")] = None,
     conversation: Annotated[str | None, typer.Option(metavar="ID", help="All messages of this conversation.")] = None,
     filter_: Annotated[
-        str | None, typer.Option("--filter", metavar="EXPRESSION", help="Messages that pass this, archived ones too.")
+        str | None, typer.Option("--filter", metavar="EXPRESSION", help="Messages that match, archived ones too.")
     ] = None,
     whole_tenant: Annotated[
         bool, typer.Option("--whole-tenant", help="Everything: messages, policy, model, graphs; revokes its own keys.")
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only plan, and show what would be erased.")] = False,
     apply: Annotated[UUID | None, typer.Option(metavar="ID", help="Apply a plan, or follow one.")] = None,
-    verify: Annotated[UUID | None, typer.Option(metavar="ID", help="Look for what an erasure erased.")] = None,
+    verify: Annotated[UUID | None, typer.Option(metavar="ID", help="Check that nothing of an erasure is left.")] = None,
     receipt: Annotated[UUID | None, typer.Option(metavar="ID", help="Show the receipt of an erasure.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     give_up_after: GiveUpAfter = 120.0,

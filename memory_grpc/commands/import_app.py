@@ -19,16 +19,17 @@ ImportFile = Annotated[
     ),
 ]
 FormatName = Annotated[
-    str, typer.Option("--format", metavar="FORMAT", help="What the file holds (see above); auto looks.")
+    str, typer.Option("--format", metavar="FORMAT", help="The format of the file (see above); auto detects it.")
 ]
 ImportTenant = Annotated[
-    str | None, typer.Option("--tenant", "-t", metavar="TENANT", help="Whose an export of another program becomes.")
+    str | None,
+    typer.Option("--tenant", "-t", metavar="TENANT", help="The tenant to import another program's export into."),
 ]
 ImportUser = Annotated[
-    str | None, typer.Option("--user", metavar="ID", help="The end user whose memory it is, where it names none.")
+    str | None, typer.Option("--user", metavar="ID", help="The end user whose memory it is, if the file names none.")
 ]
 ImportConversation = Annotated[
-    str | None, typer.Option("--conversation", metavar="ID", help="What a single chat is called. [default: the file]")
+    str | None, typer.Option("--conversation", metavar="ID", help="The name for a single chat. [default: the file's]")
 ]
 Roles = Annotated[
     list[str] | None,
@@ -36,14 +37,15 @@ Roles = Annotated[
         "--role",
         parser=pair,
         metavar="THEIRS=OURS",
-        help="What a role of the file is here, as tool=assistant; tool=skip leaves it out. May repeat.",
+        help="How to read a role of the file: tool=assistant; tool=skip leaves it out. May be repeated.",
     ),
 ]
 Dates = Annotated[
-    str | None, typer.Option(metavar="dmy|mdy|ymd", help="Order of day, month and year, where a chat leaves it open.")
+    str | None, typer.Option(metavar="dmy|mdy|ymd", help="Order of day, month and year, if a chat leaves it open.")
 ]
 Timezone = Annotated[
-    str | None, typer.Option(metavar="ZONE", help="What local times of a chat mean, as Europe/Berlin. [default: UTC]")
+    str | None,
+    typer.Option(metavar="ZONE", help="Time zone of a chat's local times, such as Europe/Berlin. [default: UTC]"),
 ]
 TryImport = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be stored, show five messages, store nothing.")
@@ -51,10 +53,10 @@ TryImport = Annotated[
 Keep = Annotated[
     bool, typer.Option("--keep", help="Give the tenant a policy that archives none of it, whatever its age.")
 ]
-BatchSize = Annotated[int, typer.Option(min=1, max=1000, help="Messages sent in one call at most.")]
+BatchSize = Annotated[int, typer.Option(min=1, max=1000, help="Most messages sent in one call.")]
 InFlight = Annotated[int, typer.Option(min=1, max=16, help="Calls made at once.")]
-SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Report and count invalid lines, and go on.")]
-Restart = Annotated[bool, typer.Option("--restart", help="Begin again, whatever an earlier run did.")]
+SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Report and count invalid lines, and continue.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Start again, whatever an earlier run did.")]
 ProgressPath = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Where to keep the progress. [default: in $XDG_STATE_HOME/memory-grpc]"),

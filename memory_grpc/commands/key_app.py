@@ -31,18 +31,20 @@ def key_create(
     ],
     label: Annotated[str, typer.Option(metavar="TEXT", help="What the key is for; shown in lists.")],
     tenant: Annotated[
-        list[str] | None, typer.Option("--tenant", "-t", metavar="TENANT", help="A tenant it reaches; may repeat.")
+        list[str] | None,
+        typer.Option("--tenant", "-t", metavar="TENANT", help="A tenant that the key may use; may be repeated."),
     ] = None,
-    all_tenants: Annotated[bool, typer.Option("--all-tenants", help="It reaches every tenant.")] = False,
+    all_tenants: Annotated[bool, typer.Option("--all-tenants", help="The key may use every tenant.")] = False,
     expires_at: Annotated[
-        datetime | None, typer.Option(parser=moment, metavar="TIME", help="When it ends, RFC 3339. [default: never]")
+        datetime | None,
+        typer.Option(parser=moment, metavar="TIME", help="When the key expires, RFC 3339. [default: never]"),
     ] = None,
     rate_limit: Annotated[
         int,
         typer.Option(
             metavar="N",
             min=0,
-            help="Calls a minute that it may make. [default: no limit of its own]",
+            help="Calls per minute that the key may make. [default: no limit of its own]",
             show_default=False,
         ),
     ] = 0,

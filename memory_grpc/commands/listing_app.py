@@ -10,7 +10,7 @@ import typer
 from memory_grpc.commands import options
 from memory_grpc.commands.options import Address, ApiKey, AsJson, Timeout, target
 
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="Show this many at most.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="Most entries to show.")]
 All = Annotated[bool, typer.Option("--all", help="Show them all, page by page.")]
 ListedTenant = Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="Whose memory to list.")]
 
@@ -28,7 +28,7 @@ def list_messages(
     include_archived: Annotated[bool, typer.Option("--include-archived", help="List archived messages too.")] = False,
     newest: Annotated[bool, typer.Option("--newest", help="Newest first. [default: oldest first]")] = False,
     as_of: options.AsOf = None,
-    total: Annotated[bool, typer.Option("--total", help="Say how many pass; counts them all.")] = False,
+    total: Annotated[bool, typer.Option("--total", help="Say how many match in total; counts them all.")] = False,
     limit: Limit = 50,
     everything: All = False,
     address: Address = None,

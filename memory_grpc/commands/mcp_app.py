@@ -21,24 +21,27 @@ class Transport(StrEnum):
 Tenant = Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="Whose memory: the tenant.")]
 User = Annotated[str, typer.Option("--user", metavar="ID", help="Whose memory: the end user.")]
 Conversation = Annotated[
-    str, typer.Option(metavar="ID", help="Where memories go that the model names no conversation for.")
+    str, typer.Option(metavar="ID", help="Conversation for memories for which the model names none.")
 ]
 ApiKey = Annotated[
     str | None,
-    typer.Option(envvar="MEMORY_CLIENT_API_KEY", metavar="KEY", help="Sent as x-api-key; none of MEMORY_API_KEYS is."),
+    typer.Option(
+        envvar="MEMORY_CLIENT_API_KEY", metavar="KEY", help="Sent as x-api-key; keys of MEMORY_API_KEYS are never used."
+    ),
 ]
 ApiKeyFile = Annotated[
     Path | None,
-    typer.Option(exists=True, dir_okay=False, metavar="FILE", help="The key, in a file, instead of --api-key."),
+    typer.Option(exists=True, dir_okay=False, metavar="FILE", help="File with the key, instead of --api-key."),
 ]
-Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Of http: the address to listen on.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Of http: the port to listen on; 0 takes a free one.")]
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="For http: the address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="For http: the port to listen on; 0 takes a free one.")]
 AllowHost = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="Of http: a further name that clients reach it by; may repeat."),
+    typer.Option(metavar="NAME", help="For http: another name by which clients reach it; may be repeated."),
 ]
 AllowUnauthenticated = Annotated[
-    bool, typer.Option("--allow-unauthenticated", help="Of http: serve callers without a key with this server's key.")
+    bool,
+    typer.Option("--allow-unauthenticated", help="For http: serve callers without a key, using this server's key."),
 ]
 
 

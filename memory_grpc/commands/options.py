@@ -85,7 +85,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 Tenant = Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="The tenant.")]
 
 GiveUpAfter = Annotated[
-    float, typer.Option(min=0, metavar="SECONDS", help="How long a service that is down is waited for.")
+    float, typer.Option(min=0, metavar="SECONDS", help="How long to wait for a service that is down.")
 ]
 
 # search
@@ -93,14 +93,14 @@ QueryText = Annotated[str, typer.Argument(help="The question, in plain words.")]
 SearchedTenant = Annotated[str, typer.Option("--tenant", "-t", metavar="TENANT", help="Whose memory to search.")]
 User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Only this end user's messages.")]
 Conversation = Annotated[str | None, typer.Option(metavar="ID", help="Only this conversation.")]
-TopK = Annotated[int | None, typer.Option("--top-k", "-k", help="Hits at most. [default: 5]")]
+TopK = Annotated[int | None, typer.Option("--top-k", "-k", help="Most hits to show. [default: 5]")]
 ImportanceMin = Annotated[float | None, typer.Option(help="Only messages at least this important (0 to 1).")]
 CandidateLimit = Annotated[
     int | None, typer.Option(help="Rank only this many of the newest. [default: the whole memory]")
 ]
 AsOf = Annotated[
     datetime | None,
-    typer.Option(parser=moment, metavar="TIME", help="The moment to look from, RFC 3339. [default: now]"),
+    typer.Option(parser=moment, metavar="TIME", help="Search as of this moment, RFC 3339. [default: now]"),
 ]
 TimeZone = Annotated[
     str | None,
@@ -123,29 +123,29 @@ Metadata = Annotated[
     typer.Option(
         parser=pair,
         metavar="KEY=VALUE",
-        help="Only messages with this in their metadata; repeated: every key, one of its values.",
+        help="Only messages with this metadata. If repeated: every key, with one of its values.",
     ),
 ]
 Filter = Annotated[
     str | None,
     typer.Option(
-        "--filter", metavar="EXPRESSION", help="Only messages that pass this, as `role = user OR pinned = true`."
+        "--filter", metavar="EXPRESSION", help="Only messages that match, such as `role = user OR pinned = true`."
     ),
 ]
 IncludeArchived = Annotated[bool, typer.Option("--include-archived", help="Rank archived messages too.")]
-SearchRanking = Annotated[Ranking | None, typer.Option(help="How to rank. [default: as the tenant's policy says]")]
+SearchRanking = Annotated[Ranking | None, typer.Option(help="How to rank. [default: the tenant's policy]")]
 Explain = Annotated[bool, typer.Option("--explain", help="Show the terms of each score, and how it was ranked.")]
 Neighbours = Annotated[int | None, typer.Option(metavar="N", help="Show N turns before and after each hit.")]
 MinScore = Annotated[float | None, typer.Option(metavar="SCORE", help="Only hits with at least this score.")]
 MinRelevance = Annotated[
-    float | None, typer.Option(metavar="RELEVANCE", help="Without hits that are less likely to answer; try 0.45.")
+    float | None, typer.Option(metavar="RELEVANCE", help="Drop hits that are less likely to answer; try 0.45.")
 ]
 Distinct = Annotated[bool, typer.Option("--distinct", help="Show equal texts once.")]
-Exclude = Annotated[list[str] | None, typer.Option(metavar="ID", help="Without this message; may repeat.")]
+Exclude = Annotated[list[str] | None, typer.Option(metavar="ID", help="Leave out this message; may be repeated.")]
 NotTheQuestion = Annotated[
-    bool, typer.Option("--exclude-query-text", help="Without messages whose text is the question itself.")
+    bool, typer.Option("--exclude-query-text", help="Leave out messages whose text is the question itself.")
 ]
 
 # retention
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count only, change nothing.")]
-Actions = Annotated[list[Action] | None, typer.Option(help="What to do; may repeat. [default: both]")]
+Actions = Annotated[list[Action] | None, typer.Option(help="What to do; may be repeated. [default: both]")]

@@ -42,14 +42,17 @@ def policy_set(
     score_similarity: Annotated[float | None, typer.Option(help="Weight of similarity in the score.")] = None,
     score_importance: Annotated[float | None, typer.Option(help="Weight of importance in the score.")] = None,
     score_decay: Annotated[float | None, typer.Option(help="Weight of decay in the score.")] = None,
-    ranking: Annotated[Ranking | None, typer.Option(help="How searches rank that do not say.")] = None,
+    ranking: Annotated[Ranking | None, typer.Option(help="Ranking of searches that do not name one.")] = None,
     time_zone: Annotated[
-        str | None, typer.Option(metavar="ZONE", help="Whose days queries mean that do not say.")
+        str | None, typer.Option(metavar="ZONE", help="Time zone of queries that do not name one.")
     ] = None,
     language: Annotated[
-        str | None, typer.Option(metavar="TAG", help="The language of messages and queries that do not say, as de.")
+        str | None,
+        typer.Option(metavar="TAG", help="Language of messages and queries that do not name one, such as de."),
     ] = None,
-    hybrid_recipe: Annotated[Recipe | None, typer.Option(help="Hybrid: which weights are not set here.")] = None,
+    hybrid_recipe: Annotated[
+        Recipe | None, typer.Option(help="Hybrid: the recipe of the weights that are not set here.")
+    ] = None,
     hybrid_lexical_weight: Annotated[float | None, typer.Option(help="Hybrid: weight of words.")] = None,
     hybrid_conversation_weight: Annotated[
         float | None, typer.Option(help="Hybrid: weight of the conversation's best turn.")
@@ -65,7 +68,9 @@ def policy_set(
     hybrid_coverage_weight: Annotated[
         float | None, typer.Option(help="Hybrid: weight of the share of the query's words.")
     ] = None,
-    hybrid_asks_when_weight: Annotated[float | None, typer.Option(help="Hybrid: weight of a word of time.")] = None,
+    hybrid_asks_when_weight: Annotated[
+        float | None, typer.Option(help="Hybrid: weight of a time word if the query asks when.")
+    ] = None,
     hybrid_first_person_weight: Annotated[
         float | None, typer.Option(help="Hybrid: weight of a turn about its speaker.")
     ] = None,
@@ -74,10 +79,10 @@ def policy_set(
         float | None, typer.Option(help="Hybrid: weight of an assistant's turn.")
     ] = None,
     hybrid_rerank_weight: Annotated[
-        float | None, typer.Option(help="Hybrid: weight of the reranker; 0 sends it nothing.")
+        float | None, typer.Option(help="Hybrid: weight of the reranker; at 0 nothing is sent to it.")
     ] = None,
     hybrid_previous_weight: Annotated[
-        float | None, typer.Option(help="Hybrid: share of the words of the turn before.")
+        float | None, typer.Option(help="Hybrid: share with which the previous turn's words count.")
     ] = None,
     hybrid_names_to_i: Annotated[
         bool | None, typer.Option(help='Hybrid: embed queries with names of participants as "I".')

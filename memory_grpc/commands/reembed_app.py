@@ -16,7 +16,7 @@ def reembed(
         str | None, typer.Option("--tenant", "-t", metavar="TENANT", help="Only this tenant. [default: every tenant]")
     ] = None,
     back: Annotated[
-        bool, typer.Option("--back", help="Go to the settings' current model, not to the next one.")
+        bool, typer.Option("--back", help="Change to the settings' current model, not to the next one.")
     ] = False,
     keep_old: Annotated[
         bool, typer.Option("--keep-old", help="Keep the old vectors, so that going back needs little embedding.")
@@ -29,14 +29,14 @@ def reembed(
         typer.Option(
             parser=readable_file,
             metavar="FILE",
-            help="Queries to compare instead, one a line; - for standard input.",
+            help="Queries to compare instead, one per line; - for standard input.",
         ),
     ] = None,
     details: Annotated[bool, typer.Option("--details", help="Show each query of the comparison.")] = False,
     no_cut_over: Annotated[bool, typer.Option("--no-cut-over", help="Stop before the cut-over.")] = False,
-    cut_over: Annotated[bool, typer.Option("--cut-over", help="Cut the newest one over; start nothing.")] = False,
-    cancel: Annotated[bool, typer.Option("--cancel", help="End the newest one before its cut-over.")] = False,
-    status: Annotated[bool, typer.Option("--status", help="Show the newest one.")] = False,
+    cut_over: Annotated[bool, typer.Option("--cut-over", help="Cut over the newest change; start nothing.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the newest change before its cut-over.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Show the newest change.")] = False,
     give_up_after: GiveUpAfter = 120.0,
     address: Address = None,
     api_key: ApiKey = None,

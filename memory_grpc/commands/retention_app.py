@@ -10,7 +10,9 @@ import typer
 from memory_grpc.commands import options
 from memory_grpc.commands.options import EPILOG, Address, ApiKey, AsJson, Tenant, Timeout, moment, target
 
-retention_app = typer.Typer(help="Sweeps a tenant by its policy, tries another, undoes a sweep.", no_args_is_help=True)
+retention_app = typer.Typer(
+    help="Sweeps a tenant by its policy, tries another policy, undoes a sweep.", no_args_is_help=True
+)
 
 
 @retention_app.command("run", epilog=EPILOG)
@@ -44,7 +46,9 @@ def simulate(
         datetime | None,
         typer.Option(parser=moment, metavar="TIME", help="When the sweep would be, RFC 3339. [default: now]"),
     ] = None,
-    sample: Annotated[int | None, typer.Option(metavar="N", help="Messages to show of each kind. [default: 5]")] = None,
+    sample: Annotated[
+        int | None, typer.Option(metavar="N", help="How many messages of each kind to show. [default: 5]")
+    ] = None,
     address: Address = None,
     api_key: ApiKey = None,
     timeout: Timeout = 60.0,
@@ -75,10 +79,10 @@ def restore(
     conversation: Annotated[str | None, typer.Option(metavar="ID", help="Messages of this conversation.")] = None,
     filter_: Annotated[
         str | None,
-        typer.Option("--filter", metavar="EXPRESSION", help="Messages that pass this; `archived = true` is all."),
+        typer.Option("--filter", metavar="EXPRESSION", help="Messages that match; `archived = true` matches all."),
     ] = None,
     archived_since: Annotated[
-        datetime | None, typer.Option(parser=moment, metavar="TIME", help="What was archived then or later.")
+        datetime | None, typer.Option(parser=moment, metavar="TIME", help="Messages archived then or later.")
     ] = None,
     dry_run: options.DryRun = False,
     address: Address = None,

@@ -53,7 +53,8 @@ def update(
     tenant: OfTenant,
     content: Annotated[str | None, typer.Option(metavar="TEXT", help="The new text.")] = None,
     metadata: Annotated[
-        dict[str, Any] | None, typer.Option(parser=_object, metavar="JSON", help="The new metadata, instead of all.")
+        dict[str, Any] | None,
+        typer.Option(parser=_object, metavar="JSON", help="The new metadata, which replaces all of the old."),
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The speaker's name.")] = None,
     user: Annotated[str | None, typer.Option("--user", metavar="ID", help="The end user it belongs to.")] = None,
@@ -62,7 +63,8 @@ def update(
     ] = None,
     pinned: Annotated[bool | None, typer.Option("--pin/--unpin", help="Whether it is never archived.")] = None,
     expires_at: Annotated[
-        datetime | None, typer.Option(parser=moment, metavar="TIME", help="From when on nothing shows it, RFC 3339.")
+        datetime | None,
+        typer.Option(parser=moment, metavar="TIME", help="When it expires; nothing shows it after that. RFC 3339."),
     ] = None,
     clear: Annotated[
         list[str] | None, typer.Option(metavar="FIELD", help=f"Clear a field: {', '.join(_CLEARABLE)}; may repeat.")

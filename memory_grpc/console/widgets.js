@@ -89,15 +89,20 @@ export async function into(place, work, said) {
   place.replaceChildren(...[shown].flat(Infinity).filter(Boolean));
 }
 
-/** Pages of a list, each under the last: `load(token)` gives {nodes, next}. */
+/** Pages of a list, each under the last: `load(token)` gives {nodes, next}. A page that failed can be asked for again. */
 export async function paged(place, load) {
   const more = async (token) => {
     const part = el("div", {});
     place.append(part);
+    const again = button("Try again", async () => { part.remove(); await more(token); });
     await into(part, async () => {
-      const { nodes, next } = await load(token);
-      const button_ = next && button("More", async () => { button_.remove(); await more(next); });
-      return [nodes, button_];
+      try {
+        const { nodes, next } = await load(token);
+        const button_ = next && button("More", async () => { button_.remove(); await more(next); });
+        return [nodes, button_];
+      } catch (error) {
+        return [failure(error), again];
+      }
     });
   };
   place.replaceChildren();

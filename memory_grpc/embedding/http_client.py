@@ -40,7 +40,7 @@ def opened(kind: type[Client], url: httpx.URL, key: str, variables: Variables, *
     try:
         httpx.Headers(headers)
     except (UnicodeEncodeError, ValueError):
-        raise StartupError(f"{variables.key} holds characters that cannot stand in a header.") from None
+        raise StartupError(f"{variables.key} contains characters that a header cannot carry.") from None
     try:
         return kind(headers=headers, **options)
     except (ImportError, OSError, ValueError, httpx.InvalidURL):

@@ -108,10 +108,12 @@ async def _counted(limiter: MovingWindowRateLimiter, limit: RateLimitItem, names
 
 def _redis(url: str) -> Any:
     if not url.startswith(("redis://", "rediss://", "redis+unix://")):
-        raise StartupError("MEMORY_RATE_LIMIT_STORAGE must be the URL of a Redis, as redis://host:6379/0.")
+        raise StartupError("MEMORY_RATE_LIMIT_STORAGE must be the URL of a Redis, such as redis://host:6379/0.")
     try:
         from limits.storage import storage_from_string
 
         return storage_from_string(f"async+{url}", implementation="coredis")
     except Exception as error:  # the words may hold a password
-        raise StartupError("MEMORY_RATE_LIMIT_STORAGE cannot be used: it must be as redis://host:6379/0.") from error
+        raise StartupError(
+            "MEMORY_RATE_LIMIT_STORAGE cannot be used: it must look like redis://host:6379/0."
+        ) from error

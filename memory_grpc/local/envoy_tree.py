@@ -19,7 +19,7 @@ def load() -> Node:
     except OSError as error:
         raise StartupError(f"{ENVOY_YAML} cannot be read: {error.strerror}.") from None
     except yaml.YAMLError as error:
-        raise StartupError(f"{ENVOY_YAML} is no YAML: {error}".replace("\n", " ")) from None
+        raise StartupError(f"{ENVOY_YAML} is not valid YAML: {error}".replace("\n", " ")) from None
     if not isinstance(config, dict):
         raise StartupError(f"{ENVOY_YAML} is empty.")
     return config

@@ -14,6 +14,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from memory_grpc.addresses import bracketed, is_loopback
 from memory_grpc.client import AsyncMemoryClient, Unauthenticated
 from memory_grpc.commands.failure import USAGE, CommandError
+from memory_grpc.mcp.connections import Connection, WithoutStreams
 from memory_grpc.mcp.server import MemoryServer
 
 PATH = "/mcp"
@@ -64,7 +65,13 @@ async def serve(server: MemoryServer, host: str, port: int, allowed: Sequence[st
         host=host,
     )
     config = uvicorn.Config(
-        app, log_level="error", access_log=False, ws="none", server_header=False, timeout_graceful_shutdown=5
+        WithoutStreams(app),
+        http=Connection,
+        log_level="error",
+        access_log=False,
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=5,
     )
     with _listening(host, port) as listener:
         own = _Server(config)

@@ -46,6 +46,7 @@ CALLS_PLACES = Gauge(
 CALLS_LIMITED = Counter(
     "memory_calls_limited", "Calls refused because there were too many of their client's, tenant's or key's.", ["limit"]
 )
+CALLS_LIMITED.labels("quota")  # there from the start: an alert sees a count grow, and not one that begins at 1
 WORK = Counter("memory_work", "What calls had, of all tenants: windows, query words, seconds, bytes.", ["kind"])
 AUDIT_DROPPED = Counter(
     "memory_audit_events_dropped", "Denials and uses of keys that were not recorded, as there were too many."
@@ -61,6 +62,7 @@ SEARCHES = Counter(
 RERANKS = Counter("memory_reranks", "Searches whose best a reranker was to read, by outcome.", ["outcome"])
 RERANK_SECONDS = Histogram("memory_rerank_seconds", "Time that it took, or was waited for.", buckets=_SECONDS)
 JOBS = Counter("memory_embedding_jobs", "Pending messages worked off, by outcome.", ["outcome"])
+JOBS.labels("failed")  # likewise
 JOBS_WAITING = Gauge("memory_embedding_jobs_waiting", "Messages of all tenants that wait for their embedding.")
 JOBS_OLDEST_SECONDS = Gauge("memory_embedding_jobs_oldest_seconds", "How long the oldest of them has waited.")
 RETAINED = Counter("memory_retention_messages", "Messages archived, deleted and restored.", ["action"])

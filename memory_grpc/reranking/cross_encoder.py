@@ -52,7 +52,9 @@ class CrossEncoderReranker:
             ) from error
         if labels != 1:
             self._thread.shutdown()
-            raise StartupError(f"The model in {folder} is no reranker: it gives {labels} scores to a pair, not one.")
+            raise StartupError(
+                f"The model in {folder} is not a reranker: it gives a pair {labels} scores instead of one."
+            )
         log.info("reranker_loaded", model=name, revision=model_files.weights_digest(folder)[:16], device=device)
 
     async def scores(self, query: str, texts: Sequence[str], seconds: float) -> list[float]:

@@ -12,16 +12,16 @@ class Access(BaseModel):
 
     api_keys: Keys = Field(
         [],
-        description="Comma-separated keys, 4 characters each at least, 16 where other machines reach the service; once "
-        "set, every call but health, metrics and docs needs x-api-key.",
+        description="Comma-separated keys of at least 4 characters, or 16 if other machines can reach "
+        "the service. Once set, every call except health, metrics and docs needs x-api-key.",
     )
     accept_open_access: bool = Field(
-        False, description="Start although other machines can reach the service and there is no key at all."
+        False, description="Start even if other machines can reach the service and there is no key."
     )
     allowed_hosts: Names = Field(
         [],
-        description="Comma-separated names, or *, that Envoy answers to besides localhost while MEMORY_API_KEYS is not "
-        "set.",
+        description="Comma-separated host names, or *, that Envoy answers to besides localhost while "
+        "MEMORY_API_KEYS is not set.",
     )
     allowed_origins: Names = Field([], description="Comma-separated origins that browsers may call from (CORS), or *.")
     global_rate_limit: str = Field(
@@ -32,20 +32,20 @@ class Access(BaseModel):
     )
     rate_limit_storage: SecretStr | None = Field(
         None,
-        description="URL of a Redis, as redis://host:6379/0, in which all servers count together.",
+        description="URL of a Redis in which all servers count together, such as redis://host:6379/0.",
     )
     trusted_proxies: Names = Field(
         ["127.0.0.0/8", "::1/128"],
-        description="Networks whose x-forwarded-for is believed when the client IP is looked for.",
+        description="Networks whose x-forwarded-for is trusted to name the client's IP.",
     )
     request_timeout_seconds: float = Field(
-        15.0, gt=0, le=3600, description="Longest time a call may take, whatever the client asks."
+        15.0, gt=0, le=3600, description="Longest time a call may take, whatever deadline the client sets."
     )
     max_calls_in_flight: int = Field(
         128,
         ge=1,
-        description="Calls of a kind (reads, writes, streams, administration) inside at once; the next gets "
-        "RESOURCE_EXHAUSTED. Fewer while calls are late.",
+        description="Calls of one kind (reads, writes, streams, administration) that may run at once; "
+        "further ones get RESOURCE_EXHAUSTED. The limit shrinks while calls are slow.",
     )
     max_request_bytes: int = Field(
         4 * 1024 * 1024,
@@ -58,4 +58,4 @@ class Access(BaseModel):
         ge=1024 * 1024,
         description="Largest answer of a search; a larger one gets RESOURCE_EXHAUSTED before it is read.",
     )
-    drain_seconds: float = Field(10.0, ge=0, description="Time that calls in flight get to finish at shutdown.")
+    drain_seconds: float = Field(10.0, ge=0, description="Time that calls in flight have to finish at shutdown.")

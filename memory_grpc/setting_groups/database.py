@@ -24,39 +24,42 @@ class Database(BaseModel):
     )
     database_direct_url: SecretStr | None = Field(
         None,
-        description="The same database without a pooler, for migrations, LISTEN and building indexes. Needed where "
-        "MEMORY_DATABASE_URL leads to PgBouncer in transaction mode.",
+        description="The same database without a pooler, for migrations, LISTEN and index builds. "
+        "Needed if MEMORY_DATABASE_URL leads to PgBouncer in transaction mode.",
     )
     database_read_urls: Annotated[list[SecretStr], NoDecode, COMMAS] = Field(
         [],
-        description="Comma-separated DSNs of streaming replicas; searches and other reads go to those that are not "
-        "behind.",
+        description="Comma-separated DSNs of streaming replicas. Searches and other reads go to "
+        "replicas that are up to date.",
     )
     database_read_wait_ms: float = Field(
         50.0,
         ge=0,
         le=10_000,
-        description="How long a read waits for a replica that lacks what it has to see, before it goes to the primary.",
+        description="How long a read waits for a replica to catch up before it goes to the primary.",
     )
     database_read_max_lag_seconds: float = Field(
-        10.0, gt=0, description="How far a replica may be behind the primary; one that is further behind gets no reads."
+        10.0, gt=0, description="How far a replica may be behind the primary; beyond that it gets no reads."
     )
     data_dir: Path = Field(Path(".data"), description="Where the embedded Postgres keeps its data.")
     database_pool_min_size: int = Field(2, ge=0, description="Connections kept open.")
-    database_pool_max_size: int = Field(10, ge=1, description="Connections opened at most.")
+    database_pool_max_size: int = Field(10, ge=1, description="Most connections opened for calls.")
     database_background_pool_size: int = Field(
         8,
         ge=2,
-        description="Connections opened at most for background work and administration, beside those for calls.",
+        description="Most connections opened for background work and administration, in addition to those for calls.",
     )
     database_pool_max_waiting: int = Field(
-        256, ge=1, description="Calls that may wait for a connection; the next is refused with UNAVAILABLE at once."
+        256,
+        ge=1,
+        description="Calls that may wait for a connection; further ones are refused at once with UNAVAILABLE.",
     )
     database_pool_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection.")
     accept_data_loss_with: Annotated[list[DataLoss], NoDecode, COMMAS] = Field(
         [],
-        description="Comma-separated settings of Postgres to start with although they can lose acknowledged messages: "
-        "fsync=off, full_page_writes=off, synchronous_commit=off. Unset, the start is refused.",
+        description="Comma-separated Postgres settings to accept although they can lose acknowledged "
+        "messages: fsync=off, full_page_writes=off, synchronous_commit=off. Otherwise the "
+        "service refuses to start with them.",
     )
 
     @property

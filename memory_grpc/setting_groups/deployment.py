@@ -18,6 +18,7 @@ class Deployment(BaseModel):
     log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people.")
     processes: PositiveInt | Literal["auto"] = Field(
         "auto",
-        description="Server processes that `memory-grpc up` runs behind Envoy, each with a model of its own; auto: one "
-        "for every two CPUs. Other ways to run the service start servers themselves.",
+        description="Server processes that `memory-grpc up` runs behind Envoy, each with its own copy "
+        "of the model; auto: one for every two CPUs. Other ways of running the service ignore "
+        "it.",
     )

@@ -13,80 +13,98 @@ class Embedding(BaseModel):
     """Embedding."""
 
     embedding_provider: Literal["sentence_transformer", "openai", "hashing"] = Field(
-        "sentence_transformer", description="Who embeds. hashing is for tests only: it knows no meaning."
+        "sentence_transformer", description="What embeds texts. hashing is for tests only: it knows no meaning."
     )
     embedding_model_name: str = Field(
-        "sentence-transformers/all-MiniLM-L6-v2", description="Model name, or the path of a local model folder."
+        "sentence-transformers/all-MiniLM-L6-v2", description="Model name, or path of a local model folder."
     )
     embedding_dimensions: int = Field(
         384,
         ge=1,
         le=4000,
-        description="Length of the vectors. Fewer than the model gives cut them, if set: for Matryoshka models.",
+        description="Length of the vectors. If set to fewer than the model's, vectors are cut to it, "
+        "for Matryoshka models.",
     )
     embedding_query_prompt: str = Field(
-        "", max_length=1000, description="Put before a query. Empty: the model's own; `none`: nothing."
+        "", max_length=1000, description="Text put before each query. Empty: the model's own prompt; `none`: nothing."
     )
     embedding_document_prompt: str = Field(
         "",
         max_length=1000,
-        description="Put before a message. Empty: the model's own; `none`: nothing. Another makes it another model.",
+        description="Text put before each message. Empty: the model's own prompt; `none`: nothing. "
+        "Changing it counts as a change of model.",
     )
     embedding_device: str = Field("cpu", description="Torch device of the model: cpu, cuda, mps.")
     embedding_precision: Literal["fp32", "bf16", "auto"] = Field(
-        "fp32", description="Precision of the model; auto takes bf16 where the CPU computes it natively."
+        "fp32", description="Precision of the model; auto takes bf16 if the CPU computes it natively."
     )
     embedding_next_model_name: str = Field(
         "",
-        description="The model that `memory-grpc reembed` goes to, held beside the other. Empty: the same model, which "
-        "is no change unless one of the next is another.",
+        description="The model that `memory-grpc reembed` changes to, held beside the current one. "
+        "Empty: the same model, which is a change only if another of the next settings "
+        "differs.",
     )
     embedding_next_provider: Literal["same", "sentence_transformer", "openai", "hashing"] = Field(
-        "same", description="Who embeds with it."
+        "same", description="What embeds with the next model."
     )
-    embedding_next_dimensions: int = Field(0, ge=0, le=4000, description="Length of its vectors; 0 for the same.")
+    embedding_next_dimensions: int = Field(
+        0, ge=0, le=4000, description="Length of its vectors; 0 for the current length."
+    )
     embedding_next_query_prompt: str = Field(
-        "", max_length=1000, description="Put before its queries. Empty: as now for the same model, else its own."
+        "",
+        max_length=1000,
+        description="Text put before its queries. Empty: the current prompt for the same model, "
+        "otherwise the model's own.",
     )
     embedding_next_document_prompt: str = Field(
-        "", max_length=1000, description="Put before its messages. Empty: as now for the same model, else its own."
+        "",
+        max_length=1000,
+        description="Text put before its messages. Empty: the current prompt for the same model, "
+        "otherwise the model's own.",
     )
     embedding_next_precision: Literal["same", "fp32", "bf16", "auto"] = Field("same", description="Its precision.")
     embedding_workers: int = Field(
-        0, ge=0, le=64, description="Inference threads, one torch thread each; 0 takes it from the CPUs."
+        0, ge=0, le=64, description="Inference threads, one torch thread each; 0 derives it from the number of CPUs."
     )
-    embedding_batch_size: int = Field(64, ge=1, le=1024, description="Windows embedded in one batch at most.")
+    embedding_batch_size: int = Field(64, ge=1, le=1024, description="Most windows embedded in one batch.")
     embedding_batch_wait_ms: float = Field(2.0, ge=0, le=100, description="Longest wait for a batch to fill.")
     embedding_queue_size: int = Field(
         4096,
         ge=1,
-        description="Windows that may wait for the model; past that messages are kept as pending and searches refused.",
+        description="Windows that may wait for the model. Beyond that, messages are kept as pending and "
+        "searches are refused.",
     )
     embedding_hang_seconds: float = Field(
         10.0,
         gt=0,
         le=3600,
-        description="Longest a batch may be in the model before its thread is given up and replaced.",
+        description="Longest a batch may take in the model before its thread is abandoned and replaced.",
     )
-    embedding_query_cache_size: int = Field(1024, ge=0, description="Query vectors kept (least recently used go).")
+    embedding_query_cache_size: int = Field(
+        1024, ge=0, description="Query vectors kept in the cache; the least recently used are dropped first."
+    )
     async_embeddings: bool = Field(
-        False, description="Store messages at once as pending and embed them afterwards, unless a request disagrees."
+        False,
+        description="Store messages at once as pending and embed them afterwards, unless a request says otherwise.",
     )
     embedding_max_attempts: int = Field(
-        10, ge=1, le=100, description="Tries to embed a pending message before it is marked failed."
+        10, ge=1, le=100, description="Attempts to embed a pending message before it is marked as failed."
     )
     embedding_tokenizer: File = Field(
         None,
-        description="A tokenizer.json that cuts long texts for a remote model, and counts the tokens of contexts. "
-        "Unset: 3 characters are a token, 1 of Chinese and the like.",
+        description="A tokenizer.json that splits long texts for a remote model and counts the tokens "
+        "of contexts. Unset: 3 characters count as a token, 1 in Chinese and similar "
+        "scripts.",
     )
     embedding_max_tokens: int = Field(
-        8000, ge=32, le=1_000_000, description="Tokens that a remote model reads; longer texts are cut into windows."
+        8000, ge=32, le=1_000_000, description="Tokens that a remote model reads; longer texts are split into windows."
     )
     openai_base_url: str = Field("", description="Base URL of an OpenAI-compatible embeddings API (…/v1).")
-    openai_api_key: Key = Field(None, description="Its key.")
-    openai_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for one of its answers.")
-    openai_max_retries: int = Field(3, ge=0, le=10, description="Tries after the first, with jittered backoff.")
+    openai_api_key: Key = Field(None, description="API key for it.")
+    openai_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for an answer from it.")
+    openai_max_retries: int = Field(
+        3, ge=0, le=10, description="Retries after the first attempt, with jittered backoff."
+    )
 
     @property
     def with_next_model(self) -> Self | None:

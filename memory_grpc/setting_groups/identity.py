@@ -17,16 +17,17 @@ class Identity(BaseModel):
 
     jwt_issuer: str = Field(
         "",
-        description="Issuer whose tokens (authorization: Bearer …) are believed beside keys, as their `iss` names it. "
-        "Its keys are found by OpenID discovery, unless one of the next two is set.",
+        description="Issuer whose tokens (authorization: Bearer …) are accepted besides keys, as in "
+        "their `iss`. Its keys are found by OpenID discovery, unless one of the next two is "
+        "set.",
     )
     jwt_jwks_file: File = Field(
         None, description="Its keys: a file with a JSON Web Key Set, read again when it changes."
     )
-    jwt_jwks_url: str = Field("", description="Its keys: where the key set is, by https.")
-    jwt_audience: Names = Field([], description="Comma-separated audiences; a token must be for one of them.")
+    jwt_jwks_url: str = Field("", description="Its keys: the https URL of the key set.")
+    jwt_audience: Names = Field([], description="Comma-separated audiences; a token must be meant for one of them.")
     jwt_algorithms: Annotated[list[Algorithm], NoDecode, COMMAS] = Field(
-        ["RS256", "ES256", "EdDSA"], min_length=1, description="Comma-separated algorithms that a key may sign by."
+        ["RS256", "ES256", "EdDSA"], min_length=1, description="Comma-separated signature algorithms that are accepted."
     )
     jwt_role_claim: str = Field(
         "memory_role", min_length=1, description="Claim that holds the role: reader, writer or admin."

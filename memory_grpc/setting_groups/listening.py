@@ -21,12 +21,13 @@ class Listening(BaseModel):
     http_port: int = Field(8000, ge=0, le=65535, description="Envoy's port: REST/JSON, and gRPC on the same port.")
     metrics_public: Literal["loopback", "always", "never"] = Field(
         "loopback",
-        description="Where Envoy shows /metrics, to everybody: where only this machine reaches it, always, or never.",
+        description="When Envoy serves /metrics, to everybody who reaches it: only on loopback "
+        "addresses, always, or never.",
     )
     envoy_stats_port: int = Field(
         0,
         ge=0,
         le=65535,
-        description="Port at MEMORY_HOST on which Envoy shows its own statistics (/stats/prometheus); 0 is none.",
+        description="Port on MEMORY_HOST where Envoy serves its own statistics (/stats/prometheus); 0 for none.",
     )
     upstream_host: Host = Field("127.0.0.1", description="Where Envoy finds the gRPC server and the metrics endpoint.")

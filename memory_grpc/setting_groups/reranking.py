@@ -14,14 +14,19 @@ class Reranking(BaseModel):
 
     rerank_provider: Literal["off", "cross_encoder", "cohere", "jina", "tei", "voyage"] = Field(
         "off",
-        description="Who reads the best 50 of a hybrid search again: a model in this process, or a service that speaks "
-        "as this one does.",
+        description="What rereads the best 50 hits of a hybrid search: a model in this process, or a "
+        "service with one of these APIs.",
     )
     rerank_model: str = Field(
-        "", description="Its name: a folder or a name in the Hugging Face cache, or as the service calls it."
+        "",
+        description="Name of the reranking model: a folder, a name in the Hugging Face cache, or the "
+        "service's name for it.",
     )
-    rerank_url: str = Field("", description="Where the service takes requests, the whole address.")
-    rerank_api_key: Key = Field(None, description="Its key.")
+    rerank_url: str = Field("", description="Full URL of the service's reranking endpoint.")
+    rerank_api_key: Key = Field(None, description="API key for it.")
     rerank_timeout_ms: float = Field(
-        1000.0, gt=0, le=60_000, description="Longest wait for it; then the search is answered without."
+        1000.0,
+        gt=0,
+        le=60_000,
+        description="Longest wait for the reranker; after that the search is answered without it.",
     )

@@ -26,6 +26,6 @@ class Retention(BaseModel):
     )
     retention_batch_size: int = Field(1000, ge=1, le=100000, description="Rows moved or deleted in one transaction.")
     audit_days: float = Field(
-        365, ge=30, description="How long it is recorded who did what: administration, denials, uses of keys."
+        365, ge=30, description="How long the audit trail is kept: administration, denials, and uses of keys."
     )
     idempotency_hours: float = Field(24, gt=0, description="How long a request_id is remembered.")

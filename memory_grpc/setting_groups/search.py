@@ -13,33 +13,35 @@ class Search(BaseModel):
     """Search."""
 
     search_ranking: Literal["semantic", "hybrid"] = Field(
-        "semantic", description="Ranking of searches that name none: the documented score, or hybrid."
+        "semantic", description="Ranking of searches that do not name one: the documented score, or hybrid."
     )
     time_zone: TimeZone = Field(
-        "UTC", description='Whose days "yesterday" and the like are in queries that do not say: an IANA time zone.'
+        "UTC", description='IANA time zone for words such as "yesterday" in queries that name no zone.'
     )
     search_text_config: str = Field(
         "english",
         pattern="^[a-z_][a-z0-9_]*$",
-        description="Postgres text-search configuration of the hybrid ranking: stemming and stop words of a language.",
+        description="Postgres text-search configuration of the hybrid ranking: the stemming and stop "
+        "words of a language.",
     )
     context_tokenizer: File = Field(
         None,
-        description="A tokenizer.json that counts the tokens of contexts. Unset: the embedding model's own; where that "
-        "has none, 4 bytes are a token.",
+        description="A tokenizer.json that counts the tokens of contexts. Unset: the embedding model's "
+        "own; if it has none, 4 bytes count as a token.",
     )
     graph_threshold: int = Field(
         50_000,
         ge=0,
-        description="Messages from which on a tenant gets a graph of its own instead of being scanned; 0 for never.",
+        description="Number of messages from which a tenant gets its own graph instead of being scanned; 0 for never.",
     )
-    graph_check_seconds: float = Field(60.0, gt=0, description="Time between two looks for tenants that need a graph.")
+    graph_check_seconds: float = Field(60.0, gt=0, description="Time between two checks for tenants that need a graph.")
     graph_build_memory_mb: int = Field(
-        1024, ge=64, le=1_000_000, description="Memory of Postgres that building one graph may take, in megabytes."
+        1024, ge=64, le=1_000_000, description="Memory that Postgres may use to build one graph, in megabytes."
     )
     hybrid_recipe: Literal["surroundings", "conversation"] = Field(
         "surroundings",
-        description="Which weights the hybrid relevance has: of the turns around, or of the conversation.",
+        description="Which set of weights the hybrid relevance uses: for the surrounding turns, or for "
+        "the conversation.",
     )
     hybrid_lexical_weight: OwnWeight = Field(
         None, ge=0, le=10, description="Weight of words in the hybrid relevance. Unset: the recipe's."
@@ -66,7 +68,8 @@ class Search(BaseModel):
         None,
         ge=0,
         le=10,
-        description="Weight of the share of the query's words near it in the hybrid relevance. Unset: the recipe's.",
+        description="Weight of the share of the query's words found near the message in the hybrid "
+        "relevance. Unset: the recipe's.",
     )
     hybrid_date_weight: OwnWeight = Field(
         None,
@@ -84,13 +87,13 @@ class Search(BaseModel):
         None,
         ge=0,
         le=10,
-        description="Weight of a word of time where the query asks when in the hybrid relevance. Unset: the recipe's.",
+        description="Weight of a time word in the hybrid relevance if the query asks when. Unset: the recipe's.",
     )
     hybrid_first_person_weight: OwnWeight = Field(
         None,
         ge=0,
         le=10,
-        description="Weight of a turn that speaks of its speaker in the hybrid relevance. Unset: the recipe's.",
+        description="Weight of a turn about its own speaker in the hybrid relevance. Unset: the recipe's.",
     )
     hybrid_question_weight: OwnWeight = Field(
         None,
@@ -102,14 +105,16 @@ class Search(BaseModel):
         None,
         ge=-10,
         le=10,
-        description="Weight of a turn of the role assistant in the hybrid relevance. Unset: the recipe's.",
+        description="Weight of an assistant's turn in the hybrid relevance. Unset: the recipe's.",
     )
     hybrid_rerank_weight: float = Field(
-        1.0, ge=0, le=10, description="Weight of the reranker in the hybrid relevance; 0 sends it nothing."
+        1.0, ge=0, le=10, description="Weight of the reranker in the hybrid relevance; at 0 nothing is sent to it."
     )
     hybrid_previous_weight: float = Field(
-        0.5, ge=0, le=1, description="Share of the words of the turn before that count for a message too."
+        0.5, ge=0, le=1, description="Share with which the previous turn's words count for a message too."
     )
     hybrid_names_to_i: bool = Field(
-        True, description='Embed hybrid queries with the names of participants as "I", as turns speak of themselves.'
+        True,
+        description='Embed hybrid queries with participants\' names replaced by "I", as turns refer to '
+        "their own speaker.",
     )

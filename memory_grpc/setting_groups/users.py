@@ -11,5 +11,5 @@ class Users(BaseModel):
     user_id_metadata_key: str = Field(
         "user_id",
         max_length=128,
-        description="Key of metadata that user_id is taken from where a message has none of its own; empty for none.",
+        description="Metadata key from which user_id is taken if a message has none; empty for none.",
     )

@@ -124,7 +124,7 @@ def _wait_for_turn(connection: psycopg.Connection, stopped: threading.Event) -> 
                 row = connection.execute(QUERIES["database.advisory_lock_holders"], {"key": LOCK_KEY}).fetchone()
                 log.warning("waiting_for_migrations", held_by=row[0] if row else [], seconds=waited)
             if stopped.is_set():
-                raise StartupError("The start was ended while another process held the lock of migrations.") from None
+                raise StartupError("The start was stopped while another process held the migration lock.") from None
         else:
             connection.execute(QUERIES["database.be_patient"])
             return

@@ -30,6 +30,31 @@ def test_every_view_shows_what_is_stored(console: Any) -> None:
         expect(console.get_by_role("alert")).to_have_count(0)
 
 
+def test_a_page_of_a_list_that_failed_can_be_asked_for_again(console: Any) -> None:
+    down = [True]
+
+    def answer(route: Any) -> None:
+        """Two pages of the same users; the second fails once."""
+        first = route.request.url.split("&page_token=")[0]
+        if "page_token=second" in route.request.url:
+            if down:
+                down.clear()
+                route.fulfill(status=503, json={"code": 14, "message": "The database is away."})
+            else:
+                route.fulfill(response=route.fetch(url=first))
+            return
+        found = route.fetch()
+        route.fulfill(response=found, json=found.json() | {"next_page_token": "second"})
+
+    console.route("**/v1/users?*", answer)
+    visit(console, "Users")
+    console.get_by_role("button", name="More", exact=True).click()
+    expect(console.get_by_role("alert")).to_contain_text("The database is away.")
+    console.get_by_role("button", name="Try again").click()
+    expect(console.get_by_role("row", name="u-9")).to_have_count(2)
+    expect(console.get_by_role("alert")).to_have_count(0)
+
+
 def test_a_tenant_s_users_lead_to_their_messages(console: Any) -> None:
     visit(console, "Users")
     console.get_by_role("row", name="u-9").get_by_role("button", name="Messages").click()

@@ -282,6 +282,7 @@ def test_a_page_of_another_name_cannot_call(served: Served, url: str):
     accepts = {"accept": "application/json, text/event-stream"}
     with httpx.Client(trust_env=False) as http:
         assert http.post(url, json=body, headers=accepts).status_code == 200
+        assert http.get(url, headers=accepts).status_code == 405  # no stream, which could be kept open
         assert http.post(url, json=body, headers=accepts | {"host": "evil.example:80"}).status_code == 421
         assert http.post(url, json=body, headers=accepts | {"origin": "https://evil.example"}).status_code == 403
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,19 @@ def test_alerts_say_how_bad_it_is_and_what_to_do() -> None:
     for name, rule in alerts():
         assert rule["labels"]["severity"] in {"page", "ticket"}, name
         assert rule["annotations"].keys() == {"summary", "description"}, name
+
+
+def test_counters_of_which_an_alert_wants_the_increase_are_there_from_the_start() -> None:
+    """Prometheus sees no increase in a series that begins at 1. Background loops begin theirs when they are made."""
+    program = "from memory_grpc.observability.metrics import REGISTRY as all; import prometheus_client as of; "
+    program += "print(of.generate_latest(all).decode())"
+    fresh = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    increased = [
+        found for _, rule in alerts() for found in re.findall(r"increase\((memory_\w+(?:\{.*?\})?)", rule["expr"])
+    ]
+    assert len(increased) > 4
+    wanted = [name for name in increased if not name.startswith("memory_background_errors_total")]
+    assert [name for name in wanted if f"\n{name} 0.0\n" not in fresh] == []
 
 
 def test_dashboards_are_told_apart_and_read_the_data_source_that_is_chosen() -> None:

@@ -223,6 +223,13 @@ def test_connections_are_bounded(registry: CollectorRegistry, monkeypatch: pytes
     side.close()
 
 
+def test_envoy_leaves_connections_for_scrapes_of_the_port_itself() -> None:
+    envoy = yaml.safe_load((Path(__file__).parents[2] / "envoy.yaml").read_text())
+    (cluster,) = (one for one in envoy["static_resources"]["clusters"] if one["name"] == "http_side")
+    (threshold,) = cluster["circuit_breakers"]["thresholds"]
+    assert threshold["max_connections"] < http_connection.MAX_CONNECTIONS
+
+
 def test_a_taken_port_is_one_clear_sentence(port: int) -> None:
     with pytest.raises(StartupError) as refused:
         HttpSide(HOST, port).start()

@@ -31,5 +31,5 @@ async def check_open_access(settings: Settings, keyring: Keyring) -> None:
     if not (settings.api_keys or settings.believes_tokens) and not await keyring.is_needed():
         raise StartupError(
             f"{' and '.join(reachable)} can be reached from other machines, and there is no key: whoever connects may "
-            "read and write everything. Set MEMORY_API_KEYS, or MEMORY_ACCEPT_OPEN_ACCESS=true to serve all the same."
+            "read and write everything. Set MEMORY_API_KEYS, or MEMORY_ACCEPT_OPEN_ACCESS=true to start anyway."
         )

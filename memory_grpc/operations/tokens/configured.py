@@ -28,7 +28,7 @@ def identity(settings: Settings) -> Identity | None:
         return None
     if not settings.jwt_audience:
         raise StartupError(
-            "Set MEMORY_JWT_AUDIENCE: without it the issuer's tokens for other services would be let in too."
+            "Set MEMORY_JWT_AUDIENCE: without it the issuer's tokens for other services would be accepted too."
         )
     keys = PublishedKeys(source, settings.jwt_algorithms, time.monotonic)
     names = ClaimNames(settings.jwt_role_claim, settings.jwt_tenants_claim)

@@ -102,7 +102,7 @@ def test_moments() -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (RuntimeError("postgresql://u:hunter2@h"), "a fault of its own: RuntimeError at test_cli.py"),
+        (RuntimeError("postgresql://u:hunter2@h"), "a bug: RuntimeError at test_cli.py"),
         (CommandError("Plainly.", 3), "Plainly."),
         (PermissionError(13, "Permission denied", "/x"), "/x: Permission denied."),
     ],
