@@ -26,8 +26,6 @@ from .shapes import SHAPES
 VARIABLES = Variables("MEMORY_RERANK_URL", "MEMORY_RERANK_API_KEY")
 SMALLEST_PIECE = 64
 """Characters. A service that refuses these as too long means something else."""
-REMEMBERED = 256
-"""Searches for which what is too long is remembered: the next one asks again, since texts differ in tokens a byte."""
 
 log = structlog.get_logger(__name__)
 
@@ -66,13 +64,11 @@ class RerankService:
             threshold=breaker_threshold, cooldown_seconds=breaker_cooldown_seconds, clock=clock
         )
         self._most: int | None = None  # texts in a request, once the service refused more
-        self._too_long, self._remembered = 0, 0  # bytes that were refused, and searches that still know it
 
     async def scores(self, query: str, texts: Sequence[str], seconds: float) -> list[float]:
         """The service's scores, cut to between 0 and 1."""
         if not self._breaker.allow():
             raise RerankPaused("The reranking service keeps failing and is left alone for a moment.")
-        self._remembered = max(0, self._remembered - 1)
         try:
             async with asyncio.timeout(seconds):
                 most = self._most or len(texts)
@@ -97,9 +93,7 @@ class RerankService:
         await self._client.aclose()
 
     async def _of(self, query: str, texts: Sequence[str]) -> list[float]:
-        """What the service refuses as too much is asked for in halves; what is known to be too long, at once."""
-        while self._remembered and _size(query, texts) >= self._too_long and _can_be_cut(texts):
-            texts = _halved(texts)
+        """What the service refuses as too much is asked for in halves."""
         response = await self._client.post(self._url, json=self._shape.body(self._model, query, texts))
         if response.status_code == 200:
             return self._shape.scores(response, len(texts))
@@ -107,22 +101,6 @@ class RerankService:
         if why == "too many" and len(texts) > 1:
             self._most = half = -(-len(texts) // 2)
             return [*await self._of(query, texts[:half]), *await self._of(query, texts[half:])]
-        if why == "too long" and _can_be_cut(texts):
-            self._too_long, self._remembered = _size(query, texts), REMEMBERED
-            return await self._of(query, _halved(texts))
+        if why == "too long" and (longest := max(map(len, texts))) > SMALLEST_PIECE:
+            return await self._of(query, [text[: longest // 2] for text in texts])
         raise RerankFailed(f"The reranking service refused the request (HTTP {response.status_code}).")
-
-
-def _size(query: str, texts: Sequence[str]) -> int:
-    """Of the longest pair, in bytes: scripts differ less in tokens a byte than in tokens a character."""
-    return len(query.encode()) + max(len(text.encode()) for text in texts)
-
-
-def _can_be_cut(texts: Sequence[str]) -> bool:
-    return max(map(len, texts)) > SMALLEST_PIECE
-
-
-def _halved(texts: Sequence[str]) -> list[str]:
-    """All texts, none longer than half of the longest."""
-    longest = max(map(len, texts))
-    return [text[: longest // 2] for text in texts]

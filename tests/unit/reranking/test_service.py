@@ -61,23 +61,6 @@ async def test_texts_that_are_refused_as_too_long_are_cut(server: Server) -> Non
     assert [max(map(len, body["documents"])) for body in server.requests] == [1050, 525]
 
 
-@pytest.mark.asyncio
-async def test_what_is_too_long_is_remembered_for_a_while(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memory_grpc.reranking.service.REMEMBERED", 5)
-    refusal = (400, {"message": "This model's maximum context length is 512 tokens."})
-    long, shorter = "Anna plays the piano " * 50, "Anna plays the piano " * 49
-    server.replies = [refusal]
-    reranker = service(server)
-    for text in (long, long * 2, shorter):
-        await reranker.scores(QUERY, [text, *TEXTS], 5)
-    # What was not refused is asked for as it is; what was is cut as if it had been refused again.
-    assert [len(body["documents"][0]) for body in server.requests] == [1050, 525, 525, 1029]
-    for _ in range(3):
-        await reranker.scores(QUERY, [long, *TEXTS], 5)
-    await reranker.close()
-    assert [len(body["documents"][0]) for body in server.requests[4:]] == [525, 525, 1050]
-
-
 @pytest.mark.parametrize(
     "reply",
     [
