@@ -90,6 +90,10 @@ bench-scale: $(STAMP) ## Measure what calls cost and simulate larger machines: m
 	@test -n "$(FILE)" || { echo "Name the data: make bench-scale FILE=locomo10.json"; exit 2; }
 	@$(BIN)/python bench/scale.py "$(FILE)" $(ARGS)
 
+.PHONY: bench-plan
+bench-plan: $(STAMP) ## Plan up to a billion messages, with your prices: make bench-plan ARGS="--core-hour-price 0.05"
+	@$(BIN)/python bench/scaling/plan.py $(ARGS)
+
 .PHONY: bench-large
 bench-large: $(STAMP) ## Measure tenants of up to a million messages (most of an hour; ARGS="--dir D" keeps the database)
 	@$(BIN)/python bench/large.py $(ARGS)
