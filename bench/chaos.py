@@ -61,6 +61,7 @@ LONG = {
     "CHAOS_FUZZ": 10_000,
     "CHAOS_REST_FUZZ": 200,
     "CHAOS_CANARIES": 1,
+    "CHAOS_TWINS": 1,
     "CHAOS_SCRIPTS": 1,
     "CHAOS_RLS_PAIRS": 150,
     "CHAOS_SLOW": 1,

@@ -132,23 +132,19 @@ class NodeCollector(Collector):
     """The primary and its replicas, one series a node; nothing where there are no replicas."""
 
     def __init__(self) -> None:
-        self._ask: Callable[[], Sequence[NodeFigures]] = tuple
+        self._asked: list[Callable[[], Sequence[NodeFigures]]] = [tuple]
 
     def of(self, ask: Callable[[], Sequence[NodeFigures]]) -> Callable[[], None]:
-        """Exports these figures; returns what takes them out again."""
-        self._ask = ask
-
-        def forget() -> None:
-            self._ask = tuple
-
-        return forget
+        """Exports these figures instead of those before; returns what takes them out again, and leaves the others."""
+        self._asked.append(ask)
+        return lambda: self._asked.remove(ask)
 
     def collect(self) -> Iterable[Metric]:
         """Three families."""
         up = GaugeMetricFamily("memory_replica_up", "Whether a replica answers.", labels=["node"])
         behind = GaugeMetricFamily("memory_replica_behind_bytes", "Log it has not replayed.", labels=["node"])
         reads = CounterMetricFamily("memory_reads", "Read transactions, by the database they went to.", labels=["node"])
-        for node in self._ask():
+        for node in self._asked[-1]():
             reads.add_metric([node.name], node.reads)
             if node.name != "primary":
                 up.add_metric([node.name], node.is_up)

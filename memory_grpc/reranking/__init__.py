@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from memory_grpc.settings import Settings
 
-from .reranker import Reranker, RerankFailed, RerankLate
+from .reranker import Reranker, RerankFailed, RerankLate, RerankPaused
 
-__all__ = ["RerankFailed", "RerankLate", "Reranker", "create_reranker"]
+__all__ = ["RerankFailed", "RerankLate", "RerankPaused", "Reranker", "create_reranker"]
 
 
 def create_reranker(settings: Settings) -> Reranker | None:

@@ -13,6 +13,10 @@ class RerankFailed(Exception):
     """The reranker has no answer. Its words never hold content, a key or what a service said."""
 
 
+class RerankPaused(RerankFailed):
+    """It failed so often that it is not asked for a moment. What it failed with was raised before."""
+
+
 class RerankLate(RerankFailed):
     """It has none in time."""
 

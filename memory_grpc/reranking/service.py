@@ -20,7 +20,7 @@ from memory_grpc.embedding.local_service import past_proxies
 from memory_grpc.embedding.resilience import CircuitBreaker
 from memory_grpc.errors import StartupError
 
-from .reranker import RerankFailed, RerankLate
+from .reranker import RerankFailed, RerankLate, RerankPaused
 from .shapes import SHAPES
 
 VARIABLES = Variables("MEMORY_RERANK_URL", "MEMORY_RERANK_API_KEY")
@@ -68,7 +68,7 @@ class RerankService:
     async def scores(self, query: str, texts: Sequence[str], seconds: float) -> list[float]:
         """The service's scores, cut to between 0 and 1."""
         if not self._breaker.allow():
-            raise RerankFailed("The reranking service keeps failing and is left alone for a moment.")
+            raise RerankPaused("The reranking service keeps failing and is left alone for a moment.")
         try:
             async with asyncio.timeout(seconds):
                 most = self._most or len(texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ from typing import Any
 
 import grpc
 
+from memory_grpc.local.envoy import EnvoyProcess
 from memory_layer.v1 import key_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import Client, ServerProcess, connected, scrape, serving
+from tests.conftest import free_port, settings_for_tests
 
 ROOT = "root-key-of-the-instance"
 ATTACKER, VICTIM = "attacker", "victim"
+_VARIABLES: dict[str, object] = {"API_KEYS": ROOT, "REQUEST_TIMEOUT_SECONDS": 10}
 
 
 @dataclass
@@ -25,6 +29,7 @@ class Attacker:
 
     address: str
     attacker: Client
+    attacker_key: str
 
     async def try_(self, call: Callable[..., Awaitable[Any]], request: Any, seconds: float = 14.0) -> grpc.StatusCode:
         """What becomes of a call; an attacker does not mind being refused."""
@@ -39,7 +44,6 @@ class Attacker:
 class Instance(Attacker):
     """A server process and a connection for each of the two."""
 
-    attacker_key: str
     server: ServerProcess
     victim: Client
 
@@ -74,16 +78,46 @@ async def under_attack(
     dsn: str, directory: Path, *, command: tuple[str, ...] = ServerProcess.command, **variables: object
 ) -> AsyncIterator[Instance]:
     """A server process that serves both, each with a key for a tenant of their own."""
-    variables = {"API_KEYS": ROOT, "REQUEST_TIMEOUT_SECONDS": 10} | variables
     async with (
-        serving(dsn, directory, command=command, **variables) as server,
-        connected(server.address) as attacker,
-        connected(server.address) as victim,
+        serving(dsn, directory, command=command, **_VARIABLES | variables) as server,
+        _both(server, server.address) as instance,
     ):
+        yield instance
+
+
+@asynccontextmanager
+async def behind_envoy(
+    dsn: str, directory: Path, *, command: tuple[str, ...] = ServerProcess.command, **variables: object
+) -> AsyncIterator[Instance]:
+    """The same, with an Envoy in front of it, through which both come."""
+    async with (
+        serving(dsn, directory, command=command, **_VARIABLES | variables) as server,
+        _envoy(server, directory) as address,
+        _both(server, address) as instance,
+    ):
+        yield instance
+
+
+@asynccontextmanager
+async def _both(server: ServerProcess, address: str) -> AsyncIterator[Instance]:
+    async with connected(address) as attacker, connected(address) as victim:
         keys = [await _key(client, tenant) for client, tenant in ((attacker, ATTACKER), (victim, VICTIM))]
-        yield Instance(
-            server.address, keyed(attacker, keys[0]), attacker_key=keys[0], server=server, victim=keyed(victim, keys[1])
-        )
+        yield Instance(address, keyed(attacker, keys[0]), keys[0], server=server, victim=keyed(victim, keys[1]))
+
+
+@asynccontextmanager
+async def _envoy(server: ServerProcess, directory: Path) -> AsyncIterator[str]:
+    port = free_port()
+    settings = settings_for_tests(
+        grpc_port=server.grpc_port, metrics_port=server.metrics_port, http_port=port, api_keys=ROOT
+    )
+    envoy = EnvoyProcess(settings, directory / "envoy")
+    try:
+        await asyncio.to_thread(envoy.start)
+        await asyncio.to_thread(envoy.wait_ready)
+        yield f"127.0.0.1:{port}"
+    finally:
+        await asyncio.to_thread(envoy.stop, 0.0)
 
 
 def keyed(client: Client, key: str) -> Client:

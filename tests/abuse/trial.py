@@ -13,7 +13,9 @@ from pathlib import Path
 
 import grpc
 
-from tests.abuse.instance import VICTIM, Instance, ingest, search, under_attack
+from tests.abuse.instance import VICTIM, Instance, behind_envoy, ingest, search, under_attack
+from tests.abuse.processors import Used, used
+from tests.abuse.programs import THROUGH_ENVOY
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTOR = 3.0
@@ -41,6 +43,10 @@ class Trial:
     idle: Calls = field(default_factory=Calls)
     attacked: Calls = field(default_factory=Calls)
     attacks: int = 0
+    attacker_share: float = 0.0
+    """Of a processor, that the attacker's own process had."""
+    used: Used = field(default_factory=Used)
+    """Of a processor, that the others had meanwhile."""
 
     @property
     def factor(self) -> float:
@@ -53,43 +59,59 @@ class Trial:
 
 
 @asynccontextmanager
-async def instance_of(dsn: str, directory: Path) -> AsyncIterator[Instance]:
-    """The service as it is set up by default, but for a rate limit, with a model that takes its time."""
+async def instance_of(dsn: str, directory: Path, program: str = "") -> AsyncIterator[Instance]:
+    """The service as it is set up by default, but for a rate limit, with a model that takes its time; behind Envoy
+    where the program is one of those that come through it."""
     variables = {"EMBEDDING_WORKERS": 1, "EMBEDDING_BATCH_SIZE": _BATCH}
-    async with under_attack(dsn, directory, command=SLOW_MODEL, **variables) as instance:
+    serve = behind_envoy if program in THROUGH_ENVOY else under_attack
+    async with serve(dsn, directory, command=SLOW_MODEL, **variables) as instance:
         yield instance
 
 
-async def trial(instance: Instance, program: str, seconds: float) -> Trial:
-    """So many seconds without the attack, and at least as many with it, over and over."""
-    result = Trial()
+async def trial(instance: Instance, seconds: float, *programs: str, postmaster: int | None = None) -> Trial:
+    """So many seconds without the attack, and at least as many with it, over and over; with several all at once."""
+    command = ("-m", "tests.abuse.attacker", instance.address, *programs)
+    return await _trial(instance, command, seconds, postmaster)
+
+
+async def beside(instance: Instance, share: float, seconds: float) -> Trial:
+    """The same with a process that attacks nobody and has such a share of a processor."""
+    return await _trial(instance, ("-m", "tests.abuse.burner", str(share)), seconds, None)
+
+
+async def _trial(instance: Instance, command: tuple[str, ...], seconds: float, postmaster: int | None) -> Trial:
+    assert instance.server.process is not None
+    server, result = instance.server.process.pid, Trial()
     await _calls(instance, seconds / 4, Calls())  # what is slow only the first time
     await _calls(instance, seconds, result.idle)
-    async with _attacking(instance, program) as attacks:
+    async with _attacking(instance, command) as said:
+        before, started = used(server, postmaster), time.monotonic()
         await _calls(instance, seconds, result.attacked)
-    result.attacks = attacks[0]
+        after, ended = used(server, postmaster), time.monotonic()
+    result.used = after.since(before).during(ended - started)
+    result.attacks, result.attacker_share = int(said[0]), said[1] / (ended - started)
     return result
 
 
 @asynccontextmanager
-async def _attacking(instance: Instance, program: str) -> AsyncIterator[list[int]]:
+async def _attacking(instance: Instance, command: tuple[str, ...]) -> AsyncIterator[list[float]]:
     """A process that attacks while the block runs, so that it holds up nothing of the victim's; afterwards the list
-    holds how often it did."""
+    holds how often it did, and its seconds of a processor."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tests.abuse.attacker", program, instance.address),
+        *command,
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}", "ATTACKER_KEY": instance.attacker_key},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdin is not None and process.stdout is not None
-    attacks: list[int] = []
+    said: list[float] = []
     try:
         assert await process.stdout.readline(), "it has begun"
-        yield attacks
+        yield said
         process.stdin.close()
-        attacks.append(int(await process.stdout.read()))
+        said += map(float, (await process.stdout.read()).split())
         assert await process.wait() == 0
     finally:
         if process.returncode is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 
 from memory_layer.v1 import context_pb2, policy_pb2, policy_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
+from tests.chaos.harness import until
 from tests.conftest import RunningServer, StartServer
 from tests.integration.test_search import NOW, fill, message, query, random_messages
 from tests.rerank_server import KEY, Server, reranking
@@ -109,6 +111,23 @@ async def test_a_reranker_is_one_more_term_of_the_sum(start_server: StartServer,
         found = await find(server)
         assert (found.HasField("reranked"), order(found)) == (False, order(without))
         assert len(service.requests) == asked
+
+
+async def test_what_is_deleted_while_it_is_reranked_was_not_too_long(
+    start_server: StartServer, service: Server
+) -> None:
+    async with start_server(**settings(service)) as server:
+        answer, *_ = await remember(server)
+        service.hold = threading.Event()
+        request = context_pb2.BuildContextRequest(tenant_id="acme", query=QUESTION, ranking="hybrid", max_tokens=1000)
+        building = asyncio.ensure_future(server.memory.BuildContext(request))
+        await until(lambda: service.requests, 20, "it is being read")
+        await server.memory.DeleteMessage(pb.DeleteMessageRequest(tenant_id="acme", message_id=answer))
+        service.hold.set()
+        context = await building
+    assert context.reranked
+    assert context.left_out.too_long == 0
+    assert answer not in {part.message.id for part in context.messages}
 
 
 async def test_a_reranker_that_fails_or_is_late_is_done_without(start_server: StartServer, service: Server) -> None:

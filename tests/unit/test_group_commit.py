@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from memory_grpc import deadline
+from memory_grpc import accounts, deadline
 from memory_grpc.errors import DeadlineExceeded, InvalidInput, NotFound, StoreUnavailable
 from memory_grpc.operations.messages.group_commit import GroupCommit
 
@@ -22,10 +22,12 @@ class Work:
         self.go = asyncio.Event()
         self.go.set()
         self.remaining: list[float | None] = []
+        self.payers: list[object] = []
 
     async def __call__(self, items: Sequence[str]) -> list[str | Exception]:
         self.groups.append(list(items))
         self.remaining.append(deadline.remaining())
+        self.payers.append(accounts.payer())
         await self.go.wait()
         if "down" in items:
             raise StoreUnavailable
@@ -185,3 +187,15 @@ async def test_a_group_has_the_time_of_the_call_that_has_most_left() -> None:
     assert work.remaining[1] is None
     with pytest.raises(DeadlineExceeded):
         await call("e", -1)
+
+
+async def test_a_group_is_the_work_of_the_call_that_is_first_in_it() -> None:
+    work = Work()
+    groups = GroupCommit(work, most=1)
+
+    async def call(payer: str) -> None:
+        accounts.enter(payer)
+        await groups("t", payer)
+
+    await asyncio.gather(call("one"), call("another"))
+    assert (work.groups, work.payers) == ([["one"], ["another"]], ["one", "another"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 
 import memory_grpc.app as app  # with it comes every module that has metrics
+from memory_grpc.observability import metrics
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `([a-z_]+)` \| (counter|gauge|histogram) \| ([^|]*)\|", re.MULTILINE)
@@ -50,3 +51,17 @@ def test_no_metric_has_a_label_that_could_hold_a_tenant_a_user_or_content() -> N
         *("version", "python", "implementation", "major", "minor", "patchlevel"),
     }
     assert {label for _, labels in shown().values() for label in labels} <= bounded
+
+
+def test_a_server_that_ends_leaves_the_figures_of_another() -> None:
+    collector = metrics.NodeCollector()
+
+    def nodes() -> set[str]:
+        return {sample.labels["node"] for family in collector.collect() for sample in family.samples}
+
+    ends = [collector.of(lambda name=name: [metrics.NodeFigures(name, True, 0, 1)]) for name in ("first", "second")]  # type: ignore[misc]
+    assert nodes() == {"second"}
+    ends[1]()
+    assert nodes() == {"first"}
+    ends[0]()
+    assert nodes() == set()

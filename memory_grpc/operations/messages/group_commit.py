@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from memory_grpc import deadline
+from memory_grpc import accounts, deadline
 from memory_grpc.errors import DeadlineExceeded, Unavailable
 from memory_grpc.observability import tracing
 
@@ -41,6 +41,8 @@ class _Waiting(Generic[Item, Answer]):
     future: asyncio.Future[Answer]
     step: Any
     """Of its call's trace, that waits."""
+    payer: Hashable
+    """Whose call it is."""
 
 
 class GroupCommit(Generic[Item, Answer]):
@@ -80,13 +82,14 @@ class GroupCommit(Generic[Item, Answer]):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         with tracing.span("group"):
-            waiting.append(_Waiting(item, conflicts, deadline.remaining(), future, tracing.here()))
+            waiting.append(_Waiting(item, conflicts, deadline.remaining(), future, tracing.here(), accounts.payer()))
             return await future
 
     async def _run(self, key: Hashable, waiting: deque[_Waiting[Item, Answer]]) -> None:
         """Works until nothing waits. A task begins after the calls of one wake-up have all queued their items."""
         try:
             while group := self._next(waiting):
+                accounts.enter(group[0].payer)  # long work in threads is of a tenant's callers, who take turns
                 await self._do(group)
         finally:
             del self._waiting[key]

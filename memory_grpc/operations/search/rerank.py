@@ -14,7 +14,7 @@ from memory_grpc.domain.policy import ScoreWeights
 from memory_grpc.domain.search import SearchRequest
 from memory_grpc.observability import metrics
 from memory_grpc.ranking.rerank import POOL, reranked
-from memory_grpc.reranking import Reranker, RerankFailed, RerankLate
+from memory_grpc.reranking import Reranker, RerankFailed, RerankLate, RerankPaused
 from memory_grpc.store import messages
 from memory_grpc.store.database import Transaction
 from memory_grpc.store.hybrid import explained
@@ -73,6 +73,8 @@ class Rerank:
         started = time.monotonic()
         try:
             scores = await self._reranker.scores(query, texts, seconds)
+        except RerankPaused:  # said by each failure that led to it: not once more by every search
+            outcome, scores = "failed", None
         except RerankFailed as error:
             outcome = "late" if isinstance(error, RerankLate) else "failed"
             # Its words are ours: neither content nor what a service said.

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from memory_grpc.errors import StartupError
-from memory_grpc.reranking import RerankFailed, RerankLate
+from memory_grpc.reranking import RerankFailed, RerankLate, RerankPaused
 from memory_grpc.reranking.service import RerankService
 from tests.rerank_server import KEY, Server, overlap, reranking
 
@@ -101,7 +101,7 @@ async def test_a_service_that_is_late_is_left_alone_after_a_while(server: Server
     for _ in range(2):
         with pytest.raises(RerankLate):
             await reranker.scores(QUERY, TEXTS, 0.05)
-    with pytest.raises(RerankFailed, match="left alone"):
+    with pytest.raises(RerankPaused, match="left alone"):
         await reranker.scores(QUERY, TEXTS, 0.05)
     server.hold.set()
     now = 16.0
