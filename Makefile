@@ -90,6 +90,14 @@ bench-scale: $(STAMP) ## Measure what calls cost and simulate larger machines: m
 	@test -n "$(FILE)" || { echo "Name the data: make bench-scale FILE=locomo10.json"; exit 2; }
 	@$(BIN)/python bench/scale.py "$(FILE)" $(ARGS)
 
+.PHONY: bench-replicas
+bench-replicas: $(STAMP) ## Search and ingest on three replicas with a lag, a kill and a promotion; ten minutes (ARGS="--seconds 120")
+	@$(BIN)/python bench/replicas.py $(ARGS)
+
+.PHONY: bench-plan
+bench-plan: $(STAMP) ## Plan up to a billion messages, with your prices: make bench-plan ARGS="--core-hour-price 0.05"
+	@$(BIN)/python bench/scaling/plan.py $(ARGS)
+
 .PHONY: bench-large
 bench-large: $(STAMP) ## Measure tenants of up to a million messages (most of an hour; ARGS="--dir D" keeps the database)
 	@$(BIN)/python bench/large.py $(ARGS)

@@ -1,6 +1,6 @@
 """Everything that was done to break the service, in its long form, and a table of what held: ``python bench/chaos.py``.
 
-The table has a row for each of the items 1 to 19, and grows while they run; an item that nobody tests is a row too, and
+The table has a row for each of the items 1 to 20, and grows while they run; an item that nobody tests is a row too, and
 does not hold. ``--short`` is the form that runs among all other tests, ``--hour`` soaks for an hour instead of ten
 minutes, ``--only`` takes some items, ``--csv FILE`` writes the soak's samples. Single numbers can be changed by their
 environment variables (CHAOS_KILL_SERVER and the others below). Exit code 1 when something did not hold.
@@ -43,6 +43,7 @@ ITEMS: dict[int, tuple[str, float, float]] = {
     17: ("SIGKILL in the middle of an erasure", 1, 25),
     18: ("SIGKILL in the middle of an export or an import", 1, 15),
     19: ("SIGKILL in the middle of updates", 0.3, 8),
+    20: ("SIGKILL of whoever works, of five servers", 0.3, 3),
 }
 LONG = {
     "CHAOS_KILL_SERVER": 20,
@@ -52,6 +53,7 @@ LONG = {
     "CHAOS_UPDATE_ROUNDS": 200,
     "CHAOS_IMPORT_ROUNDS": 200,
     "CHAOS_TRANSFER": 5,
+    "CHAOS_SHARED_JOBS": 10,
     "CHAOS_CUT": 1000,
     "CHAOS_SIGTERM": 5,
     "CHAOS_SWEEP": 400,
