@@ -45,8 +45,8 @@ class Seen:
     kept: list[str] = field(default_factory=list)
     stale: int = 0
     calls: Counter[str] = field(default_factory=Counter)
-    failed: list[float] = field(default_factory=list)
-    """When, in seconds from the start."""
+    failed: list[tuple[float, str]] = field(default_factory=list)
+    """When, in seconds from the start, and the code."""
     skipped: int = 0
     latencies: list[float] = field(default_factory=list)
 
@@ -56,12 +56,16 @@ class Seen:
         began = time.monotonic()
         try:
             answer = await call
-        except grpc.aio.AioRpcError:
-            self.failed.append(time.monotonic() - self.started)
+        except grpc.aio.AioRpcError as error:
+            self.note(error)
             return None
         if kind == "search":
             self.latencies.append(time.monotonic() - began)
         return answer
+
+    def note(self, error: grpc.aio.AioRpcError) -> None:
+        """A call has failed just now."""
+        self.failed.append((time.monotonic() - self.started, error.code().name))
 
 
 async def searches(stub: Any, seen: Seen, rate: float, seconds: float) -> None:
@@ -110,7 +114,7 @@ async def _read(stub: Any, seen: Seen, id_: str, position: str) -> bool | None:
     except grpc.aio.AioRpcError as error:
         if error.code() == grpc.StatusCode.NOT_FOUND:
             return False
-        seen.failed.append(time.monotonic() - seen.started)
+        seen.note(error)
         return None
     return True
 
@@ -182,8 +186,8 @@ def serve(dsn: str, home: Path, urls: str) -> AbstractAsyncContextManager[Server
 
 def report(seen: Seen, began: float, ended: float, missing: int, seconds: float) -> bool:
     """A table in Markdown; whether all promises were kept."""
-    outside = [at for at in seen.failed if not began <= at <= ended + 1]
-    share = len(outside) / max(1, seen.calls.total())
+    outside = Counter(code for at, code in seen.failed if not began <= at <= ended + 1)
+    share = outside.total() / max(1, seen.calls.total())
     ordered = sorted(seen.latencies)
     kept = not missing and not seen.stale and share <= 0.001
     print("| | |\n|---|---|")
@@ -195,12 +199,19 @@ def report(seen: Seen, began: float, ended: float, missing: int, seconds: float)
         ("messages acknowledged", f"{len(seen.kept):,}"),
         ("acknowledged and missing", str(missing)),
         ("reads before their own write", f"{seen.stale} of {seen.calls['read']:,}"),
-        ("errors outside the promotion", f"{len(outside)} of {seen.calls.total():,} ({share:.3%})"),
-        ("errors in the promotion", str(len(seen.failed) - len(outside))),
+        (
+            "errors outside the promotion",
+            f"{outside.total()} of {seen.calls.total():,} ({share:.3%}) {_codes(outside)}".strip(),
+        ),
+        ("errors in the promotion", str(len(seen.failed) - outside.total())),
         ("kill of the primary to the next write, s", f"{ended - began:.1f}"),
     ):
         print(f"| {name} | {value} |")
     return kept
+
+
+def _codes(failed: Counter[str]) -> str:
+    return ", ".join(f"{code} {count}" for code, count in failed.most_common())
 
 
 def main() -> int:

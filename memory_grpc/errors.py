@@ -27,6 +27,7 @@
     ├── DeadlineExceeded        the call ran out of time                 DEADLINE_EXCEEDED
     ├── Unavailable             a part the call needs is down            UNAVAILABLE
     │   ├── StoreUnavailable      Postgres
+    │   │   ├── CopyUnavailable     a copy of it
     │   │   └── StoreReadOnly       for whatever writes
     │   ├── EmbeddingUnavailable  the embedding model
     │   │   ├── ProviderDown        for every text alike
@@ -177,6 +178,10 @@ class Unavailable(MemoryLayerError):
 
 class StoreUnavailable(Unavailable):
     """The database cannot be reached; try again."""
+
+
+class CopyUnavailable(StoreUnavailable):
+    """A copy of the database gave a read up; the primary can answer it."""
 
 
 class StoreReadOnly(StoreUnavailable):

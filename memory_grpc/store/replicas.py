@@ -15,7 +15,7 @@ from typing import Protocol
 import psycopg_pool
 
 from memory_grpc import positions
-from memory_grpc.errors import StoreUnavailable
+from memory_grpc.errors import CopyUnavailable, StoreUnavailable
 from memory_grpc.store.database import Database, Plan, Transaction
 from memory_grpc.store.follow import Followed
 from memory_grpc.store.opening import Tenant
@@ -75,36 +75,42 @@ class Reads:
     ) -> AsyncIterator[Transaction]:
         """On a replica that has what this server wrote for the tenant and what the call asks for, else on the primary.
 
-        The reads of one call never go back in time. A replica that dies under a transaction fails it with
-        StoreUnavailable, as the primary would.
+        The reads of one call never go back in time. Raises CopyUnavailable where a replica fails under a transaction:
+        it died, or what it replays took away rows that were read.
         """
-        async with AsyncExitStack() as stack:
-            replica = await self._ready(tenant)
-            if replica is not None:
-                positions.require(replica.followed.position)
-                try:
+        replica = None
+        try:
+            async with AsyncExitStack() as stack:
+                replica = await self._ready(tenant)
+                if replica is not None:
+                    positions.require(replica.followed.position)
+                    try:
+                        tx = await stack.enter_async_context(
+                            replica.database.transaction(
+                                tenant=tenant, plan=plan, pipelined=pipelined, at_one_moment=at_one_moment
+                            )
+                        )
+                    except StoreUnavailable as error:
+                        # One that is only busy is not away.
+                        if not isinstance(error.__cause__, psycopg_pool.PoolTimeout | psycopg_pool.TooManyRequests):
+                            replica.followed.lose()
+                        replica = None
+                    else:
+                        tx.is_of_copy = True
+                        replica.reads += 1
+                if replica is None:
+                    positions.require(positions.UNKNOWN)
                     tx = await stack.enter_async_context(
-                        replica.database.transaction(
+                        self._primary.transaction(
                             tenant=tenant, plan=plan, pipelined=pipelined, at_one_moment=at_one_moment
                         )
                     )
-                except StoreUnavailable as error:
-                    # One that is only busy is not away.
-                    if not isinstance(error.__cause__, psycopg_pool.PoolTimeout | psycopg_pool.TooManyRequests):
-                        replica.followed.lose()
-                    replica = None
-                else:
-                    tx.is_of_copy = True
-                    replica.reads += 1
+                    self.primary_reads += 1
+                yield tx
+        except StoreUnavailable as error:
             if replica is None:
-                positions.require(positions.UNKNOWN)
-                tx = await stack.enter_async_context(
-                    self._primary.transaction(
-                        tenant=tenant, plan=plan, pipelined=pipelined, at_one_moment=at_one_moment
-                    )
-                )
-                self.primary_reads += 1
-            yield tx
+                raise
+            raise CopyUnavailable from error
 
     def behind_bytes(self, replica: Replica) -> int:
         """The log that a replica lacks, as far as is known here."""

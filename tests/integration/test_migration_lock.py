@@ -21,7 +21,7 @@ def test_a_wait_says_who_holds_the_lock_and_can_be_ended(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as holder, capture_logs() as logs:
         holder.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
         threading.Timer(0.3, stopped.set).start()
-        with pytest.raises(StartupError, match="while another process held the lock"):
+        with pytest.raises(StartupError, match="while another process held the migration lock"):
             migrate(dsn, stopped=stopped)
         told = [line for line in logs if line["event"] == "waiting_for_migrations"]
         assert [line["held_by"] for line in told] == [[holder.info.backend_pid]]

@@ -42,6 +42,7 @@ EXPECTED: dict[type[errors.MemoryLayerError], tuple[str, str]] = {
     errors.AnswerTooLarge: ("RESOURCE_EXHAUSTED", "ANSWER_TOO_LARGE"),
     errors.DeadlineExceeded: ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
     errors.StoreUnavailable: ("UNAVAILABLE", "DATABASE_UNAVAILABLE"),
+    errors.CopyUnavailable: ("UNAVAILABLE", "DATABASE_UNAVAILABLE"),
     errors.StoreReadOnly: ("UNAVAILABLE", "DATABASE_UNAVAILABLE"),
     errors.EmbeddingUnavailable: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
     errors.ProviderDown: ("UNAVAILABLE", "EMBEDDING_UNAVAILABLE"),
