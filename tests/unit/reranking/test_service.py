@@ -165,7 +165,7 @@ async def test_nobody_there_is_a_failure() -> None:
     [
         ({"url": "api.cohere.com"}, "MEMORY_RERANK_URL must be"),
         ({"model": ""}, "MEMORY_RERANK_MODEL must say"),
-        ({"api_key": SecretStr("schlüssel ☃")}, "MEMORY_RERANK_API_KEY holds characters"),
+        ({"api_key": SecretStr("schlüssel ☃")}, "MEMORY_RERANK_API_KEY contains characters"),
     ],
 )
 def test_settings_that_cannot_work_stop_the_start(changes: dict[str, Any], said: str) -> None:
