@@ -47,10 +47,10 @@ async def erased_among(tx: Transaction, tenant_id: str, kind: Kind, ids: Iterabl
 
 async def vacuum(database: Database) -> None:
     """Takes what was deleted out of every table of messages, its indexes and the planner's samples. As the owner, and
-    for as long as it takes."""
+    for as long as it takes. Of the digests that were added the planner has to know too: a verification joins them."""
     async with database.maintenance() as connection:
-        for table in OF_MESSAGES:
-            await connection.execute(sql.SQL(QUERIES["erasure.vacuum"]).format(table=sql.Identifier(table.name)))
+        for name in (*(table.name for table in OF_MESSAGES), "erased_messages"):
+            await connection.execute(sql.SQL(QUERIES["erasure.vacuum"]).format(table=sql.Identifier(name)))
 
 
 def parts(table: TenantTable) -> Parts:

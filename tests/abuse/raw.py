@@ -23,25 +23,29 @@ async def held(address: str, parts: list[bytes], seconds: float) -> None:
     receiver = socket.socket()
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LITTLE)
     receiver.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(receiver, (host, int(port)))
-    _, writer = await asyncio.open_connection(sock=receiver, limit=_LITTLE)
-    with suppress(ConnectionError, TimeoutError):  # to be cut off is what it asks for
+    with receiver, suppress(OSError, TimeoutError):  # to be cut off is what it asks for
         async with asyncio.timeout(seconds):
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
-            await asyncio.sleep(seconds)
-    writer.transport.abort()
+            await asyncio.get_running_loop().sock_connect(receiver, (host, int(port)))
+            _, writer = await asyncio.open_connection(sock=receiver, limit=_LITTLE)
+            try:
+                for part in parts:
+                    writer.write(part)
+                    await writer.drain()
+                await asyncio.sleep(seconds)
+            finally:
+                writer.transport.abort()
 
 
 async def answered(address: str, request: bytes) -> None:
     """Sends a request and reads whatever comes, to its end."""
     host, _, port = address.rpartition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    with suppress(ConnectionError, TimeoutError, asyncio.IncompleteReadError):
+    with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
         async with asyncio.timeout(14):
-            writer.write(request.replace(b"host:", b"connection: close\r\nhost:", 1))
-            await writer.drain()
-            while await reader.read(65_536):
-                pass
-    writer.transport.abort()
+            reader, writer = await asyncio.open_connection(host, int(port))
+            try:
+                writer.write(request.replace(b"host:", b"connection: close\r\nhost:", 1))
+                await writer.drain()
+                while await reader.read(65_536):
+                    pass
+            finally:
+                writer.transport.abort()

@@ -103,8 +103,15 @@ class Fleet:
 
     async def at_work(self, lease: str) -> str:
         """Who holds a lease, once it waits for what the test keeps locked."""
-        await until(lambda: fetch(self.dsn, WAITING)[0][0] and self.leader(lease), 60, f"{lease} waits for the test")
-        return self.leader(lease)
+        leader = ""
+
+        def waits() -> bool:
+            nonlocal leader
+            leader = self.leader(lease)
+            return bool(leader and fetch(self.dsn, WAITING)[0][0])
+
+        await until(waits, 60, f"{lease} waits for the test")
+        return leader
 
     def leader(self, lease: str) -> str:
         """Who among the living holds a lease; empty for nobody."""

@@ -22,6 +22,8 @@ from tools.evaluation.__main__ import app as experiment
 from tools.evaluation.relevance import app as relevance
 
 COMMANDS = all_commands()
+# What make tells the makes that it runs: it would make itself heard in what another prints.
+OF_MAKE = ("MAKELEVEL", "MAKEFLAGS", "MFLAGS")
 ID = "550e8400-e29b-41d4-a716-446655440000"
 # Reads the arguments of scripts as the scripts do, and goes no further.
 READER = """
@@ -111,8 +113,9 @@ def test_make_and_the_scripts_take_their_arguments(monkeypatch: pytest.MonkeyPat
         words = command.words
         if words[0] == "make":
             shown = subprocess.run(
-                ["make", "-n", "-o", ".venv/.installed", *words[1:]],
+                ["make", "--no-print-directory", "-n", "-o", ".venv/.installed", *words[1:]],
                 cwd=ROOT,
+                env={name: value for name, value in os.environ.items() if name not in OF_MAKE},
                 capture_output=True,
                 text=True,
                 check=False,
