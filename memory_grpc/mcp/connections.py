@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
-MAX_CONNECTIONS = 256
+from memory_grpc.bounded_connection import BoundedConnection
+
 SILENT_SECONDS = 15.0  # in which a request must move on: its headers, its body
 
 
-class Connection(H11Protocol):
-    """uvicorn's connection, dropped if there are too many of them, and cut if it holds a request back.
+class Connection(BoundedConnection):
+    """Cut if it holds a request back, or does not take its answer. A call may take as long as it needs."""
 
-    A call that is being answered may take as long as it needs. uvicorn itself waits for requests without end, and its
-    ``limit_concurrency`` keeps the connections that it refuses.
-    """
-
-    _timer: asyncio.TimerHandle | None = None
+    max_connections = 256
     _seen: RequestResponseCycle | None = None
+    _unread = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if len(self.connections) >= MAX_CONNECTIONS:
-            self.transport = transport  # for connection_lost
-            transport.abort()
-            return
-        super().connection_made(transport)
-        self._timer = self.loop.call_later(SILENT_SECONDS, self._cut_if_silent)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        super().connection_lost(exc)
+    def _watch(self) -> None:
+        self._timers = (self.loop.call_later(SILENT_SECONDS, self._cut_if_silent),)
 
     def _cut_if_silent(self) -> None:
-        """A request that was not complete the last time, and is not now."""
-        cycle = self.cycle
-        if cycle is self._seen and (cycle is None or cycle.more_body or cycle.response_complete):
+        """A request that was not complete the last time, and is not now; or an answer of which nothing was taken."""
+        cycle, unread = self.cycle, self.transport.get_write_buffer_size()
+        is_waited_for = cycle is self._seen and (cycle is None or cycle.more_body or cycle.response_complete)
+        if unread == self._unread if unread else is_waited_for:
             self.transport.abort()
             return
-        self._seen = cycle
-        self._timer = self.loop.call_later(SILENT_SECONDS, self._cut_if_silent)
+        self._seen, self._unread = cycle, unread
+        self._watch()
 
 
 class WithoutStreams:

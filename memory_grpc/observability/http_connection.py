@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from http import HTTPStatus
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from memory_grpc.bounded_connection import BoundedConnection
 from memory_grpc.observability import pages
 
-MAX_CONNECTIONS = 32
 HEAD_SECONDS = 10.0  # until the request line and the headers are there
 REQUEST_SECONDS = 30.0  # for the whole of it, answer included
 _INVALID_ARGUMENT = 3
 
 
-class Connection(H11Protocol):
-    """uvicorn's connection, dropped where there are too many of them, and cut when it takes too long.
+class Connection(BoundedConnection):
+    """Cut when it takes too long."""
 
-    Its own ``limit_concurrency`` answers 503, but keeps the connection, and waits for slow requests without end.
-    """
+    max_connections = 32
 
-    _timers: tuple[asyncio.TimerHandle, ...] = ()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if len(self.connections) >= MAX_CONNECTIONS:
-            self.transport = transport  # for connection_lost
-            transport.abort()
-            return
-        super().connection_made(transport)
+    def _watch(self) -> None:
         self._timers = (
             self.loop.call_later(HEAD_SECONDS, self._cut_if_silent),
-            self.loop.call_later(REQUEST_SECONDS, transport.abort),
+            self.loop.call_later(REQUEST_SECONDS, self.transport.abort),
         )
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         """What cannot be read as HTTP, in the service's error shape; ``msg`` is uvicorn's and not sent."""

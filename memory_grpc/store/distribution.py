@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, LiteralString
 
 import psycopg
@@ -81,10 +81,10 @@ def plan(connection: Connection) -> Plan:
         return Plan((), 0, (f"Citus is {version} in this database, and {least} is the least.",))
     if lacking := missing(connection):
         return Plan((), 0, (f"{lacking} migrations are missing: run memory-grpc migrate first.",))
-    steps = _steps(connection)
-    if all(step.done for step in steps):
-        return Plan(steps, _one(connection, "citus.nodes")[0], ())
     (nodes,) = _one(connection, "citus.nodes")
+    found = Plan(_steps(connection), nodes, ())
+    if found.is_done:
+        return found
     blocked = []
     if not _one(connection, "citus.is_superuser")[0]:
         blocked.append("The user of MEMORY_DATABASE_URL is no superuser, which Citus needs for this.")
@@ -97,7 +97,7 @@ def plan(connection: Connection) -> Plan:
     (connections,) = _one(connection, "citus.servers")
     if connections:
         blocked.append(f"Servers have {connections} connections to this database: stop them first.")
-    return Plan(steps, nodes, tuple(blocked))
+    return replace(found, blocked=tuple(blocked))
 
 
 def distribute(

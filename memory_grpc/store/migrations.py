@@ -12,7 +12,7 @@ import itertools
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 import structlog
@@ -106,10 +106,7 @@ def migrate(
 
 def missing(connection: psycopg.Connection) -> int:
     """How many of the migrations were not applied to this database."""
-    if connection.execute("select to_regclass('schema_migrations')").fetchone() == (None,):
-        return len(load())
-    done = connection.execute("select version from schema_migrations").fetchall()
-    return len({migration.version for migration in load()} - {version for (version,) in done})
+    return len({migration.version for migration in load()} - {version for version, _, _ in _noted(connection)})
 
 
 def _wait_for_turn(connection: psycopg.Connection, stopped: threading.Event) -> None:
@@ -130,10 +127,17 @@ def _wait_for_turn(connection: psycopg.Connection, stopped: threading.Event) -> 
             return
 
 
-def _apply(connection: psycopg.Connection, wanted: list[Migration]) -> list[str]:
+def _noted(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
+    """Version, name and checksum of what was applied, in order."""
     if connection.execute("select to_regclass('schema_migrations')").fetchone() == (None,):
+        return []
+    return connection.execute("select version, name, checksum from schema_migrations order by version").fetchall()
+
+
+def _apply(connection: psycopg.Connection, wanted: list[Migration]) -> list[str]:
+    rows = _noted(connection)
+    if not rows:
         connection.execute(_TABLE)
-    rows = connection.execute("select version, name, checksum from schema_migrations order by version").fetchall()
     known = {migration.version: migration for migration in wanted}
     for version, name, checksum in rows:
         migration = known.get(version)

@@ -19,6 +19,8 @@ from memory_grpc import resources
 from memory_grpc.errors import StartupError
 from memory_grpc.observability import http_connection
 from memory_grpc.observability.http import HttpSide
+from memory_grpc.observability.http_connection import Connection
+from tests.sockets import closed
 
 HOST = "127.0.0.1"
 
@@ -41,15 +43,6 @@ def port(registry: CollectorRegistry) -> Iterator[int]:
 def client(port: int) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=f"http://{HOST}:{port}", trust_env=False, timeout=5) as client:
         yield client
-
-
-def closed(connection: socket.socket) -> bool:
-    """Whether the other side has closed, without an answer."""
-    connection.settimeout(5)
-    try:
-        return connection.recv(1) == b""
-    except ConnectionResetError:
-        return True
 
 
 def test_metrics_are_prometheus_text(client: httpx.Client) -> None:
@@ -211,7 +204,7 @@ def test_a_client_that_drips_is_cut(port: int, client: httpx.Client, monkeypatch
 
 
 def test_connections_are_bounded(registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_connection, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(Connection, "max_connections", 1)
     side = HttpSide(HOST, 0, registry)
     port = side.start()
     with socket.create_connection((HOST, port)) as first:
@@ -227,7 +220,7 @@ def test_envoy_leaves_connections_for_scrapes_of_the_port_itself() -> None:
     envoy = yaml.safe_load((Path(__file__).parents[2] / "envoy.yaml").read_text())
     (cluster,) = (one for one in envoy["static_resources"]["clusters"] if one["name"] == "http_side")
     (threshold,) = cluster["circuit_breakers"]["thresholds"]
-    assert threshold["max_connections"] < http_connection.MAX_CONNECTIONS
+    assert threshold["max_connections"] < Connection.max_connections
 
 
 def test_a_taken_port_is_one_clear_sentence(port: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -15,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from memory_grpc.mcp import connections
 from memory_grpc.mcp.connections import Connection, WithoutStreams
+from tests.sockets import closed
 
 HOST = "127.0.0.1"
 
@@ -37,15 +39,6 @@ def port() -> Iterator[int]:
     listener.close()
 
 
-def closed(connection: socket.socket) -> bool:
-    """Whether the other side has closed, without an answer."""
-    connection.settimeout(5)
-    try:
-        return connection.recv(1) == b""
-    except ConnectionResetError:
-        return True
-
-
 def test_there_is_no_stream_to_keep_open(port: int) -> None:
     with httpx.Client(base_url=f"http://{HOST}:{port}", trust_env=False) as http:
         answer = http.get("/mcp", headers={"accept": "text/event-stream"})
@@ -54,7 +47,7 @@ def test_there_is_no_stream_to_keep_open(port: int) -> None:
 
 
 def test_connections_are_bounded(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(Connection, "max_connections", 1)
     with socket.create_connection((HOST, port)) as first:
         first.sendall(b"POST /mcp HTTP/1.1\r\nHost: x\r\n")
         with socket.create_connection((HOST, port)) as second:
@@ -73,3 +66,33 @@ def test_a_request_that_does_not_move_on_is_cut(port: int, monkeypatch: pytest.M
     with socket.create_connection((HOST, port)) as slow:
         slow.sendall(begun)
         assert closed(slow)
+
+
+def test_an_answer_that_is_not_taken_is_cut(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    lost = Connection.connection_lost
+
+    def noted(self: Connection, error: Exception | None) -> None:
+        lost(self, error)
+        ended.set()
+
+    monkeypatch.setattr(connections, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(Connection, "connection_lost", noted)
+    body = bytes(8_000_000)
+    with socket.create_connection((HOST, port)) as slow:
+        slow.sendall(b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert ended.wait(20)
+
+
+def test_an_answer_that_is_taken_slowly_is_not(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "SILENT_SECONDS", 1.0)
+    body = bytes(20_000_000)
+    with socket.create_connection((HOST, port)) as slow:
+        slow.sendall(b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        read, until = 0, time.monotonic() + 2.5
+        while read < len(body):
+            got = slow.recv(200_000)
+            assert got, "cut"
+            read += len(got)
+            if time.monotonic() < until:
+                time.sleep(0.02)  # the pace that is tested
