@@ -45,8 +45,9 @@ FLOW: dict[str, set[str]] = {
     "accounts": {"access", "observability"},
     "fair_places": set(),
     "addresses": set(),
+    "bounded_connection": set(),
     "paging": PURE,
-    "observability": {*PURE, "resources", "version"},
+    "observability": {*PURE, "bounded_connection", "resources", "version"},
     "rpc_facts": set(),
     "rpcs": {"rpc_facts", "contract"},
     # The generated part of it is of the contract, and imports it.
