@@ -1,7 +1,8 @@
 """`make bench-replicas`: searches and ingest on three streaming replicas, with a lag, a kill and a promotion.
 
 Searches are sent on a schedule, whether or not earlier ones were answered. Messages are sent one after the other, each
-followed by a read through another server that has to find it. In the second fifth of the time a replica replays
+followed by a read through another server that has to find it; they go to tenants of their own, so that the searched
+memory, and with it the load, stays the same for as long as it runs. In the second fifth of the time a replica replays
 nothing; in the third, one is killed; then the primary is, which waits for a replica (synchronous_standby_names), and
 that replica is promoted. The hashing model stands for a real one. Exit code 1 when a promise was not kept.
 """
@@ -88,10 +89,10 @@ async def writes(stubs: Sequence[Any], seen: Seen, writer: int, seconds: float) 
     number = 0
     while time.monotonic() < seen.started + seconds:
         number += 1
-        said = f"writer{writer} number{number}"
+        tenant = f"writer-{writer}"
         call = stubs[number % len(stubs)].IngestMessage(
             pb.IngestMessageRequest(
-                tenant_id=TENANT, conversation_id=f"w{writer}", role="user", content=said, request_id=str(uuid4())
+                tenant_id=tenant, conversation_id="c", role="user", content=f"message {number}", request_id=str(uuid4())
             ),
             timeout=10,
         )
@@ -101,14 +102,14 @@ async def writes(stubs: Sequence[Any], seen: Seen, writer: int, seconds: float) 
             continue
         seen.kept.append(stored.id)
         position = str(dict(await call.initial_metadata())["x-lsn"])
-        seen.stale += await _read(stubs[(number + 1) % len(stubs)], seen, seen.kept[-1], position) is False
+        seen.stale += await _read(stubs[(number + 1) % len(stubs)], seen, tenant, stored.id, position) is False
         await asyncio.sleep(0.05)
 
 
-async def _read(stub: Any, seen: Seen, id_: str, position: str) -> bool | None:
+async def _read(stub: Any, seen: Seen, tenant: str, id_: str, position: str) -> bool | None:
     """Whether a message is there; None when the call failed for another reason."""
     seen.calls["read"] += 1
-    request = pb.GetMessageRequest(message_id=id_, tenant_id=TENANT)
+    request = pb.GetMessageRequest(message_id=id_, tenant_id=tenant)
     try:
         await stub.GetMessage(request, timeout=10, metadata=(("x-min-lsn", position),))
     except grpc.aio.AioRpcError as error:
@@ -203,11 +204,17 @@ def report(seen: Seen, began: float, ended: float, missing: int, seconds: float)
             "errors outside the promotion",
             f"{outside.total()} of {seen.calls.total():,} ({share:.3%}) {_codes(outside)}".strip(),
         ),
+        ("errors outside it, by tenths of the time", _tenths(seen, began, ended, seconds)),
         ("errors in the promotion", str(len(seen.failed) - outside.total())),
         ("kill of the primary to the next write, s", f"{ended - began:.1f}"),
     ):
         print(f"| {name} | {value} |")
     return kept
+
+
+def _tenths(seen: Seen, began: float, ended: float, seconds: float) -> str:
+    tenths = Counter(int(10 * at / seconds) for at, _ in seen.failed if not began <= at <= ended + 1)
+    return " ".join(str(tenths[tenth]) for tenth in range(10))
 
 
 def _codes(failed: Counter[str]) -> str:
