@@ -23,7 +23,7 @@ async def insert_many(tx: Transaction, tenant_id: str, config: str, messages: Se
     by ``config`` (store/vocabularies.py)."""
     if messages:
         await tx.execute("lexical.lock", {"tenant_id": tenant_id})
-    async for some in portions(messages, lambda message: len(message.content)):
+    async for some in portions(messages, lambda message: len(message.content) + len(message.name or "")):
         read = await read_many([(m.content, m.name) for m in some])
         await tx.execute(
             "lexical.insert_many",
