@@ -24,7 +24,7 @@ async def position(call: Call) -> AsyncIterator[None]:
         try:
             positions.require(positions.parse(text))
         except ValueError:
-            raise InvalidInput([], f"{ASKED}: send what a header {GIVEN} gave, as 16/B374D848.") from None
+            raise InvalidInput([], f"{ASKED}: send the value of a header {GIVEN}, such as 16/B374D848.") from None
     yield
 
 

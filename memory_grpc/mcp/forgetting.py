@@ -25,7 +25,7 @@ from memory_grpc.mcp.user_memory import CurrentMemory, UserMemory
 
 _MANY, _ONE = "e", "m"
 _POLL_SECONDS, _POLLS = 0.2, 25
-_NO_PLAN = "There is no such plan any more: plan again."
+_NO_PLAN = "That plan no longer exists: make a new plan."
 PlanId = Annotated[
     str | None,
     Field(description="Of a plan, to forget what it named.", pattern=r"^[em]\.[0-9a-f-]{36}\.[0-9a-f]{32}$"),

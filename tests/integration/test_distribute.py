@@ -28,5 +28,5 @@ async def test_without_citus_it_says_what_is_missing_and_changes_nothing(dsn: st
 
 def test_on_citus_graphs_are_off_and_replicas_are_refused() -> None:
     assert settings_on_citus(settings_for_tests(graph_threshold=1000)).graph_threshold == 0
-    with pytest.raises(StartupError, match="MEMORY_DATABASE_READ_URLS does not go with"):
+    with pytest.raises(StartupError, match="MEMORY_DATABASE_READ_URLS cannot be combined with"):
         settings_on_citus(settings_for_tests(database_read_urls=[SecretStr("postgresql://replica/memory")]))

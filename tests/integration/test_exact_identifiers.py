@@ -160,7 +160,7 @@ async def test_13_blank_identifiers_and_those_with_nul_are_refused_everywhere(st
                         assert outcome.code in ("INVALID_ARGUMENT", "NOT_FOUND"), f"{rpc.name} {place.name} {tenant!a}"
                         assert outcome.code == "INVALID_ARGUMENT" or "no such path" in outcome.text
                         if set(tenant) == {"."} and outcome.code == "INVALID_ARGUMENT":
-                            assert "must not be . or .., which clients and proxies take out of paths" in outcome.text
+                            assert "must not be . or .., which clients and proxies remove from paths" in outcome.text
                         result.held += 1
             assert result.tried >= 200
 

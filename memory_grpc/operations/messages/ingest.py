@@ -238,8 +238,8 @@ def _check_times(drafts: Sequence[Draft], now: datetime) -> None:
     for draft in drafts:
         m = draft.message
         if m.created_at and m.created_at > now + LONGEST_FUTURE:
-            violations.append(FieldViolation(f"messages[{draft.place}].created_at", "is more than a day ahead"))
+            violations.append(FieldViolation(f"messages[{draft.place}].created_at", "is more than a day in the future"))
         if m.expires_at and m.expires_at <= now:
-            violations.append(FieldViolation(f"messages[{draft.place}].expires_at", "must lie in the future"))
+            violations.append(FieldViolation(f"messages[{draft.place}].expires_at", "must be in the future"))
     if violations:
         raise InvalidInput(violations)

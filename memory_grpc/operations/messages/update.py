@@ -126,7 +126,7 @@ def changed(before: StoredMessage, changes: Any, policy: Policy, now: datetime) 
         own["importance"] = scoring.importance(age, before.role, changes["importance_override"], policy.importance)
     end = own.get("expires_at")
     if end is not None and end <= now:
-        raise InvalidInput.of("expires_at", "must lie in the future")
+        raise InvalidInput.of("expires_at", "must be in the future")
     return replace(before, **own)
 
 

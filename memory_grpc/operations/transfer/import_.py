@@ -138,7 +138,7 @@ def _says(message: StoredMessage) -> tuple[object, ...]:
 def _check_ids(sent: Sequence[Transferred]) -> None:
     first: dict[UUID, int] = {}
     twice = [
-        FieldViolation(f"messages[{place}].id", f"is that of messages[{first[one.message.id]}]")
+        FieldViolation(f"messages[{place}].id", f"is the same as that of messages[{first[one.message.id]}]")
         for place, one in enumerate(sent)
         if first.setdefault(one.message.id, place) != place
     ]
@@ -156,7 +156,7 @@ def _check_times(sent: Sequence[Transferred], now: datetime) -> None:
         if was.revision.valid_to > latest
     ]
     if late:
-        raise InvalidInput([FieldViolation(field, "is more than a day ahead") for field in late])
+        raise InvalidInput([FieldViolation(field, "is more than a day in the future") for field in late])
 
 
 def _check_revisions(sent: Sequence[Transferred]) -> None:
@@ -166,9 +166,9 @@ def _check_revisions(sent: Sequence[Transferred]) -> None:
         for number, was in reversed(list(enumerate(one.revisions))):
             field = f"messages[{place}].revisions[{number}]"
             if was.revision.message.revision >= following:
-                faults.append(FieldViolation(f"{field}.revision", "must be lower than the one after it"))
+                faults.append(FieldViolation(f"{field}.revision", "must be lower than that of the next one"))
             if was.revision.valid_from > was.revision.valid_to:
-                faults.append(FieldViolation(f"{field}.valid_to", "must not come before valid_from"))
+                faults.append(FieldViolation(f"{field}.valid_to", "must not be before valid_from"))
             following = was.revision.message.revision
     if faults:
         raise InvalidInput(faults)
