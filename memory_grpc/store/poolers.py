@@ -35,8 +35,9 @@ def refuse(connection: Connection, conninfo: str) -> None:
     """Raises StartupError unless this connection, made by ``conninfo``, is one session."""
     if _shares_sessions(connection, conninfo):
         raise StartupError(
-            "A pooler in front of the database gives each transaction its own session, like PgBouncer in transaction "
-            "mode: set MEMORY_DATABASE_DIRECT_URL to Postgres itself, for migrations, LISTEN and building indexes."
+            "A pooler in front of the database may run each transaction in another session, like PgBouncer in "
+            "transaction mode: set MEMORY_DATABASE_DIRECT_URL to Postgres itself, for migrations, LISTEN and building "
+            "indexes."
         )
 
 

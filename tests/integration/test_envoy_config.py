@@ -576,7 +576,8 @@ def test_a_server_that_hangs_is_504(tmp_path: Path):
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         settings = settings_for(grpc_port=silent.getsockname()[1], request_timeout_seconds=0.2)
-        envoy = EnvoyProcess(settings, tmp_path)
+        # `up` with a database of the user's own: nothing has made the data directory.
+        envoy = EnvoyProcess(settings, tmp_path / "data" / "envoy")
         envoy.start()
         try:
             envoy.wait_ready()
