@@ -15,9 +15,10 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -105,12 +106,23 @@ def _do(work: str, arguments: dict[str, object]) -> None:
     try:
         os.dup2(2, 1)  # standard output is how the parent answers
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        asyncio.run(getattr(workers, work)(**arguments))
+        asyncio.run(_telling(getattr(workers, work)(**arguments)))
         code = 0
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+async def _telling(work: Coroutine[Any, Any, None]) -> None:
+    """Does it, and says by a signal where it stands."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _tell)
+    await work
+
+
+def _tell() -> None:
+    for task in asyncio.all_tasks():
+        task.print_stack()
 
 
 if __name__ == "__main__":
