@@ -25,7 +25,7 @@ from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.store.migrations import migrate
 from tests.chaos.harness import fetch, rows_of, until
-from tests.chaos.nursery import Nursery, nursery
+from tests.chaos.nursery import Nursery, is_over, nursery
 from tests.chaos.workers import TENANT, Parts, parts_at, words_of
 
 BACKENDS = """
@@ -106,7 +106,7 @@ class World:
         def is_gone() -> bool:
             nonlocal waited
             waited = max(waited, _waited(child) - first)
-            return not child.is_running()
+            return is_over(child)
 
         try:
             await until(is_gone, PATIENCE_SECONDS)
@@ -132,7 +132,7 @@ class World:
         await kill_of(number)(self, child)
         with suppress(psutil.NoSuchProcess):
             child.kill()
-        await until(lambda: not child.is_running(), PATIENCE_SECONDS, "the process is gone")
+        await until(lambda: is_over(child), PATIENCE_SECONDS, "the process is gone")
 
 
 def _waited(process: psutil.Process) -> float:
