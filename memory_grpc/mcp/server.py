@@ -70,7 +70,7 @@ class MemoryServer(MCPServer[Any]):
 
     def _current(self) -> UserMemory:
         key = self._key.get()
-        return UserMemory(self._scope, self._callers.client_of(key), key)
+        return UserMemory(self._scope, self._callers.client_of(key), key, self._callers.own_key)
 
     def _add(
         self,

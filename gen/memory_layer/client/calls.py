@@ -1373,7 +1373,8 @@ class Calls:
 
         Args:
             label: What the key is for.
-            role: `reader` (get and search), `writer` (also ingest) or `admin` (also everything under `/v1/admin`).
+            role: `reader` (gets and searches), `writer` (also stores, updates and deletes) or `admin` (also
+                everything under `/v1/admin`).
             tenant_ids: The tenants that the key has access to.
             all_tenants: The key has access to every tenant, including future ones.
             expires_at: When the key expires; must be in the future.

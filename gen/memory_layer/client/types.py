@@ -90,7 +90,9 @@ class ApiKey:
     """What the key is for, as stated when it was created."""
 
     role: str = ""
-    """`reader` (get and search), `writer` (also ingest) or `admin` (also everything under `/v1/admin`)."""
+    """`reader` (gets and searches), `writer` (also stores, updates and deletes) or `admin` (also everything under
+    `/v1/admin`).
+    """
 
     tenant_ids: tuple[str, ...] = ()
     """The tenants that the key has access to, compared byte for byte; empty with `all_tenants`."""

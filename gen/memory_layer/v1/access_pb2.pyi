@@ -29,11 +29,11 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     ROLE_UNSPECIFIED: _Role.ValueType  # 0
     """No role: nothing is allowed."""
     ROLE_READER: _Role.ValueType  # 1
-    """Reads: get and search."""
+    """Reads: gets, lists and searches."""
     ROLE_WRITER: _Role.ValueType  # 2
-    """Stores messages, and deletes them."""
+    """Writes: stores, updates and deletes messages."""
     ROLE_ADMIN: _Role.ValueType  # 3
-    """Administers: every service but MemoryService."""
+    """Administers: calls every service."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """What a key may do. Each role includes those before it."""
@@ -41,11 +41,11 @@ class Role(_Role, metaclass=_RoleEnumTypeWrapper):
 ROLE_UNSPECIFIED: Role.ValueType  # 0
 """No role: nothing is allowed."""
 ROLE_READER: Role.ValueType  # 1
-"""Reads: get and search."""
+"""Reads: gets, lists and searches."""
 ROLE_WRITER: Role.ValueType  # 2
-"""Stores messages, and deletes them."""
+"""Writes: stores, updates and deletes messages."""
 ROLE_ADMIN: Role.ValueType  # 3
-"""Administers: every service but MemoryService."""
+"""Administers: calls every service."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 class _Reach:

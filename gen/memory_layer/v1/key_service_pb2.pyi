@@ -35,7 +35,9 @@ class CreateApiKeyRequest(_message.Message):
     label: _builtins.str
     """What the key is for. Shown in lists."""
     role: _builtins.str
-    """`reader` (get and search), `writer` (also ingest) or `admin` (also everything under `/v1/admin`)."""
+    """`reader` (gets and searches), `writer` (also stores, updates and deletes) or `admin` (also everything under
+    `/v1/admin`).
+    """
     all_tenants: _builtins.bool
     """The key has access to every tenant, including future ones."""
     rate_limit: _builtins.int
