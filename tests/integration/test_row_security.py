@@ -298,7 +298,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "erasures.advance": {"state": "cleaning"},
     "erasures.hold": {"state": "erasing"},
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
-    "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"} | READ,
+    "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "configs": ["english"]} | READ,
     "lexical.fill": {"config": "english"} | READ_BOTH,
     "lexical.fill_revisions": {"message_ids": LIVE[OURS][:2], "revisions": [8, 8], "config": "english"} | READ,
     "vocabularies.begin": {"next_config": "german/2"},
