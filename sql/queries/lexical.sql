@@ -61,7 +61,8 @@ from split s
 on conflict do nothing;
 
 -- fragment: lexical.split
--- The `lexemes` of each row of `given`, in as many parts as an index takes.
+-- The `lexemes` of each row of `given`, in as many parts as an index takes. Places are kept only of words that are repeated:
+-- of a word only its number counts, and without places it is one.
 numbered as materialized (
     select *, row_number() over () as number from given
 ), words as (
@@ -71,12 +72,14 @@ numbered as materialized (
             filter (where octet_length(lexeme) <= 255) over (partition by number order by lexeme) / 900 as part
     from numbered, unnest(lexemes)
 ), sizes as (
-    select number, sum(cardinality(positions)) as length, max(part) as last_part, bool_and(kept) as kept
+    select number, sum(cardinality(positions)) as length, max(part) as last_part, bool_and(kept) as kept,
+        array_agg(lexeme) filter (where cardinality(positions) > 1) as repeated
     from words
     group by number
 ), pieces as (
     select number, words.part, string_agg(
-            '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || ''':' || array_to_string(positions, ','), ' '
+            '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || ''''
+                || case when cardinality(positions) > 1 then ':' || array_to_string(positions, ',') else '' end, ' '
         )::tsvector as lexemes
     from words
     join sizes using (number)
@@ -84,7 +87,11 @@ numbered as materialized (
     group by number, words.part
 ), split as (
     select numbered.*, parts.part, coalesce(last_part, 0) + 1 as parts, coalesce(length, 0) as length,
-        case when last_part > 0 or not kept then coalesce(pieces.lexemes, '') else numbered.lexemes end as words
+        case
+            when last_part > 0 or not kept then coalesce(pieces.lexemes, '')
+            when repeated is null then strip(numbered.lexemes)
+            else strip(numbered.lexemes) || ts_filter(setweight(numbered.lexemes, 'A', repeated), '{a}')
+        end as words
     from numbered
     left join sizes using (number)
     cross join lateral generate_series(0, coalesce(last_part, 0)) as parts (part)
