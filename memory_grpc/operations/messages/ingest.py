@@ -160,8 +160,9 @@ class Ingest:
             twins.check(ready, new, said_before)
             ready = new
             await room.take([draft.message for draft, _ in ready])
+            words = await lexical.begin(tx, tenant_id, self._word_config) if ready else None
             stored = await message_store.insert_many(tx, tenant_id, [one for _, one in ready])
-            await lexical.insert_many(tx, tenant_id, self._word_config, stored)
+            await lexical.insert_many(tx, tenant_id, self._word_config, stored, words)
             vectors = {one.id: draft.vectors for draft, one in ready if draft.vectors is not None}
             if vectors and model:
                 await embeddings.insert_many(tx, tenant_id, model.id, vectors)

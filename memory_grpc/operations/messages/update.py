@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from memory_grpc import deadline, scoring
@@ -63,8 +64,9 @@ class Update:
         policy = await self._policies.get(update.tenant_id)
         while True:
             model, vectors = await self._embed(update)
+            change = partial(self._change, update, policy, model, vectors)
             try:
-                return await self._change(update, policy, model, vectors)
+                return await self._quotas.asked_twice(update.tenant_id, change)
             except ModelChanged:  # between embedding and storing; nothing was changed
                 continue
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
@@ -44,8 +45,9 @@ class Import:
             model = await self._model(tenant_id) if any(one.vectors or one.revisions for one in sent) else None
             vectors = of_messages(sent, model)
             past = await of_revisions(tenant_id, sent, model)
+            store = partial(self._store, tenant_id, sent, model, vectors, past)
             try:
-                return await self._store(tenant_id, sent, model, vectors, past)
+                return await self._quotas.asked_twice(tenant_id, store)
             except (ModelChanged, _Erased):  # nothing was stored
                 continue
 
