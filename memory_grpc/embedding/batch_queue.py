@@ -21,6 +21,7 @@ from memory_grpc.errors import Draining, QueueFull
 
 from . import stats
 from .calls import KINDS, EmbeddingCall, Item, Kind
+from .pace import Pace
 from .provider import Vectors
 from .selection import similar
 from .turns import Turns
@@ -50,6 +51,7 @@ class BatchQueue:
         # Apart, so that a thread that takes nothing but queries is not woken for every message.
         self._asked = threading.Condition(lock)
         self._turns: dict[Kind, Turns] = {"query": Turns(), "ingest": Turns()}
+        self._paces: dict[Kind, Pace] = {"query": Pace(clock), "ingest": Pace(clock)}
         self._length = 0  # of all windows waiting
         self._in_flight = 0  # ingest batches in the model
         self._expected = 1  # callers in the last ingest batch
@@ -71,6 +73,7 @@ class BatchQueue:
             if waiting and is_too_much and not call.is_background:
                 raise QueueFull(retry_after_seconds=min(max(turns.windows / self._rate, 0.1), 60.0))
             turns.add(call)
+            self._paces[call.kind].came(call.tenant)
             self._count(len(call.windows), sum(window.length for window in call.windows))
             if call.kind == "query":
                 self._asked.notify_all()
@@ -100,8 +103,10 @@ class BatchQueue:
 
     def finish(self, items: Sequence[Item], seconds: float) -> None:
         """The model is done with a batch (whatever came of it) that took ``seconds``."""
+        kind = items[0].call.kind
         with self._changed:
-            if items[0].call.kind == "ingest":
+            self._paces[kind].took(sum(item.window.length for item in items), seconds)
+            if kind == "ingest":
                 self._in_flight -= 1
                 self._expected = len({id(item.call) for item in items})
             self._rate += 0.2 * (len(items) / max(seconds, 1e-6) - self._rate)
@@ -175,10 +180,12 @@ class BatchQueue:
 
     def _pick(self, kind: Kind) -> list[Item]:
         turns = self._turns[kind]
+        candidates = turns.candidates(self._batch_size)
+        longest = self._paces[kind].longest({item.call.tenant for item in candidates})
         batch = similar(
-            turns.candidates(self._batch_size),
+            candidates,
             batch_size=self._batch_size,
-            batch_length=self._batch_length,
+            batch_length=min(self._batch_length, longest),
             padding_cost=self._padding_cost,
         )
         turns.take(batch)

@@ -12,7 +12,7 @@ PADDING_FREE = 64
 """Padding that is always allowed, in the provider's unit: about what a batch of its own would cost."""
 
 
-def similar(items: Iterable[Item], *, batch_size: int, batch_length: int, padding_cost: float) -> list[Item]:
+def similar(items: Iterable[Item], *, batch_size: int, batch_length: float, padding_cost: float) -> list[Item]:
     """The first item and those nearest to it in length, up to the limits; never empty.
 
     ``batch_length`` limits the batch's cost: the sum of its lengths, and ``padding_cost`` for each unit of padding.

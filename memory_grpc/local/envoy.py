@@ -62,9 +62,9 @@ class EnvoyProcess:
         channel_credentials(self._settings)  # files that do not fit are told in a sentence here, not by Envoy
         if (pair := http_pair(self._settings)) is not None:
             pair.read()
-        user = account.for_paths(account.ENVOY, self._run, program, *self._files(), port=self._settings.http_port)
         # Root's directory stays root's, and what Envoy may write is one below: it plants no links where root writes.
         self._run.mkdir(parents=True, exist_ok=True)
+        user = account.for_paths(account.ENVOY, self._run, program, *self._files(), port=self._settings.http_port)
         self._run.chmod(0o711 if user else 0o700)
         self._socket = sockets.directory(self._run / "run", _ADMIN, owner=user.uid if user else None) / _ADMIN
         self._socket.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ class EnvoyProcess:
             if self.poll() is not None:
                 raise StartupError(self._why())
             if time.monotonic() > deadline:
-                raise StartupError(f"Envoy is not ready in time, see {self.log}.")
+                raise StartupError(f"Envoy was not ready in time, see {self.log}.")
             time.sleep(0.02)
 
     def poll(self) -> int | None:

@@ -60,7 +60,9 @@ class NameIndex:
             yield word
             return
         while position < len(key):
-            candidates = (key[position : position + length] for length in self.lengths.get(key[position:][:2], ()))
+            candidates = (
+                key[position : position + length] for length in self.lengths.get(key[position : position + 2], ())
+            )
             part = next((candidate for candidate in candidates if candidate in self.holding), None)
             if part is not None:
                 start = word.start + position

@@ -71,9 +71,6 @@ def find_mentions(text: str, participants: Participants, spans: Iterable[tuple[i
     """
     index = indexed(participants.names)
     dates = list(spans)
-    words = _outside(split_words(text), dates)
-    letters = [text[word.start] for word in words if text[word.start] != text[word.start].swapcase()]
-    tells = len(letters) < 3 or not all(map(str.isupper, letters))
     mentions = []
     read = []
     for match in _WHOLES.finditer(text):
@@ -84,8 +81,11 @@ def find_mentions(text: str, participants: Participants, spans: Iterable[tuple[i
         read.append(match.span())
         mention = _whole(text, match, index, participants.roles)
         mentions += [mention] if mention and _outside([Word(*match.span(), "", "", "", True)], dates) else []
-    query = Query(text, list(_broken_up(_outside(words, read), index)), index, tells)
-    mentions += _spoken(query)
+    if participants.names:
+        words = _outside(split_words(text), dates)
+        letters = [text[word.start] for word in words if text[word.start] != text[word.start].swapcase()]
+        tells = len(letters) < 3 or not all(map(str.isupper, letters))
+        mentions += _spoken(Query(text, list(_broken_up(_outside(words, read), index)), index, tells))
     return tuple(sorted(mentions, key=lambda mention: mention.start))
 
 

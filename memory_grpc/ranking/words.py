@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 
 # Scripts that put no space between words; ranges of code points.
@@ -56,6 +57,7 @@ def is_unspaced(text: str) -> bool:
     return not text.isascii() and any(low <= ord(character) <= high for character in text for low, high in _UNSPACED)
 
 
+@lru_cache(maxsize=16_384)
 def _kind(character: str) -> str:
     """What a character belongs to: words change where it does. Empty for what belongs to none."""
     if "a" <= character <= "z" or "A" <= character <= "Z":
@@ -74,7 +76,10 @@ def split_words(text: str) -> list[Word]:
         piece = "".join(characters)
         end = start + len(piece)
         if kind:
-            exact = fold(piece) if kind != "digit" else "".join(str(unicodedata.digit(figure)) for figure in piece)
+            if piece.isascii():
+                exact = piece.lower()
+            else:
+                exact = fold(piece) if kind != "digit" else "".join(str(unicodedata.digit(figure)) for figure in piece)
             key = exact.lstrip("0") or "0" if kind == "digit" else plain(exact)
             other = key if exact.isascii() else plain(exact.translate(_UMLAUTS))
             words.append(Word(start, end, key, exact, other, not piece[0].islower()))

@@ -234,9 +234,12 @@ def _counts(words: int) -> str:
             for word in range(first, min(first + _WORDS_A_NUMBER, words))
         )
 
-    return " ".join(
-        part("hybrid.counts")
+    firsts = range(0, words, _WORDS_A_NUMBER)
+    eights = (
+        part("hybrid.eight")
         .replace("{held}", each("hybrid.held", first))
         .replace("{repeated}", each("hybrid.repeated", first))
-        for first in range(0, words, _WORDS_A_NUMBER)
+        for first in firsts
     )
+    size = str(_WORDS_A_NUMBER * len(firsts))
+    return part("hybrid.counts").replace("{size}", size).replace("{eights}", " || ".join(eights)) if words else ""

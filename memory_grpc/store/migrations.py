@@ -90,14 +90,14 @@ def migrate(
     except psycopg.OperationalError as error:
         # The driver's text can hold the DSN's host and user; the class is enough to act on with the setting's name.
         raise StartupError(
-            "The database cannot be reached: check MEMORY_DATABASE_URL and that Postgres is running."
+            "The database cannot be reached: check MEMORY_DATABASE_URL, and that Postgres is running."
         ) from error
     except (psycopg.Error, UnicodeError) as error:  # UnicodeError: a host name that can be none
         if isinstance(error, psycopg.Error) and error.sqlstate == roles.MISSING:
             raise roles.missing() from error
         if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
             raise StartupError(
-                "The database takes no writes now, and has to be migrated: start again when it does."
+                "The database accepts no writes at the moment, and has to be migrated: start again when it does."
             ) from error
         if isinstance(error, psycopg.Error) and error.sqlstate is not None:
             raise StartupError(f"The database refused a migration ({type(error).__name__}).") from error

@@ -322,13 +322,12 @@ uuid_send(message_id) || int8send((case when part > 0 then 8 else {said} + 16 * 
 case when name = any (%(speaker_names)s::text[]) then 1 when name is null then 2 else 0 end;
 
 -- name: hybrid.counts
--- A part of hybrid.turn, `{counts}` there, for 8 words: most turns hold none, and most others repeat none of theirs.
-|| int8send(
-    case
-        when lexemes @@ %(any_word)s::tsquery then case when length(lexemes) = length then {held} else {repeated} end
-        else 0
-    end
-);
+-- A part of hybrid.turn, `{counts}` there: most turns hold none of the words, which is looked at once for all of them.
+|| case when lexemes @@ %(any_word)s::tsquery then {eights} else decode(repeat('00', {size}), 'hex') end;
+
+-- name: hybrid.eight
+-- A part of hybrid.counts, for 8 words: most turns repeat none of theirs.
+int8send(case when length(lexemes) = length then {held} else {repeated} end);
 
 -- name: hybrid.held
 -- A part of hybrid.counts, for one word that a turn holds once or not at all.

@@ -3,18 +3,16 @@
 -- somebody reads or will read. 7212 is the number of this lock.
 select pg_advisory_xact_lock_shared(7212, hashtext(%(tenant_id)s));
 
+-- name: lexical.begin
+-- A tenant without a vocabulary begins with `config`.
+insert into tenant_vocabularies (tenant_id, config) values (%(tenant_id)s, %(config)s) on conflict do nothing;
+
 -- name: lexical.insert_many
--- Stores the words of messages, given as arrays of equal length, in the tenant's vocabulary and in the one that is being
--- made; a tenant without one begins with `config`. A message of another language has a text-search configuration of its own.
--- Words already stored stay. Call it in the transaction that inserts the
--- messages, after lexical.lock. Words longer than 255 bytes are left out: nobody asks for one.
-with vocabulary as materialized (
-    select config, next_config from tenant_vocabularies where tenant_id = %(tenant_id)s
-), begun as (
-    insert into tenant_vocabularies (tenant_id, config)
-    select %(tenant_id)s, %(config)s where not exists (select from vocabulary)
-    on conflict do nothing
-), given as materialized (
+-- Stores the words of messages, given as arrays of equal length, by each of `configs`: the tenant's vocabulary and the one that
+-- is being made. A message of another language has a text-search configuration of its own. Words already stored stay. Call it
+-- in the transaction that inserts the messages, after lexical.lock. Words longer than 255 bytes are left out: nobody asks for
+-- one. It reads no table: what this would read of a shard of Citus it would hand to every node, and need them all.
+with given as materialized (
     select message_id, config, conversation_id, created_at, name, message_cues(content, role) as cues,
         text_lexemes(coalesce(text_config, config), words, others) as lexemes
     from unnest(
@@ -22,13 +20,7 @@ with vocabulary as materialized (
         %(text_configs)s::text[], %(words)s::text[], %(others)s::text[], %(contents)s::text[],
         %(roles)s::text[]
     ) as messages (message_id, conversation_id, created_at, name, text_config, words, others, content, role)
-    cross join (
-        select config from vocabulary
-        union
-        select next_config from vocabulary where next_config is not null
-        union
-        select %(config)s where not exists (select from vocabulary)
-    ) as configs (config)
+    cross join unnest(%(configs)s::text[]) as configs (config)
 ), {{lexical.split}}
 insert into message_lexemes (
     tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, cues, lexemes

@@ -31,14 +31,9 @@ from memory_layer.v1 import memory_service_pb2 as memory
 from memory_layer.v1 import memory_service_pb2_grpc as memory_grpc_stubs
 from memory_layer.v1 import message_pb2, policy_pb2
 from memory_layer.v1 import policy_service_pb2_grpc as policy_grpc
+from tests.conftest import free_port
 
 JSON = {"content-type": "application/json"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def settings_for(**values: object) -> Settings:
@@ -576,7 +571,8 @@ def test_a_server_that_hangs_is_504(tmp_path: Path):
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         settings = settings_for(grpc_port=silent.getsockname()[1], request_timeout_seconds=0.2)
-        envoy = EnvoyProcess(settings, tmp_path)
+        # `up` with a database of the user's own: nothing has made the data directory.
+        envoy = EnvoyProcess(settings, tmp_path / "data" / "envoy")
         envoy.start()
         try:
             envoy.wait_ready()

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lark import Token
 
-from memory_grpc.ranking.dates import DateRange, find_dates, matching_ranges
+from memory_grpc.ranking.dates import DateRange, find_dates, matching_ranges, tokens
 
 DATA = Path(__file__).parents[1] / "data"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -46,6 +47,18 @@ def written(moment: datetime | None) -> str | None:
 )
 def test_so_many_dates_and_beginnings_are_read_and_no_more(text: str, most: int) -> None:
     assert len(find_dates(text, NOW)) == most
+
+
+def test_no_more_of_a_text_is_taken_apart_than_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def token(*arguments: Any, **options: Any) -> Token:
+        made.append(arguments)
+        return Token(*arguments, **options)
+
+    monkeypatch.setattr(tokens, "Token", token)
+    find_dates("3 of them " * 900, NOW)
+    assert 256 < len(made) < 3 * 512, "of 2,700"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["question"])

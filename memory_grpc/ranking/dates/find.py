@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from lark import Lark, Token, UnexpectedToken
@@ -21,6 +22,7 @@ _LONGEST: Final = 24
 # characters of "2 days before" would take most of a second.
 _MOST_DATES: Final = 32
 _MOST_TRIES: Final = 256
+_READ_AHEAD: Final = 8 * _LONGEST
 
 
 class DateMention(NamedTuple):
@@ -44,13 +46,16 @@ def find_dates(text: str, as_of: datetime, zone: tzinfo = UTC) -> list[DateMenti
         as_of: the instant that relative dates count from; must carry a time zone.
         zone: whose days, weeks and months are meant.
     """
-    stream = tokens(text)
-    if not stream:
-        return []
     calendar = Calendar.at(as_of, zone)
     found: list[DateMention] = []
+    # No more of them are made than are looked at.
+    unread, stream = tokens(text), list[Token]()
     place = tries = 0
-    while place < len(stream) and len(found) < _MOST_DATES and tries < _MOST_TRIES:
+    while len(found) < _MOST_DATES and tries < _MOST_TRIES:
+        if len(stream) < place + _LONGEST:
+            stream.extend(islice(unread, _READ_AHEAD))
+        if place >= len(stream):
+            break
         if stream[place].type not in _FIRST:
             place += 1
             continue

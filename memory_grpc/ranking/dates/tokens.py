@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from itertools import chain, pairwise
 from typing import Any, Final
 
 from lark import Token
@@ -106,24 +107,26 @@ _TELLING |= {
 _SPLIT = re.compile(r"[^\W\d_]+|\d")
 
 
-def tokens(text: str) -> list[Token]:
-    """The tokens of a text, in order; none where no date can be. What no date contains is OTHER."""
+def tokens(text: str) -> Iterator[Token]:
+    """The tokens of a text, in order, each made when it is asked for; none where no date can be. What no date contains
+    is OTHER."""
     words = _SPLIT.findall(text.lower())
     if _TELLING.isdisjoint(words) and not any(word.isdigit() for word in words):
-        return []
-    found: list[Token] = []
+        return iter(())
+    return _punctuated(_joined(text))
+
+
+def _joined(text: str) -> Iterator[Token]:
+    """Without what belongs to the token before: "couple of", "Fri."."""
+    last: Token | None = None
     for kind, value, start, end in _typed(text):
-        if (
-            kind == "OF"
-            and found
-            and found[-1].type == "NUMW"
-            and text[found[-1].start_pos : start].lower() == "couple "
-        ):
-            continue
-        if text[start] == "." and found and found[-1].type in {"ABBR", "WDAY"} and found[-1].end_pos == start:
-            continue  # "Fri."
-        found.append(Token(kind, value, start_pos=start, end_pos=end))
-    return _punctuated(found)
+        if last is not None:
+            if kind == "OF" and last.type == "NUMW" and text[last.start_pos : start].lower() == "couple ":
+                continue
+            if text[start] == "." and last.type in {"ABBR", "WDAY"} and last.end_pos == start:
+                continue
+        last = Token(kind, value, start_pos=start, end_pos=end)
+        yield last
 
 
 def _typed(text: str) -> Iterator[tuple[str, Any, int, int]]:
@@ -197,12 +200,11 @@ def _number(word: str) -> tuple[str, Any]:
     return ("NUM" if 1 <= number <= 31 else "INT"), number
 
 
-def _punctuated(found: list[Token]) -> list[Token]:
+def _punctuated(found: Iterable[Token]) -> Iterator[Token]:
     """Without the punctuation that belongs to its neighbours: "Fri.", "6 July, 2023", "Monday, 6 July", "mid-June"."""
-    kept: list[Token] = []
-    for place, token in enumerate(found):
-        before = kept[-1].type if kept else OTHER
-        after = found[place + 1].type if place + 1 < len(found) else OTHER
+    before = OTHER
+    for token, following in pairwise(chain(found, (Token(OTHER, None),))):
+        after = following.type
         if token.type == "COMMA" and (
             after in {"Y", "AND", "OR"} or (before == "WDAY" and after in {"NUM", "ORD", "MONTH", "ABBR", "DATE"})
         ):
@@ -210,5 +212,6 @@ def _punctuated(found: list[Token]) -> list[Token]:
         if token.type == "TO" and token.value == "-" and before == "EDGE":
             continue
         is_counted = token.type == "ORD" and after in {"DAY", "WEEK", "WEEKEND", "QUARTER", "HALF", "UNIT", "WDAY"}
-        kept.append(token.update(type="ORDW") if is_counted else token)  # "the 2nd half of May"
-    return kept
+        kept = token.update(type="ORDW") if is_counted else token  # "the 2nd half of May"
+        before = kept.type
+        yield kept

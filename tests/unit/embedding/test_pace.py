@@ -1,0 +1,65 @@
+"""How long a batch may be while several tenants come."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from memory_grpc.embedding.pace import LATELY_SECONDS, SECONDS, Pace
+from tests.unit.embedding.test_batch_queue import call, lengths, queue, tenants
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_tenant_alone_has_batches_of_any_length() -> None:
+    pace = Pace(Clock())
+    pace.took(1000, 0.1)
+    pace.came("alone")
+    pace.came("alone")
+    assert math.isinf(pace.longest({"alone"}))
+
+
+def test_while_another_comes_a_batch_takes_no_longer_than_each_tenants_part() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    assert math.isinf(pace.longest({"one", "other"})), "nobody knows how fast the model is"
+    pace.took(1, 0.0001)  # what a batch takes at least
+    for _ in range(100):
+        pace.took(1000, 0.1)
+    for tenant in ("one", "other", "one", "one"):
+        pace.came(tenant)
+    part = pytest.approx(SECONDS * 10_000, rel=0.01)
+    assert pace.longest({"one"}) == part and pace.longest({"other"}) == part
+    assert pace.longest({"one", "other"}) == pytest.approx(2 * SECONDS * 10_000, rel=0.01)
+    clock.now += LATELY_SECONDS + 1
+    pace.came("one")
+    assert math.isinf(pace.longest({"one"}))
+
+
+def test_batches_whose_length_hardly_matters_are_not_shortened_much() -> None:
+    pace = Pace(Clock())
+    for tenant in ("one", "other"):
+        pace.came(tenant)
+    pace.took(10, 0.2)  # the way to a service takes nearly all of it
+    for _ in range(20):
+        pace.took(10_000, 0.25)
+    assert pace.longest({"one"}) > 10_000
+
+
+def test_a_long_call_has_shorter_batches_once_another_tenant_comes() -> None:
+    q = queue(batch_size=16, limit=10_000)
+    q.submit(call(*[250] * 200, tenant="attacker"))
+    first = q.take()
+    assert lengths(first) == [250] * 16
+    q.finish(first, 0.080)  # 5 ms each
+    q.submit(call(10, tenant="victim"))
+    short = q.take()
+    assert tenants(short) == {"victim"}
+    q.finish(short, 0.001)
+    assert 2 <= len(q.take()) <= 3, "15 ms of the model"
