@@ -94,6 +94,10 @@ bench-scale: $(STAMP) ## Measure what calls cost and simulate larger machines: m
 bench-replicas: $(STAMP) ## Search and ingest on three replicas with a lag, a kill and a promotion; ten minutes (ARGS="--seconds 120")
 	@$(BIN)/python bench/replicas.py $(ARGS)
 
+.PHONY: bench-citus
+bench-citus: $(STAMP) ## Measure a Citus cluster beside one Postgres; MEMORY_TEST_CITUS is the coordinator's DSN (ARGS="--messages 50000")
+	@$(BIN)/python bench/citus.py $(ARGS)
+
 .PHONY: bench-plan
 bench-plan: $(STAMP) ## Plan up to a billion messages, with your prices: make bench-plan ARGS="--core-hour-price 0.05"
 	@$(BIN)/python bench/scaling/plan.py $(ARGS)

@@ -150,7 +150,9 @@ def settings_on_citus(settings: Settings) -> Settings:
     """What a server on distributed tables does without: graphs and word indexes of large tenants are not built there,
     and every search scans its tenant. Raises StartupError where read replicas are asked for."""
     if settings.read_conninfos:
-        raise StartupError("MEMORY_DATABASE_READ_URLS does not go with a database that Citus distributes: unset it.")
+        raise StartupError(
+            "MEMORY_DATABASE_READ_URLS cannot be combined with a database that Citus distributes: unset it."
+        )
     log.info("graphs_off", reason="the tables are distributed by Citus")
     return settings.model_copy(update={"graph_threshold": 0})
 

@@ -8,36 +8,36 @@
     ├── MalformedRequest        bytes that are not the request's message INVALID_ARGUMENT
     ├── UnknownMethod           no such RPC                              UNIMPLEMENTED
     ├── Unauthenticated         no key, or one that is not known         UNAUTHENTICATED
-    ├── PermissionDenied        a key that may not do this               PERMISSION_DENIED
-    │   └── TenantNotAllowed      or not in this tenant
+    ├── PermissionDenied        a key that is not allowed to do this     PERMISSION_DENIED
+    │   └── TenantNotAllowed      in this tenant
     ├── NotFound                nothing under that name                  NOT_FOUND
-    ├── RequestIdReused         same request_id, another body            ALREADY_EXISTS
+    ├── RequestIdReused         same request_id, different body          ALREADY_EXISTS
     ├── EtagMismatch            changed since the caller saw it          ABORTED
     ├── WrongState              not in the state that the call needs     FAILED_PRECONDITION
-    ├── Exhausted               a limit was met; carries retry_after     RESOURCE_EXHAUSTED
+    ├── Exhausted               a limit was reached; has retry_after     RESOURCE_EXHAUSTED
     │   ├── RateLimited           too many calls from one client
     │   ├── TenantRateLimited     too many calls for one tenant
     │   ├── KeyRateLimited        too many calls with one key
-    │   ├── QuotaExceeded         a tenant has as much stored as it may
-    │   ├── Overloaded            more calls inside than can be served in time
-    │   ├── QueueFull             the embedding model has too much of a tenant's to do
-    │   ├── DatabaseQueueFull     the database has, and others wait for it
+    │   ├── QuotaExceeded         a tenant's storage quota is used up
+    │   ├── Overloaded            more calls than can be served in time
+    │   ├── QueueFull             too many of a tenant's texts wait for the embedding model
+    │   ├── DatabaseQueueFull     too many of a tenant's calls wait for the database
     │   ├── BodyTooLarge          the request is larger than allowed
     │   └── AnswerTooLarge        the answer would be
     ├── DeadlineExceeded        the call ran out of time                 DEADLINE_EXCEEDED
     ├── Unavailable             a part the call needs is down            UNAVAILABLE
     │   ├── StoreUnavailable      Postgres
-    │   │   ├── CopyUnavailable     a copy of it
-    │   │   └── StoreReadOnly       for whatever writes
+    │   │   ├── CopyUnavailable     a replica of it
+    │   │   └── StoreReadOnly       for writes
     │   ├── EmbeddingUnavailable  the embedding model
-    │   │   ├── ProviderDown        for every text alike
+    │   │   ├── ProviderDown        for every text
     │   │   └── ModelNotHeld        on this server, for this tenant
     │   ├── IdentityUnavailable   the keys of the identity provider
     │   └── NotServing            this process is starting, or
     │       └── Draining            shutting down
     ├── StartupError            the process cannot start (exit code, never on the wire)
     └── Internal                never leaves the operations and the jobs
-        ├── LeaseLost             the work is another server's by now
+        ├── LeaseLost             another server has the work by now
         ├── ModelChanged          the tenant uses another model by now
         └── ReembeddingEnded      it was cancelled, or has been cut over
 
@@ -101,11 +101,11 @@ class Unauthenticated(MemoryLayerError):
 
 
 class PermissionDenied(MemoryLayerError):
-    """This key may not do that."""
+    """This key is not allowed to make this call."""
 
 
 class TenantNotAllowed(PermissionDenied):
-    """This key does not reach that tenant."""
+    """This key has no access to that tenant."""
 
 
 class NotFound(MemoryLayerError):
@@ -113,19 +113,19 @@ class NotFound(MemoryLayerError):
 
 
 class RequestIdReused(MemoryLayerError):
-    """This request_id was used before with another body."""
+    """This request_id was already used with a different body."""
 
 
 class EtagMismatch(MemoryLayerError):
-    """The message was changed since that etag; read it again."""
+    """The message has changed since that etag; read it again."""
 
 
 class WrongState(MemoryLayerError):
-    """That cannot be done in the state things are in."""
+    """The call cannot be made in the current state."""
 
 
 class Exhausted(MemoryLayerError):
-    """A limit was met; try again later."""
+    """A limit was reached; try again later."""
 
     def __init__(self, message: str | None = None, *, retry_after_seconds: float = 1.0) -> None:
         super().__init__(message)
@@ -145,19 +145,19 @@ class KeyRateLimited(Exhausted):
 
 
 class QuotaExceeded(Exhausted):
-    """This tenant has as much stored as it may: delete some of it, or raise its quota."""
+    """This tenant's storage quota is used up: delete something, or raise the quota."""
 
 
 class Overloaded(Exhausted):
-    """The server has more to do than it can; try again in a moment, or another server."""
+    """The server is overloaded; try again in a moment, or try another server."""
 
 
 class QueueFull(Exhausted):
-    """The embedding model has too much of this tenant's to do; try again in a moment."""
+    """Too many of this tenant's texts are waiting for the embedding model; try again in a moment."""
 
 
 class DatabaseQueueFull(Exhausted):
-    """The database has too much of this tenant's to do while others wait; try again in a moment."""
+    """Too many of this tenant's calls are waiting for the database; try again in a moment."""
 
 
 class BodyTooLarge(Exhausted):
@@ -165,7 +165,7 @@ class BodyTooLarge(Exhausted):
 
 
 class AnswerTooLarge(Exhausted):
-    """The answer is larger than the server gives; ask for less by top_k or neighbours."""
+    """The answer is larger than the server allows; lower top_k or neighbours."""
 
 
 class DeadlineExceeded(MemoryLayerError):
@@ -181,15 +181,15 @@ class StoreUnavailable(Unavailable):
 
 
 class CopyUnavailable(StoreUnavailable):
-    """A copy of the database gave a read up; the primary can answer it."""
+    """A replica of the database gave up on a read; the primary can answer it."""
 
 
 class StoreReadOnly(StoreUnavailable):
-    """The database takes no writes now; try again."""
+    """The database accepts no writes at the moment; try again."""
 
 
 class EmbeddingUnavailable(Unavailable):
-    """The embedding model cannot answer; try again."""
+    """The embedding model is not available; try again."""
 
 
 class ProviderDown(EmbeddingUnavailable):
@@ -199,11 +199,11 @@ class ProviderDown(EmbeddingUnavailable):
 
 
 class ModelNotHeld(EmbeddingUnavailable):
-    """This server does not hold the embedding model that the tenant's memory uses now: restart it with that model."""
+    """This server does not have the embedding model that the tenant's memory now uses: restart it with that model."""
 
 
 class IdentityUnavailable(Unavailable):
-    """The keys that tokens are checked with cannot be had; try again."""
+    """The keys for checking tokens cannot be fetched; try again."""
 
 
 class NotServing(Unavailable):
@@ -219,16 +219,16 @@ class StartupError(MemoryLayerError):
 
 
 class Internal(MemoryLayerError):
-    """Tells one part of the service something that no caller is told."""
+    """Passes something between parts of the service; callers never see it."""
 
 
 class LeaseLost(Internal):
-    """Another server has the lease by now, or could have."""
+    """Another server holds the lease by now, or may hold it."""
 
 
 class ModelChanged(Internal):
-    """The tenant uses another model by now."""
+    """The tenant has changed to another model."""
 
 
 class ReembeddingEnded(Internal):
-    """The re-embedding is not to go on."""
+    """The re-embedding must not continue."""

@@ -56,16 +56,16 @@ def faults(kind: FieldKind, limits: Any, declared: frozenset[str]) -> Iterator[s
     """What is wrong with the limits of a field; ``declared`` are the names of those that it has."""
     declared -= {"example"}
     if kind.is_map:
-        yield "is a map, of which nothing is checked: take a list or a google.protobuf.Struct"
+        yield "is a map, which nothing checks: use a list or a google.protobuf.Struct"
         return
     if kind.type_name.startswith("google.protobuf.") and kind.type_name not in (TIMESTAMP, OBJECT):
-        yield f"is a {kind.type_name}, of which nothing is checked"
+        yield f"is a {kind.type_name}, which nothing checks"
         return
     for name in sorted(declared - kind.enforced):
-        yield f"has the limit {name}, which is not enforced on a field of its kind"
+        yield f"has the limit {name}, which is not enforced on this kind of field"
     for name in sorted(declared & _WHOLE):
         if others := declared & (_OF_TEXT - {name}):
-            yield f"has {name}, beside which {', '.join(sorted(others))} would mean nothing"
+            yield f"has {name}, which leaves {', '.join(sorted(others))} without a meaning"
             break
     for low, high in _PAIRS:
         bounds = [getattr(limits, name) for name in (low, high) if name in declared]

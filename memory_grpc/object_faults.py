@@ -12,9 +12,9 @@ from google.protobuf.struct_pb2 import Struct
 
 # JSON numbers are doubles. From here on a double is the nearest of several whole numbers: 2^53 may have been 2^53 + 1.
 FIRST_INEXACT = 2.0**53
-INEXACT = "is a number beyond 2^53, which JSON numbers do not keep exactly: send it as text"
-NOT_FINITE = "must hold finite numbers only"
-NUL = "must not hold NUL characters"
+INEXACT = "is beyond 2^53, where JSON numbers are no longer exact: send it as text"
+NOT_FINITE = "must contain only finite numbers"
+NUL = "must not contain NUL characters"
 
 # Where a value is: the steps to it, the last one first. Kept as links, as hardly any is ever shown.
 Place: TypeAlias = "tuple[Place, str | int] | None"

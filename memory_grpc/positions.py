@@ -6,7 +6,13 @@ A position is a place in Postgres' write-ahead log: an LSN, here as a whole numb
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from typing import TypeVar
+
+from memory_grpc.errors import CopyUnavailable
+
+T = TypeVar("T")
 
 # Behind anything that was ever written.
 UNKNOWN = 2**64 - 1
@@ -32,6 +38,16 @@ def spelled(position: int) -> str:
 def require(position: int) -> None:
     """The reads of the call that runs in this context, from here on, see all that was written up to there."""
     _least.set(max(position, _least.get()))
+
+
+async def read(once: Callable[[], Awaitable[T]]) -> T:
+    """What ``once`` reads. Where a copy of the database fails it, it is asked once more, of the primary, as is all that
+    the call reads from there on."""
+    try:
+        return await once()
+    except CopyUnavailable:
+        require(UNKNOWN)
+        return await once()
 
 
 def least() -> int:

@@ -48,7 +48,7 @@ def _unset(value: object) -> object:
 def _not_blank(value: object) -> object:
     """A key that is set and empty is a secret that did not arrive, and never means that none is needed."""
     if isinstance(value, str) and not value.strip():
-        raise PydanticCustomError("blank", "a key is empty; give it a value, or leave the variable out")
+        raise PydanticCustomError("blank", "a key is empty: give it a value, or leave the variable out")
     return value
 
 
@@ -64,9 +64,9 @@ def _not_guessed(keys: list[SecretStr]) -> list[SecretStr]:
     for key in keys:
         text = key.get_secret_value()
         if len(text) < _KEY_CHARACTERS:
-            raise PydanticCustomError("short", f"each key needs {_KEY_CHARACTERS} characters at least")
+            raise PydanticCustomError("short", f"each key needs at least {_KEY_CHARACTERS} characters")
         if not (text.isascii() and text.isprintable()):
-            raise PydanticCustomError("unfit", "a key holds characters that no header can carry")
+            raise PydanticCustomError("unfit", "a key contains characters that a header cannot carry")
     return keys
 
 

@@ -31,14 +31,14 @@ class KeyPair:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.cert, self.key, password=_refuse_password)
         except _Encrypted:
-            raise StartupError(f"{self.names[1]}: {self.key} is encrypted; give a key without a password.") from None
+            raise StartupError(f"{self.names[1]}: {self.key} is encrypted; use a key without a password.") from None
         except ssl.SSLError as error:
             if error.reason == "KEY_VALUES_MISMATCH":
                 raise StartupError(
                     f"{self.names[0]} and {self.names[1]} do not belong together: {self.key} is the key of another "
                     f"certificate than {self.cert}."
                 ) from None
-            raise StartupError(f"{self.names[1]}: {self.key} holds no private key in PEM.") from None
+            raise StartupError(f"{self.names[1]}: {self.key} contains no private key in PEM format.") from None
         except OSError:  # replaced just now
             raise StartupError(f"{self.names[1]}: {self.key} cannot be read.") from None
         return cert, key
@@ -110,7 +110,7 @@ def _check_certificates(path: Path, name: str) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except (ssl.SSLError, OSError):
-        raise StartupError(f"{name}: {path} holds no certificate in PEM.") from None
+        raise StartupError(f"{name}: {path} contains no certificate in PEM format.") from None
 
 
 class _Encrypted(Exception):

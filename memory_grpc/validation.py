@@ -76,7 +76,7 @@ def _fields(descriptor: Descriptor) -> list[tuple[FieldDescriptor, Limits, Check
     """
     for field in descriptor.fields:
         for fault in _limit_faults(field):
-            raise StartupError(f"The contract cannot be held to: {field.full_name} {fault}.")
+            raise StartupError(f"The contract cannot be enforced: {field.full_name} {fault}.")
     return [(f, f.GetOptions().Extensions[limits], _check(f)) for f in descriptor.fields]
 
 
@@ -106,7 +106,7 @@ def _limit_faults(field: FieldDescriptor) -> Iterator[str]:
     kind = _kind(field)
     yield from limit_rules.faults(kind, rules, frozenset(option.name for option, _ in rules.ListFields()))
     if kind.type_name == OBJECT and not (rules.max_depth and rules.max_json_bytes):
-        yield "needs max_depth and max_json_bytes: an object is checked as far as they reach"
+        yield "needs max_depth and max_json_bytes, which bound the check of an object"
 
 
 def _check(field: FieldDescriptor) -> Check | None:
@@ -146,13 +146,13 @@ def _text_faults(value: str, rules: Limits) -> Iterator[str]:
     elif rules.uuid and not _is_uuid(value):
         yield "must be a UUID"
     elif rules.path_segment and value in _DOTS:
-        yield "must not be . or .., which clients and proxies take out of paths"
+        yield "must not be . or .., which clients and proxies remove from paths"
     elif len(value) < rules.min_length:
         yield f"must have at least {rules.min_length} characters"
     elif rules.max_length and len(value) > rules.max_length:
         yield f"must have at most {rules.max_length} characters"
     elif "\x00" in value:
-        yield "must not hold NUL characters"
+        yield "must not contain NUL characters"
 
 
 def _number_faults(value: float, rules: Limits) -> Iterator[str]:
@@ -166,7 +166,7 @@ def _number_faults(value: float, rules: Limits) -> Iterator[str]:
 
 def _timestamp_faults(value: Timestamp) -> Iterator[str]:
     if not 0 <= value.seconds <= _LAST_SECOND or not 0 <= value.nanos < 1_000_000_000:
-        yield "must lie between the years 1970 and 9999"
+        yield "must be between the years 1970 and 9999"
 
 
 def _is_uuid(value: str) -> bool:

@@ -7,9 +7,10 @@ import asyncio
 import itertools
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import grpc
@@ -32,6 +33,9 @@ from tests.stubs import Stubs
 
 TEMPLATE = "memory_template"
 _numbers = itertools.count()
+# Below those that kernels give to outgoing connections; and by chance, because another run may look for some, too.
+_PORTS, _chance = range(10_000, 32_000), SystemRandom()
+_given: set[int] = set()
 
 
 @pytest.fixture(autouse=True)
@@ -121,10 +125,15 @@ def rows(dsn: str) -> Callable[..., list[tuple[Any, ...]]]:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody listens on now, and that no outgoing connection is given: any might be given one
+    of theirs before the server that is to have it starts."""
+    while True:
+        port = _chance.choice(_PORTS)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 def settings_for_tests(**changes: Any) -> Settings:

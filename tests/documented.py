@@ -61,9 +61,7 @@ def all_commands() -> list[Command]:
     return [
         Command(str(page.relative_to(ROOT)), command)
         for page in PAGES
-        for block in re.findall(
-            r"^```(?:bash|sh|shell|console)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL
-        )
+        for block in BLOCK.findall(page.read_text())
         for command in commands_of(block)
     ]
 
@@ -97,5 +95,6 @@ READ = {
     r"memory-grpc eval ": "needs a data set and the model; its arguments are read",
     r"OTEL_\S+ memory-grpc serve": "runs until it is ended; its arguments are read",
     r"pip install ": "needs the network; the extras are looked up",
-    r"(export )?MEMORY_\w+=\S*|MEMORY_\w+=\".*\"": "settings for a file; their names and values are checked",
+    r"MEMORY_TEST_CITUS=\S+ \.venv/bin/python -m pytest ": "needs a cluster; its path is looked up",
+    r"(?:(export )?MEMORY_\w+=\S*|MEMORY_\w+=\".*\")$": "settings for a file; their names and values are checked",
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-# How many vectors and words say something else than their messages, or have none.
+# How many vectors and words say something else than their messages, or have none. Citus takes no select without a
+# column.
 ADRIFT = """
 select count(*)
 from (
-    select
+    select 1
     from message_embeddings e
     left join messages m on m.tenant_id = e.tenant_id and m.id = e.message_id
     where m.id is null or (
@@ -16,7 +17,7 @@ from (
         coalesce(text_key(m.user_id), 0), coalesce(m.expires_at, 'infinity'), m.role::"char"
     )
     union all
-    select
+    select 1
     from message_lexemes l
     left join messages m on m.tenant_id = l.tenant_id and m.id = l.message_id
     where m.id is null or (l.archived, l.created_at, l.conversation_id, l.name) is distinct from (

@@ -7,12 +7,12 @@ or by the ``tenant_id`` of a table beside it that is bound. Citus' planner asks 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pglast
 from pglast import ast
-from pglast.enums import A_Expr_Kind, BoolExprType
+from pglast.enums import A_Expr_Kind, BoolExprType, JoinType
 
 TENANT = 1
 _PARAMETER = re.compile(r"%\((\w+)\)[sbt]")
@@ -71,25 +71,46 @@ def _of_node(node: Any, tables: frozenset[str], shadowed: frozenset[str]) -> Ite
 def _of_level(node: Any, tables: frozenset[str], shadowed: frozenset[str]) -> Iterator[str]:
     """Which tables one statement or sub-select names in its own FROM, or as what it changes, without binding them."""
     if isinstance(node, ast.InsertStmt):
-        if node.relation.relname in tables and not _inserts_bound(node):
+        if node.relation.relname in tables and not _inserts_bound(node, shadowed):
             yield node.relation.relname
         return
+    named, loose = _named(node, shadowed)
+    yield from (named[alias] for alias in loose if named[alias] in tables)
+
+
+def _named(node: Any, shadowed: frozenset[str]) -> tuple[dict[str, str], set[str]]:
+    """The tables in the FROM of a statement, or that it changes, by alias; and the aliases that nothing in it binds."""
     items = list(_ranges(node.fromClause if isinstance(node, ast.SelectStmt) else _sources(node)))
-    read = {_alias(item): item.relname for item in items if isinstance(item, ast.RangeVar)}
-    named = {alias: name for alias, name in read.items() if name not in shadowed}
+    named = _tables(items, shadowed)
     loose = set(named)
-    conditions = [node.whereClause, *(item.quals for item in items if isinstance(item, ast.JoinExpr))]
-    equalities = [pair for condition in conditions for pair in _equalities(condition)]
+    conditions = [(node.whereClause, set(named))]
+    conditions += [(item.quals, _restricted(item, shadowed)) for item in items if isinstance(item, ast.JoinExpr)]
+    equalities = [(pair, whose) for condition, whose in conditions for pair in _equalities(condition)]
+    equalities += [((b, a), whose) for (a, b), whose in equalities]
     while True:
         bound = set()
-        for one, other in [*equalities, *((b, a) for a, b in equalities)]:
+        for (one, other), whose in equalities:
             alias = _tenant_of(one, named)
-            if alias in loose and _is_bound(other, loose, named):
+            if alias in loose & whose and _is_bound(other, loose, named):
                 bound.add(alias)
         if not bound:
-            break
+            return named, loose
         loose -= bound
-    yield from (named[alias] for alias in loose if named[alias] in tables)
+
+
+def _tables(items: Iterable[Any], shadowed: frozenset[str]) -> dict[str, str]:
+    read = {_alias(item): item.relname for item in items if isinstance(item, ast.RangeVar)}
+    return {alias: name for alias, name in read.items() if name not in shadowed}
+
+
+def _restricted(join: Any, shadowed: frozenset[str]) -> set[str]:
+    """The aliases of which a join reads only what its condition allows: of an outer join, those that may be null."""
+    sides = {
+        JoinType.JOIN_INNER: (join.larg, join.rarg),
+        JoinType.JOIN_LEFT: (join.rarg,),
+        JoinType.JOIN_RIGHT: (join.larg,),
+    }.get(join.jointype, ())
+    return set(_tables(_ranges(sides), shadowed))
 
 
 def _sources(node: Any) -> tuple[Any, ...]:
@@ -141,21 +162,26 @@ def _is_bound(node: Any, loose: set[str], named: dict[str, str]) -> bool:
     return alias in named and alias not in loose
 
 
-def _inserts_bound(node: Any) -> bool:
-    """Whether an insert's ``tenant_id`` is the parameter, or the ``tenant_id`` of what it selects from."""
+def _inserts_bound(node: Any, shadowed: frozenset[str]) -> bool:
+    """Whether an insert's ``tenant_id`` is the parameter, or that of what it selects from, which is bound itself."""
     place = [column.name for column in node.cols].index("tenant_id")
-    return all(
-        _is_bound(row[place], set(), {}) or _tenant_of(row[place], {"": ""}) is not None
-        for row in _rows(node.selectStmt)
-    )
+    return all(_gives_tenant(query, place, shadowed) for query in _selects(node.selectStmt))
 
 
-def _rows(query: Any) -> Iterator[Any]:
-    """The rows that an insert is given, or the columns of each select that gives them."""
+def _gives_tenant(query: Any, place: int, shadowed: frozenset[str]) -> bool:
+    if query.valuesLists:
+        return all(_is_bound(row[place], set(), {}) for row in query.valuesLists)
+    value = query.targetList[place].val
+    named, loose = _named(query, shadowed)
+    # What is no table is a common table expression, a function or a select: those are looked at by themselves.
+    alias = _tenant_of(value, named or {"": ""})
+    return _is_bound(value, loose, named) or (alias is not None and alias not in loose)
+
+
+def _selects(query: Any) -> Iterator[Any]:
+    """The parts of a union, or the one select or VALUES that there is."""
     if query.larg:
-        yield from _rows(query.larg)
-        yield from _rows(query.rarg)
-    elif query.valuesLists:
-        yield from query.valuesLists
+        yield from _selects(query.larg)
+        yield from _selects(query.rarg)
     else:
-        yield [target.val for target in query.targetList]
+        yield query

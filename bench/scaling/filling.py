@@ -10,6 +10,7 @@ from uuid import uuid4
 from tqdm import tqdm
 
 from memory_grpc.embedding import create_provider
+from memory_grpc.embedding.provider import ModelIdentity
 from memory_grpc.jobs.graphs import LEASE, LEASE_SECONDS, BuildGraphs
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.words import IndexWords
@@ -40,17 +41,26 @@ async def sizes(database: Database) -> dict[str, int]:
         return {row["tenant_id"]: row["messages"] for row in await (await connection.execute(COUNT)).fetchall()}
 
 
-async def fill(database: Database, wanted: dict[str, int], days: int) -> None:
-    """Stores the tenants that are not there, over so many days, through the service's own statements."""
+async def fill(
+    database: Database,
+    wanted: dict[str, int],
+    days: int,
+    *,
+    model: ModelIdentity | None = None,
+    config: str = CONFIG,
+    desc: str = "messages",
+) -> None:
+    """Stores the tenants that are not there, over so many days, through the service's own statements. ``model`` is the
+    one that a server will serve, the default one where it is None: the vectors are made up all the same."""
     async with database.transaction(tenant=EVERY_TENANT) as tx:
-        # The default model's number, though the vectors are made up: the server serves no other.
-        identity = create_provider(Settings(_env_file=None)).identity
+        # A model's number, though the vectors are made up: the server serves no other.
+        identity = model or create_provider(Settings(_env_file=None)).identity
         await models.register(tx, **asdict(identity), first=True)
         active = next(model for model in await models.all_(tx) if model.active)
     if (active.name, active.revision) != (identity.name, identity.revision):
         sys.exit("The database was filled for another model: name another --dir.")
     there = await sizes(database)
-    with tqdm(total=sum(wanted.values()), desc="messages", unit_scale=True, mininterval=10) as progress:
+    with tqdm(total=sum(wanted.values()), desc=desc, unit_scale=True, mininterval=10) as progress:
         for seed, (tenant, count) in enumerate(wanted.items()):
             if tenant in there:
                 progress.update(count)
@@ -58,7 +68,7 @@ async def fill(database: Database, wanted: dict[str, int], days: int) -> None:
             async with database.transaction(tenant=tenant) as tx:  # one: what was cut off is begun anew
                 for made, vectors in synthetic.messages(tenant, count, seed, days):
                     stored = await messages.insert_many(tx, tenant, made)
-                    await lexical.insert_many(tx, tenant, CONFIG, stored)
+                    await lexical.insert_many(tx, tenant, config, stored)
                     windows = {m.id: v[None, :] for m, v in zip(stored, vectors, strict=True)}
                     await embeddings.insert_many(tx, tenant, MODEL, windows)
                     progress.update(len(made))

@@ -101,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given: tuple[tuple[str, float, str], ...] = (
-        ("message-bytes", 4007, "of a message with all indexes, on one node (make bench-search)"),
+        ("message-bytes", 3962, "of a message with all indexes, on one node (make bench-search)"),
         ("search-server-ms", 17.27, "CPU ms of a search in Envoy, Python and the model (make bench-scale)"),
         ("search-database-ms", 12.90, "CPU ms of a search in Postgres (make bench-scale)"),
         ("ingest-server-ms", 20.53, "CPU ms of an ingest in Envoy, Python and the model (make bench-scale)"),

@@ -1,8 +1,8 @@
 """The Python client: ``MemoryClient`` for threads, ``AsyncMemoryClient`` for asyncio.
 
-Needs nothing but what ``pip install memory-grpc`` brings. The two have the same methods, one for each RPC, and
-``remember``, ``recall`` and ``context`` for the loop of a chatbot. What they take and return are the dataclasses of
-``memory_grpc.client.types``; what they raise is drawn in ``memory_grpc.client.errors``.
+``pip install memory-grpc`` is all they need. Both have the same methods: one for each RPC, and ``remember``, ``recall``
+and ``context`` for the loop of a chatbot. They take and return the dataclasses of ``memory_grpc.client.types``, and
+raise the errors of ``memory_grpc.client.errors``.
 """
 
 from memory_grpc.client.aio import AsyncMemoryClient

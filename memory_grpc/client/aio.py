@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 
 
 class AsyncMemoryClient(Base, AsyncCalls):
-    """As MemoryClient, with coroutines. It belongs to the event loop in which it makes its first call.
+    """MemoryClient for asyncio. It belongs to the event loop in which it makes its first call.
 
     ::
 
@@ -43,7 +43,7 @@ class AsyncMemoryClient(Base, AsyncCalls):
         await self.close()
 
     async def close(self) -> None:
-        """Ends what is under way. A call after this connects anew."""
+        """Closes the connection, and ends the calls in progress. A later call connects again."""
         if self._channel is not None:
             closing, self._channel = self._channel, None
             await closing.close(None)

@@ -41,24 +41,25 @@ class Base:
         """Connects when the first call is made.
 
         Args:
-            address: ``host:port`` or a URL, that of REST too; ``https`` and ``grpcs`` are TLS.
+            address: ``host:port`` or a URL, including that of REST; ``https`` and ``grpcs`` use TLS.
             api_key: Sent with every call.
-            tenant_id: Whose memory it is, in every call that can name a tenant and is given none.
-            timeout: Seconds for a call with all its attempts, unless the call says otherwise; ``math.inf`` for ever.
-            retry: How often and how quickly a call is tried again.
-            credentials: For TLS, as ``grpc.ssl_channel_credentials(...)`` makes them from your own CA or with a
-                certificate of the client's own. Without it gRPC's bundled CA certificates are trusted.
-            server_name: What the server's certificate says, where that is not the host of the address.
+            tenant_id: The tenant of every call that can name one and does not.
+            timeout: Seconds for a call, including all its attempts, unless the call sets its own; ``math.inf`` for no
+                limit.
+            retry: How often and how soon a failed call is tried again.
+            credentials: For TLS with your own CA or a client certificate: what ``grpc.ssl_channel_credentials(...)``
+                returns. Without it, gRPC's bundled CA certificates are trusted.
+            server_name: The name in the server's certificate, if it differs from the host of the address.
 
         Raises:
-            ValueError: the address, the key, the timeout or the retry is invalid, or the key would go to another
-                machine in clear without ``http://`` saying so.
+            ValueError: the address, the key or the timeout is invalid, or the key would be sent to another machine
+                unencrypted although the address does not start with ``http://``.
         """
         if not timeout > 0:
             raise ValueError("timeout: give a number of seconds above 0")
         self._endpoint = parse(address, with_key=bool(api_key))
         if credentials is not None and not self._endpoint.tls:
-            raise ValueError("credentials: they are for TLS; start the address with https:// or grpcs://")
+            raise ValueError("credentials: they need TLS; start the address with https:// or grpcs://")
         self._metadata = channel.key_metadata(api_key)
         self._tenant_id = tenant_id
         self._timeout = timeout

@@ -60,5 +60,5 @@ def key_metadata(api_key: str | None) -> tuple[tuple[str, str], ...]:
     if api_key is None:
         return ()
     if not api_key or not (api_key.isascii() and api_key.isprintable()):
-        raise ValueError("api_key: it is empty, or holds characters that no header can carry")
+        raise ValueError("api_key: it is empty, or contains characters that a header cannot carry")
     return (("x-api-key", api_key),)

@@ -77,15 +77,15 @@ def _named(path: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, AttributeError):
-        raise TypeError(f"{path}: a value of another type than this field takes") from None
+        raise TypeError(f"{path}: the value has the wrong type for this field") from None
     except (ValueError, OverflowError):
-        raise ValueError(f"{path}: a value that this field does not take") from None
+        raise ValueError(f"{path}: this field does not accept the value") from None
 
 
 def _values(value: Any, path: str) -> dict[str, Any]:
     """The fields of a dataclass, as they are."""
     if not dataclasses.is_dataclass(value):
-        raise TypeError(f"{path}: give one of memory_grpc.client.types")
+        raise TypeError(f"{path}: give a dataclass of memory_grpc.client.types")
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 

@@ -1,4 +1,4 @@
-"""What a call of the client can raise.
+"""The errors that a call of the client can raise.
 
 ::
 
@@ -6,12 +6,12 @@
     ├── InvalidArgument      the request breaks the contract: see ``violations``
     ├── Unauthenticated      the key is missing, unknown, revoked or expired
     ├── PermissionDenied     the key does not allow this call
-    ├── NotFound             nothing by that id, or not for this key
-    ├── Conflict             the message was changed since ``etag``, or ``request_id`` was used with another body
-    ├── FailedPrecondition   not in the state that the call needs
+    ├── NotFound             nothing has that id, or the key has no access to it
+    ├── Conflict             the message has changed since ``etag``, or ``request_id`` was used with a different body
+    ├── FailedPrecondition   the current state does not allow the call
     ├── ResourceExhausted    too many calls, or too much in one: see ``reason`` and ``retry_after``
     ├── DeadlineExceeded     ran out of time
-    ├── Unavailable          nobody answers, or the service cannot work now
+    ├── Unavailable          there is no answer, or the service cannot work at the moment
     ├── Unimplemented        the service does not know the call: it is older than the client
     └── Internal             a fault of the service
 """
@@ -29,7 +29,7 @@ from grpc_status import rpc_status
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A field that breaks the contract, as ``messages[3].content``, and what is wrong with it."""
+    """A field that breaks the contract, such as ``messages[3].content``, and what is wrong with it."""
 
     field: str
     description: str
@@ -39,12 +39,12 @@ class MemoryServiceError(Exception):
     """A call failed.
 
     Attributes:
-        code: The name of the gRPC code, as ``NOT_FOUND``.
-        reason: Why, as a word that programs can compare, as ``RATE_LIMITED``: see errors.proto. Empty when the service
-            itself did not answer.
-        violations: The fields that are wrong.
+        code: The name of the gRPC code, such as ``NOT_FOUND``.
+        reason: Why the call failed, as a name that programs can compare, such as ``RATE_LIMITED``: see errors.proto.
+            Empty when the service itself did not answer.
+        violations: The fields that break the contract.
         retry_after: How many seconds the service asks to wait; None when it does not say.
-        is_from_service: Whether the service answered; otherwise what stands between did, or nobody.
+        is_from_service: Whether the service itself answered, and not a proxy or nobody.
     """
 
     def __init__(
@@ -82,15 +82,15 @@ class PermissionDenied(MemoryServiceError):
 
 
 class NotFound(MemoryServiceError):
-    """Nothing by that id, or not for this key."""
+    """Nothing has that id, or the key has no access to it."""
 
 
 class Conflict(MemoryServiceError):
-    """The message was changed since ``etag``, or the ``request_id`` was used before with another body."""
+    """The message has changed since ``etag``, or the ``request_id`` was used with a different body."""
 
 
 class FailedPrecondition(MemoryServiceError):
-    """Not in the state that the call needs."""
+    """The current state does not allow the call."""
 
 
 class ResourceExhausted(MemoryServiceError):
@@ -98,11 +98,11 @@ class ResourceExhausted(MemoryServiceError):
 
 
 class DeadlineExceeded(MemoryServiceError):
-    """The call ran out of time. What it was to store may be stored."""
+    """The call ran out of time. A write may have happened all the same."""
 
 
 class Unavailable(MemoryServiceError):
-    """Nobody answers, or the service cannot work now."""
+    """There is no answer, or the service cannot work at the moment."""
 
 
 class Unimplemented(MemoryServiceError):

@@ -1,4 +1,4 @@
-"""Lists that the service hands out page by page, as iterators over what is on them."""
+"""Lists that the service returns page by page, as iterators over their items."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def kept(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Pages(Generic[Page, Item]):
-    """Iterates over every item of a list; pages are fetched as they are needed.
+    """Iterates over every item of a list; pages are fetched as needed.
 
-    Each iteration begins anew at the first page. ``pages()`` gives the pages themselves, with what else they say.
+    Each iteration starts again at the first page. ``pages()`` returns the pages themselves, with their other fields.
     """
 
     def __init__(self, fetch: Callable[[str | None], Page], items: str) -> None:

@@ -17,10 +17,10 @@ from memory_grpc.client.errors import DeadlineExceeded, MemoryServiceError, Reso
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How patient a client is. ``attempts`` counts the first one: 1 disables retries.
+    """How patient a client is. ``attempts`` includes the first one: 1 disables retries.
 
-    Pauses double from ``first_pause_seconds`` to ``longest_pause_seconds``, each shortened by chance to at least its
-    half, so that clients do not come back together; what the service asks for is the least.
+    Pauses double from ``first_pause_seconds`` to ``longest_pause_seconds``. Each is shortened at random, by at most
+    half, so that clients do not all come back at once. No pause is shorter than the service asks for.
     """
 
     attempts: int = 5

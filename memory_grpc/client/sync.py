@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 
 
 class MemoryClient(Base, Calls):
-    """Calls the service. May be shared by threads; make it after a fork, not before.
+    """Calls the service. Threads may share a client; create it after a fork, not before.
 
     ::
 
@@ -31,8 +31,8 @@ class MemoryClient(Base, Calls):
             memory.remember("I love Python", conversation_id="c-1", user_id="u-7")
             print(memory.context("What do I like?", user_id="u-7").text)
 
-    Every method takes ``timeout``, in seconds, for the call with all its attempts. Lists are iterators that fetch pages
-    as they need them, each within a ``timeout`` of its own. Streams have no end in time unless they are given one.
+    Every method takes ``timeout``: seconds for the call, including all its attempts. Lists are iterators that fetch
+    pages as needed; each page has the whole ``timeout``. Streams have no time limit unless they are given one.
     """
 
     _channel: grpc.Channel | None = None
@@ -44,7 +44,7 @@ class MemoryClient(Base, Calls):
         self.close()
 
     def close(self) -> None:
-        """Ends what is under way. A call after this connects anew."""
+        """Closes the connection, and ends the calls in progress. A later call connects again."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None

@@ -103,7 +103,7 @@ def target(
     if key is None and with_deployments_key and settings.api_keys:
         key = settings.api_keys[0].get_secret_value()
     if key is not None and not (key.isascii() and key.isprintable()):
-        raise CommandError("The API key holds characters that no header can carry.", USAGE)
+        raise CommandError("The API key contains characters that a header cannot carry.", USAGE)
     return Target(address, timeout_seconds, key, settings)
 
 

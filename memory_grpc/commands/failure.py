@@ -49,6 +49,12 @@ def said_plainly() -> Iterator[None]:
         where = f"{error.filename}: " if error.filename else ""
         complain(f"{where}{error.strerror or type(error).__name__}.")
         sys.exit(FAILED)
+    except UnicodeEncodeError:  # output never raises it, see encoding.py
+        complain(
+            f"Some text given to the command is not valid {sys.getfilesystemencoding()}: check the arguments, and the "
+            "locale (LANG, LC_ALL)."
+        )
+        sys.exit(USAGE)
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -116,8 +117,10 @@ def _confirm(planned: pb.Erasure, how: How) -> None:
         return
     _somebody_to_ask(how)
     print(f"Erase {planned.planned:,} messages of {planned.tenant_id} for good? [y/N] ", end="", flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise CommandError("Nothing was erased.")
+    with suppress(UnicodeDecodeError):  # no yes in any encoding
+        if sys.stdin.readline().strip().lower() in ("y", "yes"):
+            return
+    raise CommandError("Nothing was erased.")
 
 
 def _follow(service: Client, work: pb.Erasure) -> pb.Erasure:

@@ -27,7 +27,7 @@ class KeyRole(StrEnum):
 def key_create(
     role: Annotated[
         KeyRole,
-        typer.Option(help="reader: get and search. writer: also ingest. admin: also retention, policies, keys."),
+        typer.Option(help="reader: get and search. writer: also store, update, delete. admin: everything."),
     ],
     label: Annotated[str, typer.Option(metavar="TEXT", help="What the key is for; shown in lists.")],
     tenant: Annotated[

@@ -62,7 +62,7 @@ def mcp(
     """Serve the memory of one user as tools of the Model Context Protocol (MCP), for assistants and editors.
 
     Over http, callers send their own key, as `x-api-key` or as a bearer token; --api-key is for those without one, and
-    only with --allow-unauthenticated.
+    only with --allow-unauthenticated. It also signs plans to forget, which then outlive a caller's token.
 
     Example: `memory-grpc mcp --tenant acme --user ann`
     """

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from memory_grpc.commands.encoding import is_utf
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -40,8 +42,8 @@ def as_dict(message: Message) -> dict[str, Any]:
 
 
 def write_json(value: Any) -> None:
-    """Prints JSON for programs."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    """Prints JSON for programs, which it is in every encoding: what one lacks is escaped as JSON does it."""
+    json.dump(value, sys.stdout, ensure_ascii=not is_utf(sys.stdout.encoding), indent=2)
     print(flush=True)
 
 

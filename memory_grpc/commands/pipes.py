@@ -14,6 +14,8 @@ from typing import Any
 
 import typer
 
+from memory_grpc.commands.encoding import errors_for
+
 STDIN = Path("-")
 
 
@@ -40,7 +42,7 @@ def reader_may_leave() -> Iterator[None]:
     """Inside, ``memory-grpc list … | head`` ends with exit code 0 where Python would complain of a broken pipe.
 
     SIGPIPE would end the process for a connection that broke, too. It is done at the bottom of the stream, since rich
-    and typer make an exit code 1 of BrokenPipeError.
+    and typer make an exit code 1 of BrokenPipeError. Nor does a character that the stream's encoding lacks end it.
     """
     before = sys.stdout
     if before is None or not isinstance(before, io.TextIOWrapper):  # closed, or replaced by a test
@@ -50,7 +52,7 @@ def reader_may_leave() -> Iterator[None]:
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(_Output(before.fileno(), "wb", closefd=False)),
         encoding=before.encoding,
-        errors=before.errors,
+        errors=errors_for(before.errors),
         line_buffering=before.line_buffering,
     )
     try:

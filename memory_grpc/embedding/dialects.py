@@ -124,5 +124,5 @@ def vectors(response: httpx.Response, count: int) -> npt.NDArray[np.float64]:
         if found.ndim != 2 or len(found) != count:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        raise EmbeddingUnavailable("The embedding service gave an answer that cannot be read.") from None
+        raise EmbeddingUnavailable("The embedding service returned an answer that cannot be read.") from None
     return found

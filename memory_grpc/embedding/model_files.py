@@ -22,7 +22,7 @@ def resolve(name: str, kind: str = "embedding model") -> Path:
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
-            raise StartupError(f"The folder {folder} holds no {kind} (no modules.json and no config.json).")
+            raise StartupError(f"The folder {folder} contains no {kind} (neither modules.json nor config.json).")
         return folder.resolve()
     tried, help_ = ["a local folder"], ""
     if name in BUNDLED_NAMES:
@@ -40,7 +40,7 @@ def weights_digest(folder: Path) -> str:
     """sha256 in hex over the weight files of a model folder, by name; StartupError when there are none."""
     files = sorted(folder.rglob("*.safetensors")) or sorted(folder.rglob("pytorch_model*.bin"))
     if not files:
-        raise StartupError(f"The folder {folder} holds no model weights.")
+        raise StartupError(f"The folder {folder} contains no model weights.")
     if len(files) == 1:
         return file_digest(files[0])
     digest = hashlib.sha256()

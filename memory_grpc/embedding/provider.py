@@ -103,15 +103,15 @@ def checked(vectors: npt.NDArray[Any], dimensions: int, count: int) -> Vectors:
     if vectors.shape != (count, dimensions):
         if vectors.ndim == 2 and vectors.shape[0] == count:
             raise EmbeddingUnavailable(
-                f"The embedding model gave vectors of {vectors.shape[1]} dimensions, {dimensions} are configured."
+                f"The embedding model returned vectors of {vectors.shape[1]} dimensions; {dimensions} are configured."
             )
-        raise EmbeddingUnavailable("The embedding model gave another number of vectors than it was asked for.")
+        raise EmbeddingUnavailable("The embedding model returned the wrong number of vectors.")
     with np.errstate(over="ignore"):
         result: Vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if not (np.abs(result) <= _LARGEST_HALF).all():  # false for NaN too
-        raise EmbeddingUnavailable("The embedding model gave a vector that is not finite.")
+        raise EmbeddingUnavailable("The embedding model returned a vector that is not finite.")
     if not result.any(axis=1).all():
-        raise EmbeddingUnavailable("The embedding model gave a zero vector.")
+        raise EmbeddingUnavailable("The embedding model returned a zero vector.")
     return result
 
 

@@ -67,7 +67,7 @@ class RemoteService:
             if self._closed.is_set():
                 raise ProviderDown("The embedding service is no longer used by this process.")
             if not self._breaker.allow():
-                raise ProviderDown("The embedding service keeps failing and is left alone for a moment; try again.")
+                raise ProviderDown("The embedding service keeps failing, so calls to it are paused; try again.")
             retry_after: float | None = None
             try:
                 response = self.client.post(self.url, json=body)

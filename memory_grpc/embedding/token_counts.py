@@ -44,7 +44,7 @@ def read_tokenizer(file: Path, variable: str) -> Tokenizer:
         tokenizer = Tokenizer.from_file(str(file))
     # The library raises Exception itself, for a file that is not there and for one that is no tokenizer.
     except Exception:
-        raise StartupError(f"{variable}: {file} is not a tokenizer.json that can be read.") from None
+        raise StartupError(f"{variable}: {file} is not a readable tokenizer.json.") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

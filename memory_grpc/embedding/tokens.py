@@ -41,7 +41,9 @@ class TokenWindows:
         self._prompts = prompts or Prompts()
         for prompt in (self._prompts.query, self._prompts.document):
             if 2 * (taken := len(self._tokenizer.encode(prompt, add_special_tokens=False).ids)) > self._room:
-                raise StartupError(f"A prompt of {taken} tokens is too long: the embedding model reads {max_length}.")
+                raise StartupError(
+                    f"A prompt of {taken} tokens is too long: the embedding model reads at most {max_length}."
+                )
 
     @property
     def tokenizer(self) -> Tokenizer:

@@ -24,7 +24,7 @@ def _text(field: str) -> Callable[[Written], str]:
 
     def read(value: Written) -> str:
         if not 1 <= len(value.text) <= longest:
-            raise InvalidFilter.at(value.position, f"{field} has 1 to {longest} characters")
+            raise InvalidFilter.at(value.position, f"{field} must have 1 to {longest} characters")
         return value.text
 
     return read
@@ -35,7 +35,7 @@ def _choice(field: str) -> Callable[[Written], str]:
 
     def read(value: Written) -> str:
         if value.text not in choices:
-            raise InvalidFilter.at(value.position, f"{field} is one of {', '.join(choices)}")
+            raise InvalidFilter.at(value.position, f"{field} must be one of {', '.join(choices)}")
         return value.text
 
     return read
@@ -66,7 +66,7 @@ def checked(path: Sequence[Written], operator: Written, value: Written) -> Node:
     if field.text not in FIELDS:
         raise InvalidFilter.at(field.position, f"there is no such field; the fields are {_NAMED}")
     if is_any and operator.text != ":":
-        raise InvalidFilter.at(value.position, "* stands after : only; text is compared exactly, without wildcards")
+        raise InvalidFilter.at(value.position, "* is allowed only after :; text is compared exactly, without wildcards")
     if operator.text == "!=":
         return negated(checked(path, Written("=", operator.position), value))
     if field.text != "metadata":
@@ -90,7 +90,7 @@ def alone(path: Sequence[Written]) -> InvalidFilter:
 
 def _column(field: str, operator: Written, value: Written) -> Node:
     if field in _UNORDERED and operator.text in _ORDERING:
-        raise InvalidFilter.at(operator.position, f"{field} has no order: compare by = or !=")
+        raise InvalidFilter.at(operator.position, f"{field} has no order: use = or !=")
     # A scalar has what it equals.
     symbol = "=" if operator.text == ":" else operator.text
     return compare(field, cast(Operator, symbol), _COLUMNS[field](value))
@@ -99,13 +99,13 @@ def _column(field: str, operator: Written, value: Written) -> Node:
 def _metadata(path: Sequence[Written], operator: Written, value: Written, *, is_any: bool) -> Node:
     keys = tuple(key.text for key in path[1:])
     if len(keys) > MOST_KEYS:
-        raise InvalidFilter.at(path[MOST_KEYS + 1].position, f"metadata is nested at most {MOST_KEYS} deep")
+        raise InvalidFilter.at(path[MOST_KEYS + 1].position, f"metadata can be nested at most {MOST_KEYS} deep")
     if not keys:
         if is_any or operator.text != ":":
-            raise InvalidFilter.at(path[0].position, "name a key: metadata.KEY, or metadata:KEY for one that is there")
+            raise InvalidFilter.at(path[0].position, "name a key: metadata.KEY, or metadata:KEY to ask if it is there")
         if not value.quoted and "." in value.text:
             raise InvalidFilter.at(
-                value.position, "a key with dots goes in quotes; for nested keys write metadata.a.b:*"
+                value.position, "put a key with dots in quotes; for nested keys, write metadata.a.b:*"
             )
         return present("metadata", value.text)
     if is_any:
@@ -114,7 +114,7 @@ def _metadata(path: Sequence[Written], operator: Written, value: Written, *, is_
     if operator.text == ":":
         return compare("metadata", "has", read, *keys)
     if operator.text in _ORDERING and isinstance(read, bool):
-        raise InvalidFilter.at(operator.position, "true and false have no order: compare by = or !=")
+        raise InvalidFilter.at(operator.position, "true and false have no order: use = or !=")
     return compare("metadata", cast(Operator, operator.text), read, *keys)
 
 
@@ -127,7 +127,7 @@ def _json(value: Written) -> str | float | bool:
     if value.text.lower() in {"true", "false", "null"}:
         raise InvalidFilter.at(
             value.position,
-            "true and false are written small, null is equal to nothing (a key is there: metadata.KEY:*); "
-            "text that reads so goes in quotes",
+            "write true and false in lower case; nothing equals null (to ask whether a key is there: metadata.KEY:*); "
+            "put text that reads like these in quotes",
         )
     return literals.number(value) if literals.is_number(value) else value.text

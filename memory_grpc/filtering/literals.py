@@ -50,7 +50,7 @@ def _unescaped(escape: re.Match[str], position: int) -> str:
         return _PLAIN[plain]
     where = position + escape.start()
     if unit:
-        raise InvalidFilter.at(where, "NUL and half a surrogate pair are no characters of text")
+        raise InvalidFilter.at(where, "text cannot contain NUL or half a surrogate pair")
     raise InvalidFilter.at(where, r"an escape is one of \" \' \\ \/ \b \f \n \r \t or \u and four hexadecimal digits")
 
 
@@ -60,7 +60,7 @@ def is_number(value: Written) -> bool:
         return not value.quoted
     if _LIKE_A_NUMBER.fullmatch(value.text):
         raise InvalidFilter.at(
-            value.position, "a number is written as in JSON: 0.5, -3, 1e6; text that looks like one goes in quotes"
+            value.position, "write a number as in JSON: 0.5, -3, 1e6; put text that looks like one in quotes"
         )
     return False
 
@@ -71,9 +71,7 @@ def number(value: Written) -> float:
         raise InvalidFilter.at(value.position, "expected a number, without quotes")
     read = float(value.text)
     if abs(read) > LARGEST or (abs(read) == LARGEST and abs(Decimal(value.text)) > LARGEST):
-        raise InvalidFilter.at(
-            value.position, "a number beyond 2^53, which JSON numbers do not keep exactly: compare with text"
-        )
+        raise InvalidFilter.at(value.position, "beyond 2^53, JSON numbers are no longer exact: compare with text")
     return read + 0.0  # -0.0 is 0.0
 
 
@@ -89,11 +87,11 @@ def moment(value: Written) -> datetime:
     match = _RFC_3339.fullmatch(value.text)
     if match is None:
         raise InvalidFilter.at(
-            value.position, 'expected a timestamp with its zone, as "2026-11-01T00:00:00Z" or with +01:00'
+            value.position, 'expected a timestamp with its zone, such as "2026-11-01T00:00:00Z" or with +01:00'
         )
     fraction, zone = (match[7] or "").rstrip("0"), match[8].upper()
     if len(fraction) > 6:
-        raise InvalidFilter.at(value.position, "a timestamp has at most six digits after the second")
+        raise InvalidFilter.at(value.position, "a timestamp has at most six digits after the decimal point")
     try:
         year, month, day, hour, minute, second = map(int, match.groups()[:6])
         microsecond, offset = int(fraction.ljust(6, "0")), UTC if zone == "Z" else _offset(zone)
@@ -101,7 +99,7 @@ def moment(value: Written) -> datetime:
     except (ValueError, OverflowError):
         read = None
     if read is None or read < _EARLIEST:
-        raise InvalidFilter.at(value.position, "no such time between the years 1970 and 9999")
+        raise InvalidFilter.at(value.position, "not a time between the years 1970 and 9999")
     return read
 
 

@@ -28,7 +28,7 @@ def parse(text: str) -> Node:
     if len(text) > LONGEST:
         raise InvalidFilter.at(LONGEST + 1, f"a filter has at most {LONGEST:,} characters")
     if odd := _NO_TEXT.search(text):
-        raise InvalidFilter.at(odd.start() + 1, "NUL and half a surrogate pair are no characters of text")
+        raise InvalidFilter.at(odd.start() + 1, "text cannot contain NUL or half a surrogate pair")
     try:
         return _PARSER.parse(text)  # type: ignore[return-value]
     except UnexpectedInput as error:
@@ -56,7 +56,7 @@ class _Bounds:
             elif token.type == "FIELD":
                 comparisons, nots = comparisons + 1, 0
             if depth + nots > DEEPEST:
-                raise InvalidFilter.at(_position(token), f"parentheses and NOT are nested at most {DEEPEST} deep")
+                raise InvalidFilter.at(_position(token), f"parentheses and NOT can be nested at most {DEEPEST} deep")
             if comparisons > MOST_COMPARISONS:
                 raise InvalidFilter.at(_position(token), f"a filter has at most {MOST_COMPARISONS} comparisons")
             yield token

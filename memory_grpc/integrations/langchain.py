@@ -23,7 +23,7 @@ _BATCH = 1000
 
 
 class MemoryRetriever(BaseRetriever):
-    """Finds what is remembered. A document's text is a message; its metadata say whose, when and how near it is.
+    """Retrieves messages as documents. The metadata say whose a message is, when it was said and how relevant it is.
 
     ::
 
@@ -34,9 +34,9 @@ class MemoryRetriever(BaseRetriever):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     client: MemoryClient
-    """Threads may share it with others."""
+    """May be shared, also by threads."""
     tenant_id: str | None = None
-    """Whose memory, if not that of the client's own tenant."""
+    """The tenant, if it is not the client's own."""
     user_id: str | None = None
     """Only this user's messages."""
     conversation_id: str | None = None
@@ -44,9 +44,9 @@ class MemoryRetriever(BaseRetriever):
     filter: str | None = None
     """Only messages that pass this filter: see docs/filters.md."""
     min_relevance: float | None = None
-    """Without hits that are less likely to answer."""
+    """Leave out hits whose relevance is lower."""
     k: int = Field(default=5, ge=1, le=1000)
-    """How many documents at most."""
+    """The most documents to return."""
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
@@ -80,7 +80,7 @@ class MemoryRetriever(BaseRetriever):
 
 
 class MemoryChatMessageHistory(BaseChatMessageHistory):
-    """The messages of one conversation, whoever stored them. They are searched and retired as all others are.
+    """The messages of one conversation, whoever stored them. They are searched and archived like all others.
 
     ::
 
@@ -91,24 +91,24 @@ class MemoryChatMessageHistory(BaseChatMessageHistory):
     def __init__(
         self, client: MemoryClient, conversation_id: str, *, user_id: str | None = None, tenant_id: str | None = None
     ) -> None:
-        """Nothing is called yet.
+        """Makes no call yet.
 
         Args:
-            client: Threads may share it with others.
-            conversation_id: Which conversation: LangChain's session id.
-            user_id: Whose messages: only these are read and cleared; everybody's in the conversation without it.
-            tenant_id: Whose conversation, if not that of the client's own tenant.
+            client: May be shared, also by threads.
+            conversation_id: The conversation: LangChain's session id.
+            user_id: Read and clear only this user's messages; without it, those of everybody in the conversation.
+            tenant_id: The tenant, if it is not the client's own.
         """
         self._client = client
         self._whose: dict[str, Any] = {"tenant_id": tenant_id, "user_id": user_id, "conversation_id": conversation_id}
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # an attribute there, and meant to be this
-        """All of them, in the order they were said; archived ones too."""
+        """All messages, in the order in which they were said; archived ones too."""
         return [_read(message) for message in self._stored()]
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
-        """Stores them in their order, up to 1,000 at once or not at all."""
+        """Stores the messages in order: each 1,000 of them together, or none of these."""
         waiting = iter(messages)
         while batch := list(islice(waiting, _BATCH)):
             self._client.batch_ingest_messages(
@@ -116,7 +116,7 @@ class MemoryChatMessageHistory(BaseChatMessageHistory):
             )
 
     def clear(self) -> None:
-        """Erases them for good, one by one."""
+        """Erases the messages for good, one by one."""
         for message in list(self._stored()):
             try:
                 self._client.delete_message(message_id=message.id, tenant_id=message.tenant_id)

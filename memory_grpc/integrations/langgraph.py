@@ -32,11 +32,11 @@ _PAGE = 200
 
 
 class MemoryStore(BaseStore):
-    """Items of a LangGraph store as messages of one tenant.
+    """A LangGraph store that keeps its items as messages of one tenant.
 
-    A namespace is a conversation, a value is metadata (16 KB at most), and what is searched by meaning is the text at
-    ``fields``. A put of the same namespace and key changes the message, which keeps what it was as a revision; a delete
-    erases it. Items are pinned, so that retention leaves them alone.
+    A namespace is a conversation, and a value is metadata (at most 16 KB); searches compare the text at ``fields``. A
+    put under the same namespace and key changes the message and keeps its previous state as a revision; a delete erases
+    it. Items are pinned, so that retention leaves them alone.
 
     ::
 
@@ -56,21 +56,22 @@ class MemoryStore(BaseStore):
         user_of: Callable[[Namespace], str | None] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Nothing is called yet.
+        """Makes no call yet.
 
         Args:
-            client: Threads may share it with others.
-            tenant_id: Whose items, if not the client's own tenant. Best a tenant that holds nothing else.
+            client: May be shared, also by threads.
+            tenant_id: The tenant, if it is not the client's own. Use one that holds nothing else.
             fields: Paths of the text that searches compare, unless a put gives its own; ``$`` is the whole value.
-            user_of: Whose an item is, from its namespace, for those who forget a user; nobody's without it.
-            clock: Says when an item was put again.
+            user_of: The user of an item, from its namespace, so that a user can be forgotten. Without it, items belong
+                to nobody.
+            clock: The time of a put that changes an item.
         """
         self._client = client
         self._tenant_id = tenant_id
         self._kept = Kept(client, tenant_id, tuple(fields), user_of or (lambda _: None), clock)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Reads see what was there before; of several puts of one item the last one counts."""
+        """Reads come first. Of several puts of one item, the last one counts."""
         ops = list(ops)
         for op in ops:
             validate_op_namespace(op)
@@ -81,7 +82,7 @@ class MemoryStore(BaseStore):
         return results
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """The same in a thread: the client waits there, and the event loop goes on."""
+        """The same, in a thread, so that the event loop is not blocked."""
         return await asyncio.to_thread(self.batch, list(ops))
 
     def _read(self, op: Op) -> Result:

@@ -21,7 +21,7 @@ class ClientAddresses:
         try:
             self._trusted = [ip_network(network) for network in trusted_proxies]
         except ValueError as error:
-            raise StartupError("MEMORY_TRUSTED_PROXIES holds something that is not a network.") from error
+            raise StartupError("MEMORY_TRUSTED_PROXIES contains something that is not a network.") from error
 
     def of(self, peer: str, forwarded_for: str) -> str:
         """The client's address, one spelling for each.

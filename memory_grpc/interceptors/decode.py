@@ -42,6 +42,6 @@ def reader(deserialize: Callable[[bytes], Message], max_request_bytes: int) -> R
         try:
             return small(raw) if len(raw) <= INLINE_BYTES else await in_thread(large, raw)
         except (DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedRequest("The bytes are not the request's message.") from error
+            raise MalformedRequest("The request cannot be decoded.") from error
 
     return read

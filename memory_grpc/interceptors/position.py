@@ -5,12 +5,11 @@ Each answer to what writes has ``x-lsn``, which a client sends back as ``x-min-l
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 from memory_grpc import positions
-from memory_grpc.errors import CopyUnavailable, InvalidInput
+from memory_grpc.errors import InvalidInput
 from memory_grpc.headers import Headers
 from memory_grpc.interceptors.call import Call
 
@@ -25,18 +24,8 @@ async def position(call: Call) -> AsyncIterator[None]:
         try:
             positions.require(positions.parse(text))
         except ValueError:
-            raise InvalidInput([], f"{ASKED}: send what a header {GIVEN} gave, as 16/B374D848.") from None
+            raise InvalidInput([], f"{ASKED}: send the value of a header {GIVEN}, such as 16/B374D848.") from None
     yield
-
-
-async def answered(method: Callable[[Any, Any], Awaitable[Any]], request: Any, context: Any) -> Any:
-    """What a unary method answers. Where a copy of the database failed it, it is asked once more, of the primary:
-    nothing is read from a copy by what writes."""
-    try:
-        return await method(request, context)
-    except CopyUnavailable:
-        positions.require(positions.UNKNOWN)
-        return await method(request, context)
 
 
 def written(last: Callable[[], int]) -> Callable[[Call], Headers]:

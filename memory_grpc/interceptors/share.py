@@ -20,7 +20,7 @@ from memory_grpc.interceptors.concurrency import ConcurrencyLimiter
 MOST_WATCHES = 64
 """Streams of health and reflection from one address: a few for each of a host's processes."""
 
-_TOO_MANY = "Too many streams of health and reflection are open from this address; close some."
+_TOO_MANY = "Too many health and reflection streams are open from this address; close some."
 
 
 class Share:

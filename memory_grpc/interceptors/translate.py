@@ -75,7 +75,7 @@ async def translate(call: Call) -> AsyncIterator[None]:
         # The text of a stranger's exception can hold a DSN or a row's content: the log gets where, not what.
         frames = [f"{f.filename.rpartition('/')[2]}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
         log.error("internal_error", error=type(error).__name__, at=frames[-8:])
-        await _abort(call, error, "Internal error; the server's log has it under the request id.")
+        await _abort(call, error, "Internal error; see the server's log under this request id.")
 
 
 async def _abort(call: Call, error: Exception, message: str) -> None:

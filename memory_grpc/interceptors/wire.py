@@ -140,4 +140,4 @@ def _shape(descriptor: Descriptor, around: tuple[Descriptor, ...] = ()) -> Shape
 
 
 def _malformed() -> MalformedRequest:
-    return MalformedRequest("The bytes are not the request's message.")
+    return MalformedRequest("The request cannot be decoded.")

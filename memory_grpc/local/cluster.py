@@ -80,7 +80,7 @@ def _check(data: Path, account: Account | None) -> None:
     try:
         version = (data / "PG_VERSION").read_text().strip()
     except OSError:
-        raise StartupError(f"{data} is no Postgres data directory that this user can read.") from None
+        raise StartupError(f"{data} is not a Postgres data directory that this user can read.") from None
     if version != str(MAJOR_VERSION):
         raise StartupError(f"{data} was made by Postgres {version}; this is Postgres {MAJOR_VERSION}.")
     owner = data.stat().st_uid

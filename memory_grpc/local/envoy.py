@@ -90,7 +90,7 @@ class EnvoyProcess:
             if self.poll() is not None:
                 raise StartupError(self._why())
             if time.monotonic() > deadline:
-                raise StartupError(f"Envoy is not ready in time, see {self.log}.")
+                raise StartupError(f"Envoy was not ready in time, see {self.log}.")
             time.sleep(0.02)
 
     def poll(self) -> int | None:

@@ -26,7 +26,7 @@ def end(data: Path) -> None:
     while pids := _on(data):
         waited = time.monotonic() - started
         if waited > 30:
-            raise StartupError(f"Postgres processes of an earlier run on {data} cannot be ended: {pids}.")
+            raise StartupError(f"Postgres processes of an earlier run on {data} cannot be stopped: {pids}.")
         for pid in pids:
             number = signal.SIGKILL if waited > 10 else signal.SIGINT
             if (number is signal.SIGKILL or pid == _postmaster(data)) and (pid, number) not in asked:

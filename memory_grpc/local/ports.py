@@ -17,7 +17,7 @@ def ensure_free(host: str, port: int, variable_name: str, *, within_seconds: flo
     ``within_seconds`` is for a process that is just ending, such as the Envoy of a run that was killed.
     """
     if port == 0:
-        raise StartupError(f"{variable_name} must name a port: 0 would be another one at each start.")
+        raise StartupError(f"{variable_name} must name a port: 0 would mean another one at each start.")
     if port > _LAST:
         raise StartupError(f"{variable_name} is too high: {port} would be needed too, and the last port is {_LAST}.")
     deadline = time.monotonic() + within_seconds
@@ -45,5 +45,5 @@ def _sentence(host: str, port: int, variable_name: str, problem: OSError) -> str
             f"Port {port} on {host} is already taken: stop what listens there, or set {variable_name} to a free port."
         )
     if problem.errno == errno.EACCES:
-        return f"Port {port} may not be opened by this user: set {variable_name} to a port above 1023."
+        return f"Port {port} cannot be opened by this user: set {variable_name} to a port above 1023."
     return f"{host} is no address of this machine to listen on ({variable_name} {port}): {problem.strerror or problem}."

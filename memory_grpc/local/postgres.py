@@ -141,7 +141,7 @@ class EmbeddedPostgres:
                 words = child.last_words(self.log, offset=offset, marks=("FATAL:", "PANIC:", "Error:"))
                 raise StartupError(f"The embedded Postgres did not start, see {self.log}. {words}".strip())
             if time.monotonic() > deadline:
-                raise StartupError(f"The embedded Postgres does not answer in time, see {self.log}.")
+                raise StartupError(f"The embedded Postgres did not answer in time, see {self.log}.")
             time.sleep(0.02)
 
     def _take_lock(self) -> None:

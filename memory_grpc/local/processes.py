@@ -106,9 +106,9 @@ class ServerProcesses:
                 except grpc.aio.AioRpcError:
                     pass  # not listening yet
                 if time.monotonic() > deadline:
-                    raise StartupError(f"The server on port {port} is not ready in time.")
+                    raise StartupError(f"The server on port {port} was not ready in time.")
                 await asyncio.sleep(_ASKED_EVERY_SECONDS)
-        raise StartupError(f"A server process ended at its start (exit code {self.poll()}).")
+        raise StartupError(f"A server process ended while starting (exit code {self.poll()}).")
 
     def _channel(self, address: str) -> grpc.aio.Channel:
         if tls.server_pair(self._settings) is None:

@@ -54,7 +54,7 @@ class Callers:
         try:
             return self.client.with_key(key)
         except ValueError:
-            raise ToolError("The API key holds characters that no header can carry.") from None
+            raise ToolError("The API key contains characters that a header cannot carry.") from None
 
 
 def _sent(headers: Mapping[str, str]) -> str | None:

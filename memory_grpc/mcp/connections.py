@@ -15,7 +15,7 @@ class Connection(BoundedConnection):
     """Cut if it holds a request back, or does not take its answer. A call may take as long as it needs."""
 
     max_connections = 256
-    _seen: RequestResponseCycle | None = None
+    _seen: tuple[RequestResponseCycle, bool, bool] | None = None
     _unread = 0
 
     def _watch(self) -> None:
@@ -24,11 +24,13 @@ class Connection(BoundedConnection):
     def _cut_if_silent(self) -> None:
         """A request that was not complete the last time, and is not now; or an answer of which nothing was taken."""
         cycle, unread = self.cycle, self.transport.get_write_buffer_size()
-        is_waited_for = cycle is self._seen and (cycle is None or cycle.more_body or cycle.response_complete)
+        # A call that was answered since the last time is another state: its connection has only just become idle.
+        seen = None if cycle is None else (cycle, cycle.more_body, cycle.response_complete)
+        is_waited_for = seen == self._seen and (cycle is None or cycle.more_body or cycle.response_complete)
         if unread == self._unread if unread else is_waited_for:
             self.transport.abort()
             return
-        self._seen, self._unread = cycle, unread
+        self._seen, self._unread = seen, unread
         self._watch()
 
 

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from memory_grpc.client import MemoryServiceError
 
 T = TypeVar("T")
-NO_MEMORY = "There is no memory by that id."
+NO_MEMORY = "There is no memory with that id."
 _OF_CODES = {
     "DEADLINE_EXCEEDED": "The memory service did not answer in time: try again later.",
-    "UNAUTHENTICATED": "The memory service wants an API key, and none or a wrong one was given.",
+    "UNAUTHENTICATED": "The memory service needs an API key; none was given, or a wrong one.",
     "PERMISSION_DENIED": "The API key does not allow this: it is for other tenants, or its role is too low.",
     "NOT_FOUND": NO_MEMORY,
 }
@@ -48,13 +48,13 @@ def told(tool: str) -> Iterator[None]:
         if isinstance(cause, ToolError):
             raise ToolError(str(cause)) from None
         _log.error("Tool %s failed by a fault of its own: %s", tool, type(cause).__name__)
-        raise ToolError("The tool failed by a fault of its own.") from None
+        raise ToolError("The tool failed because of a fault of its own.") from None
 
 
 def of_call(error: MemoryServiceError) -> str:
     """A failed call of the memory service."""
     if error.code == "UNAVAILABLE" and not error.is_from_service:
-        return "The memory service does not answer: it is down, or is elsewhere."
+        return "The memory service does not answer: it is down, or has another address."
     if error.violations:
         return _faults([f"{one.field}: {one.description}" for one in error.violations])
     if error.code in _OF_CODES:

@@ -1,14 +1,12 @@
 """The tool that forgets: the first call only plans and shows, the second one does it.
 
 Nothing is kept here between the two. A plan's id holds the id of the erasure, or of the one message, and a digest of
-whose plan it is, under the caller's key: nobody applies another user's plan, and any server of the same configuration
-applies this one.
+whose plan it is: nobody applies another caller's plan, and any server of the same configuration applies this one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import json
 from contextlib import suppress
@@ -20,12 +18,13 @@ from pydantic import Field
 from memory_grpc.client import FailedPrecondition, NotFound, types
 from memory_grpc.mcp import arguments as a
 from memory_grpc.mcp.failures import answered
+from memory_grpc.mcp.plans import plan_id as id_of
 from memory_grpc.mcp.shapes import Forgetting, Memory
 from memory_grpc.mcp.user_memory import CurrentMemory, UserMemory
 
 _MANY, _ONE = "e", "m"
 _POLL_SECONDS, _POLLS = 0.2, 25
-_NO_PLAN = "There is no such plan any more: plan again."
+_NO_PLAN = "That plan no longer exists: make a new plan."
 PlanId = Annotated[
     str | None,
     Field(description="Of a plan, to forget what it named.", pattern=r"^[em]\.[0-9a-f-]{36}\.[0-9a-f]{32}$"),
@@ -61,7 +60,7 @@ class ForgettingTool:
             return await (_apply_one if kind == _ONE else _apply_many)(memory, id_, digest)
         if memory_id is not None:
             message = await memory.message(memory_id)
-            plan = _plan_id(memory, _ONE, message.id, message.etag)
+            plan = id_of(memory, _ONE, message.id, message.etag)
             return Forgetting(plan_id=plan, state="planned", count=1, forgotten=0, sample=[Memory.of(message)])
         return await _plan_many(memory, some)
 
@@ -72,7 +71,7 @@ async def _plan_many(memory: UserMemory, some: dict[str, Any]) -> Forgetting:
     )
     planned = await answered(memory.client.plan_erasure(tenant_id=memory.scope.tenant_id, **which))
     return Forgetting(
-        plan_id=_plan_id(memory, _MANY, planned.erasure.erasure_id),
+        plan_id=id_of(memory, _MANY, planned.erasure.erasure_id),
         state=planned.erasure.state,
         count=planned.erasure.planned,
         forgotten=0,
@@ -81,7 +80,7 @@ async def _plan_many(memory: UserMemory, some: dict[str, Any]) -> Forgetting:
 
 
 async def _apply_many(memory: UserMemory, erasure_id: str, digest: str) -> Forgetting:
-    plan = _plan_id(memory, _MANY, erasure_id)
+    plan = id_of(memory, _MANY, erasure_id)
     _check(plan, digest)
     one: dict[str, Any] = {"erasure_id": erasure_id, "tenant_id": memory.scope.tenant_id}
     work = await answered(_of_plan(memory.client.apply_erasure(**one)))
@@ -95,7 +94,7 @@ async def _apply_many(memory: UserMemory, erasure_id: str, digest: str) -> Forge
 
 async def _apply_one(memory: UserMemory, message_id: str, digest: str) -> Forgetting:
     message = await memory.message(message_id)
-    plan = _plan_id(memory, _ONE, message_id, message.etag)
+    plan = id_of(memory, _ONE, message_id, message.etag)
     _check(plan, digest)
     await answered(_gone(memory.client.delete_message(message_id=message_id, tenant_id=memory.scope.tenant_id)))
     return Forgetting(plan_id=plan, state="done", count=1, forgotten=1, sample=[])
@@ -118,13 +117,6 @@ async def _of_plan(call: Any) -> types.Erasure:
 def _check(plan: str, digest: str) -> None:
     if not hmac.compare_digest(plan.rpartition(".")[2], digest):
         raise ToolError(_NO_PLAN)
-
-
-def _plan_id(memory: UserMemory, kind: str, id_: str, *more: str) -> str:
-    """Whose plan it is goes into the digest: the scope of this server, and the caller's key."""
-    whose = json.dumps([kind, id_, memory.scope.tenant_id, memory.scope.user_id, *more]).encode()
-    digest = hmac.new((memory.key or "").encode(), whose, hashlib.sha256).hexdigest()[:32]
-    return f"{kind}.{id_}.{digest}"
 
 
 def _filter(

@@ -50,7 +50,7 @@ async def check_closed(client: AsyncMemoryClient, tenant_id: str) -> None:
     except Unauthenticated:
         return
     raise CommandError(
-        "The memory service wants no API key, so anybody who reaches this address could read and change the memory. "
+        "The memory service asks for no API key, so anyone who reaches this address could read and change the memory. "
         "Make a key first, or accept it with --allow-unauthenticated."
     )
 

@@ -60,7 +60,7 @@ class MemoryServer(MCPServer[Any]):
         if tool is None:
             raise ToolError("There is no tool by that name.")
         if arguments.keys() - tool.parameters["properties"].keys():
-            raise ToolError(f"There is an argument that {name} does not have.")
+            raise ToolError(f"{name} does not have one of these arguments.")
         before = self._key.set(self._callers.key(None if context is None else context.headers))
         try:
             with told(name):
@@ -70,7 +70,7 @@ class MemoryServer(MCPServer[Any]):
 
     def _current(self) -> UserMemory:
         key = self._key.get()
-        return UserMemory(self._scope, self._callers.client_of(key), key)
+        return UserMemory(self._scope, self._callers.client_of(key), key, self._callers.own_key)
 
     def _add(
         self,

@@ -30,11 +30,15 @@ class User(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class UserMemory:
-    """What a call works on. Every tool passes ``user`` on, or finds a message by ``message``."""
+    """What a call works on. Every tool passes ``user`` on, or finds a message by ``message``.
+
+    ``key`` is the caller's, ``signing_key`` the server's own, where it has one.
+    """
 
     scope: Scope
     client: AsyncMemoryClient
     key: str | None = field(repr=False)
+    signing_key: str | None = field(default=None, repr=False)
 
     @property
     def user(self) -> User:

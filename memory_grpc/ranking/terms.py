@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_grpc.ranking.around import Around
 from memory_grpc.ranking.corpus import Corpus, Floats, bm25, counted, idf
 from memory_grpc.ranking.cues import ASSISTANT, FIRST_PERSON, QUESTION, TIME
 from memory_grpc.ranking.weights import HybridWeights
@@ -34,7 +35,8 @@ def relevance_terms(memory: Memory, parts: HybridWeights, corpus: Corpus | None)
     turn, similarity = memory.turn, memory.similarity
     words, corpus = _words(memory, parts, corpus)
     of_window = words[turn]
-    coverage, known = _coverage(memory, corpus)
+    around = Around.of(memory.previous[:, 0], NEAR)
+    coverage, known = _coverage(memory, corpus, around)
     own = similarity + parts.lexical * of_window
     terms: list[Term] = [
         ("similarity", 1.0, similarity),
@@ -46,11 +48,10 @@ def relevance_terms(memory: Memory, parts: HybridWeights, corpus: Corpus | None)
     if parts.near or parts.after:
         best = np.full(len(memory.ids), -np.inf)
         np.maximum.at(best, turn, similarity + parts.near_words * of_window)
-        around = (
-            ("near", parts.near, _best_near(best, memory.previous[:, 0], NEAR)),
-            ("after", parts.after, _after(best, memory.previous[:, 0])),
-        )
-        terms += [(name, weight, worth[turn]) for name, weight, worth in around if weight]
+        if parts.near:
+            terms.append(("near", parts.near, around.best(best, NEAR)[turn]))
+        if parts.after:
+            terms.append(("after", parts.after, _after(best, around)[turn]))
     if parts.coverage:
         terms.append(("coverage", parts.coverage, coverage[turn]))
     weights = (
@@ -66,24 +67,32 @@ def relevance_terms(memory: Memory, parts: HybridWeights, corpus: Corpus | None)
 def _words(memory: Memory, parts: HybridWeights, corpus: Corpus | None) -> tuple[Floats, Corpus]:
     """BM25F [ids] of each message, 0 for one without words: a turn has shares of the words, and of the length, of the
     two turns before it."""
-    counts = np.append(memory.counts, np.zeros((1, memory.counts.shape[1]), np.uint8), axis=0).astype(np.float64)
-    lengths = np.append(memory.lengths, 0).astype(np.float64)  # the last is what -1 stands for
-    all_counts, all_lengths = counts[:-1].copy(), lengths[:-1].copy()
-    for back, share in enumerate(parts.shares):
-        all_counts += share * counts[memory.previous[:, back]]
-        all_lengths += share * lengths[memory.previous[:, back]]
+    turns, words = memory.counts.shape
+    lengths = _with_shares(memory.lengths, memory.previous, parts)
+    counts = np.empty((words, turns)).T  # each word's in one piece: they are gone through word by word
+    for word in range(words):
+        counts[:, word] = _with_shares(memory.counts[:, word], memory.previous, parts)
     if corpus is None:
-        turns = len(memory.lengths)
-        corpus = counted(memory.counts, turns, float(all_lengths.sum()) / turns if turns else 0.0)
+        corpus = counted(memory.counts, turns, float(lengths.sum()) / turns if turns else 0.0)
     found = np.zeros(len(memory.ids))
-    found[: len(memory.lengths)] = bm25(all_counts, all_lengths, corpus, parts)
+    found[:turns] = bm25(counts, lengths, corpus, parts)
     return found, corpus
 
 
-def _coverage(memory: Memory, corpus: Corpus) -> tuple[Floats, float]:
+def _with_shares(own: NDArray[np.integer[Any]], previous: Integers, parts: HybridWeights) -> Floats:
+    """[turns] -> [turns]: each turn's number, and shares of those of the two turns before it."""
+    known = np.zeros(len(own) + 1)  # the last is what -1 stands for
+    known[:-1] = own
+    total = known[:-1].copy()
+    for back, share in enumerate(parts.shares):
+        total += share * known[previous[:, back]]
+    return total
+
+
+def _coverage(memory: Memory, corpus: Corpus, around: Around) -> tuple[Floats, float]:
     """[ids]: of the query's words that the tenant knows, weighed by how rare they are, the share that stands in a turn
     or within two turns of it. And the share of all words that the tenant knows, so weighed."""
-    words = len(corpus.frequencies)
+    words, turns = len(corpus.frequencies), len(memory.counts)
     everything = math.fsum(idf(corpus, word) for word in range(words)) if corpus.messages else 0.0
     known = np.flatnonzero(corpus.frequencies > 0)
     covered = np.zeros(len(memory.ids))
@@ -92,32 +101,17 @@ def _coverage(memory: Memory, corpus: Corpus) -> tuple[Floats, float]:
     whole = math.fsum(masses)
     if whole > 0:
         for word, mass in zip(known.tolist(), masses, strict=True):
-            holds = (memory.counts[:, word] > 0).astype(np.float64)
-            covered[: len(holds)] += mass / whole * _best_near(holds, memory.previous[:, 0], _COVERED)
+            covered[:turns] += mass / whole * around.holding(np.flatnonzero(memory.counts[:, word]), _COVERED)
     return covered, whole / everything if everything > 0 else 0.0
 
 
-def _best_near(values: Floats, previous: Integers, reach: int) -> Floats:
-    """[ids]: the highest value of each message and of those up to ``reach`` turns away, ``previous`` [turns] being the
-    turn before each."""
-    best = values.copy()
-    back = previous
-    for _ in range(reach):
-        at = np.flatnonzero(back >= 0)
-        before = back[at]
-        best[at] = np.maximum(best[at], values[before])
-        np.maximum.at(best, before, values[at])
-        further = np.full(len(previous), -1, np.int64)
-        further[at] = previous[before]
-        back = further
-    return best
-
-
-def _after(values: Floats, previous: Integers) -> Floats:
+def _after(values: Floats, around: Around) -> Floats:
     """[ids]: the value of the turn after each, 0 where there is none or it has none."""
     found = np.zeros(len(values))
-    later = np.flatnonzero((previous >= 0) & np.isfinite(values[: len(previous)]))
-    found[previous[later]] = values[later]
+    following = around.after[0]
+    turns = len(following)
+    theirs = np.append(values[:turns], -np.inf)[following]
+    found[:turns] = np.where(np.isfinite(theirs), theirs, 0.0)
     return found
 
 

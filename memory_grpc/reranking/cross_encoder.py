@@ -53,7 +53,7 @@ class CrossEncoderReranker:
         if labels != 1:
             self._thread.shutdown()
             raise StartupError(
-                f"The model in {folder} is not a reranker: it gives a pair {labels} scores instead of one."
+                f"The model in {folder} is not a reranker: it returns {labels} scores for a pair instead of one."
             )
         log.info("reranker_loaded", model=name, revision=model_files.weights_digest(folder)[:16], device=device)
 

@@ -40,5 +40,5 @@ def fitted(scores: Sequence[float], count: int) -> list[float]:
     RerankFailed where they are not so many, or one is not finite.
     """
     if len(scores) != count or not all(map(math.isfinite, scores)):
-        raise RerankFailed("The reranker gave scores that cannot be read.")
+        raise RerankFailed("The reranker returned scores that cannot be read.")
     return [round(min(1.0, max(0.0, score)), _DIGITS) for score in scores]

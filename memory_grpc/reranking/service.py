@@ -48,7 +48,7 @@ class RerankService:
         """No request is made. StartupError when there is no http(s) URL or no model, or the key cannot be sent."""
         self._shape = SHAPES[shape]
         if self._shape.has_model and not model:
-            raise StartupError("MEMORY_RERANK_MODEL must say which of the service's models is to rerank.")
+            raise StartupError("MEMORY_RERANK_MODEL must name one of the service's reranking models.")
         self._url = http_url(url, VARIABLES.url, "https://api.cohere.com/v2/rerank")
         self._model = model
         self._timeout = timeout_seconds
@@ -68,7 +68,7 @@ class RerankService:
     async def scores(self, query: str, texts: Sequence[str], seconds: float) -> list[float]:
         """The service's scores, cut to between 0 and 1."""
         if not self._breaker.allow():
-            raise RerankPaused("The reranking service keeps failing and is left alone for a moment.")
+            raise RerankPaused("The reranking service keeps failing, so calls to it are paused.")
         try:
             async with asyncio.timeout(seconds):
                 most = self._most or len(texts)

@@ -35,7 +35,7 @@ class Shape:
             found = {int(row["index"]): float(row[self.score]) for row in rows}
             return fitted([found[at] for at in range(len(rows))], count)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            raise RerankFailed("The reranking service gave an answer that cannot be read.") from None
+            raise RerankFailed("The reranking service returned an answer that cannot be read.") from None
 
 
 SHAPES: Mapping[str, Shape] = {

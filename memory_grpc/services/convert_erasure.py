@@ -37,7 +37,7 @@ def scope_and_where(request: pb.PlanErasureRequest) -> tuple[str, Node]:
     present: dict[str, bool] = {name: request.HasField(name) for name in _SELECTORS}
     given = [name for name, is_given in (present | {"whole_tenant": request.whole_tenant}).items() if is_given]
     if len(given) != 1:
-        wanted = "give one of filter, user_id, conversation_id and whole_tenant"
+        wanted = "give exactly one of filter, user_id, conversation_id and whole_tenant"
         raise InvalidInput([FieldViolation(name, wanted) for name in given or ["filter"]])
     if request.whole_tenant:
         return "whole_tenant", filtering.EVERYTHING
@@ -47,7 +47,7 @@ def scope_and_where(request: pb.PlanErasureRequest) -> tuple[str, Node]:
         return "conversation", filtering.compare("conversation_id", "=", request.conversation_id)
     node = filtering.parse(request.filter)
     if not filtering.conjuncts(node):
-        raise InvalidInput.of("filter", "must say something; for everything there is whole_tenant")
+        raise InvalidInput.of("filter", "must set a condition; to erase everything, use whole_tenant")
     return "filter", node
 
 

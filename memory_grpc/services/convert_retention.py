@@ -32,7 +32,7 @@ def where(request: pb.RestoreArchivedRequest) -> Node:
     if request.HasField("filter"):
         terms.append(filtering.parse(request.filter))
     if not terms and not request.HasField("archived_since"):
-        wanted = "give one of filter, user_id, conversation_id and archived_since at least"
+        wanted = "give at least one of filter, user_id, conversation_id and archived_since"
         raise InvalidInput([FieldViolation("filter", wanted)])
     return filtering.all_of(terms) if terms else filtering.EVERYTHING
 

@@ -153,7 +153,7 @@ def _batch(request: pb.BatchIngestMessagesRequest) -> list[NewMessage]:
     seen: dict[str, int] = {}
     for index, message in enumerate(request.messages):
         if message.tenant_id != request.messages[0].tenant_id:
-            violations.append(FieldViolation(f"messages[{index}].tenant_id", "must be that of messages[0]"))
+            violations.append(FieldViolation(f"messages[{index}].tenant_id", "must be the same as that of messages[0]"))
         if message.HasField("expires_at") and message.HasField("ttl_seconds"):
             violations.append(FieldViolation(f"messages[{index}].ttl_seconds", convert.EITHER_EXPIRY))
         if message.HasField("language") and not language.is_tag(message.language):
@@ -161,7 +161,8 @@ def _batch(request: pb.BatchIngestMessagesRequest) -> list[NewMessage]:
         if message.HasField("request_id"):
             first = seen.setdefault(message.request_id.lower(), index)
             if first != index:
-                violations.append(FieldViolation(f"messages[{index}].request_id", f"is that of messages[{first}]"))
+                fault = f"is the same as that of messages[{first}]"
+                violations.append(FieldViolation(f"messages[{index}].request_id", fault))
     if violations:
         raise InvalidInput(violations)
     return [convert.new_message(message) for message in request.messages]

@@ -17,8 +17,8 @@ from memory_grpc.store.queries import QUERIES
 # What each setting risks when it is off. synchronous_commit has weaker values than `on`, but all of them flush to this
 # server's disk before the commit is acknowledged; what they differ in is how long a standby is waited for.
 RISKS = {
-    "fsync": "a crash of the machine can lose acknowledged messages and break the database",
-    "full_page_writes": "a crash of the machine can leave pages half-written and break the database",
+    "fsync": "a crash of the machine can lose acknowledged messages and corrupt the database",
+    "full_page_writes": "a crash of the machine can leave half-written pages and corrupt the database",
     "synchronous_commit": "a crash can lose acknowledged messages",
 }
 
@@ -33,7 +33,7 @@ def check_durability(conninfo: str, accepted: Collection[str]) -> list[str]:
     if refused:
         risk = RISKS[refused[0].removesuffix("=off")]
         raise StartupError(
-            f"Postgres runs with {' and '.join(refused)}, so {risk}: turn that on, or accept it in so many words with "
+            f"Postgres runs with {' and '.join(refused)}, so {risk}: turn that on, or accept the risk with "
             f"MEMORY_ACCEPT_DATA_LOSS_WITH={','.join(off)}."
         )
     return off
@@ -45,7 +45,7 @@ def _values(conninfo: str) -> dict[str, str]:
             row = connection.execute(QUERIES["database.durability"]).fetchone()
     except psycopg.Error as error:
         raise StartupError(
-            "The database cannot be asked whether it keeps what it acknowledges: check that Postgres is running."
+            "The database cannot be asked for its durability settings: check that Postgres is running."
         ) from error
     assert row is not None, "a select without a from has a row"
     return dict(zip(RISKS, row, strict=True))

@@ -20,6 +20,8 @@ _TRY_AGAIN = (
     psycopg_pool.PoolClosed,
     pg.InsufficientResources,
 )
+# What Citus says, as an internal error, when a node is lost in the middle of a transaction; the cause was a warning.
+_NODE_LOST = "failure on connection marked as essential"
 
 
 @contextmanager
@@ -39,3 +41,7 @@ def translated() -> Iterator[None]:
         raise StoreReadOnly from error
     except _TRY_AGAIN as error:
         raise StoreUnavailable from error
+    except pg.InternalError_ as error:
+        if (error.diag.message_primary or "").startswith(_NODE_LOST):
+            raise StoreUnavailable from error
+        raise

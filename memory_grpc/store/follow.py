@@ -30,7 +30,7 @@ def check_one_node(conninfo: str) -> None:
     try:
         parts = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError:
-        raise StartupError("MEMORY_DATABASE_READ_URLS: one of them is not a DSN.") from None
+        raise StartupError("MEMORY_DATABASE_READ_URLS: one of them is not a connection string.") from None
     if "," in f"{parts.get('host', '')}{parts.get('hostaddr', '')}" or "load_balance_hosts" in parts:
         raise StartupError("MEMORY_DATABASE_READ_URLS: each must lead to one node.")
 

@@ -18,18 +18,33 @@ MOST_NAMES = 1000
 _QUICKER = 4
 
 
-async def insert_many(tx: Transaction, tenant_id: str, config: str, messages: Sequence[StoredMessage]) -> None:
-    """Stores the words of messages that were stored in this transaction: as the tenant's are, or where it has none yet,
-    by ``config`` (store/vocabularies.py)."""
-    if messages:
-        await tx.execute("lexical.lock", {"tenant_id": tenant_id})
+async def begin(tx: Transaction, tenant_id: str, config: str) -> Deferred[list[str]]:
+    """By which configurations the words of a tenant are stored until the transaction ends: those of its vocabulary, or
+    where it has none yet, ``config`` (store/vocabularies.py)."""
+    await tx.execute("lexical.lock", {"tenant_id": tenant_id})
+    await tx.execute("lexical.begin", {"tenant_id": tenant_id, "config": config})
+    return await tx.defer("vocabularies.of_tenant", {"tenant_id": tenant_id}, _configs)
+
+
+async def insert_many(
+    tx: Transaction,
+    tenant_id: str,
+    config: str,
+    messages: Sequence[StoredMessage],
+    used: Deferred[list[str]] | None = None,
+) -> None:
+    """Stores the words of messages that were stored in this transaction; ``used`` is what ``begin`` gave, where it was
+    called before."""
+    if not messages:
+        return
+    configs = await (used or await begin(tx, tenant_id, config)).get()
     async for some in portions(messages, lambda message: len(message.content) + len(message.name or "")):
         read = await read_many([(m.content, m.name) for m in some])
         await tx.execute(
             "lexical.insert_many",
             {
                 "tenant_id": tenant_id,
-                "config": config,
+                "configs": configs,
                 "message_ids": [m.id for m in some],
                 "conversation_ids": [m.conversation_id for m in some],
                 "created_ats": [m.created_at for m in some],
@@ -57,6 +72,11 @@ async def read(text: str) -> Lexemes:
 async def participants(tx: Transaction, tenant_id: str) -> Deferred[tuple[tuple[str, ...], tuple[str, ...], datetime]]:
     """The names of a tenant's speakers, the roles of messages without a name, and the database's time."""
     return await tx.defer("lexical.participants", {"tenant_id": tenant_id, "limit": MOST_NAMES}, _participants)
+
+
+def _configs(rows: list[Row]) -> list[str]:
+    (row,) = rows
+    return [config for config in (row["config"], row["next_config"]) if config is not None]
 
 
 def _participants(rows: list[Row]) -> tuple[tuple[str, ...], tuple[str, ...], datetime]:

@@ -92,6 +92,12 @@ async def found(
     return await tx.defer("search.found", params, _by_id, parts=filter_.parts)
 
 
+async def passing(tx: Transaction, tenant_id: str, ids: Sequence[UUID], filter_: Filter) -> set[UUID]:
+    """Those of some ids whose messages pass a filter."""
+    params = filter_.params | {"tenant_id": tenant_id, "ids": list(ids)}
+    return {row["id"] for row in await tx.all("search.passing", params, parts=filter_.parts)}
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """What stands for a text, and whether it is the one that it was compared with."""

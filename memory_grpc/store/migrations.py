@@ -97,7 +97,7 @@ def migrate(
             raise roles.missing() from error
         if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
             raise StartupError(
-                "The database takes no writes now, and has to be migrated: start again when it does."
+                "The database accepts no writes at the moment, and has to be migrated: start again when it does."
             ) from error
         if isinstance(error, psycopg.Error) and error.sqlstate is not None:
             raise StartupError(f"The database refused a migration ({type(error).__name__}).") from error

@@ -35,8 +35,9 @@ def refuse(connection: Connection, conninfo: str) -> None:
     """Raises StartupError unless this connection, made by ``conninfo``, is one session."""
     if _shares_sessions(connection, conninfo):
         raise StartupError(
-            "A pooler in front of the database gives each transaction its own session, like PgBouncer in transaction "
-            "mode: set MEMORY_DATABASE_DIRECT_URL to Postgres itself, for migrations, LISTEN and building indexes."
+            "A pooler in front of the database may run each transaction in another session, like PgBouncer in "
+            "transaction mode: set MEMORY_DATABASE_DIRECT_URL to Postgres itself, for migrations, LISTEN and building "
+            "indexes."
         )
 
 
@@ -47,7 +48,7 @@ def shares_sessions(conninfo: str) -> bool:
             return _shares_sessions(connection, conninfo)
     except (psycopg.Error, UnicodeError) as error:
         raise StartupError(
-            "The database cannot be reached: check MEMORY_DATABASE_URL and that what it leads to is running."
+            "The database cannot be reached: check MEMORY_DATABASE_URL and that the server it names is running."
         ) from error
 
 

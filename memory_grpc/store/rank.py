@@ -48,7 +48,7 @@ class Ranker(Protocol):
 
 
 async def rank(tx: Transaction, request: RankRequest) -> Ranking:
-    """The best messages that pass the filter: ``top_k`` where that many do."""
+    """The best messages that pass the filter: ``top_k`` where that many do, or ``enough`` of a graph's pool."""
     request = replace(request, filter=await bounded(tx, request))
     ranker: Ranker = Hybrid(tx, request, request.hybrid) if request.hybrid else Semantic(tx, request)
     filter_ = request.filter

@@ -67,7 +67,8 @@ class HybridQuery:
 class RankRequest:
     """Rank a tenant's messages against ``vector``, a float32 array [dimensions], by one model's vectors.
 
-    ``has_graph`` says that the tenant is large, and has a graph of this model; ``is_counted`` asks for ``candidates``.
+    ``has_graph`` says that the tenant is large, and has a graph of this model; ``has_newest`` that an index ends with
+    its newest; ``is_counted`` asks for ``candidates``.
     ``enough`` hits of a graph's pool will do where a filter leaves no more of them; None for ``top_k``.
     """
 
@@ -78,6 +79,7 @@ class RankRequest:
     weights: ScoreWeights
     top_k: int
     has_graph: bool = False
+    has_newest: bool = True
     is_counted: bool = False
     hybrid: HybridQuery | None = None
     enough: int | None = None
@@ -103,7 +105,8 @@ class RankRequest:
         if hybrid is not None:
             words = tuple(Word(word.quoted, None) for word in hybrid.words.words)
             hybrid = replace(hybrid, words=QueryWords(words, None, None))
-        return replace(self, filter=replace(self.filter, metadata=None), has_graph=False, hybrid=hybrid)
+        filter_ = replace(self.filter, metadata=None)
+        return replace(self, filter=filter_, has_graph=False, has_newest=False, hybrid=hybrid)
 
     def _of_hybrid(self, hybrid: HybridQuery) -> dict[str, Any]:
         return {

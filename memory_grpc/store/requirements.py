@@ -33,24 +33,24 @@ def refuse(version: int, encoding: str, schema: str | None, pgvector: str | None
     """Raises StartupError if something of this is not what the service needs; ``version`` as in 160004."""
     if version < LEAST_POSTGRES * 10_000:
         raise StartupError(
-            f"Postgres is {version // 10_000}, and {LEAST_POSTGRES} is the least that the service runs on."
+            f"Postgres is too old: it is version {version // 10_000}, and the service needs {LEAST_POSTGRES} or newer."
         )
     if encoding != "UTF8":
         raise StartupError(
-            f"The database is encoded in {encoding}, which cannot hold every text: make one with "
+            f"The database is encoded in {encoding}, which cannot store every text: create one with "
             "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and name it in MEMORY_DATABASE_URL."
         )
     if schema is None:
         raise StartupError(
-            "The search_path of the user of MEMORY_DATABASE_URL names no schema that is there and may be used: make "
+            "The search_path of the user of MEMORY_DATABASE_URL names no schema that exists and can be used: create "
             "one, or set search_path for this user."
         )
     if pgvector is None:
-        raise StartupError(f"This Postgres has no pgvector: install version {_LEAST_PGVECTOR} of it or a newer one.")
+        raise StartupError(f"This Postgres has no pgvector: install version {_LEAST_PGVECTOR} or newer.")
     if tuple(map(int, re.findall(r"\d+", pgvector)[:3])) < LEAST_PGVECTOR:
         raise StartupError(
-            f"pgvector is {pgvector} in this database, and {_LEAST_PGVECTOR} is the least that the service runs on: "
-            "install a newer one, and run ALTER EXTENSION vector UPDATE."
+            f"pgvector is {pgvector} in this database, and the service needs {_LEAST_PGVECTOR} or newer: "
+            "install a newer version, and run ALTER EXTENSION vector UPDATE."
         )
 
 
@@ -68,8 +68,8 @@ def let_in(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
     found = kept_out()
     if found is not None and found[1]:
         raise StartupError(
-            f"pgvector is in the schema {found[0]}, which the roles that the service works as may not use: as an "
-            f"administrator run GRANT USAGE ON SCHEMA {_plain(found[0])} TO {roles.TENANT}, {roles.WORKER}; "
+            f"pgvector is in the schema {found[0]}, which the service's roles are not allowed to use: as an "
+            f"administrator, run GRANT USAGE ON SCHEMA {_plain(found[0])} TO {roles.TENANT}, {roles.WORKER}; "
             "then start again."
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -11,36 +13,93 @@ from memory_grpc.domain.policy import RetentionLimits
 from memory_grpc.domain.retention import RestoredCounts, RetentionCounts, RetentionRun, SimulatedMonth
 from memory_grpc.filtering import Where
 from memory_grpc.store.database import Transaction
+from memory_grpc.store.queries import Parts, part
 
 # Before and after all that is stored.
 _ALWAYS, _NEVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
 # A message's place in the order of age: when it was said, and its id.
 Place = tuple[datetime, UUID]
-_BEFORE_ALL: Place = (_ALWAYS, UUID(int=0))
+_FIRST = UUID(int=0)
+_BEFORE_ALL: Place = (_ALWAYS, _FIRST)
 
 
-def _params(tenant_id: str, limits: RetentionLimits, now: datetime, batch_size: int = 0) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Through an index: what is due of it, the column that it is ordered by, and what stands before all of that."""
+
+    due: str
+    column: str
+    start: datetime | float
+
+    @property
+    def parts(self) -> Parts:
+        """Those of the statement."""
+        return (("due", self.due), ("place", self.column))
+
+
+# What is due is so for one of two reasons, and each has its index.
+_ARCHIVING = (
+    _Walk(part("retention.archive_by_age"), "created_at", _ALWAYS),
+    _Walk(part("retention.archive_by_importance"), "importance", -1.0),
+)
+_DELETING = (
+    _Walk(part("retention.delete_by_archival"), "archived_at", _ALWAYS),
+    _Walk(part("retention.delete_by_expiry"), "expires_at", _ALWAYS),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where a batch ended: on which walk, at which place of its order, and at which message."""
+
+    walk: int
+    place: datetime | float
+    id: UUID = _FIRST
+
+
+def _params(tenant_id: str, limits: RetentionLimits, now: datetime) -> dict[str, Any]:
     return {
         "tenant_id": tenant_id,
         "now": now,
         "max_age_days": limits.max_age_days,
         "importance_threshold": limits.importance_threshold,
         "delete_after_days": limits.delete_after_days,
-        "batch_size": batch_size,
     }
 
 
-async def archive(tx: Transaction, tenant_id: str, limits: RetentionLimits, now: datetime, batch_size: int) -> int:
-    """Moves one batch to the archive; returns its size."""
-    row = await tx.one("retention.archive", _params(tenant_id, limits, now, batch_size))
-    return int(row["archived"]) if row else 0
+async def archive(
+    tx: Transaction, tenant_id: str, limits: RetentionLimits, now: datetime, batch_size: int, after: Stop | None
+) -> tuple[int, Stop]:
+    """Moves one batch to the archive, of what stands behind ``after`` (None: of all); its size, and where it ended."""
+    return await _batch(tx, "retention.archive", _ARCHIVING, _params(tenant_id, limits, now), batch_size, after)
 
 
-async def delete(tx: Transaction, tenant_id: str, limits: RetentionLimits, now: datetime, batch_size: int) -> int:
-    """Deletes one batch from the archive; returns its size."""
-    row = await tx.one("retention.delete", _params(tenant_id, limits, now, batch_size))
-    return int(row["deleted"]) if row else 0
+async def delete(
+    tx: Transaction, tenant_id: str, limits: RetentionLimits, now: datetime, batch_size: int, after: Stop | None
+) -> tuple[int, Stop]:
+    """Deletes one batch from the archive; likewise."""
+    return await _batch(tx, "retention.delete", _DELETING, _params(tenant_id, limits, now), batch_size, after)
+
+
+async def _batch(
+    tx: Transaction, query: str, walks: Sequence[_Walk], params: dict[str, Any], batch_size: int, after: Stop | None
+) -> tuple[int, Stop]:
+    """Goes on where the batch before ended, and through the next walk where one gives too few."""
+    taken, stop = 0, after or Stop(0, walks[0].start)
+    while True:
+        row = await tx.one(
+            query,
+            params | {"batch_size": batch_size - taken, "after_place": stop.place, "after_id": stop.id},
+            parts=walks[stop.walk].parts,
+        )
+        assert row is not None, "counts without groups are a row"
+        taken += row["taken"]
+        if taken == batch_size:
+            return taken, Stop(stop.walk, row["place"], row["id"] or stop.id)
+        if stop.walk == len(walks) - 1:
+            return taken, stop
+        stop = Stop(stop.walk + 1, walks[stop.walk + 1].start)
 
 
 async def count_archive(tx: Transaction, tenant_id: str, limits: RetentionLimits, now: datetime) -> int:
@@ -87,8 +146,9 @@ async def restore(
     message)."""
     after_at, after_id = after or _BEFORE_ALL
     params = (
-        _params(tenant_id, limits, now, batch_size)
-        | {"archived_since": archived_since or _ALWAYS, "after_at": after_at, "after_id": after_id}
+        _params(tenant_id, limits, now)
+        | {"archived_since": archived_since or _ALWAYS, "batch_size": batch_size}
+        | {"after_at": after_at, "after_id": after_id}
         | dict(condition.params)
     )
     row = await tx.one("retention.restore", params, parts=(("filter", condition.text),))

@@ -17,8 +17,8 @@ MISSING = "MLR01"
 def missing() -> StartupError:
     """What an administrator has to do; the same sentence whether the roles or the membership is missing."""
     return StartupError(
-        f"The user of MEMORY_DATABASE_URL can neither take nor make the roles {TENANT} and {WORKER}: as an "
-        f"administrator run CREATE ROLE {TENANT} NOLOGIN; CREATE ROLE {WORKER} NOLOGIN; (those that are missing) and "
+        f"The user of MEMORY_DATABASE_URL can neither use nor create the roles {TENANT} and {WORKER}: as an "
+        f"administrator, run CREATE ROLE {TENANT} NOLOGIN; CREATE ROLE {WORKER} NOLOGIN; (those that are missing) and "
         f"GRANT {TENANT}, {WORKER} TO that user WITH INHERIT FALSE, SET TRUE; then start again."
     )
 

@@ -96,7 +96,8 @@ class Semantic:
         """The best messages of a scan; None when some of the kept windows do not pass, and too few do."""
         request, late = self._request, filter_.needs_messages
         kept = request.top_k + (_UNFILTERED_WINDOWS if late else _SPARE_WINDOWS)
-        newest = _NEWEST_PER_WINDOW * kept if filter_.by_archival[1] is None else 0
+        has_newest = request.has_newest and filter_.by_archival[1] is None
+        newest = _NEWEST_PER_WINDOW * kept if has_newest else 0
         params = request.params | {"scan_limit": kept, "newest": newest}
         rows = await self._tx.all("search.scan", params, parts=filter_.parts)
         if len(rows) >= request.top_k or (rows[0]["windows"] < kept if rows else not late):

@@ -334,10 +334,11 @@ int8send(case when length(lexemes) = length then {held} else {repeated} end);
 (case when lexemes @@ {word}::tsquery then 1::bigint << {shift} else 0 end);
 
 -- name: hybrid.repeated
--- The same for a word that it may hold oftener: the cover density of a single word is its number.
+-- The same for a word that it may hold oftener: the cover density of a single word is the number of its places, and a word
+-- without places is there once.
 (case
     when lexemes @@ {word}::tsquery
-        then least(127, ts_rank_cd(array[1, 1, 1, 1]::real[], lexemes, {word}::tsquery))::bigint << {shift}
+        then greatest(1, least(127, ts_rank_cd(array[1, 1, 1, 1]::real[], lexemes, {word}::tsquery)))::bigint << {shift}
     else 0
 end);
 

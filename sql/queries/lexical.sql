@@ -3,18 +3,16 @@
 -- somebody reads or will read. 7212 is the number of this lock.
 select pg_advisory_xact_lock_shared(7212, hashtext(%(tenant_id)s));
 
+-- name: lexical.begin
+-- A tenant without a vocabulary begins with `config`.
+insert into tenant_vocabularies (tenant_id, config) values (%(tenant_id)s, %(config)s) on conflict do nothing;
+
 -- name: lexical.insert_many
--- Stores the words of messages, given as arrays of equal length, in the tenant's vocabulary and in the one that is being
--- made; a tenant without one begins with `config`. A message of another language has a text-search configuration of its own.
--- Words already stored stay. Call it in the transaction that inserts the
--- messages, after lexical.lock. Words longer than 255 bytes are left out: nobody asks for one.
-with vocabulary as materialized (
-    select config, next_config from tenant_vocabularies where tenant_id = %(tenant_id)s
-), begun as (
-    insert into tenant_vocabularies (tenant_id, config)
-    select %(tenant_id)s, %(config)s where not exists (select from vocabulary)
-    on conflict do nothing
-), given as materialized (
+-- Stores the words of messages, given as arrays of equal length, by each of `configs`: the tenant's vocabulary and the one that
+-- is being made. A message of another language has a text-search configuration of its own. Words already stored stay. Call it
+-- in the transaction that inserts the messages, after lexical.lock. Words longer than 255 bytes are left out: nobody asks for
+-- one. It reads no table: what this would read of a shard of Citus it would hand to every node, and need them all.
+with given as materialized (
     select message_id, config, conversation_id, created_at, name, message_cues(content, role) as cues,
         text_lexemes(coalesce(text_config, config), words, others) as lexemes
     from unnest(
@@ -22,13 +20,7 @@ with vocabulary as materialized (
         %(text_configs)s::text[], %(words)b::text[], %(others)b::text[], %(contents)b::text[],
         %(roles)s::text[]
     ) as messages (message_id, conversation_id, created_at, name, text_config, words, others, content, role)
-    cross join (
-        select config from vocabulary
-        union
-        select next_config from vocabulary where next_config is not null
-        union
-        select %(config)s where not exists (select from vocabulary)
-    ) as configs (config)
+    cross join unnest(%(configs)s::text[]) as configs (config)
 ), {{lexical.split}}
 insert into message_lexemes (
     tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, cues, lexemes
@@ -69,7 +61,8 @@ from split s
 on conflict do nothing;
 
 -- fragment: lexical.split
--- The `lexemes` of each row of `given`, in as many parts as an index takes.
+-- The `lexemes` of each row of `given`, in as many parts as an index takes. Places are kept only of words that are repeated:
+-- of a word only its number counts, and without places it is one.
 numbered as materialized (
     select *, row_number() over () as number from given
 ), words as (
@@ -79,12 +72,14 @@ numbered as materialized (
             filter (where octet_length(lexeme) <= 255) over (partition by number order by lexeme) / 900 as part
     from numbered, unnest(lexemes)
 ), sizes as (
-    select number, sum(cardinality(positions)) as length, max(part) as last_part, bool_and(kept) as kept
+    select number, sum(cardinality(positions)) as length, max(part) as last_part, bool_and(kept) as kept,
+        array_agg(lexeme) filter (where cardinality(positions) > 1) as repeated
     from words
     group by number
 ), pieces as (
     select number, words.part, string_agg(
-            '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || ''':' || array_to_string(positions, ','), ' '
+            '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || ''''
+                || case when cardinality(positions) > 1 then ':' || array_to_string(positions, ',') else '' end, ' '
         )::tsvector as lexemes
     from words
     join sizes using (number)
@@ -92,7 +87,11 @@ numbered as materialized (
     group by number, words.part
 ), split as (
     select numbered.*, parts.part, coalesce(last_part, 0) + 1 as parts, coalesce(length, 0) as length,
-        case when last_part > 0 or not kept then coalesce(pieces.lexemes, '') else numbered.lexemes end as words
+        case
+            when last_part > 0 or not kept then coalesce(pieces.lexemes, '')
+            when repeated is null then strip(numbered.lexemes)
+            else strip(numbered.lexemes) || ts_filter(setweight(numbered.lexemes, 'A', repeated), '{a}')
+        end as words
     from numbered
     left join sizes using (number)
     cross join lateral generate_series(0, coalesce(last_part, 0)) as parts (part)

@@ -1,28 +1,66 @@
--- fragment: retention.past_it
--- Messages that the policy wants out of search: older than max_age_days, or less important than the threshold.
-not pinned
-        and (created_at < %(now)s::timestamptz - make_interval(secs => %(max_age_days)s * 86400)
-            or importance < %(importance_threshold)s)
+-- fragment: retention.too_old
+-- What the policy wants out of search for its age.
+created_at < %(now)s::timestamptz - make_interval(secs => %(max_age_days)s * 86400)
 
--- fragment: retention.to_archive
--- The live ones of them.
+-- fragment: retention.unimportant
+-- What it wants out of search for its importance.
+importance < %(importance_threshold)s
+
+-- fragment: retention.past_it
+-- Messages that the policy wants out of search.
+not pinned
+        and ({{retention.too_old}}
+            or {{retention.unimportant}})
+
+-- fragment: retention.may_leave
+-- Live messages that have not expired.
 tenant_id = %(tenant_id)s
         and archived_at is null and (expires_at is null or expires_at > %(now)s::timestamptz)
+
+-- fragment: retention.to_archive
+-- Those of them that the policy wants out of search.
+{{retention.may_leave}}
         and {{retention.past_it}}
 
+-- fragment: retention.past_archive
+-- Messages that were archived more than delete_after_days ago and not pinned since.
+archived_at < %(now)s::timestamptz - make_interval(secs => %(delete_after_days)s * 86400) and not pinned
+
+-- fragment: retention.expired
+-- Messages that have expired.
+expires_at <= %(now)s::timestamptz
+
 -- fragment: retention.to_delete
--- Messages that were archived more than delete_after_days ago and not pinned since, and those that have expired.
+-- Both.
 tenant_id = %(tenant_id)s
-        and (archived_at < %(now)s::timestamptz - make_interval(secs => %(delete_after_days)s * 86400) and not pinned
-            or expires_at <= %(now)s::timestamptz)
+        and ({{retention.past_archive}}
+            or {{retention.expired}})
+
+-- name: retention.archive_by_age
+-- Of retention.archive: what goes for its age.
+{{retention.too_old}};
+
+-- name: retention.archive_by_importance
+-- Of retention.archive: what goes for its importance.
+{{retention.unimportant}};
+
+-- name: retention.delete_by_archival
+-- Of retention.delete: what goes for its time in the archive.
+{{retention.past_archive}};
+
+-- name: retention.delete_by_expiry
+-- Of retention.delete: what has expired.
+{{retention.expired}};
 
 -- name: retention.archive
--- Archives up to `batch_size` messages: they are marked, and so are their vectors and words. Rows that another sweep holds
--- are left to it.
+-- Archives up to `batch_size` messages that are `{due}`, in the order of `{place}`, from behind the last of the batch before:
+-- they are marked, and so are their vectors and words. Rows that another sweep holds are left to it. A batch reads on in an
+-- index of that order: one that looked for all that is due would make a sweep quadratic.
 with victims as (
-    select tenant_id, id
+    select id, {place} as place
     from messages
-    where {{retention.to_archive}}
+    where {{retention.may_leave}} and not pinned and {due} and ({place}, id) > (%(after_place)s, %(after_id)s::uuid)
+    order by {place}, id
     limit %(batch_size)s
     for update skip locked
 ), vectors as (
@@ -40,18 +78,22 @@ with victims as (
     set archived_at = %(now)s
     from victims v
     where m.tenant_id = %(tenant_id)s and m.id = v.id
-    returning m.id
+    returning v.place, v.id
+), last_one as (
+    select place, id from marked order by place desc, id desc limit 1
 )
-select count(*) as archived from marked;
+select count(*) as taken, (select place from last_one) as place, (select id from last_one) as id from marked;
 
 -- name: retention.delete
--- Deletes up to `batch_size` messages, and what there is of them elsewhere; their vectors and words go with them. Request
--- ids that are not kept outlast a message of the archive, as long as they would have. Of one that has expired nothing is
--- left but the digests that keep a retry from bringing it back.
+-- Deletes up to `batch_size` messages that are `{due}`, in the order of `{place}`, and what there is of them elsewhere; their
+-- vectors and words go with them. A batch reads on from the place of the last of the one before, where more may stand: a
+-- sweep archives many at one moment. Request ids that are not kept outlast a message of the archive, as long as they would
+-- have. Of one that has expired nothing is left but the digests that keep a retry from bringing it back.
 with victims as (
-    select tenant_id, id, coalesce(expires_at <= %(now)s::timestamptz, false) as expired
+    select tenant_id, id, coalesce({{retention.expired}}, false) as expired, {place} as place
     from messages
-    where {{retention.to_delete}}
+    where tenant_id = %(tenant_id)s and {due} and {place} >= %(after_place)s
+    order by {place}
     limit %(batch_size)s
     for update skip locked
 ), noted as (
@@ -79,9 +121,9 @@ with victims as (
     delete from messages m
     using victims v
     where m.tenant_id = %(tenant_id)s and m.id = v.id
-    returning m.id
+    returning v.place
 )
-select count(*) as deleted from gone;
+select count(*) as taken, max(place) as place, null::uuid as id from gone;
 
 -- name: retention.count_archive
 -- How many messages retention.archive would archive, all batches together.

@@ -93,7 +93,8 @@ select exists(
 -- name: revisions.looked_back
 -- A part that stands before a whole statement, `{statement}` here, and hides the tables behind what they were at a moment:
 -- a message that was updated since is what its revision of that moment was, with the vectors and words of that revision, and
--- one that was archived since is live. Each kind is a branch of its own, so that conditions reach the indexes of the tables.
+-- one that was archived since is live. Each kind is a branch of its own, so that conditions reach the indexes of the tables:
+-- what is live is not asked whether it was archived since, and what was is read from the archive alone.
 -- The two projections come first, so that `messages` is the table in them.
 with earlier as materialized (
     select distinct on (message_id) *
@@ -110,12 +111,12 @@ with earlier as materialized (
         role, embedding
     from message_embeddings e
     where tenant_id = %(tenant_id)s and not exists (select from earlier r where r.message_id = e.message_id)
-        and not exists (select from archived_since a where a.id = e.message_id)
+        and (not archived or message_id not in (select id from archived_since))
     union all
     select e.tenant_id, e.message_id, e.created_at, e.importance, e.conversation_key, e.user_key, e.expires_at, e.chunk,
         e.model_id, false, e.role, e.embedding
     from archived_since a
-    join message_embeddings e on e.tenant_id = %(tenant_id)s and e.message_id = a.id
+    join message_embeddings e on e.tenant_id = %(tenant_id)s and e.archived and e.message_id = a.id
     union all
     select v.tenant_id, v.message_id, m.created_at, r.importance, text_key(m.conversation_id),
         coalesce(text_key(r.user_id), 0), coalesce(r.expires_at, 'infinity'), v.chunk, v.model_id,
@@ -129,12 +130,12 @@ with earlier as materialized (
         cues
     from message_lexemes l
     where tenant_id = %(tenant_id)s and not exists (select from earlier r where r.message_id = l.message_id)
-        and not exists (select from archived_since a where a.id = l.message_id)
+        and (not archived or message_id not in (select id from archived_since))
     union all
     select l.tenant_id, l.message_id, l.config, l.part, l.conversation_id, l.created_at, l.name, l.parts, l.length,
         l.lexemes, false, l.cues
     from archived_since a
-    join message_lexemes l on l.tenant_id = %(tenant_id)s and l.message_id = a.id
+    join message_lexemes l on l.tenant_id = %(tenant_id)s and l.archived and l.message_id = a.id
     union all
     select w.tenant_id, w.message_id, w.config, w.part, m.conversation_id, m.created_at, r.name, w.parts, w.length,
         w.lexemes, coalesce(m.archived_at <= %(looked_back_to)s::timestamptz, false), w.cues
@@ -146,12 +147,13 @@ with earlier as materialized (
     select {{messages.columns}}
     from messages m
     where tenant_id = %(tenant_id)s and not exists (select from earlier r where r.message_id = m.id)
-        and not exists (select from archived_since a where a.id = m.id)
+        and (m.archived_at is null or m.archived_at <= %(looked_back_to)s::timestamptz)
     union all
     select m.tenant_id, m.id, m.conversation_id, m.user_id, m.role, m.name, m.content, m.metadata, m.importance,
         m.embedding_status, m.created_at, m.updated_at, null::timestamptz, m.pinned, m.expires_at, m.revision, m.language
-    from archived_since a
-    join messages m on m.tenant_id = %(tenant_id)s and m.id = a.id
+    from messages m
+    where m.tenant_id = %(tenant_id)s and not exists (select from earlier r where r.message_id = m.id)
+        and m.archived_at > %(looked_back_to)s::timestamptz
     union all
     select m.tenant_id, m.id, m.conversation_id, r.user_id, m.role, r.name, r.content, r.metadata, r.importance,
         r.embedding_status, m.created_at, r.updated_at,

@@ -279,6 +279,17 @@ cross join lateral (
     limit 1
 ) as found;
 
+-- name: search.passing
+-- The ids of those that still pass, looked up as in search.found.
+select found.id
+from unnest(%(ids)s::uuid[]) as wanted (id)
+cross join lateral (
+    select m.id
+    from messages m
+    where m.tenant_id = %(tenant_id)s and m.id = wanted.id and {filter}
+    limit 1
+) as found;
+
 -- name: search.texts
 -- What stands for the texts of some messages, and whether each is a given one; each looked up by itself, as in
 -- messages.get_many.

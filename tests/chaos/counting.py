@@ -88,7 +88,9 @@ class Fleet:
         self.begin()
 
     def over(self) -> None:
-        """What the dead have held is anybody's."""
+        """What the dead have held is anybody's. AssertionError where one is dead that nobody killed."""
+        for server in self.alive.values():
+            server.assert_runs()
         for query in (OVER, DUE):
             fetch(self.dsn, query, self._dead)
 

@@ -180,8 +180,16 @@ class ServerProcess:
         """Starts the process and returns once it is SERVING."""
         self.spawn()
         async with connected(self.address) as client:
-            await until(client.is_serving, 30, "SERVING")
-        assert self.is_running, self.text[-2000:]
+            await until(lambda: self.serves(client), 30, "SERVING")
+
+    async def serves(self, client: Client) -> bool:
+        """Whether it does. AssertionError, with what it said, where it has ended: another may listen on its port."""
+        self.assert_runs()
+        return await client.is_serving()
+
+    def assert_runs(self) -> None:
+        """AssertionError, with what it said, where it has ended by itself."""
+        assert self.is_running, f"it has ended: {self.text[-2000:]}"
 
     @property
     def is_running(self) -> bool:

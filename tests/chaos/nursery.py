@@ -15,9 +15,10 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -64,6 +65,13 @@ class Nursery:
         self._process.communicate()
 
 
+def is_over(child: psutil.Process) -> bool:
+    """Whether a process has ended. Until the next is forked its id is nobody else's."""
+    with suppress(psutil.NoSuchProcess):
+        return child.status() == psutil.STATUS_ZOMBIE
+    return True
+
+
 @contextmanager
 def nursery(log: Path) -> Iterator[Nursery]:
     """One that is ready to fork."""
@@ -86,14 +94,16 @@ def nursery(log: Path) -> Iterator[Nursery]:
 
 
 def main() -> None:
-    """Forks for each line of standard input, and says the new process's id."""
+    """Forks for each line of standard input, and says the new process's id. Who ended is waited for before the next."""
     assert threading.active_count() == 1, "a fork takes one thread along"
     assert "grpc" not in sys.modules, "it does not survive a fork"
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     gc.collect()
     gc.freeze()  # a collection in a fork would write on, and so copy, every page that it shares
     for line in sys.stdin:
         work, arguments = json.loads(line)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
         pid = os.fork()
         if pid == 0:
             _do(work, arguments)
@@ -104,13 +114,23 @@ def _do(work: str, arguments: dict[str, object]) -> None:
     code = 1
     try:
         os.dup2(2, 1)  # standard output is how the parent answers
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        asyncio.run(getattr(workers, work)(**arguments))
+        asyncio.run(_telling(getattr(workers, work)(**arguments)))
         code = 0
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+async def _telling(work: Coroutine[Any, Any, None]) -> None:
+    """Does it, and says by a signal where it stands."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _tell)
+    await work
+
+
+def _tell() -> None:
+    for task in asyncio.all_tasks():
+        task.print_stack()
 
 
 if __name__ == "__main__":

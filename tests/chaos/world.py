@@ -25,7 +25,7 @@ from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.operations.messages.ingest import Ingest
 from memory_grpc.store.migrations import migrate
 from tests.chaos.harness import fetch, rows_of, until
-from tests.chaos.nursery import Nursery, nursery
+from tests.chaos.nursery import Nursery, is_over, nursery
 from tests.chaos.workers import TENANT, Parts, parts_at, words_of
 
 BACKENDS = """
@@ -33,6 +33,9 @@ select pid from pg_stat_activity where application_name like 'memory-grpc%'
 order by state = 'active' desc, query ilike '%delete from%' desc
 """
 TERMINATE = "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'memory-grpc%'"
+ACTIVITY = "select pid, application_name, state, wait_event, left(query, 60) from pg_stat_activity where query <> ''"
+# What hangs hangs for ever. A process that gets no processor, at the lowest priority beside other work, takes long.
+PATIENCE_SECONDS = 300.0
 
 
 @dataclass
@@ -48,6 +51,8 @@ class World:
     """About how long the work takes: within that it is killed."""
     ends: Counter[str] = field(default_factory=Counter)
     """How often a kill came when."""
+    slowest: tuple[float, float] = (0.0, 0.0)
+    """The longest that a process needed to end by itself, and how long of it that it waited for a processor."""
     _beside: psycopg.Connection[tuple[Any, ...]] | None = None
 
     def look(self, query: str, *params: object) -> list[tuple[Any, ...]]:
@@ -80,16 +85,39 @@ class World:
     @property
     def note(self) -> str:
         """When the kills came."""
-        return ", ".join(f"{count} {when}" for when, count in sorted(self.ends.items()))
+        ends = ", ".join(f"{count} {when}" for when, count in sorted(self.ends.items()))
+        seconds, waited = self.slowest
+        return f"{ends}; the slowest process took {seconds:.1f} s, for {waited:.1f} of which it had no processor"
 
     async def whole(self, work: str, **arguments: object) -> float:
         """Does work that nobody disturbs; how many seconds it took."""
         started, so_far = time.monotonic(), self.nursery.written
         child = self._begin(work, **arguments)
-        await until(lambda: not child.is_running(), 60, f"{work} is done")
+        await self.ended(child)
         failure = self.nursery.said(so_far)
         assert "Traceback" not in failure, failure
         return time.monotonic() - started
+
+    async def ended(self, child: psutil.Process) -> None:
+        """Returns once a process has ended by itself. AssertionError where it hangs, with what it waits for."""
+        started, first = time.monotonic(), _waited(child)
+        waited = 0.0
+
+        def is_gone() -> bool:
+            nonlocal waited
+            waited = max(waited, _waited(child) - first)
+            return is_over(child)
+
+        try:
+            await until(is_gone, PATIENCE_SECONDS)
+        except AssertionError:
+            so_far = self.nursery.written
+            child.send_signal(signal.SIGUSR1)
+            with suppress(AssertionError):
+                await until(lambda: self.nursery.written > so_far)
+            told = [self.nursery.said(so_far), child.cpu_times(), *self.look(ACTIVITY)]
+            raise AssertionError("\n".join(map(str, ["it hangs", *told]))) from None
+        self.slowest = max(self.slowest, (time.monotonic() - started, waited))
 
     def _begin(self, work: str, **arguments: object) -> psutil.Process:
         # The lease of a process that was killed would run out in half a minute.
@@ -104,7 +132,14 @@ class World:
         await kill_of(number)(self, child)
         with suppress(psutil.NoSuchProcess):
             child.kill()
-        await until(lambda: not child.is_running(), 10, "the process is gone")
+        await until(lambda: is_over(child), PATIENCE_SECONDS, "the process is gone")
+
+
+def _waited(process: psutil.Process) -> float:
+    """Seconds that a process was ready to run and had no processor; none where the kernel does not tell."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[1]) / 1e9
+    return 0.0
 
 
 Kill = Callable[[World, psutil.Process], Awaitable[None]]
@@ -118,7 +153,7 @@ async def _the_process(_: World, child: psutil.Process) -> None:
 async def _its_connections(world: World, child: psutil.Process) -> None:
     """The process lives, and goes on or gives up."""
     world.look(TERMINATE)
-    await until(lambda: not child.is_running(), 30, "it ended by itself")
+    await world.ended(child)
 
 
 async def _a_backend(world: World, _: psutil.Process) -> None:
@@ -133,7 +168,7 @@ async def _a_backend(world: World, _: psutil.Process) -> None:
             return not set(before) & set(fetch(world.dsn, BACKENDS))
         return False
 
-    await until(is_back, 30, "recovery")
+    await until(is_back, PATIENCE_SECONDS, "recovery")
     bystander.close()
 
 
@@ -143,7 +178,7 @@ async def _postgres(world: World, _: psutil.Process) -> None:
     for process in [postmaster, *postmaster.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    await until(lambda: world.postgres.poll() is not None, what="Postgres is dead")
+    await until(lambda: world.postgres.poll() is not None, PATIENCE_SECONDS, "Postgres is dead")
     await asyncio.to_thread(world.postgres.stop)  # frees the directory's lock
     await asyncio.to_thread(world.postgres.start)
 

@@ -66,7 +66,7 @@ async def store(rest: RunningRest) -> None:
     """The two messages, and one of the user whom erasure forgets."""
     said = {"conversation_id": "c", "user_id": "u-7", "role": "user", "content": "I love Python", "importance": 0.5}
     ids = (SHOWN, ERASED, "550e8400-e29b-41d4-a716-446655440001")
-    messages = [said | {"id": name, "created_at": "2026-11-01T10:00:00Z", "revision": 1} for name in ids]
+    messages = [said | {"id": name, "created_at": "2025-11-01T10:00:00Z", "revision": 1} for name in ids]
     done = await rest.http.post("/v1/admin/import", json={"tenant_id": "acme", "messages": messages})
     assert done.status_code == 200, done.text
 

@@ -175,7 +175,7 @@ async def test_every_tool_works_on_one_memory(served: Served, url: str, transpor
         assert await called(client, "get_memory", memory_id=allergy)
         done = await called(client, "forget_memories", plan_id=plan["plan_id"])
         assert (done["state"], done["forgotten"]) == ("done", 1)
-        assert await refused(client, "get_memory", memory_id=allergy) == "There is no memory by that id."
+        assert await refused(client, "get_memory", memory_id=allergy) == "There is no memory with that id."
         old = await called(client, "forget_memories", created_before="2026-02-01T00:00:00Z")
         assert [one["id"] for one in old["sample"]] == [cat]
         everything = await called(client, "forget_memories", everything=True)
@@ -216,14 +216,14 @@ async def test_a_user_is_alone_with_their_memory(served: Served, url: str):
                 ("update_memory", {"memory_id": id_, "content": "hers"}),
                 ("forget_memories", {"memory_id": id_}),
             ):
-                assert await refused(ann, tool, **arguments) == "There is no memory by that id."
+                assert await refused(ann, tool, **arguments) == "There is no memory with that id."
         quoted = await called(ann, "forget_memories", conversation_id='x" OR user_id = "ben')
         assert quoted["count"] == 0
         conversation = await called(ann, "forget_memories", conversation_id="c")
         assert [one["id"] for one in conversation["sample"]] == [own]
         for which, said in (
-            ({"everything": True}, "There is no such plan any more: plan again."),
-            ({"memory_id": bens}, "There is no memory by that id."),
+            ({"everything": True}, "That plan no longer exists: make a new plan."),
+            ({"memory_id": bens}, "There is no memory with that id."),
         ):
             theirs = (await called(ben, "forget_memories", **which))["plan_id"]
             assert await refused(ann, "forget_memories", plan_id=theirs) == said
@@ -235,9 +235,9 @@ async def test_a_key_is_its_callers(served: Served, url: str):
     reader, foreign = served.key("reader"), served.key("writer", "other")
     new = [{"content": "a secret of mine"}]
     async with served.http(url) as nobody:
-        assert "wants an API key" in await refused(nobody, "list_memories")
+        assert "needs an API key" in await refused(nobody, "list_memories")
     async with served.http(url, {"x-api-key": "mk_wrong"}) as stranger:
-        assert "wants an API key" in await refused(stranger, "search", query="a secret of mine")
+        assert "needs an API key" in await refused(stranger, "search", query="a secret of mine")
     async with served.http(url, {"x-api-key": reader}) as reading:
         await called(reading, "list_memories")
         assert "does not allow" in await refused(reading, "add_memories", memories=new)
@@ -249,7 +249,7 @@ async def test_a_key_is_its_callers(served: Served, url: str):
     async with served.http(url, {"x-api-key": foreign}) as other:
         assert "does not allow" in await refused(other, "list_memories")
     async with served.stdio(key="mk_wrong") as wrong:
-        assert "wants an API key" in await refused(wrong, "list_memories")
+        assert "needs an API key" in await refused(wrong, "list_memories")
     file = served.folder / "key"
     file.write_text(f"{reader}\n")
     async with served.stdio("--api-key-file", str(file), key=None) as by_file:
@@ -260,7 +260,7 @@ async def test_a_key_is_its_callers(served: Served, url: str):
 async def test_a_service_that_is_away_and_arguments_that_are_wrong_are_a_sentence(served: Served):
     async with served.stdio("--address", f"127.0.0.1:{free_port()}") as client:
         assert await refused(client, "search", query="x") == (
-            "The memory service does not answer: it is down, or is elsewhere."
+            "The memory service does not answer: it is down, or has another address."
         )
         secret = "PIN 4711"
         for tool, arguments in (
@@ -293,8 +293,8 @@ async def test_its_own_key_is_lent_only_with_consent(served: Served):
         async with served.http(lending) as nobody:
             await called(nobody, "list_memories")
         async with served.http(lending, {"x-api-key": "mk_wrong"}) as stranger:
-            assert "wants an API key" in await refused(stranger, "list_memories")
+            assert "needs an API key" in await refused(stranger, "list_memories")
     everywhere = ("--host", "0.0.0.0", "--allow-host", "localhost")
     with served.http_server(*everywhere, key=KEY) as keeping:
         async with served.http(re.sub(r"0\.0\.0\.0", "localhost", keeping)) as nobody:
-            assert "wants an API key" in await refused(nobody, "list_memories")
+            assert "needs an API key" in await refused(nobody, "list_memories")

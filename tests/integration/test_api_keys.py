@@ -144,7 +144,7 @@ async def test_10_an_expiry_lies_ahead_and_then_ends_the_key(start_server: Start
         key = await made(server, "acme", expires_at=datetime.now(UTC) + timedelta(seconds=2))
         await ends(server, key.key, time.monotonic() + 2)
         late = await refused(made(server, "acme", expires_at=datetime.now(UTC) - timedelta(seconds=1)))
-        assert late.details() == "expires_at: must lie in the future"
+        assert late.details() == "expires_at: must be in the future"
 
 
 @pytest.mark.asyncio

@@ -196,7 +196,7 @@ async def test_a_tenant_whose_id_holds_slashes_has_a_policy_like_any_other(rest:
     for tenant in (".", ".."):
         refused = await rest.http.post("/v1/messages", json=MESSAGE | {"tenant_id": tenant})
         assert refused.status_code == 400
-        said = "tenant_id: must not be . or .., which clients and proxies take out of paths"
+        said = "tenant_id: must not be . or .., which clients and proxies remove from paths"
         assert refused.json()["message"] == said
 
 
@@ -308,7 +308,7 @@ async def test_a_batch_of_nothing_but_invalid_messages_is_400_like_one_of_them(r
 
 @pytest.mark.asyncio
 async def test_a_number_that_json_would_change_is_refused_with_its_place(rest: RunningRest) -> None:
-    said = "is a number beyond 2^53, which JSON numbers do not keep exactly: send it as text"
+    said = "is beyond 2^53, where JSON numbers are no longer exact: send it as text"
     search = {"tenant_id": "test", "query": "Hello"}
     for metadata, place in (
         ({"user": 1546130668394913822}, "metadata.*"),

@@ -172,7 +172,7 @@ async def test_bad_lines_can_be_skipped_those_of_the_server_too(server: RunningS
     figures = json.loads(done.out)
     assert (figures["stored"], figures["invalid"]) == (3, 2)
     assert "line 2: is not JSON" in done.err
-    assert "line 4: created_at: is more than a day ahead" in done.err
+    assert "line 4: created_at: is more than a day in the future" in done.err
     assert contents(rows) == ["one", "three", "two"]
 
 

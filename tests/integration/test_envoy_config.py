@@ -31,14 +31,9 @@ from memory_layer.v1 import memory_service_pb2 as memory
 from memory_layer.v1 import memory_service_pb2_grpc as memory_grpc_stubs
 from memory_layer.v1 import message_pb2, policy_pb2
 from memory_layer.v1 import policy_service_pb2_grpc as policy_grpc
+from tests.conftest import free_port
 
 JSON = {"content-type": "application/json"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def settings_for(**values: object) -> Settings:

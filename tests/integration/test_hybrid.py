@@ -66,6 +66,36 @@ async def test_words_at_the_end_of_a_very_long_message_are_found(server: Running
 
 
 @pytest.mark.asyncio
+async def test_only_words_that_a_message_repeats_are_stored_with_their_places(
+    server: RunningServer, rows: Rows
+) -> None:
+    filler = " ".join(f"filler{number:04}" for number in range(200))
+    said = ["bread with bread and music", "music and a garden", "", f"bread, bread, music {filler}"]
+    await fill(server, [message(text or "?!", NOW) for text in said])
+    found = rows("""
+        select m.content, array_agg(lexeme || ' ' || cardinality(positions)) filter (where positions is not null)
+        from message_lexemes l join messages m on m.id = l.message_id left join unnest(lexemes) on true group by 1
+    """)
+    repeated = ["bread 2"]
+    assert dict(found) == {said[0]: repeated, said[1]: None, "?!": None, said[3]: repeated}
+
+    async def ranked() -> bytes:
+        found = await server.memory.SearchMemories(
+            query("bread with music and a garden", ranking="hybrid", explain=True)
+        )
+        return b"".join(hit.SerializeToString(deterministic=True) for hit in found.items)
+
+    # As versions before stored them: with the places of all words.
+    before = await ranked()
+    rows("""
+        update message_lexemes l set lexemes = to_tsvector('english', content) from messages m
+        where m.id = l.message_id and l.parts = 1
+    """)
+    assert rows("select count(*) from message_lexemes, unnest(lexemes) where parts = 1 and positions is null") == [(0,)]
+    assert await ranked() == before
+
+
+@pytest.mark.asyncio
 async def test_filters_choose_hits_and_never_leave_one_out(server: RunningServer) -> None:
     await fill(server, random_messages(300))
     everything = (await server.memory.SearchMemories(query("music", ranking="hybrid", top_k=1000))).items

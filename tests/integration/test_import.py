@@ -105,7 +105,7 @@ async def test_lines_of_one_moment_keep_their_order_over_a_line_that_the_server_
         "import", write(cli, *lines[:2], line("02", created_at="2999-01-01T00:00:00Z"), *lines[3:]), *options
     )
     assert refused.code == 1
-    assert "line 3: created_at: is more than a day ahead" in refused.err
+    assert "line 3: created_at: is more than a day in the future" in refused.err
     assert contents(rows) == said[:2]
 
     repaired = await cli("import", write(cli, *lines), *options)

@@ -75,7 +75,7 @@ async def test_a_message_from_the_far_future_is_refused(server: RunningServer) -
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await server.memory.IngestMessage(request)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert refused.value.details() == "created_at: is more than a day ahead"
+    assert refused.value.details() == "created_at: is more than a day in the future"
 
 
 @pytest.mark.asyncio
@@ -109,7 +109,7 @@ async def test_a_batch_with_one_bad_message_stores_nothing_and_names_it(server: 
         await server.memory.BatchIngestMessages(
             pb.BatchIngestMessagesRequest(messages=[message(), message(tenant_id="other")])
         )
-    assert two_tenants.value.details() == "messages[1].tenant_id: must be that of messages[0]"
+    assert two_tenants.value.details() == "messages[1].tenant_id: must be the same as that of messages[0]"
     assert rows("select count(*) from messages") == [(0,)]
 
 

@@ -19,7 +19,7 @@ async def test_an_open_service_is_not_shown_to_other_machines(server: RunningSer
     everywhere = ("--host", "0.0.0.0", "--allow-host", "box.example", "--address", server.grpc_address)
     done = await cli(*OPTIONS, *everywhere)
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("The memory service wants no API key, so anybody")
+    assert done.err.startswith("The memory service asks for no API key, so anyone")
     process = await cli.start(*OPTIONS, *everywhere, "--allow-unauthenticated")
     assert process.stdout is not None
     said = await process.stdout.readline()

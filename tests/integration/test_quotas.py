@@ -154,6 +154,36 @@ async def test_an_update_needs_room_for_what_it_keeps(start_server: StartServer,
         await until_stored(server, message("e" * 1900))
 
 
+@pytest.mark.parametrize("way", ["update", "import"])
+async def test_nobody_is_refused_by_an_old_figure(
+    start_server: StartServer, rows: Rows, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """What an update or an import keeps of revisions is known only when they have read it."""
+    monkeypatch.setattr(quotas, "DOUBT_SECONDS", 0.0)
+    monkeypatch.setattr(quotas, "DOUBT_TIMES", 0.0)
+    async with start_server() as server:
+        await allow(server, max_bytes=2500)
+        stored = await server.memory.IngestMessage(message("a" * 1000))
+        one = revision_pb2.UpdateMessageRequest(tenant_id="acme", message_id=stored.id, content="b")
+        if way == "import":
+            await server.memory.UpdateMessage(one)
+            export = transfer_service_pb2.ExportRequest(tenant_id="acme")
+            sent = [r.message async for r in server.transfer.Export(export) if r.HasField("message")]
+        await server.memory.IngestMessage(message("c" * 1000))
+        # As another server does it, which this one does not hear of.
+        rows("delete from messages where left(content, 1) = 'c'")
+        if way == "import":
+            rows("delete from messages")
+            request = transfer_service_pb2.ImportRequest(tenant_id="acme", messages=sent)
+            assert (await server.transfer.Import(request)).stored == 1
+        else:
+            pin = revision_pb2.UpdateMessageRequest(tenant_id="acme", message_id=stored.id, pinned=True)
+            await server.memory.UpdateMessage(pin)
+        assert rows("select count(*) from message_revisions") == [(1,)]
+        one.content = "d" * 2000
+        await refused(server.memory.UpdateMessage(one))
+
+
 async def test_what_comes_at_once_fills_the_quota_to_the_message(start_server: StartServer, rows: Rows) -> None:
     async with start_server() as server:
         await allow(server, max_messages=20)

@@ -58,7 +58,7 @@ async def test_writes_are_told_to_try_again_and_reads_are_served(start_rest: Sta
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await server.memory.IngestMessage(message)
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert refused.value.details() == "The database takes no writes now; try again."
+        assert refused.value.details() == "The database accepts no writes at the moment; try again."
         info = error_details_pb2.ErrorInfo()
         status: Any = rpc_status.from_call(refused.value)
         assert status.details[0].Unpack(info)
@@ -82,7 +82,7 @@ async def test_writes_are_told_to_try_again_and_reads_are_served(start_rest: Sta
 @pytest.mark.asyncio
 async def test_a_start_on_it_says_so(dsn: str, empty_dsn: str, read_only: Switch) -> None:
     read_only(empty_dsn, True)
-    with pytest.raises(StartupError, match="takes no writes now, and has to be migrated"):
+    with pytest.raises(StartupError, match="accepts no writes at the moment, and has to be migrated"):
         migrate(empty_dsn)
     read_only(dsn, True)
     with pytest.raises(StoreReadOnly):

@@ -537,7 +537,7 @@ async def test_a_server_left_behind_says_so_stores_all_the_same_and_never_mixes(
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await search(behind)
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert "does not hold the embedding model" in (refused.value.details() or "")
+        assert "does not have the embedding model" in (refused.value.details() or "")
         request = pb.IngestMessageRequest(tenant_id="acme", conversation_id="c", role="user", content=QUERY)
         stored = await behind.memory.IngestMessage(request)
         assert stored.embedding_status == "pending"

@@ -170,7 +170,7 @@ async def test_a_stream_of_two_tenants_names_the_message_that_ends_it(
     acknowledged, error = await streamed(server, sent, Held(monkeypatch))
     assert error is not None
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert error.details() == f"messages[{broken}].created_at: is more than a day ahead"
+    assert error.details() == f"messages[{broken}].created_at: is more than a day in the future"
     assert [one.sequence for one in acknowledged] == list(range(broken))
     stored = dict(rows("select id::text, content from messages"))
     assert [stored[one.message_id] for one in acknowledged] == [f"message {n}" for n in range(broken)]
@@ -185,7 +185,7 @@ async def test_violations_name_their_index_in_a_batch_with_known_repeats(server:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await server.memory.BatchIngestMessages(batch(*sent))
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert refused.value.details() == "messages[3].created_at: is more than a day ahead"
+    assert refused.value.details() == "messages[3].created_at: is more than a day in the future"
     assert rows("select count(*) from messages") == [(3,)]
     whole = await server.memory.BatchIngestMessages(batch(*(m for m in sent if not m.HasField("created_at"))))
     assert [m.content for m in whole.messages] == ["known 0", "new", "known 1", "known 2"]

@@ -33,10 +33,10 @@ def test_a_database_that_cannot_hold_every_text_is_refused(postgres: str, encodi
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({0: 150013}, "Postgres is 15, and 16 is the least that the service runs on."),
+        ({0: 150013}, "Postgres is too old: it is version 15, and the service needs 16 or newer."),
         ({2: None}, "The search_path of the user of MEMORY_DATABASE_URL names no schema"),
-        ({3: None}, "This Postgres has no pgvector: install version 0.8.0 of it or a newer one."),
-        ({3: "0.7.4"}, "pgvector is 0.7.4 in this database, and 0.8.0 is the least that the service runs on"),
+        ({3: None}, "This Postgres has no pgvector: install version 0.8.0 or newer."),
+        ({3: "0.7.4"}, "pgvector is 0.7.4 in this database, and the service needs 0.8.0 or newer"),
         ({3: "0.5"}, "pgvector is 0.5 in this database"),
     ],
 )

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from memory_layer.v1 import context_pb2, policy_pb2, policy_service_pb2
+from memory_layer.v1 import context_pb2, policy_pb2, policy_service_pb2, revision_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import until
 from tests.conftest import RunningServer, StartServer
@@ -123,6 +123,27 @@ async def test_what_is_deleted_while_it_is_reranked_was_not_too_long(
         building = asyncio.ensure_future(server.memory.BuildContext(request))
         await until(lambda: service.requests, 20, "it is being read")
         await server.memory.DeleteMessage(pb.DeleteMessageRequest(tenant_id="acme", message_id=answer))
+        service.hold.set()
+        context = await building
+    assert context.reranked
+    assert context.left_out.too_long == 0
+    assert answer not in {part.message.id for part in context.messages}
+
+
+async def test_what_is_changed_while_it_is_reranked_was_not_too_long(
+    start_server: StartServer, service: Server
+) -> None:
+    async with start_server(**settings(service)) as server:
+        answer, *_ = await remember(server)
+        service.hold = threading.Event()
+        request = context_pb2.BuildContextRequest(
+            tenant_id="acme", query=QUESTION, ranking="hybrid", max_tokens=1000, filter="pinned = false"
+        )
+        building = asyncio.ensure_future(server.memory.BuildContext(request))
+        await until(lambda: service.requests, 20, "it is being read")
+        await server.memory.UpdateMessage(
+            revision_pb2.UpdateMessageRequest(tenant_id="acme", message_id=answer, pinned=True)
+        )
         service.hold.set()
         context = await building
     assert context.reranked

@@ -77,6 +77,58 @@ async def test_a_dry_run_counts_what_a_run_then_does(start_server: StartServer, 
     assert rows(ADRIFT) == [(0,)], "vectors and words are marked with their messages"
 
 
+WATCHED = """
+create table gone (at bigint generated always as identity, content text);
+create function note() returns trigger language plpgsql security definer as
+$$ begin insert into gone (content) values (old.content); return coalesce(new, old); end $$;
+create trigger archived before update on messages for each row
+when (old.archived_at is null and new.archived_at is not null) execute function note();
+create trigger deleted before delete on messages for each row execute function note();
+"""
+GONE = "with seen as (delete from gone returning at, content) select content from seen order by at"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+async def test_batches_read_on_where_the_last_ended(server: RunningServer, rows: Rows, batch_size: int) -> None:
+    """What is too old goes first, the oldest first; then what is unimportant. Messages of one place, and pinned ones
+    among those that go, hold up nothing and repeat nothing."""
+    now = datetime.now(UTC)
+    requests = []
+    for number in range(18):
+        is_old = number < 9
+        request = pb.IngestMessageRequest(
+            tenant_id="acme",
+            conversation_id="c",
+            role="user",
+            content=f"{number:02}",
+            importance_override=1.0 if is_old else 0.1 * (number // 3 - 3),
+            pinned=number % 3 == 1,
+        )
+        request.created_at.FromDatetime(now - (timedelta(days=50 - number // 3) if is_old else timedelta(days=2)))
+        requests.append(request)
+    await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=requests))
+    rows(WATCHED)
+    leave = [number for number in range(18) if number % 3 != 1]
+
+    counts = await sweep(server, batch_size=batch_size)()
+    assert counts == RetentionCounts(archived=12)
+    archived = [int(content) for (content,) in rows(GONE)]
+    # In which order the messages of one batch go is Postgres' affair.
+    for start in range(0, 12, batch_size):
+        batch = archived[start : start + batch_size]
+        assert [n // 3 for n in sorted(batch)] == [n // 3 for n in leave[start : start + batch_size]]
+    assert sorted(archived) == leave
+
+    rows("update messages set archived_at = archived_at - interval '91 days' where archived_at is not null")
+    rows("update messages set expires_at = now() where content = '01'")
+    counts = await sweep(server, batch_size=batch_size, schedule_seconds=0.0)()
+    assert counts == RetentionCounts(deleted=13)
+    assert sorted(int(content) for (content,) in rows(GONE)) == sorted([*archived, 1])
+    assert rows("select count(*) from messages where pinned") == rows("select count(*) from messages") == [(5,)]
+    assert rows(ADRIFT) == [(0,)]
+
+
 @pytest.mark.asyncio
 async def test_an_archived_message_is_fetched_but_not_found(server: RunningServer, rows: Rows) -> None:
     await fill(server)

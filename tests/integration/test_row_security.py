@@ -206,6 +206,7 @@ DEFAULTS: dict[str, Any] = {
     "event_requests": ["r"] * len(BOTH),
     "after_at": NOW - timedelta(days=1000),
     "after_id": UUID(int=0),
+    "after_place": NOW - timedelta(days=1000),
     "after_key": "",
     "most_bytes": 2**30,
     "most_users": 20,
@@ -297,7 +298,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "erasures.advance": {"state": "cleaning"},
     "erasures.hold": {"state": "erasing"},
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
-    "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "config": "english"} | READ,
+    "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "configs": ["english"]} | READ,
     "lexical.fill": {"config": "english"} | READ_BOTH,
     "lexical.fill_revisions": {"message_ids": LIVE[OURS][:2], "revisions": [8, 8], "config": "english"} | READ,
     "vocabularies.begin": {"next_config": "german/2"},
@@ -314,6 +315,12 @@ def params(name: str, **changes: Any) -> dict[str, Any]:
     return {p: values[p] for p in wanted}
 
 
+DUE = {
+    "retention.archive": (("due", part("retention.archive_by_age")), ("place", "created_at")),
+    "retention.delete": (("due", part("retention.delete_by_archival")), ("place", "archived_at")),
+}
+
+
 def filled_in(name: str, dimensions: int = 8) -> str:
     """A query with its parts: for a number of dimensions, a graph's points have two more than the embeddings; of a
     filter that everything passes; and for one word."""
@@ -321,6 +328,7 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     own = (("source", part("hybrid.scanned")), ("dimensions", str(dimensions + 2)))
     own += (("table", "messages"), ("column", "id"), ("whose", part("context.pinned_of_user")))
     own += (("when", "erased_at"),)
+    own += DUE.get(name, ())
     listed = (("direction", "asc"), ("beyond", ">"), ("lists_live", "true"), ("lists_archived", "true"))
     listed += (("statement", "select id, content from messages"),)
     return text(name.removesuffix(FILTERED), (*own, *listed, ("of_metadata", ""), *of_filter))

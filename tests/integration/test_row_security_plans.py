@@ -19,7 +19,7 @@ from pgvector import HalfVector
 from pgvector.psycopg import register_vector
 from psycopg.conninfo import make_conninfo
 
-from memory_grpc.store.queries import QUERIES
+from memory_grpc.store.queries import QUERIES, part
 from tests.conftest import TEMPLATE
 from tests.integration.test_row_security import NOW, OURS, READING, as_tenant, filled_in, params, query_of
 from tests.plans import numbered
@@ -128,6 +128,16 @@ def test_a_scan_stops_at_as_of(filled: psycopg.Connection[Any], name: str, gener
     conditions = re.findall(r"using message_embeddings_scan on .*\n +Index Cond: (.*)", text)
     assert conditions
     assert all("created_at <= " in condition for condition in conditions), text
+
+
+def test_what_was_archived_since_is_read_from_the_archive(filled: psycopg.Connection[Any]) -> None:
+    statement = part("revisions.looked_back").replace("{statement}", filled_in("search.scan", 384).rstrip(";"))
+    values = params("search.scan", query=HalfVector(np.ones(384)), as_of=NOW) | {"looked_back_to": NOW}
+    with filled.transaction(force_rollback=True):
+        as_tenant(filled, OURS)
+        text = "\n".join(row[0] for row in filled.execute(f"explain (costs off) {statement}".encode(), values))
+    conditions = re.findall(r"using message_embeddings_scan on .*\n +Index Cond: (.*)", text)
+    assert any("archived = true" in condition for condition in conditions), text
 
 
 @pytest.mark.parametrize("generic", [False, True])

@@ -237,13 +237,13 @@ async def test_all_or_nothing(server: RunningServer, rows: Rows) -> None:
     was.valid_to.seconds -= 1
     backwards = broken(revision=2, revisions=[was])
     faults = [
-        ([good, ahead], "messages[1].created_at: is more than a day ahead"),
+        ([good, ahead], "messages[1].created_at: is more than a day in the future"),
         ([good, short], "messages[1].embedding.windows[0]: must have"),
         ([good, nan], "messages[1].embedding.windows: must be vectors of length 1"),
-        ([good, good], "messages[1].id: is that of messages[0]"),
+        ([good, good], "messages[1].id: is the same as that of messages[0]"),
         ([good, untimed], "messages[1].created_at: is required"),
-        ([good, twice_first], "messages[1].revisions[0].revision: must be lower than the one after it"),
-        ([good, backwards], "messages[1].revisions[0].valid_to: must not come before valid_from"),
+        ([good, twice_first], "messages[1].revisions[0].revision: must be lower than that of the next one"),
+        ([good, backwards], "messages[1].revisions[0].valid_to: must not be before valid_from"),
         ([good, broken(role="wizard")], "messages[1].role: must be one of"),
         ([good, broken(importance=2)], "messages[1].importance: must be at most 1"),
     ]

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from memory_grpc.client import AsyncMemoryClient, types
 from memory_layer.v1 import listing_pb2 as listing
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import transfer_service_pb2 as transfer
 from tests.conftest import RunningServer, StartServer
 from tests.scale.nodes import Node, either
 
@@ -227,7 +228,12 @@ async def test_reads_that_a_replica_cannot_finish_are_done_on_the_primary(
         while not stop.is_set():
             assert await found(server, "read again")
 
-    readers = [asyncio.create_task(reader()) for _ in range(4)]
+    async def exporter() -> None:
+        while not stop.is_set():
+            request = transfer.ExportRequest(tenant_id=TENANT)
+            assert [one async for one in server.transfer.Export(request)]
+
+    readers = [asyncio.create_task(task()) for task in (reader, reader, reader, exporter, exporter)]
     try:
         ended = 0
         async with asyncio.timeout(60):

@@ -106,6 +106,12 @@ def read(context: typer.Context) -> None:
         assert words == []
 
 
+def test_tests_that_are_run_by_hand_are_there() -> None:
+    for command in by(r"MEMORY_TEST_CITUS=\S+ \.venv/bin/python -m pytest "):
+        (path,) = [word for word in command.words if word.startswith("tests/")]
+        assert (ROOT / path).exists(), command
+
+
 def test_make_and_the_scripts_take_their_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     calls: list[list[str]] = []

@@ -147,3 +147,11 @@ def test_places_of_ids_that_share_a_half_and_of_ids_that_are_not_there() -> None
     assert places(ids, wanted).tolist() == [1, 0, -1, 3, 2, -1]
     assert places(ids[:0], wanted[:2]).tolist() == [-1, -1]
     assert places(ids, wanted[:0]).tolist() == []
+
+
+def test_places_of_so_many_ids_that_some_share_a_slot() -> None:
+    rng = np.random.default_rng(1)
+    ids = np.concatenate([rng.integers(0, 2**64, (4000, 2), np.uint64), [[1, number] for number in range(4000)]])
+    ids = ids.astype(np.uint64)
+    wanted = np.concatenate([ids[::-1], rng.integers(0, 2**64, (500, 2), np.uint64)])
+    assert places(ids, wanted).tolist() == [*range(len(ids))[::-1], *[-1] * 500]

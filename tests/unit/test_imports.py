@@ -30,7 +30,7 @@ FLOW: dict[str, set[str]] = {
     "domain": {"ranking", "filtering"},
     "ids": set(),
     "cpus": set(),
-    "positions": set(),
+    "positions": {"errors"},
     "resources": set(),
     "sql_files": {"resources"},
     "filtering": {"errors", "sql_files"},

@@ -101,19 +101,22 @@ def test_bounds_hold_on_every_kind_of_number(kind: str, repeated: bool) -> None:
         ({"kind": T.TYPE_STRING, "max_items": 1}, "has the limit max_items, which is not enforced"),
         ({"kind": T.TYPE_STRING, "max_depth": 1}, "has the limit max_depth, which is not enforced"),
         ({"kind": T.TYPE_STRING, "repeated": True, "required": True}, "has the limit required, which is not enforced"),
-        ({"kind": T.TYPE_STRING, "repeated": True, "type_name": "Entry"}, "is a map, of which nothing is checked"),
+        ({"kind": T.TYPE_STRING, "repeated": True, "type_name": "Entry"}, "is a map, which nothing checks"),
         ({"kind": T.TYPE_MESSAGE, "type_name": ".google.protobuf.Timestamp", "min": 0}, "has the limit min"),
-        ({"kind": T.TYPE_MESSAGE, "type_name": ".google.protobuf.Value"}, "is a google.protobuf.Value, of which"),
-        ({"kind": T.TYPE_MESSAGE, "type_name": ".google.protobuf.Duration"}, "is a google.protobuf.Duration, of which"),
+        ({"kind": T.TYPE_MESSAGE, "type_name": ".google.protobuf.Value"}, "is a google.protobuf.Value, which nothing"),
+        (
+            {"kind": T.TYPE_MESSAGE, "type_name": ".google.protobuf.Duration"},
+            "is a google.protobuf.Duration, which nothing",
+        ),
         (
             {"kind": T.TYPE_MESSAGE, "type_name": ".google.protobuf.Struct", "max_depth": 3},
             "needs max_depth and max_json",
         ),
         (
             {"kind": T.TYPE_STRING, "uuid": True, "max_length": 36},
-            "has uuid, beside which max_length would",
+            "has uuid, which leaves max_length without",
         ),
-        ({"kind": T.TYPE_STRING, "one_of": ["a"], "uuid": True}, "has one_of, beside which uuid would"),
+        ({"kind": T.TYPE_STRING, "one_of": ["a"], "uuid": True}, "has one_of, which leaves uuid without"),
         ({"kind": T.TYPE_STRING, "min_length": 3, "max_length": 2}, "has a min_length above its max_length"),
         ({"kind": T.TYPE_INT32, "min": 3, "max": 2}, "has a min above its max"),
         ({"kind": T.TYPE_DOUBLE, "max": float("nan")}, "has a bound of min and max that is no number"),
@@ -124,7 +127,7 @@ def test_a_limit_in_name_only_stops_the_start(field: dict[str, Any], fault: str)
     if field.get("type_name") == "Entry":
         field = field | {"kind": T.TYPE_MESSAGE}
     descriptor = described(**field)
-    with pytest.raises(StartupError, match=r"^The contract cannot be held to: limit_rules_\d+\.M\.x ") as refused:
+    with pytest.raises(StartupError, match=r"^The contract cannot be enforced: limit_rules_\d+\.M\.x ") as refused:
         prepare(descriptor)
     assert fault in str(refused.value)
 
@@ -156,7 +159,7 @@ def test_required_is_missed_on_any_field_with_presence() -> None:
         (
             "(limits).uuid = true,",
             "(limits).uuid = true,\n    (limits).max_length = 36,",
-            "beside which max_length would",
+            "which leaves max_length without",
         ),
         (
             "bool include_archived = 13 [",
@@ -166,7 +169,7 @@ def test_required_is_missed_on_any_field_with_presence() -> None:
         (
             "int32 total = 1 [",
             "map<string, string> labels = 99;\n  int32 total = 1 [",
-            "labels is a map, of which nothing",
+            "labels is a map, which nothing",
         ),
     ],
 )

@@ -13,7 +13,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 from memory_grpc.object_faults import INEXACT, NOT_FINITE, NUL, _Pass, object_faults
 from memory_grpc.services.convert import plain
 
-BEYOND = "is a number beyond 2^53, which JSON numbers do not keep exactly: send it as text"
+BEYOND = "is beyond 2^53, where JSON numbers are no longer exact: send it as text"
 
 
 def struct(value: dict[str, Any]) -> Struct:

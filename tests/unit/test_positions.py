@@ -3,6 +3,7 @@
 import pytest
 
 from memory_grpc import positions
+from memory_grpc.errors import CopyUnavailable
 from memory_grpc.positions import UNKNOWN, Written
 
 
@@ -35,3 +36,30 @@ def test_a_write_whose_end_is_not_known_lies_behind_everything_until_the_next() 
     assert written.last == 0
     written.note("a", 5)
     assert written.of("a") == 5
+
+
+@pytest.mark.asyncio
+async def test_what_a_copy_cannot_finish_is_read_from_the_primary() -> None:
+    asked = []
+
+    async def once() -> str:
+        asked.append(positions.least())
+        if len(asked) == 1:
+            raise CopyUnavailable
+        return "read"
+
+    assert await positions.read(once) == "read"
+    assert asked == [0, UNKNOWN]
+
+
+@pytest.mark.asyncio
+async def test_it_is_read_once_more_and_not_again() -> None:
+    asked = []
+
+    async def once() -> str:
+        asked.append(positions.least())
+        raise CopyUnavailable
+
+    with pytest.raises(CopyUnavailable):
+        await positions.read(once)
+    assert asked == [0, UNKNOWN]

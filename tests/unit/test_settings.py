@@ -31,7 +31,7 @@ NO_SECRETS = {
 }
 
 GOOD = "sixteen-letters!"
-REMEDY = {"a key is empty": "; give it a value, or leave the variable out"}
+REMEDY = {"a key is empty": ": give it a value, or leave the variable out"}
 
 # The guide's configuration section, by hand.
 DOCUMENTED: list[tuple[str, str, object]] = [
@@ -164,10 +164,10 @@ def test_a_key_that_is_set_and_empty_stops_the_start(name: str, text: str, monke
         ("[]", "a key is empty"),
         ('[""]', "a key is empty"),
         (f'["{GOOD}", " "]', "a key is empty"),
-        ("key", "each key needs 4 characters at least"),
-        (f"{GOOD},x", "each key needs 4 characters at least"),
-        (f"{GOOD}\nhunter2", "a key holds characters that no header can carry"),
-        (f"{GOOD}ü", "a key holds characters that no header can carry"),
+        ("key", "each key needs at least 4 characters"),
+        (f"{GOOD},x", "each key needs at least 4 characters"),
+        (f"{GOOD}\nhunter2", "a key contains characters that a header cannot carry"),
+        (f"{GOOD}ü", "a key contains characters that a header cannot carry"),
     ],
 )
 def test_keys_that_are_empty_short_or_unfit_stop_the_start(

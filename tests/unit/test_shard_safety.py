@@ -58,6 +58,22 @@ def test_what_is_listed_exists_and_has_a_reason() -> None:
         ("delete from messages using erasures e where messages.id = e.id", ["erasures", "messages"]),
         ("insert into messages (tenant_id, id) select %(tenant_id)s, %(id)s", []),
         ("insert into messages (tenant_id, id) values (%(id)s, %(id)s)", ["messages"]),
+        ("insert into messages (tenant_id, id) select tenant_id, id from tenant_graphs", ["messages"]),
+        (
+            "insert into messages (tenant_id, id) select tenant_id, id from tenant_graphs "
+            "where tenant_id = %(tenant_id)s",
+            [],
+        ),
+        (
+            "select 1 from messages m left join erasures e "
+            "on m.tenant_id = %(tenant_id)s and e.tenant_id = %(tenant_id)s",
+            ["messages"],
+        ),
+        (
+            "select 1 from messages m left join erasures e on e.tenant_id = m.tenant_id "
+            "where m.tenant_id = %(tenant_id)s",
+            [],
+        ),
     ],
 )
 def test_this_test_knows_sql(query: str, found: list[str]) -> None:

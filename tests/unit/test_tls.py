@@ -69,19 +69,19 @@ WRONG: dict[str, tuple[Wrong, str]] = {
     ),
     "a cert that is none": (
         lambda a, f, d: {"tls_cert_file": garbage(d / "x"), "tls_key_file": f.key},
-        "MEMORY_TLS_CERT_FILE: .*x holds no certificate in PEM",
+        "MEMORY_TLS_CERT_FILE: .*x contains no certificate in PEM",
     ),
     "a key that is none": (
         lambda a, f, d: {"tls_cert_file": f.cert, "tls_key_file": garbage(d / "x")},
-        "MEMORY_TLS_KEY_FILE: .*x holds no private key in PEM",
+        "MEMORY_TLS_KEY_FILE: .*x contains no private key in PEM",
     ),
     "a CA that is none": (
         lambda a, f, d: {"tls_cert_file": f.cert, "tls_key_file": f.key, "tls_client_ca_file": garbage(d / "x")},
-        "MEMORY_TLS_CLIENT_CA_FILE: .*x holds no certificate in PEM",
+        "MEMORY_TLS_CLIENT_CA_FILE: .*x contains no certificate in PEM",
     ),
     "files in each other's place": (
         lambda a, f, d: {"tls_cert_file": f.key, "tls_key_file": f.cert},
-        "MEMORY_TLS_CERT_FILE: .*server.key holds no certificate in PEM",
+        "MEMORY_TLS_CERT_FILE: .*server.key contains no certificate in PEM",
     ),
     "the key of another": (
         lambda a, f, d: {"tls_cert_file": f.cert, "tls_key_file": a.issue("other", file="other").key},
@@ -110,7 +110,7 @@ def test_server_files_that_do_not_fit(name: str, authority: Authority, files: Fi
 def test_client_files_that_do_not_fit(authority: Authority, files: Files, tmp_path: Path) -> None:
     for values, sentence in (
         ({"tls_ca_file": tmp_path / "gone"}, "MEMORY_TLS_CA_FILE: .*gone cannot be read"),
-        ({"tls_ca_file": garbage(tmp_path / "x")}, "MEMORY_TLS_CA_FILE: .*x holds no certificate"),
+        ({"tls_ca_file": garbage(tmp_path / "x")}, "MEMORY_TLS_CA_FILE: .*x contains no certificate"),
         ({"tls_client_cert_file": files.cert}, "MEMORY_TLS_CLIENT_CERT_FILE needs MEMORY_TLS_CLIENT_KEY_FILE"),
         (
             {"tls_client_cert_file": files.cert, "tls_client_key_file": authority.issue("other", file="other").key},

@@ -182,12 +182,12 @@ def texts(rules: Limits) -> Values:
         yield "uuid with NUL", f"{good}\x00", "must be a UUID"
     if rules.path_segment:
         for dots in (".", ".."):
-            yield f"out of a path: {dots}", dots, "must not be . or .., which clients and proxies take out of paths"
+            yield f"out of a path: {dots}", dots, "must not be . or .., which clients and proxies remove from paths"
         for other in ("...", ". ", "a/..", "/", "\\", "%2E"):
             yield f"in a path: {other}", other, None
     if not rules.one_of and not rules.uuid:
-        yield "NUL within", "a\x00b", "must not hold NUL characters"
-        yield "only NUL", "\x00" * max(1, rules.min_length), "must not hold NUL characters"
+        yield "NUL within", "a\x00b", "must not contain NUL characters"
+        yield "only NUL", "\x00" * max(1, rules.min_length), "must not contain NUL characters"
         yield "other control characters", "\x01\x1b\x7f", None
 
 
@@ -210,7 +210,7 @@ def numbers(rules: Limits, floating: bool) -> Values:
 
 
 def timestamps() -> Values:
-    fault = "must lie between the years 1970 and 9999"
+    fault = "must be between the years 1970 and 9999"
     yield "first", Timestamp(), None
     yield "last", Timestamp(seconds=LAST_SECOND, nanos=999_999_999), None
     yield "before 1970", Timestamp(seconds=-1), fault
@@ -252,7 +252,7 @@ def objects(rules: Limits) -> Values:
     yield "empty", struct({}), None
     yield "everything json has", struct({"a": [1, 2.5, None, True, "x", {"b": []}], "ü": {}}), None
 
-    finite, nul = "must hold finite numbers only", "must not hold NUL characters"
+    finite, nul = "must contain only finite numbers", "must not contain NUL characters"
     yield "NaN", struct({"a": math.nan}), finite
     yield "infinity in a list", struct({"a": [1, [math.inf]]}), finite
     yield "minus infinity deep down", struct({"a": {"b": {"c": -math.inf}}}), finite
@@ -417,12 +417,12 @@ def test_every_violation_of_a_request_is_reported_at_once_in_the_order_of_its_fi
         ("tenant_id", "must have at most 64 characters"),
         ("conversation_id", "must not be blank"),
         ("role", "must be one of user, assistant, system"),
-        ("content", "must not hold NUL characters"),
-        ("metadata", "must hold finite numbers only"),
-        ("metadata", "must not hold NUL characters"),
+        ("content", "must not contain NUL characters"),
+        ("metadata", "must contain only finite numbers"),
+        ("metadata", "must not contain NUL characters"),
         ("importance_override", "must be at most 1"),
         ("name", "must not be empty"),
-        ("created_at", "must lie between the years 1970 and 9999"),
+        ("created_at", "must be between the years 1970 and 9999"),
         ("request_id", "must be a UUID"),
     ]
 
@@ -434,7 +434,7 @@ def test_the_violations_of_a_batch_name_their_items() -> None:
     batch.messages[1].metadata.update({"a": math.inf})
     assert violations(batch) == [
         ("messages[1].content", "must not be empty"),
-        ("messages[1].metadata", "must hold finite numbers only"),
+        ("messages[1].metadata", "must contain only finite numbers"),
         ("messages[3].role", "must be one of user, assistant, system"),
     ]
 

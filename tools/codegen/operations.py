@@ -15,8 +15,8 @@ from tools.codegen.problem import CodegenError
 from tools.codegen.schemas import TIMESTAMP, Schemas, description, is_required
 
 _REACHES = {
-    "named_tenants": " that reaches every tenant named in the request (403 otherwise)",
-    "tenants_of_key": "; what belongs to tenants that it does not reach is not there (404)",
+    "named_tenants": " with access to every tenant named in the request (403 otherwise)",
+    "tenants_of_key": "; what belongs to tenants that it has no access to is not found (404)",
     "all_tenants": " for all tenants (403 otherwise)",
 }
 _VARIABLE = re.compile(r"\{([^}=]+)(?:=[^}]*)?\}")
@@ -104,7 +104,7 @@ class Operations:
         """The least that is accepted, and everything. The least comes first: it is what Swagger UI sends on a click."""
         least = message_example(self._contract, message, without, only=lambda field: is_required(field, "request"))
         most = message_example(self._contract, message, without)
-        examples = {"required": {"summary": "What must be there", "value": least}} if least and least != most else {}
+        examples = {"required": {"summary": "Required fields only", "value": least}} if least and least != most else {}
         return {**examples, "all": {"summary": "Every field", "value": most}}
 
     def _responses(self, rpc: Rpc, *, has_body: bool) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class Operations:
         if not facts.reasons:
             return ""
         named = ", ".join(f"`{name}` ({self._statuses[name]})" for name in facts.reasons)
-        return f"Can fail with {named}, besides the reasons of any call."
+        return f"Can fail with {named}, besides the reasons common to all calls."
 
 
 def access_sentence(facts: RpcFacts) -> str:

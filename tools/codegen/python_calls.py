@@ -12,8 +12,8 @@ from tools.codegen.contract import Contract, Field, MessageType, Rpc
 from tools.codegen.problem import CodegenError
 from tools.codegen.python_types import argument, docstring, parts_of, single
 
-_TIMEOUT = ("timeout", "Seconds for the call with all its attempts; the client's own when not given.")
-_FOR_EVER = ("timeout", "Seconds for the stream with all its attempts; as long as it takes when not given.")
+_TIMEOUT = ("timeout", "Seconds for the call, including all its attempts; the client's default when not given.")
+_FOR_EVER = ("timeout", "Seconds for the stream, including all its attempts; no limit when not given.")
 _MARK = "Written by `make gen` from the protos; do not edit."
 
 
@@ -59,22 +59,21 @@ EVERYDAY = (
         "remember",
         "MemoryService.IngestMessage",
         "content",
-        "Stores what was said; by the user, unless `role` says otherwise. The same as `ingest_message`.",
+        "Stores what was said, by the user unless `role` says otherwise. The same as `ingest_message`.",
         defaults=(("role", '"user"'),),
     ),
     Everyday(
         "recall",
         "MemoryService.SearchMemories",
         "query",
-        "Returns the messages that matter most to a question, the best first: the `items` of `search_memories`.",
+        "Returns the messages that best match a question, best first: the `items` of `search_memories`.",
         picks="items",
     ),
     Everyday(
         "context",
         "MemoryService.BuildContext",
         "query",
-        "Returns what a prompt needs to know, within a number of tokens, as messages and as `text`. The same as "
-        "`build_context`.",
+        "Returns what a prompt needs within a token budget, as messages and as `text`. The same as `build_context`.",
     ),
 )
 

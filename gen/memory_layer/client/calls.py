@@ -58,34 +58,30 @@ class Calls:
         language: str | None = None,
         timeout: float | None = None,
     ) -> types.Message:
-        """Stores what was said; by the user, unless `role` says otherwise. The same as `ingest_message`.
+        """Stores what was said, by the user unless `role` says otherwise. The same as `ingest_message`.
 
         Args:
             content: The text.
             conversation_id: Which conversation of the tenant.
             tenant_id: Which product or customer the message belongs to.
             role: Who speaks: `user`, `assistant` or `system`.
-            metadata: Any fields of the caller's own; returned as they are.
-            importance_override: How important the caller says the message is; counts as 0 when not set.
+            metadata: Any fields of the caller's own; returned as they were sent.
+            importance_override: The caller's own rating of the message's importance; counts as 0 when not set.
             name: The speaker's name; questions that name a speaker find that speaker's messages.
             created_at: When the message was said, for back-fills; the server's time when not set.
-            request_id: The caller's own id of this request: a UUID, as AIP-155 has it.
-            embed_later: Store and answer at once, with `embedding_status` `pending`, and embed afterwards.
+            request_id: The caller's own id for this request: a UUID, as in AIP-155.
+            embed_later: Store and answer immediately, with `embedding_status` `pending`, and embed afterwards.
             user_id: The end user whose memory this belongs to, compared byte for byte.
-            keep_request_id: Remember `request_id` as long as the message is kept, instead of 24 hours: for imports,
-                which are run again weeks later.
+            keep_request_id: Remember `request_id` for as long as the message is kept, instead of 24 hours.
             pinned: Never archived by retention.
-            expires_at: From this moment on nothing shows the message, and the next sweep erases it.
-            ttl_seconds: The same as a number of seconds from the moment of ingest on, whatever `created_at` says.
-            on_duplicate: What becomes of a message that was said before, by the same role in the same conversation,
-                of the same user, in the same words, at most `duplicate_window_seconds` earlier: `store` it, the
-                default, or `return_existing`, which stores nothing and returns the one that is there, as for a repeated
-                `request_id`.
-            duplicate_window_seconds: How far apart two messages may have been said to be taken for one, up to a
-                year; an hour when not set.
-            language: The language of the text, as a tag of BCP 47: how its words are stemmed for the hybrid
-                ranking, and which of them count for nothing.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            expires_at: From this moment on, nothing shows the message, and the next sweep erases it.
+            ttl_seconds: The same as a number of seconds from ingest, whatever `created_at` says.
+            on_duplicate: What to do with a duplicate: the same words by the same role, in the same conversation,
+                for the same user, at most `duplicate_window_seconds` earlier.
+            duplicate_window_seconds: How many seconds apart two messages may be and still count as duplicates, up
+                to a year; an hour when not set.
+            language: The language of the text, as a BCP 47 tag.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         found = self.ingest_message(
             tenant_id=tenant_id,
@@ -140,7 +136,7 @@ class Calls:
         language: str | None = None,
         timeout: float | None = None,
     ) -> tuple[types.MemoryHit, ...]:
-        """Returns the messages that matter most to a question, the best first: the `items` of `search_memories`.
+        """Returns the messages that best match a question, best first: the `items` of `search_memories`.
 
         Args:
             query: The question, in plain words.
@@ -148,34 +144,33 @@ class Calls:
             conversation_id: Only messages of this conversation.
             top_k: How many hits to return at most; 5 when not set.
             importance_min: Only messages at least this important.
-            candidate_limit: Rank only this many of the newest messages that pass the filters; the whole memory when
-                not set.
+            candidate_limit: Rank only this many of the newest messages that pass the filters; all of them when not
+                set.
             as_of: The moment to search from: ages are counted up to it, and later messages are left out.
             role: Only messages of this role.
             created_after: Only messages said at this moment or later.
             created_before: Only messages said before this moment.
-            metadata: Only messages whose metadata holds all of this: the same keys with the same values, objects
-                within objects likewise.
-            metadata_equals: The same for GET, as `key=value`: the value of that key, written as text, is the same.
-            include_archived: Ranks archived messages too.
-            ranking: `semantic`, the documented score, or `hybrid`, which also weighs words, conversations, dates
-                and speakers.
-            explain: Adds to every hit the terms that make its score, and to the response how it was ranked.
-            neighbours: Adds to every hit this many turns before and after it in its conversation.
+            metadata: Only messages whose metadata contains all of this: the same keys with the same values, at
+                every level.
+            metadata_equals: The same for GET, as `key=value`: the value of that key, written as text, must be
+                equal.
+            include_archived: Rank archived messages too.
+            ranking: `semantic`, which weighs similarity, importance and age, or `hybrid`, which also weighs words,
+                conversations, dates and speakers.
+            explain: Add to every hit the terms of its score, and to the response how it was ranked.
+            neighbours: Add to every hit this many turns before and after it in its conversation.
             user_id: Only messages of this end user.
             filter: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
-            min_score: Only hits with at least this score.
-            distinct: Of messages with the same text only the best one.
-            exclude_message_ids: Without these messages; the next best ones stand in their places.
-            exclude_query_text: Without messages whose text is the query itself: what was just asked is often stored
-                already.
-            time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
-            min_relevance: Without hits whose `relevance` is less: where nothing was said of it, fewer come than
-                `top_k`, or none, and no others stand in their places. 0.45 keeps nearly all that answers with the
-                default model; see docs/ranking.md.
-            language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
-                that language are.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            min_score: Only hits with at least this score, so there may be fewer than `top_k`, or none.
+            distinct: Of messages with the same text, return only the best one.
+            exclude_message_ids: Leave out these messages; the next best take their places.
+            exclude_query_text: Leave out messages whose text is the query itself: what was just asked is often
+                stored already.
+            time_zone: The time zone, by its IANA name, in which "yesterday" and "in June" are understood.
+            min_relevance: Leave out hits whose `relevance` is lower; no others take their places.
+            language: The language of the query, as a BCP 47 tag: its words are stemmed like those of messages in
+                that language.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         found = self.search_memories(
             tenant_id=tenant_id,
@@ -226,29 +221,28 @@ class Calls:
         language: str | None = None,
         timeout: float | None = None,
     ) -> types.BuildContextResponse:
-        """Returns what a prompt needs to know, within a number of tokens, as messages and as `text`. The same as
-        `build_context`.
+        """Returns what a prompt needs within a token budget, as messages and as `text`. The same as `build_context`.
 
         Args:
             query: What the user says now, in plain words.
             tenant_id: Whose memory.
             user_id: Only messages of this end user.
-            conversation_id: The conversation that goes on: its newest turns are the recent ones.
-            max_tokens: How many tokens `text` may have at most; 1,000 when not set.
+            conversation_id: The current conversation: its newest turns are the recent ones.
+            max_tokens: The most tokens that `text` may have; 1,000 when not set.
             recent_turns: How many of the newest turns to consider; 10 when not set.
             filter: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
             ranking: `semantic` or `hybrid`.
-            min_score: Memories whose score is lower are left out.
-            neighbours: Adds to every memory this many turns before and after it in its conversation, as far as
-                there is room.
-            as_of: The moment to build it for: later messages are left out, and a message counts as it was then, as
-                live when it was archived later.
-            recent_share: The share of `max_tokens` that pinned and recent messages may take together; what they
-                leave is for memories. 0.5 when not set.
-            time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
-            language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
-                that language are.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            min_score: Memories with a lower score are left out.
+            neighbours: Add to every memory this many turns before and after it in its conversation, as far as there
+                is room.
+            as_of: The moment to build the context for: later messages are left out, and a message counts as it was
+                then, as live if it was archived later.
+            recent_share: The share of `max_tokens` that pinned and recent messages may take together; the rest is
+                for memories. 0.5 when not set.
+            time_zone: The time zone, by its IANA name, in which "yesterday" and "in June" are understood.
+            language: The language of the query, as a BCP 47 tag: its words are stemmed like those of messages in
+                that language.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         found = self.build_context(
             tenant_id=tenant_id,
@@ -295,38 +289,34 @@ class Calls:
         """Stores one message and embeds it.
 
         Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the
-        message is committed. When the embedding model is down, or has too much of the tenant's to do, the message
-        is stored all the same, with `embedding_status` `pending`, and becomes searchable once it is embedded. A
-        retry with the same `request_id` and body returns the stored message and stores nothing; with another body
-        it fails with ALREADY_EXISTS, and once that message was deleted with NOT_FOUND. A retry without a
-        `request_id` stores a second message. An answer to a retry carries the header `x-repeated: true`.
+        message is committed. When the embedding model is down, or has too much work queued for this tenant, the
+        message is stored anyway, with `embedding_status` `pending`; it becomes searchable once it is embedded. A
+        retry with the same `request_id` and body stores nothing, returns the stored message, and sets the header
+        `x-repeated: true`. With a different body it fails with ALREADY_EXISTS; if the message has since been
+        deleted, with NOT_FOUND. A retry without a `request_id` stores a second message.
 
         Args:
             conversation_id: Which conversation of the tenant.
             role: Who speaks: `user`, `assistant` or `system`.
             content: The text.
             tenant_id: Which product or customer the message belongs to.
-            metadata: Any fields of the caller's own; returned as they are.
-            importance_override: How important the caller says the message is; counts as 0 when not set.
+            metadata: Any fields of the caller's own; returned as they were sent.
+            importance_override: The caller's own rating of the message's importance; counts as 0 when not set.
             name: The speaker's name; questions that name a speaker find that speaker's messages.
             created_at: When the message was said, for back-fills; the server's time when not set.
-            request_id: The caller's own id of this request: a UUID, as AIP-155 has it.
-            embed_later: Store and answer at once, with `embedding_status` `pending`, and embed afterwards.
+            request_id: The caller's own id for this request: a UUID, as in AIP-155.
+            embed_later: Store and answer immediately, with `embedding_status` `pending`, and embed afterwards.
             user_id: The end user whose memory this belongs to, compared byte for byte.
-            keep_request_id: Remember `request_id` as long as the message is kept, instead of 24 hours: for imports,
-                which are run again weeks later.
+            keep_request_id: Remember `request_id` for as long as the message is kept, instead of 24 hours.
             pinned: Never archived by retention.
-            expires_at: From this moment on nothing shows the message, and the next sweep erases it.
-            ttl_seconds: The same as a number of seconds from the moment of ingest on, whatever `created_at` says.
-            on_duplicate: What becomes of a message that was said before, by the same role in the same conversation,
-                of the same user, in the same words, at most `duplicate_window_seconds` earlier: `store` it, the
-                default, or `return_existing`, which stores nothing and returns the one that is there, as for a repeated
-                `request_id`.
-            duplicate_window_seconds: How far apart two messages may have been said to be taken for one, up to a
-                year; an hour when not set.
-            language: The language of the text, as a tag of BCP 47: how its words are stemmed for the hybrid
-                ranking, and which of them count for nothing.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            expires_at: From this moment on, nothing shows the message, and the next sweep erases it.
+            ttl_seconds: The same as a number of seconds from ingest, whatever `created_at` says.
+            on_duplicate: What to do with a duplicate: the same words by the same role, in the same conversation,
+                for the same user, at most `duplicate_window_seconds` earlier.
+            duplicate_window_seconds: How many seconds apart two messages may be and still count as duplicates, up
+                to a year; an hour when not set.
+            language: The language of the text, as a BCP 47 tag.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -358,14 +348,14 @@ class Calls:
     ) -> types.BatchIngestMessagesResponse:
         """Stores up to 1,000 messages in one transaction.
 
-        All or nothing: one invalid message refuses the whole batch, and the first broken fields are named by the
-        index of their message. A batch that the embedding model cannot embed in time is stored as `pending`.
-        Results stand in the order of the request. Counts as one call against the rate limit. Retrying with the same
-        request ids stores only what is not stored yet.
+        All or nothing: one invalid message causes the whole batch to be refused, and the error names the first
+        invalid fields by the index of their message. A batch that the embedding model cannot embed in time is
+        stored as `pending`. Results are in the order of the request. Counts as one call against the rate limit. A
+        retry with the same request ids stores only what is not stored yet.
 
         Args:
             messages: The messages, all of one tenant.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             messages=messages,
@@ -378,21 +368,20 @@ class Calls:
         *,
         timeout: float | None = None,
     ) -> Iterator[types.StreamIngestResponse]:
-        """Stores messages as they come, and acknowledges each once it is committed. For imports; gRPC only.
+        """Stores messages as they arrive, and acknowledges each one once it is committed. For imports; gRPC only.
 
-        Messages are embedded and stored in batches, of several tenants if need be; acknowledgements come in the
-        order of the messages. A server that falls behind stops reading, so that the client is slowed down and
-        nothing is dropped. The stream counts as one call against the rate limit and has no deadline but the
-        client's. The first invalid message ends it with INVALID_ARGUMENT, after everything before it was stored and
-        acknowledged; so does, with PERMISSION_DENIED, the first message of a tenant that the key does not reach,
-        and, with UNAUTHENTICATED, the first that comes after the key was revoked. To resume a stream that broke,
-        open another and send what was not acknowledged, with the same request ids: nothing is stored twice. The
-        first message that does not fit the tenant's quota ends it with RESOURCE_EXHAUSTED, after everything before
-        it was stored and acknowledged.
+        Messages are embedded and stored in batches; one stream may carry messages of several tenants.
+        Acknowledgements come in the order of the messages. A server that falls behind stops reading: the client is
+        slowed down and nothing is dropped. The stream counts as one call against the rate limit, and has no
+        deadline but the client's. The first message that cannot be stored ends the stream, after everything before
+        it has been stored and acknowledged: INVALID_ARGUMENT for an invalid message, PERMISSION_DENIED for a tenant
+        that the key has no access to, UNAUTHENTICATED once the key has been revoked, RESOURCE_EXHAUSTED when the
+        tenant's quota is used up. To resume a broken stream, open another and send whatever was not acknowledged,
+        with the same request ids: nothing is stored twice.
 
         Args:
             messages: What to send.
-            timeout: Seconds for the stream with all its attempts; as long as it takes when not given.
+            timeout: Seconds for the stream, including all its attempts; no limit when not given.
         """
         return self._exchange(rpcs.STREAM_INGEST, "message", messages, timeout)
 
@@ -404,18 +393,18 @@ class Calls:
         as_of: datetime | None = None,
         timeout: float | None = None,
     ) -> types.Message:
-        """Returns one message by its id, archived ones included; as it was at a moment with `as_of`.
+        """Returns one message by its id, live or archived; with `as_of`, as it was at that moment.
 
-        NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the
-        three answers are the same, also when `tenant_id` names a tenant that the key may not read.
+        NOT_FOUND when the message does not exist, is not in `tenant_id`, or is in a tenant that the key cannot
+        read. The three answers are the same, even when `tenant_id` names a tenant that the key cannot read.
 
         Args:
             message_id: The id that IngestMessage returned.
-            tenant_id: Finds the message only if it belongs to this tenant; any tenant the key may read when not
-                set.
-            as_of: The moment to show it at: as it was before later updates, live when it was archived later, and
-                shown when it has expired since.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            tenant_id: Return the message only if it belongs to this tenant; when not set, to any tenant that the
+                key can read.
+            as_of: The moment to show the message at: as it was before later updates, as live if it was archived
+                later, and even if it has expired since.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             message_id=message_id,
@@ -442,34 +431,33 @@ class Calls:
         embed_later: bool | None = None,
         timeout: float | None = None,
     ) -> types.Message:
-        """Changes what a message says, archived ones included.
+        """Changes a message, live or archived.
 
-        Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a
-        revision, which a search with an earlier `as_of` finds and shows. When the embedding model is down, new
-        content is stored all the same, with `embedding_status` `pending`. What changes nothing makes no revision
-        and returns the message. NOT_FOUND when there is no such message in `tenant_id`. ABORTED when it was changed
-        since `etag`. A retry with the same `request_id` and body changes nothing; with another body it fails with
-        ALREADY_EXISTS. A retry without one may make a revision of what others wrote meanwhile: send the `etag` too.
-        RESOURCE_EXHAUSTED when the tenant's quota of bytes has no room for the message as it would be: what it was
-        is kept besides.
+        Atomic: the message, its embedding and its word index change together or not at all. The previous state is
+        kept as a revision, which a search with an earlier `as_of` finds and shows. When the embedding model is
+        down, new content is stored anyway, with `embedding_status` `pending`. An update that changes nothing makes
+        no revision and returns the message. NOT_FOUND when there is no such message in `tenant_id`. ABORTED when
+        the message has changed since `etag`. A retry with the same `request_id` and body changes nothing; with a
+        different body it fails with ALREADY_EXISTS. A retry without a `request_id` may overwrite what others wrote
+        in the meantime: send the `etag` too. RESOURCE_EXHAUSTED when the tenant's quota has no room for the new
+        state in addition to the previous one.
 
         Args:
             message_id: The message.
-            tenant_id: The tenant that it belongs to.
-            update_mask: Which fields to change: those below.
-            content: The new text; it is embedded like that of a new message.
-            metadata: The new metadata, in the place of all there was.
+            tenant_id: The tenant that the message belongs to.
+            update_mask: Which of the fields below to change.
+            content: The new text; it is embedded like the text of a new message.
+            metadata: The new metadata, which replaces all of the old.
             name: The speaker's name.
             user_id: The end user whose memory it belongs to.
-            importance_override: How important the caller says it is; importance is worked out anew, as of the
-                moment of ingest.
+            importance_override: The caller's own rating of its importance.
             pinned: Never archived by retention.
-            expires_at: From when on nothing shows it: a moment to come.
-            etag: The `etag` of the message that the caller has seen.
-            request_id: The caller's own id of this request, as at ingest: the same id with the same body, sent
-                again, changes nothing and returns the message as it is then.
-            embed_later: Answer at once and embed the new text afterwards, as at ingest.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            expires_at: The moment from which nothing shows the message; must be in the future.
+            etag: The `etag` of the message as the caller last saw it.
+            request_id: The caller's own id for this request, as at ingest: the same id and body, sent again,
+                changes nothing and returns the message as it is by then.
+            embed_later: Answer immediately and embed the new text afterwards, as at ingest.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             message_id=message_id,
@@ -497,17 +485,17 @@ class Calls:
         page_token: str | None = None,
         timeout: float | None = None,
     ) -> Pages[types.ListRevisionsResponse, types.Revision]:
-        """Lists what a message was before its updates, the last one first.
+        """Lists the previous states of a message, the most recent first.
 
-        Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty
-        list.
+        Reads only. NOT_FOUND when there is no such message in `tenant_id`; an empty list when the message was never
+        updated.
 
         Args:
             message_id: The message.
-            tenant_id: The tenant that it belongs to.
+            tenant_id: The tenant that the message belongs to.
             page_size: How many revisions to return at most; 50 when not set.
-            page_token: `next_page_token` of the page before; the first page when not set.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            page_token: `next_page_token` of the previous page; the first page when not set.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             message_id=message_id,
@@ -540,9 +528,10 @@ class Calls:
     ) -> Pages[types.ListMessagesResponse, types.Message]:
         """Lists a tenant's messages, page by page.
 
-        Reads only. A message that is there from the first page to the last is listed exactly once, whatever is
-        stored, archived or deleted meanwhile. Messages without an embedding are listed too, archived ones with
-        `include_archived`, expired ones never. Nothing to list: an empty page, never an error.
+        Reads only. A message that exists from the first page to the last is listed exactly once, whatever is
+        stored, archived or deleted in the meantime. Messages without an embedding are listed too; archived ones
+        only with `include_archived`; expired ones never. When there is nothing to list, the page is empty; that is
+        never an error.
 
         Args:
             tenant_id: Whose messages.
@@ -552,18 +541,18 @@ class Calls:
             importance_min: Only messages at least this important.
             created_after: Only messages said at this moment or later.
             created_before: Only messages said before this moment.
-            metadata: Only messages whose metadata holds all of this, as in SearchMemories.
-            metadata_equals: The same as `key=value`: the value of that key, written as text, is the same.
+            metadata: Only messages whose metadata contains all of this, as in SearchMemories.
+            metadata_equals: The same as `key=value`: the value of that key, written as text, must be equal.
             filter: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
-            include_archived: Lists archived messages too.
-            order_by: `created_at`, oldest first, which is the default, or `created_at desc`, newest first.
+            include_archived: List archived messages too.
+            order_by: `created_at`, oldest first, the default; or `created_at desc`, newest first.
             page_size: How many messages to return at most; 50 when not set.
-            page_token: `next_page_token` of the page before, with everything else as it was; the first page when
+            page_token: `next_page_token` of the previous page, with all other fields unchanged; the first page when
                 not set.
-            include_total: Adds `total_size`, which takes as long as counting all that passes.
-            as_of: The moment to list from: messages that were said by then, as they were before later updates; live
-                when they were archived later, and shown when they have expired since.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            include_total: Add `total_size`, which takes as long as counting everything that passes.
+            as_of: The moment to list as of: messages said by then, as they were before later updates, as live if
+                they were archived later, and even if they have expired since.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -595,14 +584,14 @@ class Calls:
     ) -> Pages[types.ListConversationsResponse, types.Conversation]:
         """Lists the conversations of a tenant, page by page.
 
-        Reads only. A conversation is there as long as a message of it is stored, live or archived, and not expired.
-        Pages are stable, as those of ListMessages. None: an empty page.
+        Reads only. A conversation is listed as long as it has a stored message, live or archived, that has not
+        expired. Pages are stable, like those of ListMessages. An empty page when there is none.
 
         Args:
             tenant_id: Whose conversations.
             page_size: How many conversations to return at most; 50 when not set.
-            page_token: `next_page_token` of the page before; the first page when not set.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            page_token: `next_page_token` of the previous page; the first page when not set.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -621,14 +610,15 @@ class Calls:
     ) -> Pages[types.ListUsersResponse, types.User]:
         """Lists the end users of a tenant, page by page.
 
-        Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired.
-        Messages that are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
+        Reads only. A user is listed as long as they have a stored message, live or archived, that has not expired.
+        Messages without a user are not counted. Pages are stable, like those of ListMessages. An empty page when
+        there is none.
 
         Args:
             tenant_id: Whose end users.
             page_size: How many users to return at most; 50 when not set.
-            page_token: `next_page_token` of the page before; the first page when not set.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            page_token: `next_page_token` of the previous page; the first page when not set.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -644,17 +634,17 @@ class Calls:
         tenant_id: str | None = None,
         timeout: float | None = None,
     ) -> types.DeleteMessageResponse:
-        """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its
-        request_id.
+        """Erases one message immediately, live or archived: its text, vectors, words, queued work and the record of
+        its request_id.
 
-        Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id.
-        A retry of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose
-        answer was lost, both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+        Atomic and permanent: no retry of its ingest and no import brings it back. Only a digest of its id remains.
+        A retry answers NOT_FOUND, as it does for an id that never existed: after a lost answer, both mean that the
+        message is gone. To erase many messages, and to prove it, see ErasureService.
 
         Args:
             message_id: Its id.
-            tenant_id: The tenant that it belongs to.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            tenant_id: The tenant that the message belongs to.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             message_id=message_id,
@@ -692,14 +682,14 @@ class Calls:
         language: str | None = None,
         timeout: float | None = None,
     ) -> types.SearchMemoriesResponse:
-        """Ranks a tenant's memory against a query and returns the best hits.
+        """Ranks a tenant's memory against a query, and returns the best hits.
 
-        Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise:
-        there are never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not
-        ranked, archived ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an
-        error. Equal scores are ordered by `created_at`, newest first, then by id. An answer of more than
-        MEMORY_MAX_ANSWER_BYTES, with each hit's neighbours, is refused before it is read, with RESOURCE_EXHAUSTED:
-        ask for less by `top_k` or `neighbours`.
+        Reads only. Everything that passes the filters is ranked, unless `candidate_limit` is set: there are `top_k`
+        hits as long as that many messages pass. Messages without an embedding are not ranked; archived ones only
+        with `include_archived`. When nothing is found, `total` is 0 and `items` is empty; that is never an error.
+        Equal scores are ordered by `created_at`, newest first, then by id. An answer larger than
+        MEMORY_MAX_ANSWER_BYTES, each hit's neighbours included, fails with RESOURCE_EXHAUSTED before it is read:
+        lower `top_k` or `neighbours`.
 
         Args:
             query: The question, in plain words.
@@ -707,34 +697,33 @@ class Calls:
             conversation_id: Only messages of this conversation.
             top_k: How many hits to return at most; 5 when not set.
             importance_min: Only messages at least this important.
-            candidate_limit: Rank only this many of the newest messages that pass the filters; the whole memory when
-                not set.
+            candidate_limit: Rank only this many of the newest messages that pass the filters; all of them when not
+                set.
             as_of: The moment to search from: ages are counted up to it, and later messages are left out.
             role: Only messages of this role.
             created_after: Only messages said at this moment or later.
             created_before: Only messages said before this moment.
-            metadata: Only messages whose metadata holds all of this: the same keys with the same values, objects
-                within objects likewise.
-            metadata_equals: The same for GET, as `key=value`: the value of that key, written as text, is the same.
-            include_archived: Ranks archived messages too.
-            ranking: `semantic`, the documented score, or `hybrid`, which also weighs words, conversations, dates
-                and speakers.
-            explain: Adds to every hit the terms that make its score, and to the response how it was ranked.
-            neighbours: Adds to every hit this many turns before and after it in its conversation.
+            metadata: Only messages whose metadata contains all of this: the same keys with the same values, at
+                every level.
+            metadata_equals: The same for GET, as `key=value`: the value of that key, written as text, must be
+                equal.
+            include_archived: Rank archived messages too.
+            ranking: `semantic`, which weighs similarity, importance and age, or `hybrid`, which also weighs words,
+                conversations, dates and speakers.
+            explain: Add to every hit the terms of its score, and to the response how it was ranked.
+            neighbours: Add to every hit this many turns before and after it in its conversation.
             user_id: Only messages of this end user.
             filter: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
-            min_score: Only hits with at least this score.
-            distinct: Of messages with the same text only the best one.
-            exclude_message_ids: Without these messages; the next best ones stand in their places.
-            exclude_query_text: Without messages whose text is the query itself: what was just asked is often stored
-                already.
-            time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
-            min_relevance: Without hits whose `relevance` is less: where nothing was said of it, fewer come than
-                `top_k`, or none, and no others stand in their places. 0.45 keeps nearly all that answers with the
-                default model; see docs/ranking.md.
-            language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
-                that language are.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            min_score: Only hits with at least this score, so there may be fewer than `top_k`, or none.
+            distinct: Of messages with the same text, return only the best one.
+            exclude_message_ids: Leave out these messages; the next best take their places.
+            exclude_query_text: Leave out messages whose text is the query itself: what was just asked is often
+                stored already.
+            time_zone: The time zone, by its IANA name, in which "yesterday" and "in June" are understood.
+            min_relevance: Leave out hits whose `relevance` is lower; no others take their places.
+            language: The language of the query, as a BCP 47 tag: its words are stemmed like those of messages in
+                that language.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -784,33 +773,33 @@ class Calls:
         language: str | None = None,
         timeout: float | None = None,
     ) -> types.BuildContextResponse:
-        """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search
-        finds.
+        """Fills a token budget with what a prompt needs: pinned messages, the newest turns, and what a search finds.
 
-        Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget;
-        then memories by their relevance, where long ones must be more relevant than short ones; what does not fit
-        is skipped. No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
+        Reads only, and is deterministic. Pinned and recent messages come first, within `recent_share` of the
+        budget; then memories by relevance, where a long one must be more relevant than a short one. What does not
+        fit is skipped. No text appears twice. When nothing is found, `messages` and `text` are empty; that is never
+        an error.
 
         Args:
             query: What the user says now, in plain words.
             tenant_id: Whose memory.
             user_id: Only messages of this end user.
-            conversation_id: The conversation that goes on: its newest turns are the recent ones.
-            max_tokens: How many tokens `text` may have at most; 1,000 when not set.
+            conversation_id: The current conversation: its newest turns are the recent ones.
+            max_tokens: The most tokens that `text` may have; 1,000 when not set.
             recent_turns: How many of the newest turns to consider; 10 when not set.
             filter: Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
             ranking: `semantic` or `hybrid`.
-            min_score: Memories whose score is lower are left out.
-            neighbours: Adds to every memory this many turns before and after it in its conversation, as far as
-                there is room.
-            as_of: The moment to build it for: later messages are left out, and a message counts as it was then, as
-                live when it was archived later.
-            recent_share: The share of `max_tokens` that pinned and recent messages may take together; what they
-                leave is for memories. 0.5 when not set.
-            time_zone: Whose days "yesterday" and "in June" are: a time zone of the IANA database.
-            language: The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in
-                that language are.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            min_score: Memories with a lower score are left out.
+            neighbours: Add to every memory this many turns before and after it in its conversation, as far as there
+                is room.
+            as_of: The moment to build the context for: later messages are left out, and a message counts as it was
+                then, as live if it was archived later.
+            recent_share: The share of `max_tokens` that pinned and recent messages may take together; the rest is
+                for memories. 0.5 when not set.
+            time_zone: The time zone, by its IANA name, in which "yesterday" and "in June" are understood.
+            language: The language of the query, as a BCP 47 tag: its words are stemmed like those of messages in
+                that language.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -840,22 +829,22 @@ class Calls:
         include_policy: bool = False,
         timeout: float | None = None,
     ) -> Iterator[types.TransferRecord]:
-        """Streams a tenant's messages, live and archived ones, in the order of their ids; as newline-delimited JSON
-        over REST.
+        """Streams a tenant's messages, live and archived, in the order of their ids; over REST as newline-delimited
+        JSON.
 
-        The same database state and request give the same records. They are read in pages, each at a moment of its
-        own: a message that is stored meanwhile comes at the end, one that is deleted before its page is read does
-        not come. A client that reads slowly holds nothing up. A stream that broke goes on with `after_id`, the id
-        of the last message that came. A key that is revoked ends the stream. No such tenant, or nothing that
-        passes: a header and no more. Needs the key of an administrator, as it hands out everything at once.
+        The same request on the same database state returns the same records. They are read in pages, each at its
+        own moment: a message stored during the export comes at the end, and one deleted before its page is read
+        does not come at all. A slow client blocks nothing. To resume a broken stream, set `after_id` to the id of
+        the last message received. Revoking the key ends the stream. When there is no such tenant, or nothing passes
+        the filter, only a header is returned. Needs an admin key, because it hands out everything at once.
 
         Args:
             tenant_id: The tenant.
-            filter: Only messages that pass, in the syntax of AIP-160.
-            after_id: Only messages after this one, in the order of ids: to go on.
-            include_embeddings: With the vectors of the model that the tenant's searches read.
-            include_policy: With the values of the tenant's policy that are its own.
-            timeout: Seconds for the stream with all its attempts; as long as it takes when not given.
+            filter: Only messages that pass this filter, in the syntax of AIP-160.
+            after_id: Only messages after this one, in the order of ids, to resume.
+            include_embeddings: Include the vectors of the model that the tenant's searches use.
+            include_policy: Include the tenant's own policy values.
+            timeout: Seconds for the stream, including all its attempts; no limit when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -873,18 +862,18 @@ class Calls:
         tenant_id: str | None = None,
         timeout: float | None = None,
     ) -> types.ImportResponse:
-        """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and
+        """Stores messages of an export unchanged: with their ids, times, importance, pins, expiry, archive and
         revisions.
 
-        All of a call or none; to be called again with the same messages as often as need be. A message whose id the
-        tenant has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says
-        something else, and then stays as it is. One that was erased stays erased. Messages come with the vectors of
-        the tenant's model, or are embedded afterwards.
+        All messages of a call are stored, or none. A call may be repeated with the same messages any number of
+        times: a message whose id the tenant already has is not stored again, but reported as repeated, or, if it
+        differs, as conflicting; the stored one stays unchanged. An erased message stays erased. Messages come with
+        the vectors of the tenant's model, or are embedded afterwards.
 
         Args:
             messages: Messages of an export.
             tenant_id: The tenant.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -900,19 +889,19 @@ class Calls:
         dry_run: bool = False,
         timeout: float | None = None,
     ) -> types.RunRetentionResponse:
-        """Archives and deletes the messages of one tenant by its policy, now.
+        """Archives and deletes one tenant's messages by its policy, now.
 
-        `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of
-        search, but for pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what
-        has expired. Runs in small transactions: a run that is cut off has done part of its work, nothing is done
-        twice or lost, and running it again does the rest. `dry_run` changes nothing and returns the counts that a
-        run at that moment would. A tenant without messages: zeros.
+        `archive` takes messages older than `max_age_days` or less important than `importance_threshold` out of
+        search, except pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what
+        has expired. Runs in small transactions: an interrupted run has done part of its work, and running it again
+        does the rest; nothing is lost or done twice. `dry_run` changes nothing, and returns the counts of a run at
+        that moment. For a tenant without messages, all counts are 0.
 
         Args:
             actions: What to do: `archive`, `delete` or both.
             tenant_id: The tenant.
-            dry_run: Count only, change nothing.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            dry_run: Only count; change nothing.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -930,23 +919,23 @@ class Calls:
         sample_size: int | None = None,
         timeout: float | None = None,
     ) -> types.SimulateRetentionResponse:
-        """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by
-        month and role.
+        """Returns what a sweep would archive and delete, by month and role, under a policy that need not be in force,
+        now or at another moment.
 
-        Changes nothing. Reads the messages of the tenant, all as of one moment; a server does one of these at a
-        time, and others wait until their deadline, of one tenant up to 15. With the policy that holds and no
-        `as_of`, the counts are those of RunRetention with `dry_run`. What is stored now counts; of an `as_of` that
-        has passed as it was then: what was archived later was live, and what was updated later was pinned and
-        important as its revision says. What was restored from the archive was never in it. A tenant without
-        messages: zeros.
+        Changes nothing. Reads all of the tenant's messages as of one moment. A server runs one simulation at a
+        time; others wait until their deadline, at most 15 for each tenant. With the policy in force and no `as_of`,
+        the counts are those of RunRetention with `dry_run`. Counts what is stored now; for a past `as_of`, as it
+        was then: what was archived later counts as live, and what was updated later has the importance and the pin
+        of its revision. What was restored from the archive counts as never archived. For a tenant without messages,
+        all counts are 0.
 
         Args:
             tenant_id: The tenant.
-            retention: The policy to try.
+            retention: The policy to simulate.
             as_of: The moment of the sweep; now when not set.
-            sample_size: How many messages to show of what would be archived, and how many of what would be deleted;
-                5 when not set.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            sample_size: How many messages to show of those that would be archived, and of those that would be
+                deleted; 5 when not set.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -967,22 +956,23 @@ class Calls:
         dry_run: bool = False,
         timeout: float | None = None,
     ) -> types.RestoreArchivedResponse:
-        """Takes messages back from the archive: they are searched and listed again.
+        """Restores messages from the archive, so that they are searched and listed again.
 
-        Runs in small transactions: a run that is cut off has restored a part, and running it again restores the
-        rest. What is live already is left as it is, so that a retry does nothing twice. What is archived while it
-        runs stays archived. Where other work holds the tenant or a message up for five seconds it gives up with
-        UNAVAILABLE, and has restored whole transactions. `would_archive_again` says how many of them the next sweep
-        would take away again. Nothing to restore: zeros.
+        Runs in small transactions: an interrupted run has restored a part, and running it again restores the rest.
+        Live messages are left alone, so a retry does nothing twice. What is archived during the run stays archived.
+        When other work blocks the tenant or a message for five seconds, the call ends with UNAVAILABLE;
+        transactions committed by then stay. `would_archive_again` is the number of restored messages that the next
+        sweep would archive again. When there is nothing to restore, all counts are 0.
 
         Args:
             tenant_id: The tenant.
             filter: Messages that pass this filter, in the syntax of AIP-160; see docs/filters.md.
             user_id: Messages of this end user.
             conversation_id: Messages of this conversation.
-            archived_since: Messages archived then or later: with the time of a sweep, what that sweep archived.
-            dry_run: Count only, change nothing.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            archived_since: Messages archived at this moment or later: give the time of a sweep to restore what it
+                archived.
+            dry_run: Only count; change nothing.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1000,14 +990,14 @@ class Calls:
         tenant_id: str | None = None,
         timeout: float | None = None,
     ) -> types.TenantStatistics:
-        """Says what is stored of one tenant.
+        """Returns what is stored for one tenant.
 
-        Reads only. Counts stop at a bound, so that the call takes about as long in a tenant of a million messages
-        as in the largest. A tenant without messages: zeros.
+        Reads only. Counts stop at a bound, so the call takes about as long for a tenant with a million messages as
+        for the largest. For a tenant without messages, all counts are 0.
 
         Args:
             tenant_id: The tenant.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1021,11 +1011,11 @@ class Calls:
     ) -> types.GetHealthResponse:
         """Says whether the service works. Needs no key.
 
-        Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can
-        always be read; use the standard gRPC health service for probes.
+        Answers OK even while the database is down or accepts no writes, with `status` `degraded`, so that the body
+        can always be read. For probes, use the standard gRPC health service.
 
         Args:
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
         )
@@ -1045,20 +1035,21 @@ class Calls:
     ) -> Pages[types.ListEventsResponse, types.AuditEvent]:
         """Lists events, the newest first.
 
-        Recorded are all calls that need the role admin or erase something, whatever came of them; calls that were
-        refused for want of a key or of its rights, at a bounded rate; and that a key or a token was used, once an
-        hour at most. Never content. Paging is stable: events that come meanwhile are not on later pages. Nothing
-        found: an empty list. A key that does not reach every tenant must name one, and sees that tenant's events.
+        The audit trail records every call that needs the role admin or erases something, whatever its outcome;
+        calls refused for a missing key or missing rights, at a bounded rate; and the use of a key or token, at most
+        once an hour. It never contains content. Paging is stable: events that happen in the meantime do not appear
+        on later pages. When nothing is found, the list is empty. A key without access to all tenants must name a
+        tenant, and sees only its events.
 
         Args:
-            tenant_id: Only this tenant's.
-            actor: Only what this actor did, as `actor` of an event shows it.
-            action: Only this action, as `action` of an event shows it.
-            happened_after: Only what happened then or later.
-            happened_before: Only what happened before then.
+            tenant_id: Only events of this tenant.
+            actor: Only events of this actor, as shown in `actor` of an event.
+            action: Only events with this action, as shown in `action` of an event.
+            happened_after: Only events at this moment or later.
+            happened_before: Only events before this moment.
             page_size: How many events to return at most; 100 when not set.
-            page_token: `next_page_token` of the page before; the first page when not set.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            page_token: `next_page_token` of the previous page; the first page when not set.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1077,13 +1068,13 @@ class Calls:
         tenant_id: str | None = None,
         timeout: float | None = None,
     ) -> types.RetryFailedEmbeddingsResponse:
-        """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
+        """Tries again to embed messages that are marked `failed`: they become `pending`, and are queued.
 
-        Idempotent. Nothing is marked failed: zero.
+        Idempotent. When nothing is marked failed, `queued` is 0.
 
         Args:
             tenant_id: The tenant.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1098,20 +1089,21 @@ class Calls:
         keep_old: bool = False,
         timeout: float | None = None,
     ) -> types.Reembedding:
-        """Starts to embed a tenant, or all, with another model, beside the vectors that searches go on reading.
+        """Starts to embed a tenant, or all tenants, with another model, while searches keep reading the present
+        vectors.
 
         The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The
-        vectors are made in the background by a server that holds the new model; messages that arrive meanwhile are
-        embedded with both. Nothing changes for searches before CutOverReembedding. Idempotent: while one with the
-        same tenant and model is running or ready, that one is returned. FAILED_PRECONDITION when another one is
-        open, since there is one at a time, and when the server knows no next model. A tenant without messages is
-        ready at once.
+        vectors are made in the background by a server that has the new model; messages that arrive in the meantime
+        are embedded with both. Nothing changes for searches before CutOverReembedding. Idempotent: while a
+        re-embedding with the same tenant and model is running or ready, it is returned. FAILED_PRECONDITION when
+        another one is open, since there is only one at a time, and when the server has no next model. A tenant
+        without messages is ready immediately.
 
         Args:
-            tenant_id: The tenant; every tenant when it is not set.
+            tenant_id: The tenant; every tenant when not set.
             model: Which of the server's two models: `next`, or `current` to go back to it.
-            keep_old: Keep the old vectors after the cut-over: going back then needs little embedding.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            keep_old: Keep the old vectors after the cut-over, so that going back needs little embedding.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1126,13 +1118,13 @@ class Calls:
         reembedding_id: int | None = None,
         timeout: float | None = None,
     ) -> types.Reembedding:
-        """Returns a re-embedding and how far it is: the newest one, unless an id is given.
+        """Returns a re-embedding and its progress: the newest one, unless an id is given.
 
-        NOT_FOUND when there has been none, or none of that id.
+        NOT_FOUND when there has been none, or none with that id.
 
         Args:
-            reembedding_id: Its id; the newest one when it is not set.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            reembedding_id: Its id; the newest one when not set.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             reembedding_id=reembedding_id,
@@ -1148,19 +1140,20 @@ class Calls:
         details: bool = False,
         timeout: float | None = None,
     ) -> types.ReembeddingComparison:
-        """Says how the first ten hits of some queries would change, before anything does.
+        """Returns how the first ten hits of some queries would change, before anything changes.
 
-        The queries are the caller's, or some messages of users that are stored, the same ones each time; each is
-        ranked by its tenant's policy over the vectors of either model, as of one moment. Changes nothing and keeps
-        nothing. A call that runs out of time returns what it has compared: `compared` is then less than `asked`.
-        FAILED_PRECONDITION unless the re-embedding is `ready`, or done with its old vectors kept.
+        The queries are the caller's own, or a sample of stored messages of users, the same each time. Each is
+        ranked by its tenant's policy with the vectors of either model, as of one moment. Changes nothing and stores
+        nothing. A call that runs out of time returns what it has compared so far: `compared` is then less than
+        `asked`. NOT_FOUND when there is no such re-embedding, FAILED_PRECONDITION unless it is `ready`, or is done
+        and has kept the old vectors.
 
         Args:
             reembedding_id: The re-embedding.
-            sample: How many stored messages of users to take as queries. 50 when it is not set.
-            queries: Queries to take instead; for a re-embedding of one tenant.
+            sample: How many stored messages of users to use as queries; 50 when not set.
+            queries: Queries to use instead; only for a re-embedding of one tenant.
             details: Return each query's hits too.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             reembedding_id=reembedding_id,
@@ -1176,16 +1169,17 @@ class Calls:
         reembedding_id: int,
         timeout: float | None = None,
     ) -> types.Reembedding:
-        """Lets searches read the new vectors, in one transaction for the tenant, or for all.
+        """Switches searches to the new vectors, in one transaction for the tenant, or for all.
 
-        Every server follows at once: a search reads one model's vectors only, the old before and the new after.
-        Ingest waits for a moment. Afterwards the old vectors are removed in the background, unless they are to be
-        kept. Idempotent. FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled;
-        UNAVAILABLE, with nothing changed, when messages arrive faster than they are embedded.
+        Every server follows immediately: each search reads the vectors of one model only, the old before and the
+        new after. Ingest waits for a moment. Afterwards, the old vectors are removed in the background, unless
+        `keep_old` was set. Idempotent. NOT_FOUND when there is no such re-embedding; FAILED_PRECONDITION before it
+        is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed, when messages arrive faster than
+        they can be embedded.
 
         Args:
             reembedding_id: Its id.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             reembedding_id=reembedding_id,
@@ -1198,14 +1192,15 @@ class Calls:
         reembedding_id: int,
         timeout: float | None = None,
     ) -> types.Reembedding:
-        """Ends a re-embedding before its cut-over. Searches never noticed it.
+        """Ends a re-embedding before its cut-over. Searches are not affected.
 
-        The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody
-        uses. Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
+        The vectors made so far stay, and the next start continues from them; the next cut-over removes what is not
+        used. Idempotent. NOT_FOUND when there is no such re-embedding, FAILED_PRECONDITION after the cut-over: to
+        go back, re-embed with the previous model.
 
         Args:
             reembedding_id: Its id.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             reembedding_id=reembedding_id,
@@ -1223,12 +1218,13 @@ class Calls:
         sample_size: int | None = None,
         timeout: float | None = None,
     ) -> types.PlanErasureResponse:
-        """Plans an erasure: which messages there are, live and archived, how many rows of each table go with them, and
-        a sample.
+        """Plans an erasure: finds the messages, live and archived, counts the rows of each table that go with them,
+        and shows a sample.
 
-        Changes nothing that can be searched. The ids are kept for an hour, for ApplyErasure to erase exactly those.
-        Give one of `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is
-        refused. Not idempotent: each call is a plan of its own. Nothing to erase is a plan of 0 messages.
+        Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give
+        exactly one of `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is
+        refused. Not idempotent: each call makes a new plan. When there is nothing to erase, the plan has 0
+        messages. A call that runs out of time leaves no plan.
 
         Args:
             tenant_id: The tenant.
@@ -1236,8 +1232,8 @@ class Calls:
             user_id: All messages of this end user.
             conversation_id: All messages of this conversation.
             whole_tenant: Everything: all messages, the tenant's policy, its own model, graphs and words.
-            sample_size: How many of the messages to show; 10 when it is not set.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            sample_size: How many of the messages to show; 10 when not set.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1256,15 +1252,16 @@ class Calls:
         tenant_id: str | None = None,
         timeout: float | None = None,
     ) -> types.Erasure:
-        """Begins to erase what was planned, in the background and in batches, and returns at once.
+        """Starts to erase what was planned, in the background and in batches, and returns immediately.
 
-        A server that dies leaves the rest to another. Idempotent: an erasure that was begun is returned as it is.
-        FAILED_PRECONDITION when the plan is older than an hour, NOT_FOUND when it is not there, or not any more.
+        If the server dies, another one continues. Idempotent: an erasure that has already started is returned as it
+        is. FAILED_PRECONDITION when the plan is older than an hour; NOT_FOUND when it does not exist, or no longer
+        exists.
 
         Args:
             erasure_id: The id that PlanErasure gave.
             tenant_id: The tenant.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1279,12 +1276,12 @@ class Calls:
         tenant_id: str | None = None,
         timeout: float | None = None,
     ) -> types.Erasure:
-        """Returns an erasure and how far it is.
+        """Returns an erasure and its progress. NOT_FOUND when there is no such erasure in `tenant_id`.
 
         Args:
             erasure_id: Its id.
             tenant_id: The tenant.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1299,15 +1296,15 @@ class Calls:
         tenant_id: str | None = None,
         timeout: float | None = None,
     ) -> types.ErasureReceipt:
-        """Returns what can be kept of an erasure that is done: what was erased, when and by which key. It names no
-        message and nobody.
+        """Returns a record of a finished erasure that may be kept: what was erased, when, and by which key. It names
+        no message and no person.
 
-        FAILED_PRECONDITION until the erasure is done.
+        NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until it is done.
 
         Args:
             erasure_id: Its id.
             tenant_id: The tenant.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1322,15 +1319,16 @@ class Calls:
         tenant_id: str | None = None,
         timeout: float | None = None,
     ) -> types.VerifyErasureResponse:
-        """Looks for what an erasure erased, in every table that could hold something of it.
+        """Searches every table that could still hold something of what was erased.
 
-        Reads every row that the tenant has, and compares digests of their ids with those that the erasure left.
-        Says besides what it cannot look into. FAILED_PRECONDITION before the erasure has erased everything.
+        Reads every row of the tenant, and compares digests of their ids with those that the erasure kept. Also
+        lists what it cannot check. NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION
+        until everything has been erased. A retry searches again.
 
         Args:
             erasure_id: Its id.
             tenant_id: The tenant.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1344,15 +1342,15 @@ class Calls:
         tenant_id: str | None = None,
         timeout: float | None = None,
     ) -> types.ListGraphsResponse:
-        """Lists the graphs of large tenants: those that have outgrown MEMORY_GRAPH_THRESHOLD messages are not scanned
-        by a search but looked up in a graph of their own.
+        """Lists the graphs of large tenants. A search does not scan a tenant with more than MEMORY_GRAPH_THRESHOLD
+        messages, but uses a graph of its own for it.
 
-        Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such
-        tenant, or none at all: an empty list. A key that does not reach every tenant must name one.
+        Graphs are built and dropped in the background; while one is being built, its tenant is scanned. The list is
+        empty when there is no such tenant, or no graph. A key without access to all tenants must name a tenant.
 
         Args:
-            tenant_id: Only this tenant's.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            tenant_id: Only the graphs of this tenant.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1370,22 +1368,23 @@ class Calls:
         rate_limit: int = 0,
         timeout: float | None = None,
     ) -> types.CreateApiKeyResponse:
-        """Makes a key and returns it, this once.
+        """Creates a key and returns it, this once.
 
-        Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key every call needs one, on all its
-        servers within 5 seconds: the first key of a deployment without MEMORY_API_KEYS must be an admin key for all
-        tenants, so that nobody is locked out. Not idempotent: a retry makes another key; revoke the one that was
-        not received.
+        Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key, every call needs one, on all servers
+        within 5 seconds. The first key of a deployment without MEMORY_API_KEYS must therefore be an admin key for
+        all tenants, so that nobody is locked out. Not idempotent: a retry creates another key; revoke the one that
+        was not received.
 
         Args:
             label: What the key is for.
-            role: `reader` (get and search), `writer` (also ingest) or `admin` (also everything under `/v1/admin`).
-            tenant_ids: The tenants that the key reaches.
-            all_tenants: The key reaches every tenant, those to come included.
-            expires_at: When the key ends by itself: a moment to come.
-            rate_limit: Calls a minute that the key may make, from wherever; past it they get RESOURCE_EXHAUSTED
-                with the reason KEY_RATE_LIMITED.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            role: `reader` (gets and searches), `writer` (also stores, updates and deletes) or `admin` (also
+                everything under `/v1/admin`).
+            tenant_ids: The tenants that the key has access to.
+            all_tenants: The key has access to every tenant, including future ones.
+            expires_at: When the key expires; must be in the future.
+            rate_limit: Calls per minute that are allowed with the key, from all addresses together; more fail with
+                RESOURCE_EXHAUSTED and the reason KEY_RATE_LIMITED.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             label=label,
@@ -1404,14 +1403,15 @@ class Calls:
         page_token: str | None = None,
         timeout: float | None = None,
     ) -> Pages[types.ListApiKeysResponse, types.ApiKey]:
-        """Lists the keys that were made, without the keys themselves.
+        """Lists the created keys, without the keys themselves.
 
-        Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
+        Revoked and expired keys stay in the list; those of MEMORY_API_KEYS are not in it. The list is empty when
+        there are no keys.
 
         Args:
             page_size: How many keys to return at most; 100 when not set.
-            page_token: `next_page_token` of the page before; the first page when not set.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            page_token: `next_page_token` of the previous page; the first page when not set.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             page_size=page_size,
@@ -1425,14 +1425,14 @@ class Calls:
         key_id: str,
         timeout: float | None = None,
     ) -> types.ApiKey:
-        """Revokes a key for good.
+        """Revokes a key permanently.
 
-        Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and
-        returns the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
+        Takes effect on every server within 5 seconds, for open streams too. Idempotent: revoking again changes
+        nothing and returns the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
 
         Args:
             key_id: The `id` of the key.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             key_id=key_id,
@@ -1445,13 +1445,13 @@ class Calls:
         tenant_id: str | None = None,
         timeout: float | None = None,
     ) -> types.TenantPolicy:
-        """Returns the policy that holds for a tenant: its own values, and the deployment's where it has none.
+        """Returns the policy in force for a tenant: its own values, and the deployment's for the rest.
 
         Never NOT_FOUND: a tenant without a policy of its own has the deployment's.
 
         Args:
             tenant_id: The tenant.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
@@ -1474,11 +1474,11 @@ class Calls:
     ) -> types.TenantPolicy:
         """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
 
-        Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages
-        stays. An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT
-        when the weights of importance, or those of the score, would all be 0, the deployment's included: they tell
-        no message from another. A quota is changed by a key for all tenants only: PERMISSION_DENIED when another
-        sends one that is not the tenant's.
+        Idempotent. Applies to messages ingested, searched and swept from now on: the importance of stored messages
+        does not change. An empty body removes the tenant's policy. Other servers follow within 10 seconds.
+        INVALID_ARGUMENT when, together with the deployment's values, all weights of importance or all weights of
+        the score would be 0, since messages could then not be told apart. Only a key for all tenants can change a
+        quota: PERMISSION_DENIED when another key sends a different one.
 
         Args:
             tenant_id: The tenant.
@@ -1486,11 +1486,11 @@ class Calls:
             importance_weights: How importance is computed at ingest.
             score_weights: How the score is computed in a search.
             hybrid_weights: How relevance is computed in a hybrid search.
-            ranking: The ranking of searches that name none.
-            time_zone: Whose days the dates of queries are that name no time zone: a time zone of the IANA database.
-            language: The language of messages and queries that name none, as a tag of BCP 47.
+            ranking: The ranking of searches that do not name one.
+            time_zone: The time zone, by its IANA name, of dates in queries that do not name one.
+            language: The language of messages and queries that do not name one, as a BCP 47 tag.
             quota: How much the tenant may store.
-            timeout: Seconds for the call with all its attempts; the client's own when not given.
+            timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,

@@ -76,42 +76,46 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key as the service keeps it. The key itself is not kept: a digest is, and the prefix by which it is found."""
+    """A key as the service stores it. The key itself is not stored, only a digest and the prefix by which it is found.
+    """
 
     id: str = ""
     """Set by the server: a UUID."""
 
     prefix: str = ""
-    """The part of the key between `mk_` and the next `_`: names the key in logs and lists, and opens nothing."""
+    """The part of the key between `mk_` and the next `_`. It identifies the key in logs and lists, and grants nothing.
+    """
 
     label: str = ""
-    """What the key is for, as its maker said."""
+    """What the key is for, as stated when it was created."""
 
     role: str = ""
-    """`reader` (get and search), `writer` (also ingest) or `admin` (also everything under `/v1/admin`)."""
+    """`reader` (gets and searches), `writer` (also stores, updates and deletes) or `admin` (also everything under
+    `/v1/admin`).
+    """
 
     tenant_ids: tuple[str, ...] = ()
-    """The tenants that the key reaches, compared byte for byte; empty with `all_tenants`."""
+    """The tenants that the key has access to, compared byte for byte; empty with `all_tenants`."""
 
     all_tenants: bool = False
-    """True when the key reaches every tenant, those to come included."""
+    """True when the key has access to every tenant, including future ones."""
 
     created_at: datetime
-    """When the key was made."""
+    """When the key was created."""
 
     expires_at: datetime | None = None
-    """When the key ends by itself; not set when it does not."""
+    """When the key expires; not set when it does not."""
 
     revoked_at: datetime | None = None
-    """When the key was revoked; not set while it is not."""
+    """When the key was revoked; not set unless it was."""
 
     rate_limit: int = 0
-    """Calls a minute that the key may make; 0 when it has no limit of its own."""
+    """Calls per minute that are allowed with the key; 0 when it has no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """Something that somebody did."""
+    """One recorded action."""
 
     id: str = ""
     """Its id."""
@@ -120,19 +124,19 @@ class AuditEvent:
     """When."""
 
     actor: str = ""
-    """Who: `key:` and the prefix of a made key, `jwt:` and the subject of a token, `setting:` and the number of one of
-    MEMORY_API_KEYS, or `anonymous`.
+    """Who: `key:` and the prefix of a created key, `jwt:` and the subject of a token, `setting:` and the number of one
+    of MEMORY_API_KEYS, or `anonymous`.
     """
 
     action: str = ""
     """What: service and RPC, or `key.use`."""
 
     outcome: str = ""
-    """What came of it: OK, or the name of a gRPC code such as PERMISSION_DENIED; STARTED when an export began."""
+    """The outcome: OK, or the name of a gRPC code such as PERMISSION_DENIED; STARTED when an export began."""
 
     tenant_id: str = ""
-    """The tenant that the call named, or the only one that a used key reaches; empty for the deployment as a whole. A
-    call that named several is an event for each.
+    """The tenant that the call named, or the only one that the key has access to; empty for the deployment as a whole.
+    A call that named several tenants is recorded once for each.
     """
 
     request_id: str = ""
@@ -147,7 +151,7 @@ class BatchIngestMessagesResponse:
     """The stored messages, in the order of the request."""
 
     repeated_indexes: tuple[int, ...] = ()
-    """Which of them were stored before, under the same `request_id`: their places in `messages`, counted from 0."""
+    """Which of them had been stored before, under the same `request_id`: their places in `messages`, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,51 +162,52 @@ class BuildContextResponse:
     """How many tokens `text` has: never more than `max_tokens`."""
 
     messages: tuple[ContextMessage, ...] = ()
-    """The messages, in the order they were said."""
+    """The messages, in the order in which they were said."""
 
     text: str = ""
-    """The same for a prompt: a line for each message, as `[2026-11-14 20:30] Caroline: I love Python`. Times are UTC;
-    the role stands where there is no name. Further lines of a message are indented, so that none looks like another
-    message.
+    """The same as text for a prompt: a line for each message, such as `[2026-11-14 20:30] Caroline: I love Python`.
+    Times are in UTC; without a name, the role is shown. Further lines of a message are indented, so that none looks
+    like another message.
     """
 
     left_out: LeftOut
-    """What was considered and left out."""
+    """What was considered but left out."""
 
     tokenizer: str = ""
     """What counted the tokens: the name of the embedding model or of the file MEMORY_CONTEXT_TOKENIZER, or `4 bytes a
-    token` where there is neither.
+    token` if there is neither.
     """
 
     ranking: str = ""
     """The ranking that found the memories."""
 
     as_of: datetime
-    """The moment it was built for. With this as its `as_of` a request builds the same context of the same memory."""
+    """The moment that it was built for. A request with this as its `as_of` builds the same context from the same
+    memory.
+    """
 
     pending: int = 0
-    """How many messages pass the filters but cannot be found yet, because they have no embedding; counted up to
-    10,000.
+    """How many messages pass the filters but cannot be found yet because they have no embedding; counted up to 10,000.
     """
 
     reranked: bool | None = None
-    """Whether the deployment's reranker read the best memories again; false where it failed or was late, not set where
+    """Whether the deployment's reranker reread the best memories; false when it failed or was too slow, not set when
     it was not asked.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextMessage:
-    """A message of the context, and why it is there."""
+    """A message of the context, and why it was chosen."""
 
     message: Message
     """The message."""
 
     reason: str = ""
-    """`pinned`, `recent`, `relevant` or `neighbour`: the first of these that holds."""
+    """`pinned`, `recent`, `relevant` or `neighbour`: the first of these that applies."""
 
     score: float | None = None
-    """Its score in the search, where the search found it."""
+    """Its score in the search, if the search found it."""
 
     tokens: int = 0
     """How many tokens its line of `text` has."""
@@ -210,7 +215,7 @@ class ContextMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """A conversation of which messages are stored, live or archived."""
+    """A conversation with stored messages, live or archived."""
 
     conversation_id: str = ""
     """Which one."""
@@ -222,13 +227,15 @@ class Conversation:
     """When its last message was said."""
 
     message_count: int = 0
-    """How many messages it has, archived ones included; this and what follows is told of its newest 10,000 at most."""
+    """How many messages it has, including archived ones. This and the fields below cover at most its newest 10,000
+    messages.
+    """
 
     archived_count: int = 0
     """How many of them are archived."""
 
     user_count: int = 0
-    """How many end users they belong to."""
+    """How many end users these messages belong to."""
 
     user_ids: tuple[str, ...] = ()
     """These end users, the first 20 in byte order."""
@@ -242,7 +249,7 @@ class CreateApiKeyResponse:
     """The key to send as `x-api-key`. Shown here and never again."""
 
     api_key: ApiKey
-    """What the service keeps of it."""
+    """What the service stores of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,12 +257,12 @@ class DeleteMessageResponse:
     """What was erased."""
 
     message_id: str = ""
-    """The id of the message that is gone."""
+    """The id of the erased message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingModel:
-    """What makes one model's vectors another's: two that differ in any of these are never compared."""
+    """What identifies a model: vectors of two models that differ in any of these are never compared."""
 
     name: str = ""
     """Its name."""
@@ -272,7 +279,7 @@ class EmbeddingModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """An erasure, from its plan to its end."""
+    """An erasure, from its plan to its completion."""
 
     erasure_id: str = ""
     """Its id."""
@@ -281,21 +288,21 @@ class Erasure:
     """The tenant."""
 
     scope: str = ""
-    """What was asked for: `filter`, `user`, `conversation` or `whole_tenant`. Its value is not kept."""
+    """What was selected by: `filter`, `user`, `conversation` or `whole_tenant`. The value is not kept."""
 
     state: str = ""
-    """`planned`; `erasing`: messages go, batch by batch; `cleaning`: all are gone, words are counted again and the
-    tables are vacuumed, so that nothing of them stays in indexes and statistics; `done`.
+    """`planned`; `erasing`: messages are erased batch by batch; `cleaning`: all are erased, words are counted again
+    and the tables are vacuumed, so that nothing stays in indexes and statistics; `done`.
     """
 
     planned: int = 0
     """Messages that were planned."""
 
     erased: int = 0
-    """Messages erased so far. At the end less than planned where some had gone by themselves."""
+    """Messages erased so far. At the end this may be less than planned, if some were deleted in another way."""
 
     planned_rows: tuple[TableRows, ...] = ()
-    """Rows of each table that the plan counted."""
+    """Rows of each table, as counted by the plan."""
 
     erased_rows: tuple[TableRows, ...] = ()
     """Rows of each table erased so far."""
@@ -304,35 +311,35 @@ class Erasure:
     """When it was planned."""
 
     expires_at: datetime
-    """Until when it can be applied."""
+    """The moment until which it can be applied."""
 
     applied_at: datetime | None = None
-    """When it was applied; not set before."""
+    """When it was applied; not set until then."""
 
     finished_at: datetime | None = None
-    """When it was done; not set before."""
+    """When it was done; not set until then."""
 
     last_error: str = ""
-    """The class of what holds the work up; empty while it goes on."""
+    """The class of the error that holds up the work; empty when there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureCheck:
-    """A place that was looked into."""
+    """One thing that was checked."""
 
     place: str = ""
-    """A table, or what else was looked at."""
+    """A table, or whatever else was checked."""
 
     found: int = 0
-    """What of the erased messages was found there; 0 is what is wanted."""
+    """How many traces of the erased messages were found there; it should be 0."""
 
     how: str = ""
-    """What was compared, in words."""
+    """What was compared, described in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureLimit:
-    """A place that cannot be looked into."""
+    """One thing that cannot be checked."""
 
     place: str = ""
     """What it is."""
@@ -343,18 +350,18 @@ class ErasureLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureReceipt:
-    """What can be kept of an erasure."""
+    """A record of an erasure that may be kept."""
 
     erasure: Erasure
     """The erasure, done."""
 
     ids_digest: str = ""
-    """SHA-256, in hexadecimal, over the ids that were planned, as 16 bytes each, in order. Who has kept the ids can
-    show that these were meant.
+    """SHA-256, in hexadecimal, over the planned ids, as 16 bytes each, in order. Anyone who has kept the ids can show
+    that these were the ones.
     """
 
     planned_by: str = ""
-    """The id of the key that planned it; `settings` for one of MEMORY_API_KEYS, `none` where there were no keys."""
+    """The id of the key that planned it; `settings` for one of MEMORY_API_KEYS, `none` if there were no keys."""
 
     applied_by: str = ""
     """The key that applied it, likewise."""
@@ -363,7 +370,7 @@ class ErasureReceipt:
     """When the last message was erased."""
 
     kept: tuple[str, ...] = ()
-    """What is kept on purpose, in words."""
+    """What is kept on purpose, described in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,10 +378,10 @@ class GetHealthResponse:
     """The health of the service."""
 
     status: str = ""
-    """`ok`, or `degraded` while the database is down or takes no writes."""
+    """`ok`, or `degraded` while the database is down or accepts no writes."""
 
     database: str = ""
-    """`ok`, `read_only` while it answers and takes no writes, or `down`."""
+    """`ok`; `read_only` while the database answers but accepts no writes; or `down`."""
 
     timestamp: datetime
     """The server's time."""
@@ -400,13 +407,13 @@ class Graph:
     """The graph of a large tenant, over its embeddings."""
 
     tenant_id: str = ""
-    """Whose it is."""
+    """The tenant."""
 
     state: str = ""
-    """`building`, `ready`, `failed` or `dropping`. One that failed is tried again."""
+    """`building`, `ready`, `failed` or `dropping`. A failed build is tried again."""
 
     messages: int = 0
-    """Messages of the tenant when the build began. Those that came later are in the graph too."""
+    """Messages of the tenant when the build began. Later ones are in the graph too."""
 
     megabytes: float = 0.0
     """Size on disk, in megabytes."""
@@ -415,12 +422,12 @@ class Graph:
     """When the build began."""
 
     finished_at: datetime | None = None
-    """When it ended, well or not; not set while it is under way."""
+    """When the build ended, successfully or not; not set while it is running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitExplanation:
-    """What makes the score of a hit."""
+    """The terms of a hit's score."""
 
     terms: tuple[ScoreTerm, ...] = ()
     """The terms that add up to the score."""
@@ -437,73 +444,76 @@ class HybridWeights:
     """
 
     lexical: float | None = None
-    """Weight of words. The deployment's default is its recipe's."""
+    """Weight of words. The deployment's default is that of its recipe."""
 
     conversation: float | None = None
-    """Weight of the best turn of the conversation. The deployment's default is its recipe's."""
+    """Weight of the best turn of the conversation. The deployment's default is that of its recipe."""
 
     date: float | None = None
-    """Weight of a date that the query names. The deployment's default is its recipe's."""
+    """Weight of a date that the query names. The deployment's default is that of its recipe."""
 
     speaker: float | None = None
-    """Weight of a speaker that the query names. The deployment's default is its recipe's."""
+    """Weight of a speaker that the query names. The deployment's default is that of its recipe."""
 
     previous: float | None = None
-    """Share of a word's count in the turn before that counts for a message too, and half of it for the turn before
-    that one. The deployment's default is 0.5.
+    """The share of a word's count in the previous turn that counts for a message too; half of it for the turn before
+    that. The deployment's default is 0.5.
     """
 
     names_to_i: bool | None = None
     """Whether the query is embedded with the names of participants as "I". The deployment's default is true."""
 
     recipe: str | None = None
-    """The weights that are not set: `surroundings` or `conversation`. The deployment's default is `surroundings`."""
+    """Where weights that are not set come from: `surroundings` or `conversation`. The deployment's default is
+    `surroundings`.
+    """
 
     near: float | None = None
-    """Weight of the best turn within three turns. The deployment's default is its recipe's."""
+    """Weight of the best turn within three turns. The deployment's default is that of its recipe."""
 
     after: float | None = None
-    """Weight of the turn right after it, by its similarity and words. The deployment's default is its recipe's."""
+    """Weight of the turn right after it, by its similarity and words. The deployment's default is that of its recipe.
+    """
 
     coverage: float | None = None
-    """Weight of the share of the query's words that stand near. The deployment's default is its recipe's."""
+    """Weight of the share of the query's words found nearby. The deployment's default is that of its recipe."""
 
     asks_when: float | None = None
-    """Weight of a word of time, where the query asks when. The deployment's default is its recipe's."""
+    """Weight of a word of time, if the query asks when. The deployment's default is that of its recipe."""
 
     first_person: float | None = None
-    """Weight of a turn that speaks of its speaker. The deployment's default is its recipe's."""
+    """Weight of a turn in which its speaker talks about themselves. The deployment's default is that of its recipe."""
 
     question: float | None = None
-    """Weight of a turn that ends with a question mark. The deployment's default is its recipe's."""
+    """Weight of a turn that ends with a question mark. The deployment's default is that of its recipe."""
 
     assistant: float | None = None
-    """Weight of a turn of the role `assistant`. The deployment's default is its recipe's."""
+    """Weight of a turn of the role `assistant`. The deployment's default is that of its recipe."""
 
     rerank: float | None = None
-    """Weight of what the deployment's reranker says of one of the best 50, 0 to 1; where it has none, nothing. 0 sends
-    it nothing. The deployment's default is 1.
+    """Weight of the deployment's reranker's judgement of one of the best 50, 0 to 1; without a reranker it has no
+    effect. With 0, nothing is sent to the reranker. The deployment's default is 1.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResponse:
-    """What became of the messages: those of no list were stored."""
+    """What happened to the messages: those in none of the lists were stored."""
 
     stored: int = 0
     """How many were stored."""
 
     repeated_indexes: tuple[int, ...] = ()
-    """Which of them the tenant had already: their places in the request, counted from 0."""
+    """Which of them the tenant already had: their places in the request, counted from 0."""
 
     conflicting_indexes: tuple[int, ...] = ()
-    """Under which ids the tenant has something else, which stays: their places in the request."""
+    """Which of them differ from what the tenant has under the same id, which stays: their places in the request."""
 
     pending: int = 0
-    """How many of those that were stored have yet to be embedded: search does not find them until then."""
+    """How many of the stored messages have yet to be embedded; search does not find them until then."""
 
     erased_indexes: tuple[int, ...] = ()
-    """Which of them were erased, and stay so: their places in the request."""
+    """Which of them had been erased, and stay erased: their places in the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -536,40 +546,41 @@ class IngestMessageRequest:
     """Who speaks: `user`, `assistant` or `system`."""
 
     content: str
-    """The text. Text longer than the model's window is embedded in overlapping windows, so that all of it is found."""
+    """The text. Text longer than the model's window is embedded in overlapping windows, so that all of it can be
+    found.
+    """
 
     metadata: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Any fields of the caller's own; returned as they are. Numbers are doubles, as in JSON: whole numbers from 2^53
-    on are refused, as doubles do not keep them apart. Send longer ids as text.
+    """Any fields of the caller's own; returned as they were sent. Numbers are doubles, as in JSON: whole numbers from
+    2^53 on are refused, because doubles cannot tell them apart. Send such ids as text.
     """
 
     importance_override: float | None = None
-    """How important the caller says the message is; counts as 0 when not set."""
+    """The caller's own rating of the message's importance; counts as 0 when not set."""
 
     name: str | None = None
     """The speaker's name; questions that name a speaker find that speaker's messages."""
 
     created_at: datetime | None = None
-    """When the message was said, for back-fills; the server's time when not set. At most a day in the future."""
+    """When the message was said, for back-fills; the server's time when not set. At most one day in the future."""
 
     request_id: str | None = None
-    """The caller's own id of this request: a UUID, as AIP-155 has it. The same id with the same body, sent again
-    within 24 hours (MEMORY_IDEMPOTENCY_HOURS), stores nothing and returns the stored message. Unique within the
-    tenant.
+    """The caller's own id for this request: a UUID, as in AIP-155. The same id and body, sent again within 24 hours
+    (MEMORY_IDEMPOTENCY_HOURS), stores nothing and returns the stored message. Unique within the tenant.
     """
 
     embed_later: bool | None = None
-    """Store and answer at once, with `embedding_status` `pending`, and embed afterwards. MEMORY_ASYNC_EMBEDDINGS when
-    not set.
+    """Store and answer immediately, with `embedding_status` `pending`, and embed afterwards. MEMORY_ASYNC_EMBEDDINGS
+    when not set.
     """
 
     user_id: str | None = None
-    """The end user whose memory this belongs to, compared byte for byte. When not set it is taken from `metadata`,
-    where that holds a text under MEMORY_USER_ID_METADATA_KEY.
+    """The end user whose memory this belongs to, compared byte for byte. When not set, it is taken from `metadata`, if
+    that has a text under the key named by MEMORY_USER_ID_METADATA_KEY.
     """
 
     keep_request_id: bool = False
-    """Remember `request_id` as long as the message is kept, instead of 24 hours: for imports, which are run again
+    """Remember `request_id` for as long as the message is kept, instead of 24 hours. For imports that may be run again
     weeks later.
     """
 
@@ -577,27 +588,25 @@ class IngestMessageRequest:
     """Never archived by retention."""
 
     expires_at: datetime | None = None
-    """From this moment on nothing shows the message, and the next sweep erases it. It lies in the future; the message
-    is kept as long as retention says when not set.
+    """From this moment on, nothing shows the message, and the next sweep erases it. Must be in the future. When not
+    set, retention decides how long the message is kept.
     """
 
     ttl_seconds: int | None = None
-    """The same as a number of seconds from the moment of ingest on, whatever `created_at` says. Give this or
-    `expires_at`.
-    """
+    """The same as a number of seconds from ingest, whatever `created_at` says. Give this or `expires_at`, not both."""
 
     on_duplicate: str | None = None
-    """What becomes of a message that was said before, by the same role in the same conversation, of the same user, in
-    the same words, at most `duplicate_window_seconds` earlier: `store` it, the default, or `return_existing`, which
-    stores nothing and returns the one that is there, as for a repeated `request_id`.
+    """What to do with a duplicate: the same words by the same role, in the same conversation, for the same user, at
+    most `duplicate_window_seconds` earlier. `store`, the default, stores it too; `return_existing` stores nothing
+    and returns the existing message, as for a repeated `request_id`.
     """
 
     duplicate_window_seconds: int | None = None
-    """How far apart two messages may have been said to be taken for one, up to a year; an hour when not set."""
+    """How many seconds apart two messages may be and still count as duplicates, up to a year; an hour when not set."""
 
     language: str | None = None
-    """The language of the text, as a tag of BCP 47: how its words are stemmed for the hybrid ranking, and which of
-    them count for nothing. The tenant's own when not set. Languages without a stemmer are found word for word.
+    """The language of the text, as a BCP 47 tag. It decides how words are stemmed for the hybrid ranking, and which
+    are ignored. The tenant's language when not set. In languages without a stemmer, words must match exactly.
     """
 
 
@@ -609,13 +618,13 @@ class LeftOut:
     """Messages that did not fit."""
 
     repeated_text: int = 0
-    """Messages whose text is in the context already, or is the question itself."""
+    """Messages whose text is already in the context, or is the question itself."""
 
     low_score: int = 0
     """Memories below `min_score`."""
 
     best: tuple[LeftOutMessage, ...] = ()
-    """The first of those that did not fit, best first, up to 10."""
+    """Those that did not fit, best first, at most 10."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -629,7 +638,7 @@ class LeftOutMessage:
     """Why it was considered."""
 
     tokens: int | None = None
-    """How many tokens its line would have; not set where it was too long to be counted."""
+    """How many tokens its line would have; not set when it was too long to be counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -637,10 +646,10 @@ class ListApiKeysResponse:
     """A page of keys."""
 
     api_keys: tuple[ApiKey, ...] = ()
-    """Keys in the order in which they were made, revoked and expired ones included."""
+    """Keys in the order in which they were created, including revoked and expired ones."""
 
     next_page_token: str = ""
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -651,7 +660,7 @@ class ListConversationsResponse:
     """Conversations in the byte order of their ids."""
 
     next_page_token: str = ""
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -662,15 +671,15 @@ class ListEventsResponse:
     """The newest first."""
 
     next_page_token: str = ""
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListGraphsResponse:
-    """The graphs there are."""
+    """The graphs."""
 
     graphs: tuple[Graph, ...] = ()
-    """By tenant."""
+    """The graphs, ordered by tenant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -678,12 +687,12 @@ class ListMessagesResponse:
     """A page of messages."""
 
     messages: tuple[Message, ...] = ()
-    """The messages, in the order that was asked for. Fewer than `page_size` where their texts are long: a page holds
+    """The messages, in the requested order. There may be fewer than `page_size` if the texts are long: a page holds
     about 16 MiB of them.
     """
 
     next_page_token: str = ""
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
 
     total_size: int | None = None
     """How many messages pass, on all pages together; set with `include_total`."""
@@ -694,10 +703,10 @@ class ListRevisionsResponse:
     """A page of revisions."""
 
     revisions: tuple[Revision, ...] = ()
-    """What the message was before its updates, the last one first. Empty when it was never updated."""
+    """The previous states of the message, the most recent first. Empty when it was never updated."""
 
     next_page_token: str = ""
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -708,12 +717,12 @@ class ListUsersResponse:
     """Users in the byte order of their ids."""
 
     next_page_token: str = ""
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryHit:
-    """One message that was found, and why it stands where it stands."""
+    """One message that was found, and why it ranks where it does."""
 
     message_id: str = ""
     """The id of the message."""
@@ -722,7 +731,7 @@ class MemoryHit:
     """0.6·similarity + 0.3·importance + 0.1·decay with the default weights."""
 
     similarity: float = 0.0
-    """Cosine of the query and the message's best window, -1 to 1."""
+    """Cosine similarity of the query and the message's best window, -1 to 1."""
 
     decay: float = 0.0
     """exp(-age in days / 7), 0 to 1."""
@@ -746,10 +755,10 @@ class MemoryHit:
     """Its conversation."""
 
     name: str | None = None
-    """Who spoke, where the caller said so."""
+    """The speaker's name, if the caller gave one."""
 
     explanation: HitExplanation | None = None
-    """What makes the score; set with `explain`."""
+    """The terms of the score; set with `explain`."""
 
     neighbours: Neighbours | None = None
     """The turns around it; set with `neighbours`."""
@@ -758,17 +767,17 @@ class MemoryHit:
     """When retention archived it; not set while it is live."""
 
     user_id: str | None = None
-    """The end user whose memory it belongs to; not set when it is nobody's."""
+    """The end user whose memory it belongs to; not set when it belongs to nobody."""
 
     relevance: float = 0.0
-    """How likely it is to answer, which compares with other searches as `score` does not: the similarity, and with
-    `hybrid` up to 0.4 for the query's words near it.
+    """How likely it is to answer the query. Comparable between searches, unlike `score`: the similarity, plus, with
+    `hybrid`, up to 0.4 for the query's words near it.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message of a conversation, as it is stored."""
+    """One message of a conversation, as stored."""
 
     id: str = ""
     """Set by the server: a UUID."""
@@ -783,13 +792,13 @@ class Message:
     """`user`, `assistant` or `system`."""
 
     name: str | None = None
-    """Who speaks, where the caller said so."""
+    """The speaker's name, if the caller gave one."""
 
     content: str = ""
-    """The text, as it was sent."""
+    """The text, as sent."""
 
     metadata: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """The caller's own fields, as they were sent; an empty object when there were none."""
+    """The caller's own fields, as sent; an empty object when there were none."""
 
     importance_score: float = 0.0
     """Importance at ingest, 0 to 1: 0.4·recency + 0.2·role + 0.4·explicit with the default weights."""
@@ -809,19 +818,20 @@ class Message:
     """When retention moved the message to the archive; not set while it is searchable."""
 
     user_id: str | None = None
-    """The end user whose memory it belongs to; not set when it is nobody's."""
+    """The end user whose memory it belongs to; not set when it belongs to nobody."""
 
     pinned: bool | None = None
-    """True when retention never archives it; not set otherwise."""
+    """True when retention never archives the message; not set otherwise."""
 
     expires_at: datetime | None = None
-    """From when on nothing shows it, and the next sweep erases it; not set when it does not expire."""
+    """The moment from which nothing shows the message, and the next sweep erases it; not set when it does not expire.
+    """
 
     etag: str = ""
-    """Names what the message says now, for UpdateMessage: another after each update. Opaque."""
+    """Identifies the current state of the message, for UpdateMessage; changes with each update. Opaque."""
 
     language: str | None = None
-    """The language of the text, where the caller said so."""
+    """The language of the text, if the caller gave one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -848,19 +858,19 @@ class PlanErasureResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryComparison:
-    """How the first ten hits of one query change; never its text."""
+    """How the first ten hits of one query change. Never contains its text."""
 
     tenant_id: str = ""
     """The tenant."""
 
     message_id: str = ""
-    """The stored message that was the query; empty for a query of the caller's."""
+    """The stored message that was used as the query; empty for the caller's own query."""
 
     overlap: float = 0.0
-    """Share of the hits that both models find, 0 to 1."""
+    """The share of hits that both models find, 0 to 1."""
 
     first_changed: bool = False
-    """Whether another message comes first."""
+    """Whether the first hit is different."""
 
     before: tuple[ScoredMessage, ...] = ()
     """The hits of the model in use, best first."""
@@ -877,11 +887,11 @@ class Reembedding:
     """Its id."""
 
     tenant_id: str | None = None
-    """The tenant; not set for every tenant."""
+    """The tenant; not set when it covers every tenant."""
 
     state: str = ""
     """`running` while vectors are made; `ready` for the cut-over; `cut_over` while the old vectors are removed;
-    `done`; `cancelled`.
+    `done`; or `cancelled`.
     """
 
     previous_model: EmbeddingModel
@@ -891,28 +901,28 @@ class Reembedding:
     """The new model."""
 
     total: int = 0
-    """Messages to embed, archived ones and those that arrived since among them."""
+    """Messages to embed, including archived ones and those that have arrived since the start."""
 
     embedded: int = 0
     """How many of them have the new model's vectors."""
 
     refused: int = 0
-    """Texts that the new model refused several times; the cut-over makes them `pending`, to be tried again."""
+    """Texts that the new model has refused several times; the cut-over makes them `pending`, to be tried again."""
 
     keep_old: bool = False
-    """Whether the old vectors stay."""
+    """Whether the old vectors are kept."""
 
     last_error: str = ""
-    """The kind of the last error in the background, while it holds it up; empty when all is well."""
+    """The class of the error that holds up the work in the background; empty when there is none."""
 
     started_at: datetime
     """When it was started."""
 
     cut_over_at: datetime | None = None
-    """When searches began to read the new vectors."""
+    """When searches switched to the new vectors."""
 
     finished_at: datetime | None = None
-    """When it was over."""
+    """When it ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -920,22 +930,22 @@ class ReembeddingComparison:
     """How the first ten hits change."""
 
     asked: int = 0
-    """Queries that there were."""
+    """The number of queries."""
 
     compared: int = 0
-    """Queries that there was time for."""
+    """How many of them were compared in the time available."""
 
     overlap: float = 0.0
-    """Mean share of the first ten hits that both models find, 0 to 1."""
+    """The mean share of the first ten hits that both models find, 0 to 1."""
 
     first_changed: float = 0.0
-    """Share of the queries with another first hit, 0 to 1."""
+    """The share of queries with a different first hit, 0 to 1."""
 
     rank_change: float = 0.0
-    """Mean number of places by which a hit that both find moved."""
+    """By how many places, on average, a hit that both models find has moved."""
 
     details: tuple[QueryComparison, ...] = ()
-    """Each query, in order, when details are asked for."""
+    """Each query, in order; set with `details`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -946,8 +956,8 @@ class RestoreArchivedResponse:
     """Messages that are live again."""
 
     would_archive_again: int = 0
-    """How many of these the next sweep would archive again, by the policy that holds for the tenant now. Change the
-    policy, or pin the messages, to keep them.
+    """How many of these the next sweep would archive again under the tenant's current policy. To keep them live,
+    change the policy or pin the messages.
     """
 
     dry_run: bool = False
@@ -956,7 +966,7 @@ class RestoreArchivedResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionPolicy:
-    """When messages leave."""
+    """When messages are archived and deleted."""
 
     max_age_days: float | None = None
     """Messages older than this many days are archived. The deployment's default is 30."""
@@ -990,37 +1000,39 @@ class RetentionStatus:
     """Messages it deleted, of all tenants."""
 
     deletes_archives: bool = False
-    """Whether sweeps delete from the archives of tenants whose policy does not say otherwise: the scheduler is on, and
-    `delete_after_days` is below 36,500, which means never.
+    """Whether sweeps delete from the archives of tenants without a policy of their own: true when the scheduler is on
+    and `delete_after_days` is below 36,500, which means never.
     """
 
     delete_after_days: float = 0.0
-    """Days in the archive after which they do. The deployment's default; a tenant's own is in its policy."""
+    """After how many days in the archive they do. The deployment's default; a tenant's own value is in its policy."""
 
     failed: int = 0
-    """Tenants that the last sweep could not sweep to the end, and will again; the log has the class of each error."""
+    """Tenants that the last sweep could not finish, and the next one will try again; the log has the class of each
+    error.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryFailedEmbeddingsResponse:
-    """What is tried again."""
+    """What will be tried again."""
 
     queued: int = 0
-    """Messages that were queued."""
+    """The number of messages queued."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """What a message was until it was updated."""
+    """A previous state of a message."""
 
     message: Message
-    """The message as it was. `archived_at` is that of now: archiving is no update."""
+    """The message as it was. `archived_at` is the present one, since archiving is not an update."""
 
     valid_from: datetime
-    """From when on it was so."""
+    """The moment from which this state applied."""
 
     valid_to: datetime
-    """When it was updated."""
+    """When it was updated, which ended this state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1039,13 +1051,13 @@ class RunRetentionResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreTerm:
-    """One term of a score: the score is the sum of weight · value over the terms, within 1e-6."""
+    """One term of a score. The score is the sum of weight · value over the terms, within 1e-6."""
 
     name: str = ""
-    """What it is: `similarity`, `importance`, `decay`; with `hybrid` also `lexical`, `conversation`, `date`,
-    `speaker`, those of `near`, `after`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` that
-    weigh something, `rerank` where the deployment's reranker was asked and, where relevance came out below zero,
-    `floor`, which lifts it to zero.
+    """What it is: `similarity`, `importance` or `decay`; with `hybrid` also `lexical`, `conversation`, `date` and
+    `speaker`; those of `near`, `after`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` whose
+    weight is not 0; `rerank` if the deployment's reranker was asked; and `floor`, which lifts a relevance below
+    zero to zero.
     """
 
     weight: float = 0.0
@@ -1060,7 +1072,7 @@ class ScoreWeight:
     """A weight of the ranking."""
 
     name: str = ""
-    """What it weighs, as `similarity`."""
+    """What it weighs, such as `similarity`."""
 
     weight: float = 0.0
     """The weight."""
@@ -1099,19 +1111,19 @@ class SearchExplanation:
     """`semantic` or `hybrid`."""
 
     exact: bool = False
-    """True when every candidate was scored; false when only the pool that a graph proposed was."""
+    """True when every candidate was scored; false when only the pool proposed by a graph was."""
 
     candidates: int = 0
-    """How many messages passed the filters and were ranked; of a large tenant, those of the pool."""
+    """How many messages passed the filters and were ranked; for a large tenant, those of the pool."""
 
     weights: tuple[ScoreWeight, ...] = ()
-    """The weights that the policy gives."""
+    """The weights from the policy."""
 
     model: str = ""
     """The model whose vectors were compared."""
 
     as_of: datetime
-    """The moment that ages were counted up to. With this as its `as_of` a request ranks the same memory the same way.
+    """The moment that ages were counted up to. A request with this as its `as_of` ranks the same memory the same way.
     """
 
 
@@ -1120,7 +1132,7 @@ class SearchMemoriesResponse:
     """The best hits, best first."""
 
     total: int = 0
-    """How many hits are in `items`."""
+    """The number of hits in `items`."""
 
     items: tuple[MemoryHit, ...] = ()
     """The hits."""
@@ -1129,16 +1141,15 @@ class SearchMemoriesResponse:
     """How they were ranked; set with `explain`."""
 
     pending: int = 0
-    """How many messages pass the filters but cannot be found yet, because they have no embedding; counted up to
-    10,000.
+    """How many messages pass the filters but cannot be found yet because they have no embedding; counted up to 10,000.
     """
 
     relevance: float | None = None
-    """The highest `relevance` of what was found, hits below `min_relevance` included; not set when nothing was."""
+    """The highest `relevance` found, including hits below `min_relevance`; not set when nothing was found."""
 
     reranked: bool | None = None
-    """Whether the deployment's reranker read the best of them again. False where it failed or was late: they stand in
-    the order without it. Not set where it was not asked: there is none, it weighs nothing in the policy, or the
+    """Whether the deployment's reranker reread the best hits. False when it failed or was too slow: the hits are then
+    in the order without it. Not set when it was not asked: there is none, its weight in the policy is 0, or the
     ranking is `semantic`.
     """
 
@@ -1148,7 +1159,7 @@ class SimulateRetentionResponse:
     """What a sweep would do."""
 
     retention: RetentionPolicy
-    """The policy that was tried, all of its values."""
+    """The policy that was simulated, with all its values."""
 
     as_of: datetime
     """The moment of the sweep."""
@@ -1163,15 +1174,15 @@ class SimulateRetentionResponse:
     """Messages that would stay live."""
 
     months: tuple[SimulatedMonth, ...] = ()
-    """The same by the month in which messages were said, in UTC, and by role; the oldest month first. A month of which
-    nothing is live and nothing would be deleted is left out.
+    """The same by the month in which messages were said, in UTC, and by role; the oldest month first. A month with
+    nothing live and nothing to delete is left out.
     """
 
     archived_sample: tuple[Message, ...] = ()
-    """Some of what would be archived, the newest first."""
+    """Some of the messages that would be archived, the newest first."""
 
     deleted_sample: tuple[Message, ...] = ()
-    """Some of what would be deleted, the newest first; without what has expired, which is shown nowhere."""
+    """Some of the messages that would be deleted, the newest first. Expired ones are never shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1196,36 +1207,37 @@ class SimulatedMonth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageQuota:
-    """How much a tenant may store, live and archived, expired until the next sweep too. What would not fit is refused
-    with RESOURCE_EXHAUSTED and the reason QUOTA_EXCEEDED, and no `retry-after`: it fits once something was deleted,
-    or the quota is larger. Counted now and then, and in between by each server for itself: of several servers, each
-    may let in what the others stored since it counted last (docs/retention.md says when that is).
+    """How much a tenant may store, live and archived, including expired messages until the next sweep. What does not
+    fit is refused with RESOURCE_EXHAUSTED and the reason QUOTA_EXCEEDED, without `retry-after`: it fits only once
+    something has been deleted or the quota raised. The store is counted from time to time; in between, each server
+    counts only its own writes, so several servers together may exceed the quota by what they stored since the last
+    count (docs/retention.md says when that is).
     """
 
     max_messages: int | None = None
-    """Messages; 0 is no limit. The deployment's default is 0."""
+    """Messages; 0 means no limit. The deployment's default is 0."""
 
     max_bytes: int | None = None
-    """Bytes of content and metadata as UTF-8 text, revisions included; 0 is no limit. The deployment's default is 0.
-    Vectors, words and indexes are not counted: on disk it is several times as much.
+    """Bytes of content and metadata as UTF-8 text, including revisions; 0 means no limit. The deployment's default is
+    0. Vectors, words and indexes are not counted: on disk, a message takes several times as much.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamIngestResponse:
-    """A message of the stream is committed."""
+    """Says that a message of the stream is committed."""
 
     sequence: int = 0
     """Which one: its place in the stream, counted from 0."""
 
     message_id: str = ""
-    """The id it is stored under."""
+    """The id that it is stored under."""
 
     embedding_status: str = ""
     """`completed`, or `pending` when it is embedded later."""
 
     is_repeated: bool = False
-    """True when it was stored before, under the same `request_id`; false when it was stored now."""
+    """True when it had been stored before, under the same `request_id`; false when it was stored now."""
 
     importance_score: float = 0.0
     """Its importance, 0 to 1."""
@@ -1244,7 +1256,7 @@ class TableRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantPolicy:
-    """The policy that holds for a tenant."""
+    """The policy in force for a tenant."""
 
     tenant_id: str = ""
     """The tenant."""
@@ -1259,7 +1271,7 @@ class TenantPolicy:
     """How the score is computed in a search."""
 
     overrides: tuple[str, ...] = ()
-    """The values that are the tenant's own, as `retention.max_age_days`; all others are the deployment's."""
+    """The values that are the tenant's own, such as `retention.max_age_days`; all others are the deployment's."""
 
     updated_at: datetime | None = None
     """When the tenant's own policy was last set; not set when it has none."""
@@ -1268,13 +1280,13 @@ class TenantPolicy:
     """How relevance is computed in a hybrid search."""
 
     ranking: str = ""
-    """The ranking of searches that name none."""
+    """The ranking of searches that do not name one."""
 
     time_zone: str = ""
-    """Whose days the dates of queries are that name no time zone."""
+    """The time zone of dates in queries that do not name one."""
 
     language: str | None = None
-    """The language of messages and queries that name none; not set where MEMORY_SEARCH_TEXT_CONFIG counts."""
+    """The language of messages and queries that do not name one; when not set, MEMORY_SEARCH_TEXT_CONFIG applies."""
 
     quota: StorageQuota | None = None
     """How much the tenant may store."""
@@ -1282,8 +1294,8 @@ class TenantPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantStatistics:
-    """What is stored of a tenant. Expired messages count until a sweep has erased them. Counts are exact up to a
-    bound, and the bound itself means as many or more.
+    """What is stored for a tenant. Expired messages count until a sweep has erased them. Counts are exact up to a
+    bound; the bound itself means that many or more.
     """
 
     tenant_id: str = ""
@@ -1296,7 +1308,7 @@ class TenantStatistics:
     """Archived messages; counted up to 1,000,000."""
 
     pending: int = 0
-    """Messages that wait for their embedding, live or archived; counted up to 100,000."""
+    """Messages that are waiting for their embedding, live or archived; counted up to 100,000."""
 
     failed: int = 0
     """Messages that the model refused, live or archived; counted up to 100,000."""
@@ -1305,7 +1317,7 @@ class TenantStatistics:
     """Pinned messages; counted up to 100,000."""
 
     revisions: int = 0
-    """What messages were before their updates; counted up to 100,000."""
+    """Previous states of updated messages; counted up to 100,000."""
 
     users: int = 0
     """End users; counted up to 10,000."""
@@ -1314,13 +1326,13 @@ class TenantStatistics:
     """Conversations; counted up to 10,000."""
 
     duplicates: int = 0
-    """How many of the newest 10,000 messages repeat an older one of these: the same text of the same role in the same
-    conversation and of the same user.
+    """How many of the newest 10,000 messages repeat an older one among them: the same text by the same role, in the
+    same conversation and for the same user.
     """
 
     estimated_bytes: int = 0
-    """An estimate of the bytes on disk, indexes included: the mean of the newest 1,000 messages times all that were
-    counted. Revisions are not in it.
+    """An estimate of the bytes on disk, including indexes: the mean of the newest 1,000 messages times the number
+    counted. Revisions are not included.
     """
 
     oldest_message_at: datetime | None = None
@@ -1344,29 +1356,29 @@ class TransferEmbedding:
     """The model that made them."""
 
     windows: tuple[bytes, ...] = ()
-    """One a window of the text, each as 16-bit floats, little-endian."""
+    """One vector for each window of the text, as little-endian 16-bit floats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferHeader:
-    """What an export is of."""
+    """What an export contains."""
 
     version: int = 0
-    """Of the format: 1."""
+    """The version of the format: 1."""
 
     tenant_id: str = ""
     """Whose messages they are."""
 
     filter: str | None = None
-    """What they passed; not set for all."""
+    """The filter that they passed; not set when there was none."""
 
     has_embeddings: bool = False
-    """Whether vectors travel along."""
+    """Whether vectors are included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferMessage:
-    """A message with all that belongs to it but what the service works out anew."""
+    """A message with everything that belongs to it, except what the service computes again."""
 
     id: str
     """Its id."""
@@ -1375,7 +1387,7 @@ class TransferMessage:
     """The conversation within the tenant."""
 
     user_id: str | None = None
-    """The end user whose memory it belongs to; not set when it is nobody's."""
+    """The end user whose memory it belongs to; not set when it belongs to nobody."""
 
     role: str
     """Who speaks: `user`, `assistant` or `system`."""
@@ -1390,28 +1402,28 @@ class TransferMessage:
     """The caller's own fields."""
 
     importance: float = 0.0
-    """Its importance, which was worked out when it was first stored."""
+    """Its importance, as computed when it was first stored."""
 
     created_at: datetime
     """When it was said."""
 
     archived_at: datetime | None = None
-    """When retention took it out of search; not set while it is live."""
+    """When retention archived it; not set while it is live."""
 
     pinned: bool = False
-    """Whether it is kept whatever the policy says."""
+    """Whether retention never archives it."""
 
     expires_at: datetime | None = None
-    """From when on nothing shows it; not set when that is never."""
+    """The moment from which nothing shows it; not set when it does not expire."""
 
     revision: int = 0
-    """How often it was said anew: 1 for what was never changed."""
+    """The number of its current state: 1 for a message that was never updated."""
 
     embedding: TransferEmbedding | None = None
-    """Its vectors, where they travel along and are there."""
+    """Its vectors, if they are included and exist."""
 
     revisions: tuple[TransferRevision, ...] = ()
-    """What it was before it was updated, the first first."""
+    """Its previous states, the oldest first."""
 
     language: str | None = None
     """The language of the text, where its caller said so."""
@@ -1419,7 +1431,7 @@ class TransferMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferPolicy:
-    """The values of a policy that are a tenant's own; those that are not set are the deployment's."""
+    """A tenant's own policy values; those that are not set are the deployment's."""
 
     retention: RetentionPolicy | None = None
     """When messages are archived and deleted."""
@@ -1434,13 +1446,13 @@ class TransferPolicy:
     """How relevance is computed in a hybrid search."""
 
     ranking: str | None = None
-    """The ranking of searches that name none."""
+    """The ranking of searches that do not name one."""
 
     time_zone: str | None = None
-    """Whose days the dates of queries are that name no time zone."""
+    """The time zone of dates in queries that do not name one."""
 
     language: str | None = None
-    """The language of messages and queries that name none."""
+    """The language of messages and queries that do not name one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1448,10 +1460,10 @@ class TransferRecord:
     """One record of an export: a header, a policy or a message."""
 
     header: TransferHeader | None = None
-    """The first record: what this is an export of."""
+    """The first record: what this export contains."""
 
     policy: TransferPolicy | None = None
-    """The second, where it was asked for: the tenant's own policy."""
+    """The second, if it was requested: the tenant's own policy."""
 
     message: TransferMessage | None = None
     """A message."""
@@ -1459,16 +1471,16 @@ class TransferRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferRevision:
-    """What a message was before an update."""
+    """A previous state of a message."""
 
     revision: int = 0
-    """Which: 1 is the first."""
+    """Its number: 1 is the first state."""
 
     valid_from: datetime
-    """From when on it was so."""
+    """The moment from which this state applied."""
 
     valid_to: datetime
-    """When it was updated."""
+    """When it was updated, which ended this state."""
 
     user_id: str | None = None
     """Whose memory it belonged to."""
@@ -1486,18 +1498,18 @@ class TransferRevision:
     """Its importance."""
 
     pinned: bool = False
-    """Whether it was kept whatever the policy says."""
+    """Whether it was pinned."""
 
     expires_at: datetime | None = None
-    """From when on nothing was to show it; not set when that was never."""
+    """The moment from which nothing was to show it; not set when it did not expire."""
 
     embedding: TransferEmbedding | None = None
-    """Its vectors, where they travel along and are there."""
+    """Its vectors, if they are included and exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """An end user whose messages are stored, live or archived."""
+    """An end user with stored messages, live or archived."""
 
     user_id: str = ""
     """Who."""
@@ -1509,7 +1521,7 @@ class User:
     """When the last one was said."""
 
     message_count: int = 0
-    """How many messages there are, archived ones included; counted over the newest 10,000 at most."""
+    """How many messages there are, including archived ones; counted over at most the newest 10,000."""
 
     archived_count: int = 0
     """How many of them are archived."""
@@ -1517,13 +1529,13 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyErasureResponse:
-    """What was found of an erasure's messages."""
+    """What was found of the erased messages."""
 
     clean: bool = False
-    """True when nothing was found, and the erasure is done."""
+    """True when nothing was found and the erasure is done."""
 
     checks: tuple[ErasureCheck, ...] = ()
-    """What was looked into."""
+    """What was checked."""
 
     unreachable: tuple[ErasureLimit, ...] = ()
-    """What cannot be looked into from here."""
+    """What cannot be checked from here."""

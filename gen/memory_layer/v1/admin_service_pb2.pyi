@@ -31,7 +31,7 @@ class RunRetentionRequest(_message.Message):
     tenant_id: _builtins.str
     """The tenant."""
     dry_run: _builtins.bool
-    """Count only, change nothing."""
+    """Only count; change nothing."""
     @_builtins.property
     def actions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What to do: `archive`, `delete` or both. Archiving comes first."""
@@ -113,9 +113,9 @@ class GetHealthResponse(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     RETENTION_FIELD_NUMBER: _builtins.int
     status: _builtins.str
-    """`ok`, or `degraded` while the database is down or takes no writes."""
+    """`ok`, or `degraded` while the database is down or accepts no writes."""
     database: _builtins.str
-    """`ok`, `read_only` while it answers and takes no writes, or `down`."""
+    """`ok`; `read_only` while the database answers but accepts no writes; or `down`."""
     latency_ms: _builtins.float
     """Round trip to the database in milliseconds; 0 while it is down."""
     uptime_seconds: _builtins.int
@@ -175,13 +175,13 @@ class RetentionStatus(_message.Message):
     deleted: _builtins.int
     """Messages it deleted, of all tenants."""
     deletes_archives: _builtins.bool
-    """Whether sweeps delete from the archives of tenants whose policy does not say otherwise: the scheduler is on, and
+    """Whether sweeps delete from the archives of tenants without a policy of their own: true when the scheduler is on and
     `delete_after_days` is below 36,500, which means never.
     """
     delete_after_days: _builtins.float
-    """Days in the archive after which they do. The deployment's default; a tenant's own is in its policy."""
+    """After how many days in the archive they do. The deployment's default; a tenant's own value is in its policy."""
     failed: _builtins.int
-    """Tenants that the last sweep could not sweep to the end, and will again; the log has the class of each error."""
+    """Tenants that the last sweep could not finish, and the next one will try again; the log has the class of each error."""
     @_builtins.property
     def last_run_at(self) -> _timestamp_pb2.Timestamp:
         """When the last sweep began; not set when there was none."""

@@ -36,42 +36,44 @@ class AdminServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     RunRetention: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RunRetentionRequest, _admin_service_pb2.RunRetentionResponse]
-    """Archives and deletes the messages of one tenant by its policy, now.
+    """Archives and deletes one tenant's messages by its policy, now.
 
-    `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search, but
-    for pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in
-    small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
-    again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
-    without messages: zeros.
+    `archive` takes messages older than `max_age_days` or less important than `importance_threshold` out of search, except
+    pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in small
+    transactions: an interrupted run has done part of its work, and running it again does the rest; nothing is lost or done
+    twice. `dry_run` changes nothing, and returns the counts of a run at that moment. For a tenant without messages, all
+    counts are 0.
     """
     SimulateRetention: _grpc.UnaryUnaryMultiCallable[_retention_pb2.SimulateRetentionRequest, _retention_pb2.SimulateRetentionResponse]
-    """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
+    """Returns what a sweep would archive and delete, by month and role, under a policy that need not be in force, now or at
+    another moment.
 
-    Changes nothing. Reads the messages of the tenant, all as of one moment; a server does one of these at a time, and
-    others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those
-    of RunRetention with `dry_run`. What is stored now counts; of an `as_of` that has passed as it was then: what was archived
-    later was live, and what was updated later was pinned and important as its revision says. What was restored from the
-    archive was never in it. A tenant without messages: zeros.
+    Changes nothing. Reads all of the tenant's messages as of one moment. A server runs one simulation at a time; others
+    wait until their deadline, at most 15 for each tenant. With the policy in force and no `as_of`, the counts are those of
+    RunRetention with `dry_run`. Counts what is stored now; for a past `as_of`, as it was then: what was archived later
+    counts as live, and what was updated later has the importance and the pin of its revision. What was restored from the
+    archive counts as never archived. For a tenant without messages, all counts are 0.
     """
     RestoreArchived: _grpc.UnaryUnaryMultiCallable[_retention_pb2.RestoreArchivedRequest, _retention_pb2.RestoreArchivedResponse]
-    """Takes messages back from the archive: they are searched and listed again.
+    """Restores messages from the archive, so that they are searched and listed again.
 
-    Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
-    live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived. Where other
-    work holds the tenant or a message up for five seconds it gives up with UNAVAILABLE, and has restored whole transactions.
-    `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
+    Runs in small transactions: an interrupted run has restored a part, and running it again restores the rest. Live
+    messages are left alone, so a retry does nothing twice. What is archived during the run stays archived. When other work
+    blocks the tenant or a message for five seconds, the call ends with UNAVAILABLE; transactions committed by then stay.
+    `would_archive_again` is the number of restored messages that the next sweep would archive again. When there is nothing
+    to restore, all counts are 0.
     """
     GetStatistics: _grpc.UnaryUnaryMultiCallable[_statistics_pb2.GetStatisticsRequest, _statistics_pb2.TenantStatistics]
-    """Says what is stored of one tenant.
+    """Returns what is stored for one tenant.
 
-    Reads only. Counts stop at a bound, so that the call takes about as long in a tenant of a million messages as in the
-    largest. A tenant without messages: zeros.
+    Reads only. Counts stop at a bound, so the call takes about as long for a tenant with a million messages as for the
+    largest. For a tenant without messages, all counts are 0.
     """
     GetHealth: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]
     """Says whether the service works. Needs no key.
 
-    Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
-    standard gRPC health service for probes.
+    Answers OK even while the database is down or accepts no writes, with `status` `degraded`, so that the body can always
+    be read. For probes, use the standard gRPC health service.
     """
 
 @_typing.type_check_only
@@ -80,42 +82,44 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RunRetention: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RunRetentionRequest, _admin_service_pb2.RunRetentionResponse]  # type: ignore[assignment]
-    """Archives and deletes the messages of one tenant by its policy, now.
+    """Archives and deletes one tenant's messages by its policy, now.
 
-    `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search, but
-    for pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in
-    small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
-    again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
-    without messages: zeros.
+    `archive` takes messages older than `max_age_days` or less important than `importance_threshold` out of search, except
+    pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in small
+    transactions: an interrupted run has done part of its work, and running it again does the rest; nothing is lost or done
+    twice. `dry_run` changes nothing, and returns the counts of a run at that moment. For a tenant without messages, all
+    counts are 0.
     """
     SimulateRetention: _aio.UnaryUnaryMultiCallable[_retention_pb2.SimulateRetentionRequest, _retention_pb2.SimulateRetentionResponse]  # type: ignore[assignment]
-    """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
+    """Returns what a sweep would archive and delete, by month and role, under a policy that need not be in force, now or at
+    another moment.
 
-    Changes nothing. Reads the messages of the tenant, all as of one moment; a server does one of these at a time, and
-    others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those
-    of RunRetention with `dry_run`. What is stored now counts; of an `as_of` that has passed as it was then: what was archived
-    later was live, and what was updated later was pinned and important as its revision says. What was restored from the
-    archive was never in it. A tenant without messages: zeros.
+    Changes nothing. Reads all of the tenant's messages as of one moment. A server runs one simulation at a time; others
+    wait until their deadline, at most 15 for each tenant. With the policy in force and no `as_of`, the counts are those of
+    RunRetention with `dry_run`. Counts what is stored now; for a past `as_of`, as it was then: what was archived later
+    counts as live, and what was updated later has the importance and the pin of its revision. What was restored from the
+    archive counts as never archived. For a tenant without messages, all counts are 0.
     """
     RestoreArchived: _aio.UnaryUnaryMultiCallable[_retention_pb2.RestoreArchivedRequest, _retention_pb2.RestoreArchivedResponse]  # type: ignore[assignment]
-    """Takes messages back from the archive: they are searched and listed again.
+    """Restores messages from the archive, so that they are searched and listed again.
 
-    Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
-    live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived. Where other
-    work holds the tenant or a message up for five seconds it gives up with UNAVAILABLE, and has restored whole transactions.
-    `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
+    Runs in small transactions: an interrupted run has restored a part, and running it again restores the rest. Live
+    messages are left alone, so a retry does nothing twice. What is archived during the run stays archived. When other work
+    blocks the tenant or a message for five seconds, the call ends with UNAVAILABLE; transactions committed by then stay.
+    `would_archive_again` is the number of restored messages that the next sweep would archive again. When there is nothing
+    to restore, all counts are 0.
     """
     GetStatistics: _aio.UnaryUnaryMultiCallable[_statistics_pb2.GetStatisticsRequest, _statistics_pb2.TenantStatistics]  # type: ignore[assignment]
-    """Says what is stored of one tenant.
+    """Returns what is stored for one tenant.
 
-    Reads only. Counts stop at a bound, so that the call takes about as long in a tenant of a million messages as in the
-    largest. A tenant without messages: zeros.
+    Reads only. Counts stop at a bound, so the call takes about as long for a tenant with a million messages as for the
+    largest. For a tenant without messages, all counts are 0.
     """
     GetHealth: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetHealthRequest, _admin_service_pb2.GetHealthResponse]  # type: ignore[assignment]
     """Says whether the service works. Needs no key.
 
-    Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
-    standard gRPC health service for probes.
+    Answers OK even while the database is down or accepts no writes, with `status` `degraded`, so that the body can always
+    be read. For probes, use the standard gRPC health service.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -127,13 +131,13 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.RunRetentionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.RunRetentionResponse, _abc.Awaitable[_admin_service_pb2.RunRetentionResponse]]:
-        """Archives and deletes the messages of one tenant by its policy, now.
+        """Archives and deletes one tenant's messages by its policy, now.
 
-        `archive` moves messages older than `max_age_days` or less important than `importance_threshold` out of search, but
-        for pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in
-        small transactions: a run that is cut off has done part of its work, nothing is done twice or lost, and running it
-        again does the rest. `dry_run` changes nothing and returns the counts that a run at that moment would. A tenant
-        without messages: zeros.
+        `archive` takes messages older than `max_age_days` or less important than `importance_threshold` out of search, except
+        pinned ones; `delete` removes what was archived more than `delete_after_days` ago, and what has expired. Runs in small
+        transactions: an interrupted run has done part of its work, and running it again does the rest; nothing is lost or done
+        twice. `dry_run` changes nothing, and returns the counts of a run at that moment. For a tenant without messages, all
+        counts are 0.
         """
 
     @_abc_1.abstractmethod
@@ -142,13 +146,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_pb2.SimulateRetentionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retention_pb2.SimulateRetentionResponse, _abc.Awaitable[_retention_pb2.SimulateRetentionResponse]]:
-        """Says what a sweep would archive and delete by a policy that need not be set, now or at another moment, by month and role.
+        """Returns what a sweep would archive and delete, by month and role, under a policy that need not be in force, now or at
+        another moment.
 
-        Changes nothing. Reads the messages of the tenant, all as of one moment; a server does one of these at a time, and
-        others wait until their deadline, of one tenant up to 15. With the policy that holds and no `as_of`, the counts are those
-        of RunRetention with `dry_run`. What is stored now counts; of an `as_of` that has passed as it was then: what was archived
-        later was live, and what was updated later was pinned and important as its revision says. What was restored from the
-        archive was never in it. A tenant without messages: zeros.
+        Changes nothing. Reads all of the tenant's messages as of one moment. A server runs one simulation at a time; others
+        wait until their deadline, at most 15 for each tenant. With the policy in force and no `as_of`, the counts are those of
+        RunRetention with `dry_run`. Counts what is stored now; for a past `as_of`, as it was then: what was archived later
+        counts as live, and what was updated later has the importance and the pin of its revision. What was restored from the
+        archive counts as never archived. For a tenant without messages, all counts are 0.
         """
 
     @_abc_1.abstractmethod
@@ -157,12 +162,13 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_pb2.RestoreArchivedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retention_pb2.RestoreArchivedResponse, _abc.Awaitable[_retention_pb2.RestoreArchivedResponse]]:
-        """Takes messages back from the archive: they are searched and listed again.
+        """Restores messages from the archive, so that they are searched and listed again.
 
-        Runs in small transactions: a run that is cut off has restored a part, and running it again restores the rest. What is
-        live already is left as it is, so that a retry does nothing twice. What is archived while it runs stays archived. Where other
-        work holds the tenant or a message up for five seconds it gives up with UNAVAILABLE, and has restored whole transactions.
-        `would_archive_again` says how many of them the next sweep would take away again. Nothing to restore: zeros.
+        Runs in small transactions: an interrupted run has restored a part, and running it again restores the rest. Live
+        messages are left alone, so a retry does nothing twice. What is archived during the run stays archived. When other work
+        blocks the tenant or a message for five seconds, the call ends with UNAVAILABLE; transactions committed by then stay.
+        `would_archive_again` is the number of restored messages that the next sweep would archive again. When there is nothing
+        to restore, all counts are 0.
         """
 
     @_abc_1.abstractmethod
@@ -171,10 +177,10 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _statistics_pb2.GetStatisticsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_statistics_pb2.TenantStatistics, _abc.Awaitable[_statistics_pb2.TenantStatistics]]:
-        """Says what is stored of one tenant.
+        """Returns what is stored for one tenant.
 
-        Reads only. Counts stop at a bound, so that the call takes about as long in a tenant of a million messages as in the
-        largest. A tenant without messages: zeros.
+        Reads only. Counts stop at a bound, so the call takes about as long for a tenant with a million messages as for the
+        largest. For a tenant without messages, all counts are 0.
         """
 
     @_abc_1.abstractmethod
@@ -185,8 +191,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_service_pb2.GetHealthResponse, _abc.Awaitable[_admin_service_pb2.GetHealthResponse]]:
         """Says whether the service works. Needs no key.
 
-        Answers OK with `status` `degraded` while the database is down or takes no writes, so that the body can always be read; use the
-        standard gRPC health service for probes.
+        Answers OK even while the database is down or accepts no writes, with `status` `degraded`, so that the body can always
+        be read. For probes, use the standard gRPC health service.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

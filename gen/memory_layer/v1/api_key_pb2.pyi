@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ApiKey(_message.Message):
-    """A key as the service keeps it. The key itself is not kept: a digest is, and the prefix by which it is found."""
+    """A key as the service stores it. The key itself is not stored, only a digest and the prefix by which it is found."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -38,30 +38,32 @@ class ApiKey(_message.Message):
     id: _builtins.str
     """Set by the server: a UUID."""
     prefix: _builtins.str
-    """The part of the key between `mk_` and the next `_`: names the key in logs and lists, and opens nothing."""
+    """The part of the key between `mk_` and the next `_`. It identifies the key in logs and lists, and grants nothing."""
     label: _builtins.str
-    """What the key is for, as its maker said."""
+    """What the key is for, as stated when it was created."""
     role: _builtins.str
-    """`reader` (get and search), `writer` (also ingest) or `admin` (also everything under `/v1/admin`)."""
+    """`reader` (gets and searches), `writer` (also stores, updates and deletes) or `admin` (also everything under
+    `/v1/admin`).
+    """
     all_tenants: _builtins.bool
-    """True when the key reaches every tenant, those to come included."""
+    """True when the key has access to every tenant, including future ones."""
     rate_limit: _builtins.int
-    """Calls a minute that the key may make; 0 when it has no limit of its own."""
+    """Calls per minute that are allowed with the key; 0 when it has no limit of its own."""
     @_builtins.property
     def tenant_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The tenants that the key reaches, compared byte for byte; empty with `all_tenants`."""
+        """The tenants that the key has access to, compared byte for byte; empty with `all_tenants`."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When the key was made."""
+        """When the key was created."""
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When the key ends by itself; not set when it does not."""
+        """When the key expires; not set when it does not."""
 
     @_builtins.property
     def revoked_at(self) -> _timestamp_pb2.Timestamp:
-        """When the key was revoked; not set while it is not."""
+        """When the key was revoked; not set unless it was."""
 
     def __init__(
         self,

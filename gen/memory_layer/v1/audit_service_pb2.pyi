@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ListEventsRequest(_message.Message):
-    """Which events to list: those that pass all that is set."""
+    """Which events to list: those that match every field that is set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -33,22 +33,22 @@ class ListEventsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
-    """Only this tenant's."""
+    """Only events of this tenant."""
     actor: _builtins.str
-    """Only what this actor did, as `actor` of an event shows it."""
+    """Only events of this actor, as shown in `actor` of an event."""
     action: _builtins.str
-    """Only this action, as `action` of an event shows it."""
+    """Only events with this action, as shown in `action` of an event."""
     page_size: _builtins.int
     """How many events to return at most; 100 when not set."""
     page_token: _builtins.str
-    """`next_page_token` of the page before; the first page when not set."""
+    """`next_page_token` of the previous page; the first page when not set."""
     @_builtins.property
     def happened_after(self) -> _timestamp_pb2.Timestamp:
-        """Only what happened then or later."""
+        """Only events at this moment or later."""
 
     @_builtins.property
     def happened_before(self) -> _timestamp_pb2.Timestamp:
-        """Only what happened before then."""
+        """Only events before this moment."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class ListEventsResponse(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEvent]:
         """The newest first."""
@@ -118,7 +118,7 @@ Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
 
 @_typing.final
 class AuditEvent(_message.Message):
-    """Something that somebody did."""
+    """One recorded action."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -132,16 +132,16 @@ class AuditEvent(_message.Message):
     id: _builtins.str
     """Its id."""
     actor: _builtins.str
-    """Who: `key:` and the prefix of a made key, `jwt:` and the subject of a token, `setting:` and the number of one of
+    """Who: `key:` and the prefix of a created key, `jwt:` and the subject of a token, `setting:` and the number of one of
     MEMORY_API_KEYS, or `anonymous`.
     """
     action: _builtins.str
     """What: service and RPC, or `key.use`."""
     outcome: _builtins.str
-    """What came of it: OK, or the name of a gRPC code such as PERMISSION_DENIED; STARTED when an export began."""
+    """The outcome: OK, or the name of a gRPC code such as PERMISSION_DENIED; STARTED when an export began."""
     tenant_id: _builtins.str
-    """The tenant that the call named, or the only one that a used key reaches; empty for the deployment as a whole. A call
-    that named several is an event for each.
+    """The tenant that the call named, or the only one that the key has access to; empty for the deployment as a whole. A call
+    that named several tenants is recorded once for each.
     """
     request_id: _builtins.str
     """`x-request-id` of the call."""

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AuditServiceStub:
-    """Says who did what. Nothing here can be changed or deleted by a call; events go MEMORY_AUDIT_DAYS after they happened.
+    """Records who did what. No call can change or delete an event; events are deleted after MEMORY_AUDIT_DAYS.
     """
 
     def __init__(self, channel):
@@ -43,16 +43,16 @@ class AuditServiceStub:
 
 
 class AuditServiceServicer:
-    """Says who did what. Nothing here can be changed or deleted by a call; events go MEMORY_AUDIT_DAYS after they happened.
+    """Records who did what. No call can change or delete an event; events are deleted after MEMORY_AUDIT_DAYS.
     """
 
     def ListEvents(self, request, context):
         """Lists events, the newest first.
 
-        Recorded are all calls that need the role admin or erase something, whatever came of them; calls that were refused for
-        want of a key or of its rights, at a bounded rate; and that a key or a token was used, once an hour at most. Never content. Paging is stable: events
-        that come meanwhile are not on later pages. Nothing found: an empty list. A key that does not reach every tenant must
-        name one, and sees that tenant's events.
+        The audit trail records every call that needs the role admin or erases something, whatever its outcome; calls refused
+        for a missing key or missing rights, at a bounded rate; and the use of a key or token, at most once an hour. It never
+        contains content. Paging is stable: events that happen in the meantime do not appear on later pages. When nothing is
+        found, the list is empty. A key without access to all tenants must name a tenant, and sees only its events.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,7 +75,7 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
-    """Says who did what. Nothing here can be changed or deleted by a call; events go MEMORY_AUDIT_DAYS after they happened.
+    """Records who did what. No call can change or delete an event; events are deleted after MEMORY_AUDIT_DAYS.
     """
 
     @staticmethod

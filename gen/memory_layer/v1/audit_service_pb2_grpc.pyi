@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuditServiceStub:
-    """Says who did what. Nothing here can be changed or deleted by a call; events go MEMORY_AUDIT_DAYS after they happened."""
+    """Records who did what. No call can change or delete an event; events are deleted after MEMORY_AUDIT_DAYS."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,28 +36,28 @@ class AuditServiceStub:
     ListEvents: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListEventsRequest, _audit_service_pb2.ListEventsResponse]
     """Lists events, the newest first.
 
-    Recorded are all calls that need the role admin or erase something, whatever came of them; calls that were refused for
-    want of a key or of its rights, at a bounded rate; and that a key or a token was used, once an hour at most. Never content. Paging is stable: events
-    that come meanwhile are not on later pages. Nothing found: an empty list. A key that does not reach every tenant must
-    name one, and sees that tenant's events.
+    The audit trail records every call that needs the role admin or erases something, whatever its outcome; calls refused
+    for a missing key or missing rights, at a bounded rate; and the use of a key or token, at most once an hour. It never
+    contains content. Paging is stable: events that happen in the meantime do not appear on later pages. When nothing is
+    found, the list is empty. A key without access to all tenants must name a tenant, and sees only its events.
     """
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
-    """Says who did what. Nothing here can be changed or deleted by a call; events go MEMORY_AUDIT_DAYS after they happened."""
+    """Records who did what. No call can change or delete an event; events are deleted after MEMORY_AUDIT_DAYS."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListEvents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListEventsRequest, _audit_service_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Lists events, the newest first.
 
-    Recorded are all calls that need the role admin or erase something, whatever came of them; calls that were refused for
-    want of a key or of its rights, at a bounded rate; and that a key or a token was used, once an hour at most. Never content. Paging is stable: events
-    that come meanwhile are not on later pages. Nothing found: an empty list. A key that does not reach every tenant must
-    name one, and sees that tenant's events.
+    The audit trail records every call that needs the role admin or erases something, whatever its outcome; calls refused
+    for a missing key or missing rights, at a bounded rate; and the use of a key or token, at most once an hour. It never
+    contains content. Paging is stable: events that happen in the meantime do not appear on later pages. When nothing is
+    found, the list is empty. A key without access to all tenants must name a tenant, and sees only its events.
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Says who did what. Nothing here can be changed or deleted by a call; events go MEMORY_AUDIT_DAYS after they happened."""
+    """Records who did what. No call can change or delete an event; events are deleted after MEMORY_AUDIT_DAYS."""
 
     @_abc_1.abstractmethod
     def ListEvents(
@@ -67,10 +67,10 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_service_pb2.ListEventsResponse, _abc.Awaitable[_audit_service_pb2.ListEventsResponse]]:
         """Lists events, the newest first.
 
-        Recorded are all calls that need the role admin or erase something, whatever came of them; calls that were refused for
-        want of a key or of its rights, at a bounded rate; and that a key or a token was used, once an hour at most. Never content. Paging is stable: events
-        that come meanwhile are not on later pages. Nothing found: an empty list. A key that does not reach every tenant must
-        name one, and sees that tenant's events.
+        The audit trail records every call that needs the role admin or erases something, whatever its outcome; calls refused
+        for a missing key or missing rights, at a bounded rate; and the use of a key or token, at most once an hour. It never
+        contains content. Paging is stable: events that happen in the meantime do not appear on later pages. When nothing is
+        found, the list is empty. A key without access to all tenants must name a tenant, and sees only its events.
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

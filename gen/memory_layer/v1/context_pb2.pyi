@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class BuildContextRequest(_message.Message):
-    """What a prompt needs to know, and how much room it has."""
+    """What a prompt is about, and how much room it has."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -43,48 +43,46 @@ class BuildContextRequest(_message.Message):
     tenant_id: _builtins.str
     """Whose memory."""
     query: _builtins.str
-    """What the user says now, in plain words. A message with exactly this text is left out of the context: it is the
+    """What the user says now, in plain words. A message with exactly this text is left out of the context, since it is the
     question itself.
     """
     user_id: _builtins.str
-    """Only messages of this end user. When not set, those of all the tenant's users."""
+    """Only messages of this end user. When not set, of all the tenant's users."""
     conversation_id: _builtins.str
-    """The conversation that goes on: its newest turns are the recent ones. Memories come from every conversation; to stay in
-    one, name it in `filter`. When not set, the recent turns are the newest of `user_id`; without that, there are none.
+    """The current conversation: its newest turns are the recent ones. Memories come from every conversation; to stay in one,
+    name it in `filter`. When not set, the recent turns are the newest of `user_id`; without that, there are none.
     """
     max_tokens: _builtins.int
-    """How many tokens `text` may have at most; 1,000 when not set."""
+    """The most tokens that `text` may have; 1,000 when not set."""
     recent_turns: _builtins.int
     """How many of the newest turns to consider; 10 when not set."""
     filter: _builtins.str
-    """Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md. Holds for recent and pinned
-    messages and for neighbours too.
+    """Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md. Applies to recent and pinned
+    messages and to neighbours too.
     """
     ranking: _builtins.str
     """`semantic` or `hybrid`. When not set, the tenant's policy decides, then MEMORY_SEARCH_RANKING."""
     min_score: _builtins.float
-    """Memories whose score is lower are left out. Says nothing of recent and pinned messages."""
+    """Memories with a lower score are left out. Does not apply to recent and pinned messages."""
     neighbours: _builtins.int
-    """Adds to every memory this many turns before and after it in its conversation, as far as there is room. Measured, they
-    are worth less than the memories that they take the room of; 0 when not set.
+    """Add to every memory this many turns before and after it in its conversation, as far as there is room. In our
+    measurements they were worth less than the memories they displace; 0 when not set.
     """
     recent_share: _builtins.float
-    """The share of `max_tokens` that pinned and recent messages may take together; what they leave is for memories. 0.5 when
-    not set.
-    """
+    """The share of `max_tokens` that pinned and recent messages may take together; the rest is for memories. 0.5 when not set."""
     time_zone: _builtins.str
-    """Whose days "yesterday" and "in June" are: a time zone of the IANA database. Only the hybrid ranking reads dates. When
-    not set, the tenant's policy decides, then MEMORY_TIME_ZONE.
+    """The time zone, by its IANA name, in which "yesterday" and "in June" are understood. Only the hybrid ranking reads dates.
+    When not set, the tenant's policy decides, then MEMORY_TIME_ZONE.
     """
     language: _builtins.str
-    """The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in that language are. Only the
-    hybrid ranking reads words. The tenant's own when not set.
+    """The language of the query, as a BCP 47 tag: its words are stemmed like those of messages in that language. Only the
+    hybrid ranking reads words. The tenant's language when not set.
     """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """The moment to build it for: later messages are left out, and a message counts as it was then, as live when it was
-        archived later. The same request with the same `as_of` gives the same bytes as long as the memory up to it is the same.
-        The server's time when not set.
+        """The moment to build the context for: later messages are left out, and a message counts as it was then, as live if it was
+        archived later. The same request with the same `as_of` returns the same bytes as long as the memory up to that moment is
+        the same. The server's time when not set.
         """
 
     def __init__(
@@ -174,32 +172,33 @@ class BuildContextResponse(_message.Message):
     total_tokens: _builtins.int
     """How many tokens `text` has: never more than `max_tokens`."""
     text: _builtins.str
-    """The same for a prompt: a line for each message, as `[2026-11-14 20:30] Caroline: I love Python`. Times are UTC; the role
-    stands where there is no name. Further lines of a message are indented, so that none looks like another message.
+    """The same as text for a prompt: a line for each message, such as `[2026-11-14 20:30] Caroline: I love Python`. Times are
+    in UTC; without a name, the role is shown. Further lines of a message are indented, so that none looks like another
+    message.
     """
     tokenizer: _builtins.str
-    """What counted the tokens: the name of the embedding model or of the file MEMORY_CONTEXT_TOKENIZER, or
-    `4 bytes a token` where there is neither.
+    """What counted the tokens: the name of the embedding model or of the file MEMORY_CONTEXT_TOKENIZER, or `4 bytes a token`
+    if there is neither.
     """
     ranking: _builtins.str
     """The ranking that found the memories."""
     pending: _builtins.int
-    """How many messages pass the filters but cannot be found yet, because they have no embedding; counted up to 10,000."""
+    """How many messages pass the filters but cannot be found yet because they have no embedding; counted up to 10,000."""
     reranked: _builtins.bool
-    """Whether the deployment's reranker read the best memories again; false where it failed or was late, not set where it was
+    """Whether the deployment's reranker reread the best memories; false when it failed or was too slow, not set when it was
     not asked.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContextMessage]:
-        """The messages, in the order they were said."""
+        """The messages, in the order in which they were said."""
 
     @_builtins.property
     def left_out(self) -> Global___LeftOut:
-        """What was considered and left out."""
+        """What was considered but left out."""
 
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """The moment it was built for. With this as its `as_of` a request builds the same context of the same memory."""
+        """The moment that it was built for. A request with this as its `as_of` builds the same context from the same memory."""
 
     def __init__(
         self,
@@ -226,7 +225,7 @@ Global___BuildContextResponse: _TypeAlias = BuildContextResponse  # noqa: Y015
 
 @_typing.final
 class ContextMessage(_message.Message):
-    """A message of the context, and why it is there."""
+    """A message of the context, and why it was chosen."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -235,9 +234,9 @@ class ContextMessage(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """`pinned`, `recent`, `relevant` or `neighbour`: the first of these that holds."""
+    """`pinned`, `recent`, `relevant` or `neighbour`: the first of these that applies."""
     score: _builtins.float
-    """Its score in the search, where the search found it."""
+    """Its score in the search, if the search found it."""
     tokens: _builtins.int
     """How many tokens its line of `text` has."""
     @_builtins.property
@@ -275,12 +274,12 @@ class LeftOut(_message.Message):
     too_long: _builtins.int
     """Messages that did not fit."""
     repeated_text: _builtins.int
-    """Messages whose text is in the context already, or is the question itself."""
+    """Messages whose text is already in the context, or is the question itself."""
     low_score: _builtins.int
     """Memories below `min_score`."""
     @_builtins.property
     def best(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeftOutMessage]:
-        """The first of those that did not fit, best first, up to 10."""
+        """Those that did not fit, best first, at most 10."""
 
     def __init__(
         self,
@@ -312,7 +311,7 @@ class LeftOutMessage(_message.Message):
     reason: _builtins.str
     """Why it was considered."""
     tokens: _builtins.int
-    """How many tokens its line would have; not set where it was too long to be counted."""
+    """How many tokens its line would have; not set when it was too long to be counted."""
     def __init__(
         self,
         *,

@@ -42,13 +42,13 @@ Global___RetryFailedEmbeddingsRequest: _TypeAlias = RetryFailedEmbeddingsRequest
 
 @_typing.final
 class RetryFailedEmbeddingsResponse(_message.Message):
-    """What is tried again."""
+    """What will be tried again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     QUEUED_FIELD_NUMBER: _builtins.int
     queued: _builtins.int
-    """Messages that were queued."""
+    """The number of messages queued."""
     def __init__(
         self,
         *,
@@ -72,11 +72,11 @@ class StartReembeddingRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     KEEP_OLD_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
-    """The tenant; every tenant when it is not set."""
+    """The tenant; every tenant when not set."""
     model: _builtins.str
-    """Which of the server's two models: `next`, or `current` to go back to it. `next` when it is not set."""
+    """Which of the server's two models: `next`, or `current` to go back to it. `next` when not set."""
     keep_old: _builtins.bool
-    """Keep the old vectors after the cut-over: going back then needs little embedding."""
+    """Keep the old vectors after the cut-over, so that going back needs little embedding."""
     def __init__(
         self,
         *,
@@ -107,7 +107,7 @@ class GetReembeddingRequest(_message.Message):
 
     REEMBEDDING_ID_FIELD_NUMBER: _builtins.int
     reembedding_id: _builtins.int
-    """Its id; the newest one when it is not set."""
+    """Its id; the newest one when not set."""
     def __init__(
         self,
         *,
@@ -136,12 +136,12 @@ class CompareReembeddingRequest(_message.Message):
     reembedding_id: _builtins.int
     """The re-embedding."""
     sample: _builtins.int
-    """How many stored messages of users to take as queries. 50 when it is not set."""
+    """How many stored messages of users to use as queries; 50 when not set."""
     details: _builtins.bool
     """Return each query's hits too."""
     @_builtins.property
     def queries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Queries to take instead; for a re-embedding of one tenant."""
+        """Queries to use instead; only for a re-embedding of one tenant."""
 
     def __init__(
         self,

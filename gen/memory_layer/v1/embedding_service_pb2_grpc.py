@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class EmbeddingServiceStub:
-    """Embeds again: messages that the model refused, and a tenant, or all, with another model.
+    """Embeds again: messages that the model refused, or one tenant, or all tenants, with another model.
     """
 
     def __init__(self, channel):
@@ -69,69 +69,70 @@ class EmbeddingServiceStub:
 
 
 class EmbeddingServiceServicer:
-    """Embeds again: messages that the model refused, and a tenant, or all, with another model.
+    """Embeds again: messages that the model refused, or one tenant, or all tenants, with another model.
     """
 
     def RetryFailedEmbeddings(self, request, context):
-        """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
+        """Tries again to embed messages that are marked `failed`: they become `pending`, and are queued.
 
-        Idempotent. Nothing is marked failed: zero.
+        Idempotent. When nothing is marked failed, `queued` is 0.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartReembedding(self, request, context):
-        """Starts to embed a tenant, or all, with another model, beside the vectors that searches go on reading.
+        """Starts to embed a tenant, or all tenants, with another model, while searches keep reading the present vectors.
 
-        The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are
-        made in the background by a server that holds the new model; messages that arrive meanwhile are embedded with both.
-        Nothing changes for searches before CutOverReembedding. Idempotent: while one with the same tenant and model is
-        running or ready, that one is returned. FAILED_PRECONDITION when another one is open, since there is one at a time,
-        and when the server knows no next model. A tenant without messages is ready at once.
+        The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are made
+        in the background by a server that has the new model; messages that arrive in the meantime are embedded with both.
+        Nothing changes for searches before CutOverReembedding. Idempotent: while a re-embedding with the same tenant and model
+        is running or ready, it is returned. FAILED_PRECONDITION when another one is open, since there is only one at a time,
+        and when the server has no next model. A tenant without messages is ready immediately.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetReembedding(self, request, context):
-        """Returns a re-embedding and how far it is: the newest one, unless an id is given.
+        """Returns a re-embedding and its progress: the newest one, unless an id is given.
 
-        NOT_FOUND when there has been none, or none of that id.
+        NOT_FOUND when there has been none, or none with that id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CompareReembedding(self, request, context):
-        """Says how the first ten hits of some queries would change, before anything does.
+        """Returns how the first ten hits of some queries would change, before anything changes.
 
-        The queries are the caller's, or some messages of users that are stored, the same ones each time; each is ranked by
-        its tenant's policy over the vectors of either model, as of one moment. Changes nothing and keeps nothing. A call
-        that runs out of time returns what it has compared: `compared` is then less than `asked`. FAILED_PRECONDITION unless
-        the re-embedding is `ready`, or done with its old vectors kept.
+        The queries are the caller's own, or a sample of stored messages of users, the same each time. Each is ranked by its
+        tenant's policy with the vectors of either model, as of one moment. Changes nothing and stores nothing. A call that runs
+        out of time returns what it has compared so far: `compared` is then less than `asked`. NOT_FOUND when there is no such
+        re-embedding, FAILED_PRECONDITION unless it is `ready`, or is done and has kept the old vectors.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CutOverReembedding(self, request, context):
-        """Lets searches read the new vectors, in one transaction for the tenant, or for all.
+        """Switches searches to the new vectors, in one transaction for the tenant, or for all.
 
-        Every server follows at once: a search reads one model's vectors only, the old before and the new after. Ingest waits
-        for a moment. Afterwards the old vectors are removed in the background, unless they are to be kept. Idempotent.
-        FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed,
-        when messages arrive faster than they are embedded.
+        Every server follows immediately: each search reads the vectors of one model only, the old before and the new after.
+        Ingest waits for a moment. Afterwards, the old vectors are removed in the background, unless `keep_old` was set.
+        Idempotent. NOT_FOUND when there is no such re-embedding; FAILED_PRECONDITION before it is `ready` and after it was
+        cancelled; UNAVAILABLE, with nothing changed, when messages arrive faster than they can be embedded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelReembedding(self, request, context):
-        """Ends a re-embedding before its cut-over. Searches never noticed it.
+        """Ends a re-embedding before its cut-over. Searches are not affected.
 
-        The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody uses.
-        Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
+        The vectors made so far stay, and the next start continues from them; the next cut-over removes what is not used.
+        Idempotent. NOT_FOUND when there is no such re-embedding, FAILED_PRECONDITION after the cut-over: to go back, re-embed
+        with the previous model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,7 +180,7 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EmbeddingService:
-    """Embeds again: messages that the model refused, and a tenant, or all, with another model.
+    """Embeds again: messages that the model refused, or one tenant, or all tenants, with another model.
     """
 
     @staticmethod

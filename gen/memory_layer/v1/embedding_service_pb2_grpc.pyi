@@ -28,103 +28,105 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EmbeddingServiceStub:
-    """Embeds again: messages that the model refused, and a tenant, or all, with another model."""
+    """Embeds again: messages that the model refused, or one tenant, or all tenants, with another model."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EmbeddingServiceAsyncStub: ...
     RetryFailedEmbeddings: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.RetryFailedEmbeddingsRequest, _embedding_service_pb2.RetryFailedEmbeddingsResponse]
-    """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
+    """Tries again to embed messages that are marked `failed`: they become `pending`, and are queued.
 
-    Idempotent. Nothing is marked failed: zero.
+    Idempotent. When nothing is marked failed, `queued` is 0.
     """
     StartReembedding: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.StartReembeddingRequest, _reembedding_pb2.Reembedding]
-    """Starts to embed a tenant, or all, with another model, beside the vectors that searches go on reading.
+    """Starts to embed a tenant, or all tenants, with another model, while searches keep reading the present vectors.
 
-    The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are
-    made in the background by a server that holds the new model; messages that arrive meanwhile are embedded with both.
-    Nothing changes for searches before CutOverReembedding. Idempotent: while one with the same tenant and model is
-    running or ready, that one is returned. FAILED_PRECONDITION when another one is open, since there is one at a time,
-    and when the server knows no next model. A tenant without messages is ready at once.
+    The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are made
+    in the background by a server that has the new model; messages that arrive in the meantime are embedded with both.
+    Nothing changes for searches before CutOverReembedding. Idempotent: while a re-embedding with the same tenant and model
+    is running or ready, it is returned. FAILED_PRECONDITION when another one is open, since there is only one at a time,
+    and when the server has no next model. A tenant without messages is ready immediately.
     """
     GetReembedding: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.GetReembeddingRequest, _reembedding_pb2.Reembedding]
-    """Returns a re-embedding and how far it is: the newest one, unless an id is given.
+    """Returns a re-embedding and its progress: the newest one, unless an id is given.
 
-    NOT_FOUND when there has been none, or none of that id.
+    NOT_FOUND when there has been none, or none with that id.
     """
     CompareReembedding: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.CompareReembeddingRequest, _reembedding_pb2.ReembeddingComparison]
-    """Says how the first ten hits of some queries would change, before anything does.
+    """Returns how the first ten hits of some queries would change, before anything changes.
 
-    The queries are the caller's, or some messages of users that are stored, the same ones each time; each is ranked by
-    its tenant's policy over the vectors of either model, as of one moment. Changes nothing and keeps nothing. A call
-    that runs out of time returns what it has compared: `compared` is then less than `asked`. FAILED_PRECONDITION unless
-    the re-embedding is `ready`, or done with its old vectors kept.
+    The queries are the caller's own, or a sample of stored messages of users, the same each time. Each is ranked by its
+    tenant's policy with the vectors of either model, as of one moment. Changes nothing and stores nothing. A call that runs
+    out of time returns what it has compared so far: `compared` is then less than `asked`. NOT_FOUND when there is no such
+    re-embedding, FAILED_PRECONDITION unless it is `ready`, or is done and has kept the old vectors.
     """
     CutOverReembedding: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.CutOverReembeddingRequest, _reembedding_pb2.Reembedding]
-    """Lets searches read the new vectors, in one transaction for the tenant, or for all.
+    """Switches searches to the new vectors, in one transaction for the tenant, or for all.
 
-    Every server follows at once: a search reads one model's vectors only, the old before and the new after. Ingest waits
-    for a moment. Afterwards the old vectors are removed in the background, unless they are to be kept. Idempotent.
-    FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed,
-    when messages arrive faster than they are embedded.
+    Every server follows immediately: each search reads the vectors of one model only, the old before and the new after.
+    Ingest waits for a moment. Afterwards, the old vectors are removed in the background, unless `keep_old` was set.
+    Idempotent. NOT_FOUND when there is no such re-embedding; FAILED_PRECONDITION before it is `ready` and after it was
+    cancelled; UNAVAILABLE, with nothing changed, when messages arrive faster than they can be embedded.
     """
     CancelReembedding: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.CancelReembeddingRequest, _reembedding_pb2.Reembedding]
-    """Ends a re-embedding before its cut-over. Searches never noticed it.
+    """Ends a re-embedding before its cut-over. Searches are not affected.
 
-    The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody uses.
-    Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
+    The vectors made so far stay, and the next start continues from them; the next cut-over removes what is not used.
+    Idempotent. NOT_FOUND when there is no such re-embedding, FAILED_PRECONDITION after the cut-over: to go back, re-embed
+    with the previous model.
     """
 
 @_typing.type_check_only
 class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
-    """Embeds again: messages that the model refused, and a tenant, or all, with another model."""
+    """Embeds again: messages that the model refused, or one tenant, or all tenants, with another model."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RetryFailedEmbeddings: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.RetryFailedEmbeddingsRequest, _embedding_service_pb2.RetryFailedEmbeddingsResponse]  # type: ignore[assignment]
-    """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
+    """Tries again to embed messages that are marked `failed`: they become `pending`, and are queued.
 
-    Idempotent. Nothing is marked failed: zero.
+    Idempotent. When nothing is marked failed, `queued` is 0.
     """
     StartReembedding: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.StartReembeddingRequest, _reembedding_pb2.Reembedding]  # type: ignore[assignment]
-    """Starts to embed a tenant, or all, with another model, beside the vectors that searches go on reading.
+    """Starts to embed a tenant, or all tenants, with another model, while searches keep reading the present vectors.
 
-    The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are
-    made in the background by a server that holds the new model; messages that arrive meanwhile are embedded with both.
-    Nothing changes for searches before CutOverReembedding. Idempotent: while one with the same tenant and model is
-    running or ready, that one is returned. FAILED_PRECONDITION when another one is open, since there is one at a time,
-    and when the server knows no next model. A tenant without messages is ready at once.
+    The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are made
+    in the background by a server that has the new model; messages that arrive in the meantime are embedded with both.
+    Nothing changes for searches before CutOverReembedding. Idempotent: while a re-embedding with the same tenant and model
+    is running or ready, it is returned. FAILED_PRECONDITION when another one is open, since there is only one at a time,
+    and when the server has no next model. A tenant without messages is ready immediately.
     """
     GetReembedding: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.GetReembeddingRequest, _reembedding_pb2.Reembedding]  # type: ignore[assignment]
-    """Returns a re-embedding and how far it is: the newest one, unless an id is given.
+    """Returns a re-embedding and its progress: the newest one, unless an id is given.
 
-    NOT_FOUND when there has been none, or none of that id.
+    NOT_FOUND when there has been none, or none with that id.
     """
     CompareReembedding: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.CompareReembeddingRequest, _reembedding_pb2.ReembeddingComparison]  # type: ignore[assignment]
-    """Says how the first ten hits of some queries would change, before anything does.
+    """Returns how the first ten hits of some queries would change, before anything changes.
 
-    The queries are the caller's, or some messages of users that are stored, the same ones each time; each is ranked by
-    its tenant's policy over the vectors of either model, as of one moment. Changes nothing and keeps nothing. A call
-    that runs out of time returns what it has compared: `compared` is then less than `asked`. FAILED_PRECONDITION unless
-    the re-embedding is `ready`, or done with its old vectors kept.
+    The queries are the caller's own, or a sample of stored messages of users, the same each time. Each is ranked by its
+    tenant's policy with the vectors of either model, as of one moment. Changes nothing and stores nothing. A call that runs
+    out of time returns what it has compared so far: `compared` is then less than `asked`. NOT_FOUND when there is no such
+    re-embedding, FAILED_PRECONDITION unless it is `ready`, or is done and has kept the old vectors.
     """
     CutOverReembedding: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.CutOverReembeddingRequest, _reembedding_pb2.Reembedding]  # type: ignore[assignment]
-    """Lets searches read the new vectors, in one transaction for the tenant, or for all.
+    """Switches searches to the new vectors, in one transaction for the tenant, or for all.
 
-    Every server follows at once: a search reads one model's vectors only, the old before and the new after. Ingest waits
-    for a moment. Afterwards the old vectors are removed in the background, unless they are to be kept. Idempotent.
-    FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed,
-    when messages arrive faster than they are embedded.
+    Every server follows immediately: each search reads the vectors of one model only, the old before and the new after.
+    Ingest waits for a moment. Afterwards, the old vectors are removed in the background, unless `keep_old` was set.
+    Idempotent. NOT_FOUND when there is no such re-embedding; FAILED_PRECONDITION before it is `ready` and after it was
+    cancelled; UNAVAILABLE, with nothing changed, when messages arrive faster than they can be embedded.
     """
     CancelReembedding: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.CancelReembeddingRequest, _reembedding_pb2.Reembedding]  # type: ignore[assignment]
-    """Ends a re-embedding before its cut-over. Searches never noticed it.
+    """Ends a re-embedding before its cut-over. Searches are not affected.
 
-    The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody uses.
-    Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
+    The vectors made so far stay, and the next start continues from them; the next cut-over removes what is not used.
+    Idempotent. NOT_FOUND when there is no such re-embedding, FAILED_PRECONDITION after the cut-over: to go back, re-embed
+    with the previous model.
     """
 
 class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Embeds again: messages that the model refused, and a tenant, or all, with another model."""
+    """Embeds again: messages that the model refused, or one tenant, or all tenants, with another model."""
 
     @_abc_1.abstractmethod
     def RetryFailedEmbeddings(
@@ -132,9 +134,9 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_service_pb2.RetryFailedEmbeddingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_service_pb2.RetryFailedEmbeddingsResponse, _abc.Awaitable[_embedding_service_pb2.RetryFailedEmbeddingsResponse]]:
-        """Tries again to embed messages that are marked `failed`: they become `pending` and are queued.
+        """Tries again to embed messages that are marked `failed`: they become `pending`, and are queued.
 
-        Idempotent. Nothing is marked failed: zero.
+        Idempotent. When nothing is marked failed, `queued` is 0.
         """
 
     @_abc_1.abstractmethod
@@ -143,13 +145,13 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_service_pb2.StartReembeddingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reembedding_pb2.Reembedding, _abc.Awaitable[_reembedding_pb2.Reembedding]]:
-        """Starts to embed a tenant, or all, with another model, beside the vectors that searches go on reading.
+        """Starts to embed a tenant, or all tenants, with another model, while searches keep reading the present vectors.
 
-        The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are
-        made in the background by a server that holds the new model; messages that arrive meanwhile are embedded with both.
-        Nothing changes for searches before CutOverReembedding. Idempotent: while one with the same tenant and model is
-        running or ready, that one is returned. FAILED_PRECONDITION when another one is open, since there is one at a time,
-        and when the server knows no next model. A tenant without messages is ready at once.
+        The server's settings name two models: the current one, and the next one (MEMORY_EMBEDDING_NEXT_…). The vectors are made
+        in the background by a server that has the new model; messages that arrive in the meantime are embedded with both.
+        Nothing changes for searches before CutOverReembedding. Idempotent: while a re-embedding with the same tenant and model
+        is running or ready, it is returned. FAILED_PRECONDITION when another one is open, since there is only one at a time,
+        and when the server has no next model. A tenant without messages is ready immediately.
         """
 
     @_abc_1.abstractmethod
@@ -158,9 +160,9 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_service_pb2.GetReembeddingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reembedding_pb2.Reembedding, _abc.Awaitable[_reembedding_pb2.Reembedding]]:
-        """Returns a re-embedding and how far it is: the newest one, unless an id is given.
+        """Returns a re-embedding and its progress: the newest one, unless an id is given.
 
-        NOT_FOUND when there has been none, or none of that id.
+        NOT_FOUND when there has been none, or none with that id.
         """
 
     @_abc_1.abstractmethod
@@ -169,12 +171,12 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_service_pb2.CompareReembeddingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reembedding_pb2.ReembeddingComparison, _abc.Awaitable[_reembedding_pb2.ReembeddingComparison]]:
-        """Says how the first ten hits of some queries would change, before anything does.
+        """Returns how the first ten hits of some queries would change, before anything changes.
 
-        The queries are the caller's, or some messages of users that are stored, the same ones each time; each is ranked by
-        its tenant's policy over the vectors of either model, as of one moment. Changes nothing and keeps nothing. A call
-        that runs out of time returns what it has compared: `compared` is then less than `asked`. FAILED_PRECONDITION unless
-        the re-embedding is `ready`, or done with its old vectors kept.
+        The queries are the caller's own, or a sample of stored messages of users, the same each time. Each is ranked by its
+        tenant's policy with the vectors of either model, as of one moment. Changes nothing and stores nothing. A call that runs
+        out of time returns what it has compared so far: `compared` is then less than `asked`. NOT_FOUND when there is no such
+        re-embedding, FAILED_PRECONDITION unless it is `ready`, or is done and has kept the old vectors.
         """
 
     @_abc_1.abstractmethod
@@ -183,12 +185,12 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_service_pb2.CutOverReembeddingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reembedding_pb2.Reembedding, _abc.Awaitable[_reembedding_pb2.Reembedding]]:
-        """Lets searches read the new vectors, in one transaction for the tenant, or for all.
+        """Switches searches to the new vectors, in one transaction for the tenant, or for all.
 
-        Every server follows at once: a search reads one model's vectors only, the old before and the new after. Ingest waits
-        for a moment. Afterwards the old vectors are removed in the background, unless they are to be kept. Idempotent.
-        FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed,
-        when messages arrive faster than they are embedded.
+        Every server follows immediately: each search reads the vectors of one model only, the old before and the new after.
+        Ingest waits for a moment. Afterwards, the old vectors are removed in the background, unless `keep_old` was set.
+        Idempotent. NOT_FOUND when there is no such re-embedding; FAILED_PRECONDITION before it is `ready` and after it was
+        cancelled; UNAVAILABLE, with nothing changed, when messages arrive faster than they can be embedded.
         """
 
     @_abc_1.abstractmethod
@@ -197,10 +199,11 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_service_pb2.CancelReembeddingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reembedding_pb2.Reembedding, _abc.Awaitable[_reembedding_pb2.Reembedding]]:
-        """Ends a re-embedding before its cut-over. Searches never noticed it.
+        """Ends a re-embedding before its cut-over. Searches are not affected.
 
-        The vectors that were made stay, and another start goes on from them; the next cut-over removes what nobody uses.
-        Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the model used before.
+        The vectors made so far stay, and the next start continues from them; the next cut-over removes what is not used.
+        Idempotent. NOT_FOUND when there is no such re-embedding, FAILED_PRECONDITION after the cut-over: to go back, re-embed
+        with the previous model.
         """
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

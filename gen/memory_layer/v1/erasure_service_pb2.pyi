@@ -35,7 +35,7 @@ class PlanErasureRequest(_message.Message):
     tenant_id: _builtins.str
     """The tenant."""
     filter: _builtins.str
-    """Messages that pass this filter, in the syntax of AIP-160; see docs/filters.md. Archived ones too, unless it says
+    """Messages that pass this filter, in the syntax of AIP-160; see docs/filters.md. Archived ones too, unless the filter says
     otherwise.
     """
     user_id: _builtins.str
@@ -43,11 +43,11 @@ class PlanErasureRequest(_message.Message):
     conversation_id: _builtins.str
     """All messages of this conversation."""
     whole_tenant: _builtins.bool
-    """Everything: all messages, the tenant's policy, its own model, graphs and words. Keys that are for this tenant only are
-    revoked; the one that applies the plan lasts a day more, for the receipt.
+    """Everything: all messages, the tenant's policy, its own model, graphs and words. Keys for this tenant only are revoked;
+    the key that applies the plan stays valid for one more day, to fetch the receipt.
     """
     sample_size: _builtins.int
-    """How many of the messages to show; 10 when it is not set."""
+    """How many of the messages to show; 10 when not set."""
     def __init__(
         self,
         *,
@@ -243,7 +243,7 @@ Global___TableRows: _TypeAlias = TableRows  # noqa: Y015
 
 @_typing.final
 class Erasure(_message.Message):
-    """An erasure, from its plan to its end."""
+    """An erasure, from its plan to its completion."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -265,20 +265,20 @@ class Erasure(_message.Message):
     tenant_id: _builtins.str
     """The tenant."""
     scope: _builtins.str
-    """What was asked for: `filter`, `user`, `conversation` or `whole_tenant`. Its value is not kept."""
+    """What was selected by: `filter`, `user`, `conversation` or `whole_tenant`. The value is not kept."""
     state: _builtins.str
-    """`planned`; `erasing`: messages go, batch by batch; `cleaning`: all are gone, words are counted again and the tables are
-    vacuumed, so that nothing of them stays in indexes and statistics; `done`.
+    """`planned`; `erasing`: messages are erased batch by batch; `cleaning`: all are erased, words are counted again and the
+    tables are vacuumed, so that nothing stays in indexes and statistics; `done`.
     """
     planned: _builtins.int
     """Messages that were planned."""
     erased: _builtins.int
-    """Messages erased so far. At the end less than planned where some had gone by themselves."""
+    """Messages erased so far. At the end this may be less than planned, if some were deleted in another way."""
     last_error: _builtins.str
-    """The class of what holds the work up; empty while it goes on."""
+    """The class of the error that holds up the work; empty when there is none."""
     @_builtins.property
     def planned_rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___TableRows]:
-        """Rows of each table that the plan counted."""
+        """Rows of each table, as counted by the plan."""
 
     @_builtins.property
     def erased_rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___TableRows]:
@@ -290,15 +290,15 @@ class Erasure(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """Until when it can be applied."""
+        """The moment until which it can be applied."""
 
     @_builtins.property
     def applied_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was applied; not set before."""
+        """When it was applied; not set until then."""
 
     @_builtins.property
     def finished_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was done; not set before."""
+        """When it was done; not set until then."""
 
     def __init__(
         self,
@@ -327,7 +327,7 @@ Global___Erasure: _TypeAlias = Erasure  # noqa: Y015
 
 @_typing.final
 class ErasureReceipt(_message.Message):
-    """What can be kept of an erasure."""
+    """A record of an erasure that may be kept."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -338,11 +338,11 @@ class ErasureReceipt(_message.Message):
     ERASED_AT_FIELD_NUMBER: _builtins.int
     KEPT_FIELD_NUMBER: _builtins.int
     ids_digest: _builtins.str
-    """SHA-256, in hexadecimal, over the ids that were planned, as 16 bytes each, in order. Who has kept the ids can show that
-    these were meant.
+    """SHA-256, in hexadecimal, over the planned ids, as 16 bytes each, in order. Anyone who has kept the ids can show that
+    these were the ones.
     """
     planned_by: _builtins.str
-    """The id of the key that planned it; `settings` for one of MEMORY_API_KEYS, `none` where there were no keys."""
+    """The id of the key that planned it; `settings` for one of MEMORY_API_KEYS, `none` if there were no keys."""
     applied_by: _builtins.str
     """The key that applied it, likewise."""
     @_builtins.property
@@ -355,7 +355,7 @@ class ErasureReceipt(_message.Message):
 
     @_builtins.property
     def kept(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What is kept on purpose, in words."""
+        """What is kept on purpose, described in words."""
 
     def __init__(
         self,
@@ -377,7 +377,7 @@ Global___ErasureReceipt: _TypeAlias = ErasureReceipt  # noqa: Y015
 
 @_typing.final
 class VerifyErasureResponse(_message.Message):
-    """What was found of an erasure's messages."""
+    """What was found of the erased messages."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -385,14 +385,14 @@ class VerifyErasureResponse(_message.Message):
     CHECKS_FIELD_NUMBER: _builtins.int
     UNREACHABLE_FIELD_NUMBER: _builtins.int
     clean: _builtins.bool
-    """True when nothing was found, and the erasure is done."""
+    """True when nothing was found and the erasure is done."""
     @_builtins.property
     def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ErasureCheck]:
-        """What was looked into."""
+        """What was checked."""
 
     @_builtins.property
     def unreachable(self) -> _containers.RepeatedCompositeFieldContainer[Global___ErasureLimit]:
-        """What cannot be looked into from here."""
+        """What cannot be checked from here."""
 
     def __init__(
         self,
@@ -411,7 +411,7 @@ Global___VerifyErasureResponse: _TypeAlias = VerifyErasureResponse  # noqa: Y015
 
 @_typing.final
 class ErasureCheck(_message.Message):
-    """A place that was looked into."""
+    """One thing that was checked."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -419,11 +419,11 @@ class ErasureCheck(_message.Message):
     FOUND_FIELD_NUMBER: _builtins.int
     HOW_FIELD_NUMBER: _builtins.int
     place: _builtins.str
-    """A table, or what else was looked at."""
+    """A table, or whatever else was checked."""
     found: _builtins.int
-    """What of the erased messages was found there; 0 is what is wanted."""
+    """How many traces of the erased messages were found there; it should be 0."""
     how: _builtins.str
-    """What was compared, in words."""
+    """What was compared, described in words."""
     def __init__(
         self,
         *,
@@ -441,7 +441,7 @@ Global___ErasureCheck: _TypeAlias = ErasureCheck  # noqa: Y015
 
 @_typing.final
 class ErasureLimit(_message.Message):
-    """A place that cannot be looked into."""
+    """One thing that cannot be checked."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

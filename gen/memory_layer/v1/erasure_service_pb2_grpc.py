@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class ErasureServiceStub:
-    """Forgets many messages on purpose, and shows that they are forgotten.
+    """Erases many messages on request, and shows that they are erased.
 
-    An erasure is planned, looked at, applied and verified. What is erased is exactly what was planned: messages that arrive
-    after the plan stay. See docs/erasure.md for what is erased and for what no service can reach.
+    An erasure is planned, reviewed, applied and verified. It erases exactly what was planned: messages that arrive after the
+    plan stay. See docs/erasure.md for what is erased, and for what no service can reach.
     """
 
     def __init__(self, channel):
@@ -66,55 +66,58 @@ class ErasureServiceStub:
 
 
 class ErasureServiceServicer:
-    """Forgets many messages on purpose, and shows that they are forgotten.
+    """Erases many messages on request, and shows that they are erased.
 
-    An erasure is planned, looked at, applied and verified. What is erased is exactly what was planned: messages that arrive
-    after the plan stay. See docs/erasure.md for what is erased and for what no service can reach.
+    An erasure is planned, reviewed, applied and verified. It erases exactly what was planned: messages that arrive after the
+    plan stay. See docs/erasure.md for what is erased, and for what no service can reach.
     """
 
     def PlanErasure(self, request, context):
-        """Plans an erasure: which messages there are, live and archived, how many rows of each table go with them, and a sample.
+        """Plans an erasure: finds the messages, live and archived, counts the rows of each table that go with them, and shows a
+        sample.
 
-        Changes nothing that can be searched. The ids are kept for an hour, for ApplyErasure to erase exactly those. Give one
-        of `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not
-        idempotent: each call is a plan of its own. Nothing to erase is a plan of 0 messages.
+        Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give exactly one of
+        `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not idempotent:
+        each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time leaves
+        no plan.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ApplyErasure(self, request, context):
-        """Begins to erase what was planned, in the background and in batches, and returns at once.
+        """Starts to erase what was planned, in the background and in batches, and returns immediately.
 
-        A server that dies leaves the rest to another. Idempotent: an erasure that was begun is returned as it is.
-        FAILED_PRECONDITION when the plan is older than an hour, NOT_FOUND when it is not there, or not any more.
+        If the server dies, another one continues. Idempotent: an erasure that has already started is returned as it is.
+        FAILED_PRECONDITION when the plan is older than an hour; NOT_FOUND when it does not exist, or no longer exists.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetErasure(self, request, context):
-        """Returns an erasure and how far it is.
+        """Returns an erasure and its progress. NOT_FOUND when there is no such erasure in `tenant_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetErasureReceipt(self, request, context):
-        """Returns what can be kept of an erasure that is done: what was erased, when and by which key. It names no message and
-        nobody.
+        """Returns a record of a finished erasure that may be kept: what was erased, when, and by which key. It names no message
+        and no person.
 
-        FAILED_PRECONDITION until the erasure is done.
+        NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until it is done.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyErasure(self, request, context):
-        """Looks for what an erasure erased, in every table that could hold something of it.
+        """Searches every table that could still hold something of what was erased.
 
-        Reads every row that the tenant has, and compares digests of their ids with those that the erasure left. Says besides
-        what it cannot look into. FAILED_PRECONDITION before the erasure has erased everything.
+        Reads every row of the tenant, and compares digests of their ids with those that the erasure kept. Also lists what it
+        cannot check. NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until everything has been
+        erased. A retry searches again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,10 +160,10 @@ def add_ErasureServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ErasureService:
-    """Forgets many messages on purpose, and shows that they are forgotten.
+    """Erases many messages on request, and shows that they are erased.
 
-    An erasure is planned, looked at, applied and verified. What is erased is exactly what was planned: messages that arrive
-    after the plan stay. See docs/erasure.md for what is erased and for what no service can reach.
+    An erasure is planned, reviewed, applied and verified. It erases exactly what was planned: messages that arrive after the
+    plan stay. See docs/erasure.md for what is erased, and for what no service can reach.
     """
 
     @staticmethod

@@ -27,10 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ErasureServiceStub:
-    """Forgets many messages on purpose, and shows that they are forgotten.
+    """Erases many messages on request, and shows that they are erased.
 
-    An erasure is planned, looked at, applied and verified. What is erased is exactly what was planned: messages that arrive
-    after the plan stay. See docs/erasure.md for what is erased and for what no service can reach.
+    An erasure is planned, reviewed, applied and verified. It erases exactly what was planned: messages that arrive after the
+    plan stay. See docs/erasure.md for what is erased, and for what no service can reach.
     """
 
     @_typing.overload
@@ -38,75 +38,81 @@ class ErasureServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ErasureServiceAsyncStub: ...
     PlanErasure: _grpc.UnaryUnaryMultiCallable[_erasure_service_pb2.PlanErasureRequest, _erasure_service_pb2.PlanErasureResponse]
-    """Plans an erasure: which messages there are, live and archived, how many rows of each table go with them, and a sample.
+    """Plans an erasure: finds the messages, live and archived, counts the rows of each table that go with them, and shows a
+    sample.
 
-    Changes nothing that can be searched. The ids are kept for an hour, for ApplyErasure to erase exactly those. Give one
-    of `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not
-    idempotent: each call is a plan of its own. Nothing to erase is a plan of 0 messages.
+    Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give exactly one of
+    `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not idempotent:
+    each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time leaves
+    no plan.
     """
     ApplyErasure: _grpc.UnaryUnaryMultiCallable[_erasure_service_pb2.ApplyErasureRequest, _erasure_service_pb2.Erasure]
-    """Begins to erase what was planned, in the background and in batches, and returns at once.
+    """Starts to erase what was planned, in the background and in batches, and returns immediately.
 
-    A server that dies leaves the rest to another. Idempotent: an erasure that was begun is returned as it is.
-    FAILED_PRECONDITION when the plan is older than an hour, NOT_FOUND when it is not there, or not any more.
+    If the server dies, another one continues. Idempotent: an erasure that has already started is returned as it is.
+    FAILED_PRECONDITION when the plan is older than an hour; NOT_FOUND when it does not exist, or no longer exists.
     """
     GetErasure: _grpc.UnaryUnaryMultiCallable[_erasure_service_pb2.GetErasureRequest, _erasure_service_pb2.Erasure]
-    """Returns an erasure and how far it is."""
+    """Returns an erasure and its progress. NOT_FOUND when there is no such erasure in `tenant_id`."""
     GetErasureReceipt: _grpc.UnaryUnaryMultiCallable[_erasure_service_pb2.GetErasureReceiptRequest, _erasure_service_pb2.ErasureReceipt]
-    """Returns what can be kept of an erasure that is done: what was erased, when and by which key. It names no message and
-    nobody.
+    """Returns a record of a finished erasure that may be kept: what was erased, when, and by which key. It names no message
+    and no person.
 
-    FAILED_PRECONDITION until the erasure is done.
+    NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until it is done.
     """
     VerifyErasure: _grpc.UnaryUnaryMultiCallable[_erasure_service_pb2.VerifyErasureRequest, _erasure_service_pb2.VerifyErasureResponse]
-    """Looks for what an erasure erased, in every table that could hold something of it.
+    """Searches every table that could still hold something of what was erased.
 
-    Reads every row that the tenant has, and compares digests of their ids with those that the erasure left. Says besides
-    what it cannot look into. FAILED_PRECONDITION before the erasure has erased everything.
+    Reads every row of the tenant, and compares digests of their ids with those that the erasure kept. Also lists what it
+    cannot check. NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until everything has been
+    erased. A retry searches again.
     """
 
 @_typing.type_check_only
 class ErasureServiceAsyncStub(ErasureServiceStub):
-    """Forgets many messages on purpose, and shows that they are forgotten.
+    """Erases many messages on request, and shows that they are erased.
 
-    An erasure is planned, looked at, applied and verified. What is erased is exactly what was planned: messages that arrive
-    after the plan stay. See docs/erasure.md for what is erased and for what no service can reach.
+    An erasure is planned, reviewed, applied and verified. It erases exactly what was planned: messages that arrive after the
+    plan stay. See docs/erasure.md for what is erased, and for what no service can reach.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PlanErasure: _aio.UnaryUnaryMultiCallable[_erasure_service_pb2.PlanErasureRequest, _erasure_service_pb2.PlanErasureResponse]  # type: ignore[assignment]
-    """Plans an erasure: which messages there are, live and archived, how many rows of each table go with them, and a sample.
+    """Plans an erasure: finds the messages, live and archived, counts the rows of each table that go with them, and shows a
+    sample.
 
-    Changes nothing that can be searched. The ids are kept for an hour, for ApplyErasure to erase exactly those. Give one
-    of `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not
-    idempotent: each call is a plan of its own. Nothing to erase is a plan of 0 messages.
+    Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give exactly one of
+    `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not idempotent:
+    each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time leaves
+    no plan.
     """
     ApplyErasure: _aio.UnaryUnaryMultiCallable[_erasure_service_pb2.ApplyErasureRequest, _erasure_service_pb2.Erasure]  # type: ignore[assignment]
-    """Begins to erase what was planned, in the background and in batches, and returns at once.
+    """Starts to erase what was planned, in the background and in batches, and returns immediately.
 
-    A server that dies leaves the rest to another. Idempotent: an erasure that was begun is returned as it is.
-    FAILED_PRECONDITION when the plan is older than an hour, NOT_FOUND when it is not there, or not any more.
+    If the server dies, another one continues. Idempotent: an erasure that has already started is returned as it is.
+    FAILED_PRECONDITION when the plan is older than an hour; NOT_FOUND when it does not exist, or no longer exists.
     """
     GetErasure: _aio.UnaryUnaryMultiCallable[_erasure_service_pb2.GetErasureRequest, _erasure_service_pb2.Erasure]  # type: ignore[assignment]
-    """Returns an erasure and how far it is."""
+    """Returns an erasure and its progress. NOT_FOUND when there is no such erasure in `tenant_id`."""
     GetErasureReceipt: _aio.UnaryUnaryMultiCallable[_erasure_service_pb2.GetErasureReceiptRequest, _erasure_service_pb2.ErasureReceipt]  # type: ignore[assignment]
-    """Returns what can be kept of an erasure that is done: what was erased, when and by which key. It names no message and
-    nobody.
+    """Returns a record of a finished erasure that may be kept: what was erased, when, and by which key. It names no message
+    and no person.
 
-    FAILED_PRECONDITION until the erasure is done.
+    NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until it is done.
     """
     VerifyErasure: _aio.UnaryUnaryMultiCallable[_erasure_service_pb2.VerifyErasureRequest, _erasure_service_pb2.VerifyErasureResponse]  # type: ignore[assignment]
-    """Looks for what an erasure erased, in every table that could hold something of it.
+    """Searches every table that could still hold something of what was erased.
 
-    Reads every row that the tenant has, and compares digests of their ids with those that the erasure left. Says besides
-    what it cannot look into. FAILED_PRECONDITION before the erasure has erased everything.
+    Reads every row of the tenant, and compares digests of their ids with those that the erasure kept. Also lists what it
+    cannot check. NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until everything has been
+    erased. A retry searches again.
     """
 
 class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Forgets many messages on purpose, and shows that they are forgotten.
+    """Erases many messages on request, and shows that they are erased.
 
-    An erasure is planned, looked at, applied and verified. What is erased is exactly what was planned: messages that arrive
-    after the plan stay. See docs/erasure.md for what is erased and for what no service can reach.
+    An erasure is planned, reviewed, applied and verified. It erases exactly what was planned: messages that arrive after the
+    plan stay. See docs/erasure.md for what is erased, and for what no service can reach.
     """
 
     @_abc_1.abstractmethod
@@ -115,11 +121,13 @@ class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _erasure_service_pb2.PlanErasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_erasure_service_pb2.PlanErasureResponse, _abc.Awaitable[_erasure_service_pb2.PlanErasureResponse]]:
-        """Plans an erasure: which messages there are, live and archived, how many rows of each table go with them, and a sample.
+        """Plans an erasure: finds the messages, live and archived, counts the rows of each table that go with them, and shows a
+        sample.
 
-        Changes nothing that can be searched. The ids are kept for an hour, for ApplyErasure to erase exactly those. Give one
-        of `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not
-        idempotent: each call is a plan of its own. Nothing to erase is a plan of 0 messages.
+        Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give exactly one of
+        `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not idempotent:
+        each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time leaves
+        no plan.
         """
 
     @_abc_1.abstractmethod
@@ -128,10 +136,10 @@ class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _erasure_service_pb2.ApplyErasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_erasure_service_pb2.Erasure, _abc.Awaitable[_erasure_service_pb2.Erasure]]:
-        """Begins to erase what was planned, in the background and in batches, and returns at once.
+        """Starts to erase what was planned, in the background and in batches, and returns immediately.
 
-        A server that dies leaves the rest to another. Idempotent: an erasure that was begun is returned as it is.
-        FAILED_PRECONDITION when the plan is older than an hour, NOT_FOUND when it is not there, or not any more.
+        If the server dies, another one continues. Idempotent: an erasure that has already started is returned as it is.
+        FAILED_PRECONDITION when the plan is older than an hour; NOT_FOUND when it does not exist, or no longer exists.
         """
 
     @_abc_1.abstractmethod
@@ -140,7 +148,7 @@ class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _erasure_service_pb2.GetErasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_erasure_service_pb2.Erasure, _abc.Awaitable[_erasure_service_pb2.Erasure]]:
-        """Returns an erasure and how far it is."""
+        """Returns an erasure and its progress. NOT_FOUND when there is no such erasure in `tenant_id`."""
 
     @_abc_1.abstractmethod
     def GetErasureReceipt(
@@ -148,10 +156,10 @@ class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _erasure_service_pb2.GetErasureReceiptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_erasure_service_pb2.ErasureReceipt, _abc.Awaitable[_erasure_service_pb2.ErasureReceipt]]:
-        """Returns what can be kept of an erasure that is done: what was erased, when and by which key. It names no message and
-        nobody.
+        """Returns a record of a finished erasure that may be kept: what was erased, when, and by which key. It names no message
+        and no person.
 
-        FAILED_PRECONDITION until the erasure is done.
+        NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until it is done.
         """
 
     @_abc_1.abstractmethod
@@ -160,10 +168,11 @@ class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _erasure_service_pb2.VerifyErasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_erasure_service_pb2.VerifyErasureResponse, _abc.Awaitable[_erasure_service_pb2.VerifyErasureResponse]]:
-        """Looks for what an erasure erased, in every table that could hold something of it.
+        """Searches every table that could still hold something of what was erased.
 
-        Reads every row that the tenant has, and compares digests of their ids with those that the erasure left. Says besides
-        what it cannot look into. FAILED_PRECONDITION before the erasure has erased everything.
+        Reads every row of the tenant, and compares digests of their ids with those that the erasure kept. Also lists what it
+        cannot check. NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until everything has been
+        erased. A retry searches again.
         """
 
 def add_ErasureServiceServicer_to_server(servicer: ErasureServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -38,35 +38,35 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT, 400. One or more fields break the contract; `google.rpc.BadRequest` lists the first 20 at most.
+    """INVALID_ARGUMENT, 400. One or more fields break the contract; `google.rpc.BadRequest` lists at most the first 20.
     {"reason": "INVALID_FIELD", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 2
-    """INVALID_ARGUMENT, 400. The bytes or the JSON of the request cannot be read.
+    """INVALID_ARGUMENT, 400. The request cannot be decoded.
     {"reason": "MALFORMED_REQUEST", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_INVALID_API_KEY: _ErrorReason.ValueType  # 3
-    """UNAUTHENTICATED, 401. x-api-key or the token is missing, not known, revoked or expired: which of them is not said.
+    """UNAUTHENTICATED, 401. x-api-key or the token is missing, unknown, revoked or expired; the answer does not say which.
     {"reason": "INVALID_API_KEY", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_KEY_NOT_ALLOWED: _ErrorReason.ValueType  # 4
-    """PERMISSION_DENIED, 403. The key is known, but its role or its reach does not allow this call.
+    """PERMISSION_DENIED, 403. The key is valid, but its role or its tenants do not allow this call.
     {"reason": "KEY_NOT_ALLOWED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_NOT_FOUND: _ErrorReason.ValueType  # 5
-    """NOT_FOUND, 404. No such message (nothing is said of other tenants' messages), or no such path.
+    """NOT_FOUND, 404. There is no such message (which reveals nothing about other tenants' messages), or no such path.
     {"reason": "NOT_FOUND", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 6
-    """ALREADY_EXISTS, 409. The request_id was used before with another body. Do not retry.
+    """ALREADY_EXISTS, 409. The request_id was already used with a different body. Do not retry.
     {"reason": "REQUEST_ID_REUSED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 7
-    """RESOURCE_EXHAUSTED, 429. Too many calls from this client; `retry-after` says when to come back, in seconds.
+    """RESOURCE_EXHAUSTED, 429. Too many calls from this client; retry after `retry-after` seconds.
     {"reason": "RATE_LIMITED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 8
-    """RESOURCE_EXHAUSTED, 429. The embedding model has too many queries of the tenant to do; retry after `retry-after`
+    """RESOURCE_EXHAUSTED, 429. Too many of the tenant's queries are waiting for the embedding model; retry after `retry-after`
     seconds.
     {"reason": "QUEUE_FULL", "domain": "memory_layer.v1"}
     """
@@ -75,19 +75,19 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "REQUEST_TOO_LARGE", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 10
-    """DEADLINE_EXCEEDED, 504. The call ran out of time. An ingest may have been stored: retry with its request_id.
+    """DEADLINE_EXCEEDED, 504. The call ran out of time. A write may have happened: retry it with its request_id.
     {"reason": "DEADLINE_EXCEEDED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 11
-    """UNAVAILABLE, 503. The database cannot be reached, or takes no writes. Retry, an ingest with its request_id.
+    """UNAVAILABLE, 503. The database cannot be reached, or accepts no writes. Retry; a write with its request_id.
     {"reason": "DATABASE_UNAVAILABLE", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_EMBEDDING_UNAVAILABLE: _ErrorReason.ValueType  # 12
-    """UNAVAILABLE, 503. The embedding model cannot answer. Retry.
+    """UNAVAILABLE, 503. The embedding model is not available. Retry.
     {"reason": "EMBEDDING_UNAVAILABLE", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_NOT_SERVING: _ErrorReason.ValueType  # 13
-    """UNAVAILABLE, 503. This server is shutting down or still starting. Retry, on another one where there is one.
+    """UNAVAILABLE, 503. This server is shutting down or still starting. Retry, on another server if there is one.
     {"reason": "NOT_SERVING", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_UNKNOWN_METHOD: _ErrorReason.ValueType  # 14
@@ -95,94 +95,92 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "UNKNOWN_METHOD", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 15
-    """INTERNAL, 500. A fault of the service, logged under the request id; never caused by bad input.
+    """INTERNAL, 500. A fault of the service, logged under the request id; bad input never causes it.
     {"reason": "INTERNAL", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_TENANT_NOT_ALLOWED: _ErrorReason.ValueType  # 16
-    """PERMISSION_DENIED, 403. The key does not reach a tenant that the request names; nothing is said of whether there is
-    such a tenant.
+    """PERMISSION_DENIED, 403. The key has no access to a tenant that the request names, whether or not that tenant exists.
     {"reason": "TENANT_NOT_ALLOWED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_WRONG_STATE: _ErrorReason.ValueType  # 18
-    """FAILED_PRECONDITION, 400. Not in the state that the call needs, as a cut-over before every vector is there; the
-    message says what to do. Do not retry as it is.
+    """FAILED_PRECONDITION, 400. The current state does not allow the call, such as a cut-over before every vector is there;
+    the message says what to do. Do not retry unchanged.
     {"reason": "WRONG_STATE", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 20
-    """RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after
-    `retry-after` seconds, on another server where there is one.
+    """RESOURCE_EXHAUSTED, 429. This server has more calls than it can serve in time; nothing was done. Retry after
+    `retry-after` seconds, on another server if there is one.
     {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_ANSWER_TOO_LARGE: _ErrorReason.ValueType  # 24
-    """RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
+    """RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server allows (MEMORY_MAX_ANSWER_BYTES); nothing
     was read. Ask for less.
     {"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_TENANT_RATE_LIMITED: _ErrorReason.ValueType  # 25
-    """RESOURCE_EXHAUSTED, 429. Too many calls for this tenant, whoever made them; `retry-after` says when to come back, in
-    seconds.
+    """RESOURCE_EXHAUSTED, 429. Too many calls for this tenant, from all callers together; retry after `retry-after` seconds.
     {"reason": "TENANT_RATE_LIMITED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_KEY_RATE_LIMITED: _ErrorReason.ValueType  # 26
-    """RESOURCE_EXHAUSTED, 429. Too many calls with this key, from wherever; `retry-after` says when to come back, in seconds.
+    """RESOURCE_EXHAUSTED, 429. Too many calls with this key, from all addresses together; retry after `retry-after` seconds.
     {"reason": "KEY_RATE_LIMITED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 27
-    """RESOURCE_EXHAUSTED, 429. The tenant has as much stored as its policy allows; nothing was stored. Without `retry-after`: to
-    come back later is of no use until something was deleted, or the quota is larger.
+    """RESOURCE_EXHAUSTED, 429. The tenant's storage quota is used up; nothing was stored. There is no `retry-after`: retrying
+    helps only after something has been deleted or the quota raised.
     {"reason": "QUOTA_EXCEEDED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_DATABASE_QUEUE_FULL: _ErrorReason.ValueType  # 28
-    """RESOURCE_EXHAUSTED, 429. More of the tenant's calls wait for the database than of any other tenant, and there is no room
-    for more; nothing was done. Retry after `retry-after` seconds.
+    """RESOURCE_EXHAUSTED, 429. This tenant has more calls waiting for the database than any other, and there is no room for
+    more; nothing was done. Retry after `retry-after` seconds.
     {"reason": "DATABASE_QUEUE_FULL", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 30
-    """ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
+    """ABORTED, 409. The message has changed since the `etag` that was sent. Read it again, and update what it says now.
     {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_IDENTITY_UNAVAILABLE: _ErrorReason.ValueType  # 40
-    """UNAVAILABLE, 503. The keys that tokens are checked with cannot be had from the identity provider. Retry.
+    """UNAVAILABLE, 503. The keys for checking tokens cannot be fetched from the identity provider. Retry.
     {"reason": "IDENTITY_UNAVAILABLE", "domain": "memory_layer.v1"}
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """The reasons, one for each way a call can fail. New reasons may be added. Those without `any_call` are given only by the
-    RPCs that name them, in their option `(rpc)`.
+    """The reasons, one for each way a call can fail. New reasons may be added. A reason without `any_call` is returned only by
+    the RPCs that name it in their option `(rpc)`.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT, 400. One or more fields break the contract; `google.rpc.BadRequest` lists the first 20 at most.
+"""INVALID_ARGUMENT, 400. One or more fields break the contract; `google.rpc.BadRequest` lists at most the first 20.
 {"reason": "INVALID_FIELD", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 2
-"""INVALID_ARGUMENT, 400. The bytes or the JSON of the request cannot be read.
+"""INVALID_ARGUMENT, 400. The request cannot be decoded.
 {"reason": "MALFORMED_REQUEST", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_INVALID_API_KEY: ErrorReason.ValueType  # 3
-"""UNAUTHENTICATED, 401. x-api-key or the token is missing, not known, revoked or expired: which of them is not said.
+"""UNAUTHENTICATED, 401. x-api-key or the token is missing, unknown, revoked or expired; the answer does not say which.
 {"reason": "INVALID_API_KEY", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_KEY_NOT_ALLOWED: ErrorReason.ValueType  # 4
-"""PERMISSION_DENIED, 403. The key is known, but its role or its reach does not allow this call.
+"""PERMISSION_DENIED, 403. The key is valid, but its role or its tenants do not allow this call.
 {"reason": "KEY_NOT_ALLOWED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 5
-"""NOT_FOUND, 404. No such message (nothing is said of other tenants' messages), or no such path.
+"""NOT_FOUND, 404. There is no such message (which reveals nothing about other tenants' messages), or no such path.
 {"reason": "NOT_FOUND", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 6
-"""ALREADY_EXISTS, 409. The request_id was used before with another body. Do not retry.
+"""ALREADY_EXISTS, 409. The request_id was already used with a different body. Do not retry.
 {"reason": "REQUEST_ID_REUSED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 7
-"""RESOURCE_EXHAUSTED, 429. Too many calls from this client; `retry-after` says when to come back, in seconds.
+"""RESOURCE_EXHAUSTED, 429. Too many calls from this client; retry after `retry-after` seconds.
 {"reason": "RATE_LIMITED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 8
-"""RESOURCE_EXHAUSTED, 429. The embedding model has too many queries of the tenant to do; retry after `retry-after`
+"""RESOURCE_EXHAUSTED, 429. Too many of the tenant's queries are waiting for the embedding model; retry after `retry-after`
 seconds.
 {"reason": "QUEUE_FULL", "domain": "memory_layer.v1"}
 """
@@ -191,19 +189,19 @@ ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 9
 {"reason": "REQUEST_TOO_LARGE", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 10
-"""DEADLINE_EXCEEDED, 504. The call ran out of time. An ingest may have been stored: retry with its request_id.
+"""DEADLINE_EXCEEDED, 504. The call ran out of time. A write may have happened: retry it with its request_id.
 {"reason": "DEADLINE_EXCEEDED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 11
-"""UNAVAILABLE, 503. The database cannot be reached, or takes no writes. Retry, an ingest with its request_id.
+"""UNAVAILABLE, 503. The database cannot be reached, or accepts no writes. Retry; a write with its request_id.
 {"reason": "DATABASE_UNAVAILABLE", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_EMBEDDING_UNAVAILABLE: ErrorReason.ValueType  # 12
-"""UNAVAILABLE, 503. The embedding model cannot answer. Retry.
+"""UNAVAILABLE, 503. The embedding model is not available. Retry.
 {"reason": "EMBEDDING_UNAVAILABLE", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_NOT_SERVING: ErrorReason.ValueType  # 13
-"""UNAVAILABLE, 503. This server is shutting down or still starting. Retry, on another one where there is one.
+"""UNAVAILABLE, 503. This server is shutting down or still starting. Retry, on another server if there is one.
 {"reason": "NOT_SERVING", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 14
@@ -211,58 +209,56 @@ ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 14
 {"reason": "UNKNOWN_METHOD", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
-"""INTERNAL, 500. A fault of the service, logged under the request id; never caused by bad input.
+"""INTERNAL, 500. A fault of the service, logged under the request id; bad input never causes it.
 {"reason": "INTERNAL", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_TENANT_NOT_ALLOWED: ErrorReason.ValueType  # 16
-"""PERMISSION_DENIED, 403. The key does not reach a tenant that the request names; nothing is said of whether there is
-such a tenant.
+"""PERMISSION_DENIED, 403. The key has no access to a tenant that the request names, whether or not that tenant exists.
 {"reason": "TENANT_NOT_ALLOWED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_WRONG_STATE: ErrorReason.ValueType  # 18
-"""FAILED_PRECONDITION, 400. Not in the state that the call needs, as a cut-over before every vector is there; the
-message says what to do. Do not retry as it is.
+"""FAILED_PRECONDITION, 400. The current state does not allow the call, such as a cut-over before every vector is there;
+the message says what to do. Do not retry unchanged.
 {"reason": "WRONG_STATE", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 20
-"""RESOURCE_EXHAUSTED, 429. This server has more calls inside than it can serve in time; nothing was done. Retry after
-`retry-after` seconds, on another server where there is one.
+"""RESOURCE_EXHAUSTED, 429. This server has more calls than it can serve in time; nothing was done. Retry after
+`retry-after` seconds, on another server if there is one.
 {"reason": "OVERLOADED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_ANSWER_TOO_LARGE: ErrorReason.ValueType  # 24
-"""RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server gives (MEMORY_MAX_ANSWER_BYTES); nothing
+"""RESOURCE_EXHAUSTED, 400 over REST. The answer would be larger than the server allows (MEMORY_MAX_ANSWER_BYTES); nothing
 was read. Ask for less.
 {"reason": "ANSWER_TOO_LARGE", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_TENANT_RATE_LIMITED: ErrorReason.ValueType  # 25
-"""RESOURCE_EXHAUSTED, 429. Too many calls for this tenant, whoever made them; `retry-after` says when to come back, in
-seconds.
+"""RESOURCE_EXHAUSTED, 429. Too many calls for this tenant, from all callers together; retry after `retry-after` seconds.
 {"reason": "TENANT_RATE_LIMITED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_KEY_RATE_LIMITED: ErrorReason.ValueType  # 26
-"""RESOURCE_EXHAUSTED, 429. Too many calls with this key, from wherever; `retry-after` says when to come back, in seconds.
+"""RESOURCE_EXHAUSTED, 429. Too many calls with this key, from all addresses together; retry after `retry-after` seconds.
 {"reason": "KEY_RATE_LIMITED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 27
-"""RESOURCE_EXHAUSTED, 429. The tenant has as much stored as its policy allows; nothing was stored. Without `retry-after`: to
-come back later is of no use until something was deleted, or the quota is larger.
+"""RESOURCE_EXHAUSTED, 429. The tenant's storage quota is used up; nothing was stored. There is no `retry-after`: retrying
+helps only after something has been deleted or the quota raised.
 {"reason": "QUOTA_EXCEEDED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_DATABASE_QUEUE_FULL: ErrorReason.ValueType  # 28
-"""RESOURCE_EXHAUSTED, 429. More of the tenant's calls wait for the database than of any other tenant, and there is no room
-for more; nothing was done. Retry after `retry-after` seconds.
+"""RESOURCE_EXHAUSTED, 429. This tenant has more calls waiting for the database than any other, and there is no room for
+more; nothing was done. Retry after `retry-after` seconds.
 {"reason": "DATABASE_QUEUE_FULL", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 30
-"""ABORTED, 409. The message was changed since the `etag` that was sent. Read it again, and update what it says now.
+"""ABORTED, 409. The message has changed since the `etag` that was sent. Read it again, and update what it says now.
 {"reason": "ETAG_MISMATCH", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_IDENTITY_UNAVAILABLE: ErrorReason.ValueType  # 40
-"""UNAVAILABLE, 503. The keys that tokens are checked with cannot be had from the identity provider. Retry.
+"""UNAVAILABLE, 503. The keys for checking tokens cannot be fetched from the identity provider. Retry.
 {"reason": "IDENTITY_UNAVAILABLE", "domain": "memory_layer.v1"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 ANY_CALL_FIELD_NUMBER: _builtins.int
 any_call: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _builtins.bool]
-"""Any call can fail with this reason, whatever its RPC."""
+"""Any RPC can fail with this reason."""

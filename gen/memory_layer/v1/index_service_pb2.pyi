@@ -27,7 +27,7 @@ class ListGraphsRequest(_message.Message):
 
     TENANT_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
-    """Only this tenant's."""
+    """Only the graphs of this tenant."""
     def __init__(
         self,
         *,
@@ -45,14 +45,14 @@ Global___ListGraphsRequest: _TypeAlias = ListGraphsRequest  # noqa: Y015
 
 @_typing.final
 class ListGraphsResponse(_message.Message):
-    """The graphs there are."""
+    """The graphs."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GRAPHS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def graphs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Graph]:
-        """By tenant."""
+        """The graphs, ordered by tenant."""
 
     def __init__(
         self,
@@ -80,11 +80,11 @@ class Graph(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
-    """Whose it is."""
+    """The tenant."""
     state: _builtins.str
-    """`building`, `ready`, `failed` or `dropping`. One that failed is tried again."""
+    """`building`, `ready`, `failed` or `dropping`. A failed build is tried again."""
     messages: _builtins.int
-    """Messages of the tenant when the build began. Those that came later are in the graph too."""
+    """Messages of the tenant when the build began. Later ones are in the graph too."""
     megabytes: _builtins.float
     """Size on disk, in megabytes."""
     @_builtins.property
@@ -93,7 +93,7 @@ class Graph(_message.Message):
 
     @_builtins.property
     def finished_at(self) -> _timestamp_pb2.Timestamp:
-        """When it ended, well or not; not set while it is under way."""
+        """When the build ended, successfully or not; not set while it is running."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class IndexServiceStub:
-    """Shows what searches of large tenants are looked up in.
+    """Shows the indexes that searches of large tenants use.
     """
 
     def __init__(self, channel):
@@ -43,15 +43,15 @@ class IndexServiceStub:
 
 
 class IndexServiceServicer:
-    """Shows what searches of large tenants are looked up in.
+    """Shows the indexes that searches of large tenants use.
     """
 
     def ListGraphs(self, request, context):
-        """Lists the graphs of large tenants: those that have outgrown MEMORY_GRAPH_THRESHOLD messages are not scanned by a
-        search but looked up in a graph of their own.
+        """Lists the graphs of large tenants. A search does not scan a tenant with more than MEMORY_GRAPH_THRESHOLD messages, but
+        uses a graph of its own for it.
 
-        Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
-        none at all: an empty list. A key that does not reach every tenant must name one.
+        Graphs are built and dropped in the background; while one is being built, its tenant is scanned. The list is empty when
+        there is no such tenant, or no graph. A key without access to all tenants must name a tenant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,7 +74,7 @@ def add_IndexServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class IndexService:
-    """Shows what searches of large tenants are looked up in.
+    """Shows the indexes that searches of large tenants use.
     """
 
     @staticmethod

@@ -27,35 +27,35 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class IndexServiceStub:
-    """Shows what searches of large tenants are looked up in."""
+    """Shows the indexes that searches of large tenants use."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IndexServiceAsyncStub: ...
     ListGraphs: _grpc.UnaryUnaryMultiCallable[_index_service_pb2.ListGraphsRequest, _index_service_pb2.ListGraphsResponse]
-    """Lists the graphs of large tenants: those that have outgrown MEMORY_GRAPH_THRESHOLD messages are not scanned by a
-    search but looked up in a graph of their own.
+    """Lists the graphs of large tenants. A search does not scan a tenant with more than MEMORY_GRAPH_THRESHOLD messages, but
+    uses a graph of its own for it.
 
-    Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
-    none at all: an empty list. A key that does not reach every tenant must name one.
+    Graphs are built and dropped in the background; while one is being built, its tenant is scanned. The list is empty when
+    there is no such tenant, or no graph. A key without access to all tenants must name a tenant.
     """
 
 @_typing.type_check_only
 class IndexServiceAsyncStub(IndexServiceStub):
-    """Shows what searches of large tenants are looked up in."""
+    """Shows the indexes that searches of large tenants use."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListGraphs: _aio.UnaryUnaryMultiCallable[_index_service_pb2.ListGraphsRequest, _index_service_pb2.ListGraphsResponse]  # type: ignore[assignment]
-    """Lists the graphs of large tenants: those that have outgrown MEMORY_GRAPH_THRESHOLD messages are not scanned by a
-    search but looked up in a graph of their own.
+    """Lists the graphs of large tenants. A search does not scan a tenant with more than MEMORY_GRAPH_THRESHOLD messages, but
+    uses a graph of its own for it.
 
-    Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
-    none at all: an empty list. A key that does not reach every tenant must name one.
+    Graphs are built and dropped in the background; while one is being built, its tenant is scanned. The list is empty when
+    there is no such tenant, or no graph. A key without access to all tenants must name a tenant.
     """
 
 class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows what searches of large tenants are looked up in."""
+    """Shows the indexes that searches of large tenants use."""
 
     @_abc_1.abstractmethod
     def ListGraphs(
@@ -63,11 +63,11 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_service_pb2.ListGraphsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_index_service_pb2.ListGraphsResponse, _abc.Awaitable[_index_service_pb2.ListGraphsResponse]]:
-        """Lists the graphs of large tenants: those that have outgrown MEMORY_GRAPH_THRESHOLD messages are not scanned by a
-        search but looked up in a graph of their own.
+        """Lists the graphs of large tenants. A search does not scan a tenant with more than MEMORY_GRAPH_THRESHOLD messages, but
+        uses a graph of its own for it.
 
-        Graphs are built and dropped in the background; while one is being built its tenant is scanned. No such tenant, or
-        none at all: an empty list. A key that does not reach every tenant must name one.
+        Graphs are built and dropped in the background; while one is being built, its tenant is scanned. The list is empty when
+        there is no such tenant, or no graph. A key without access to all tenants must name a tenant.
         """
 
 def add_IndexServiceServicer_to_server(servicer: IndexServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -35,21 +35,23 @@ class CreateApiKeyRequest(_message.Message):
     label: _builtins.str
     """What the key is for. Shown in lists."""
     role: _builtins.str
-    """`reader` (get and search), `writer` (also ingest) or `admin` (also everything under `/v1/admin`)."""
+    """`reader` (gets and searches), `writer` (also stores, updates and deletes) or `admin` (also everything under
+    `/v1/admin`).
+    """
     all_tenants: _builtins.bool
-    """The key reaches every tenant, those to come included."""
+    """The key has access to every tenant, including future ones."""
     rate_limit: _builtins.int
-    """Calls a minute that the key may make, from wherever; past it they get RESOURCE_EXHAUSTED with the reason
-    KEY_RATE_LIMITED. A batch is one call, a stream one when it begins. When 0 or not set, only the deployment's limits
-    hold, which hold besides in any case.
+    """Calls per minute that are allowed with the key, from all addresses together; more fail with RESOURCE_EXHAUSTED and the
+    reason KEY_RATE_LIMITED. A batch counts as one call, a stream as one when it begins. The deployment's own limits apply
+    in any case; when this is 0 or not set, only they do.
     """
     @_builtins.property
     def tenant_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The tenants that the key reaches. Give these, or `all_tenants`."""
+        """The tenants that the key has access to. Give these, or `all_tenants`."""
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When the key ends by itself: a moment to come. Never when not set."""
+        """When the key expires; must be in the future. Never when not set."""
 
     def __init__(
         self,
@@ -81,7 +83,7 @@ class CreateApiKeyResponse(_message.Message):
     """The key to send as `x-api-key`. Shown here and never again."""
     @_builtins.property
     def api_key(self) -> _api_key_pb2.ApiKey:
-        """What the service keeps of it."""
+        """What the service stores of it."""
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ class ListApiKeysRequest(_message.Message):
     page_size: _builtins.int
     """How many keys to return at most; 100 when not set."""
     page_token: _builtins.str
-    """`next_page_token` of the page before; the first page when not set."""
+    """`next_page_token` of the previous page; the first page when not set."""
     def __init__(
         self,
         *,
@@ -139,10 +141,10 @@ class ListApiKeysResponse(_message.Message):
     API_KEYS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def api_keys(self) -> _containers.RepeatedCompositeFieldContainer[_api_key_pb2.ApiKey]:
-        """Keys in the order in which they were made, revoked and expired ones included."""
+        """Keys in the order in which they were created, including revoked and expired ones."""
 
     def __init__(
         self,

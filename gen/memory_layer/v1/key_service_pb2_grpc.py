@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class KeyServiceStub:
-    """Makes, lists and revokes the keys that calls need.
+    """Creates, lists and revokes API keys.
     """
 
     def __init__(self, channel):
@@ -54,34 +54,35 @@ class KeyServiceStub:
 
 
 class KeyServiceServicer:
-    """Makes, lists and revokes the keys that calls need.
+    """Creates, lists and revokes API keys.
     """
 
     def CreateApiKey(self, request, context):
-        """Makes a key and returns it, this once.
+        """Creates a key and returns it, this once.
 
-        Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key every call needs one, on all its servers within
-        5 seconds: the first key of a deployment without MEMORY_API_KEYS must be an admin key for all tenants, so that nobody
-        is locked out. Not idempotent: a retry makes another key; revoke the one that was not received.
+        Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key, every call needs one, on all servers within 5
+        seconds. The first key of a deployment without MEMORY_API_KEYS must therefore be an admin key for all tenants, so that
+        nobody is locked out. Not idempotent: a retry creates another key; revoke the one that was not received.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListApiKeys(self, request, context):
-        """Lists the keys that were made, without the keys themselves.
+        """Lists the created keys, without the keys themselves.
 
-        Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
+        Revoked and expired keys stay in the list; those of MEMORY_API_KEYS are not in it. The list is empty when there are no
+        keys.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeApiKey(self, request, context):
-        """Revokes a key for good.
+        """Revokes a key permanently.
 
-        Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
-        the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
+        Takes effect on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and
+        returns the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,7 +115,7 @@ def add_KeyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KeyService:
-    """Makes, lists and revokes the keys that calls need.
+    """Creates, lists and revokes API keys.
     """
 
     @staticmethod

@@ -28,57 +28,59 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KeyServiceStub:
-    """Makes, lists and revokes the keys that calls need."""
+    """Creates, lists and revokes API keys."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> KeyServiceAsyncStub: ...
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.CreateApiKeyRequest, _key_service_pb2.CreateApiKeyResponse]
-    """Makes a key and returns it, this once.
+    """Creates a key and returns it, this once.
 
-    Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key every call needs one, on all its servers within
-    5 seconds: the first key of a deployment without MEMORY_API_KEYS must be an admin key for all tenants, so that nobody
-    is locked out. Not idempotent: a retry makes another key; revoke the one that was not received.
+    Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key, every call needs one, on all servers within 5
+    seconds. The first key of a deployment without MEMORY_API_KEYS must therefore be an admin key for all tenants, so that
+    nobody is locked out. Not idempotent: a retry creates another key; revoke the one that was not received.
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.ListApiKeysRequest, _key_service_pb2.ListApiKeysResponse]
-    """Lists the keys that were made, without the keys themselves.
+    """Lists the created keys, without the keys themselves.
 
-    Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
+    Revoked and expired keys stay in the list; those of MEMORY_API_KEYS are not in it. The list is empty when there are no
+    keys.
     """
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.RevokeApiKeyRequest, _api_key_pb2.ApiKey]
-    """Revokes a key for good.
+    """Revokes a key permanently.
 
-    Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
-    the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
+    Takes effect on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and
+    returns the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
     """
 
 @_typing.type_check_only
 class KeyServiceAsyncStub(KeyServiceStub):
-    """Makes, lists and revokes the keys that calls need."""
+    """Creates, lists and revokes API keys."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_key_service_pb2.CreateApiKeyRequest, _key_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Makes a key and returns it, this once.
+    """Creates a key and returns it, this once.
 
-    Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key every call needs one, on all its servers within
-    5 seconds: the first key of a deployment without MEMORY_API_KEYS must be an admin key for all tenants, so that nobody
-    is locked out. Not idempotent: a retry makes another key; revoke the one that was not received.
+    Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key, every call needs one, on all servers within 5
+    seconds. The first key of a deployment without MEMORY_API_KEYS must therefore be an admin key for all tenants, so that
+    nobody is locked out. Not idempotent: a retry creates another key; revoke the one that was not received.
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_key_service_pb2.ListApiKeysRequest, _key_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
-    """Lists the keys that were made, without the keys themselves.
+    """Lists the created keys, without the keys themselves.
 
-    Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
+    Revoked and expired keys stay in the list; those of MEMORY_API_KEYS are not in it. The list is empty when there are no
+    keys.
     """
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_key_service_pb2.RevokeApiKeyRequest, _api_key_pb2.ApiKey]  # type: ignore[assignment]
-    """Revokes a key for good.
+    """Revokes a key permanently.
 
-    Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
-    the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
+    Takes effect on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and
+    returns the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
     """
 
 class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Makes, lists and revokes the keys that calls need."""
+    """Creates, lists and revokes API keys."""
 
     @_abc_1.abstractmethod
     def CreateApiKey(
@@ -86,11 +88,11 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_service_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_service_pb2.CreateApiKeyResponse, _abc.Awaitable[_key_service_pb2.CreateApiKeyResponse]]:
-        """Makes a key and returns it, this once.
+        """Creates a key and returns it, this once.
 
-        Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key every call needs one, on all its servers within
-        5 seconds: the first key of a deployment without MEMORY_API_KEYS must be an admin key for all tenants, so that nobody
-        is locked out. Not idempotent: a retry makes another key; revoke the one that was not received.
+        Give `tenant_ids` or `all_tenants`. As soon as a deployment has a key, every call needs one, on all servers within 5
+        seconds. The first key of a deployment without MEMORY_API_KEYS must therefore be an admin key for all tenants, so that
+        nobody is locked out. Not idempotent: a retry creates another key; revoke the one that was not received.
         """
 
     @_abc_1.abstractmethod
@@ -99,9 +101,10 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_service_pb2.ListApiKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_key_service_pb2.ListApiKeysResponse, _abc.Awaitable[_key_service_pb2.ListApiKeysResponse]]:
-        """Lists the keys that were made, without the keys themselves.
+        """Lists the created keys, without the keys themselves.
 
-        Revoked and expired keys stay in the list. Those of MEMORY_API_KEYS are not in it. No keys: an empty list.
+        Revoked and expired keys stay in the list; those of MEMORY_API_KEYS are not in it. The list is empty when there are no
+        keys.
         """
 
     @_abc_1.abstractmethod
@@ -110,10 +113,10 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _key_service_pb2.RevokeApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_api_key_pb2.ApiKey, _abc.Awaitable[_api_key_pb2.ApiKey]]:
-        """Revokes a key for good.
+        """Revokes a key permanently.
 
-        Holds on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and returns
-        the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
+        Takes effect on every server within 5 seconds, for open streams too. Idempotent: revoking again changes nothing and
+        returns the same `revoked_at`. NOT_FOUND when there is no such key. A key may revoke itself.
         """
 
 def add_KeyServiceServicer_to_server(servicer: KeyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,14 +3,14 @@
 isort:skip_file
 Limits of request fields, written beside the fields they limit.
 
-The server validates every request against these options, and the OpenAPI document prints them, so that a limit
-stands in one place only. Broken limits are answered with INVALID_ARGUMENT (400) and a `google.rpc.BadRequest` with the
-first 20 fields that break one. An option on a field of a kind that it is not checked on is refused, not ignored.
+The server validates every request against these options, and the OpenAPI document prints them, so that each limit is
+written in one place only. A broken limit is answered with INVALID_ARGUMENT (400) and a `google.rpc.BadRequest` that names
+the first 20 fields at fault. An option on a kind of field that it is not checked on is refused, not ignored.
 
-These hold for every field, whatever its options: text holds no NUL character, numbers are finite (no NaN, no
-infinity), timestamps lie between the years 1970 and 9999, and the same holds inside `metadata`, whose whole numbers
-are also smaller than 2^53: larger ones may be another number than was sent. All objects of a request together hold
-100,000 values at most, lists and objects within them counted too.
+Some limits apply to every field, whatever its options: text contains no NUL character, numbers are finite (no NaN, no
+infinity), and timestamps are between the years 1970 and 9999. The same applies inside `metadata`, whose whole numbers
+must also be smaller than 2^53: larger ones may change on the way. All objects of a request together contain at most
+100,000 values, including the lists and objects within them.
 """
 
 from collections import abc as _abc
@@ -50,29 +50,29 @@ class Limits(_message.Message):
     EXAMPLE_FIELD_NUMBER: _builtins.int
     PATH_SEGMENT_FIELD_NUMBER: _builtins.int
     required: _builtins.bool
-    """The field must be set; text must hold more than blanks. For text, and for fields that know whether they are set."""
+    """The field must be set; text must not be blank. For text, and for fields with presence."""
     min_length: _builtins.int
-    """Shortest text, in Unicode code points."""
+    """The shortest text, in Unicode code points."""
     max_length: _builtins.int
-    """Longest text, in Unicode code points."""
+    """The longest text, in Unicode code points."""
     uuid: _builtins.bool
     """The text is a UUID in its canonical 36-character form, in either case."""
     min: _builtins.float
-    """Smallest number, inclusive; for every type of number."""
+    """The smallest number, inclusive; for every type of number."""
     max: _builtins.float
-    """Largest number, inclusive."""
+    """The largest number, inclusive."""
     min_items: _builtins.int
-    """Fewest items of a repeated field."""
+    """The fewest items of a repeated field."""
     max_items: _builtins.int
-    """Most items of a repeated field."""
+    """The most items of a repeated field."""
     max_json_bytes: _builtins.int
-    """Largest object, in bytes of its compact JSON. Objects need this and `max_depth`."""
+    """The largest object, in bytes of its compact JSON. Every object needs this and `max_depth`."""
     max_depth: _builtins.int
-    """Deepest nesting of an object, the object itself counted as one."""
+    """The deepest nesting of an object; the object itself counts as one level."""
     example: _builtins.str
-    """A value for the documentation, as JSON."""
+    """An example for the documentation, as JSON."""
     path_segment: _builtins.bool
-    """The text names something in a path: it is not `.` or `..`, which clients and proxies take out of paths."""
+    """The text is used in a path: it must not be `.` or `..`, which clients and proxies remove from paths."""
     @_builtins.property
     def one_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The only texts that are accepted."""

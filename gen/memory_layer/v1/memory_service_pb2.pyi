@@ -52,56 +52,56 @@ class IngestMessageRequest(_message.Message):
     role: _builtins.str
     """Who speaks: `user`, `assistant` or `system`."""
     content: _builtins.str
-    """The text. Text longer than the model's window is embedded in overlapping windows, so that all of it is found."""
+    """The text. Text longer than the model's window is embedded in overlapping windows, so that all of it can be found."""
     importance_override: _builtins.float
-    """How important the caller says the message is; counts as 0 when not set."""
+    """The caller's own rating of the message's importance; counts as 0 when not set."""
     name: _builtins.str
     """The speaker's name; questions that name a speaker find that speaker's messages."""
     request_id: _builtins.str
-    """The caller's own id of this request: a UUID, as AIP-155 has it. The same id with the same body, sent again within
-    24 hours (MEMORY_IDEMPOTENCY_HOURS), stores nothing and returns the stored message. Unique within the tenant.
+    """The caller's own id for this request: a UUID, as in AIP-155. The same id and body, sent again within 24 hours
+    (MEMORY_IDEMPOTENCY_HOURS), stores nothing and returns the stored message. Unique within the tenant.
     """
     embed_later: _builtins.bool
-    """Store and answer at once, with `embedding_status` `pending`, and embed afterwards. MEMORY_ASYNC_EMBEDDINGS when not
+    """Store and answer immediately, with `embedding_status` `pending`, and embed afterwards. MEMORY_ASYNC_EMBEDDINGS when not
     set.
     """
     user_id: _builtins.str
-    """The end user whose memory this belongs to, compared byte for byte. When not set it is taken from `metadata`, where
-    that holds a text under MEMORY_USER_ID_METADATA_KEY.
+    """The end user whose memory this belongs to, compared byte for byte. When not set, it is taken from `metadata`, if that
+    has a text under the key named by MEMORY_USER_ID_METADATA_KEY.
     """
     keep_request_id: _builtins.bool
-    """Remember `request_id` as long as the message is kept, instead of 24 hours: for imports, which are run again weeks
+    """Remember `request_id` for as long as the message is kept, instead of 24 hours. For imports that may be run again weeks
     later.
     """
     pinned: _builtins.bool
     """Never archived by retention."""
     ttl_seconds: _builtins.int
-    """The same as a number of seconds from the moment of ingest on, whatever `created_at` says. Give this or `expires_at`."""
+    """The same as a number of seconds from ingest, whatever `created_at` says. Give this or `expires_at`, not both."""
     on_duplicate: _builtins.str
-    """What becomes of a message that was said before, by the same role in the same conversation, of the same user, in the
-    same words, at most `duplicate_window_seconds` earlier: `store` it, the default, or `return_existing`, which stores
-    nothing and returns the one that is there, as for a repeated `request_id`.
+    """What to do with a duplicate: the same words by the same role, in the same conversation, for the same user, at most
+    `duplicate_window_seconds` earlier. `store`, the default, stores it too; `return_existing` stores nothing and returns
+    the existing message, as for a repeated `request_id`.
     """
     duplicate_window_seconds: _builtins.int
-    """How far apart two messages may have been said to be taken for one, up to a year; an hour when not set."""
+    """How many seconds apart two messages may be and still count as duplicates, up to a year; an hour when not set."""
     language: _builtins.str
-    """The language of the text, as a tag of BCP 47: how its words are stemmed for the hybrid ranking, and which of them count for
-    nothing. The tenant's own when not set. Languages without a stemmer are found word for word.
+    """The language of the text, as a BCP 47 tag. It decides how words are stemmed for the hybrid ranking, and which are
+    ignored. The tenant's language when not set. In languages without a stemmer, words must match exactly.
     """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
-        """Any fields of the caller's own; returned as they are. Numbers are doubles, as in JSON: whole numbers from 2^53 on are
-        refused, as doubles do not keep them apart. Send longer ids as text.
+        """Any fields of the caller's own; returned as they were sent. Numbers are doubles, as in JSON: whole numbers from 2^53 on
+        are refused, because doubles cannot tell them apart. Send such ids as text.
         """
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When the message was said, for back-fills; the server's time when not set. At most a day in the future."""
+        """When the message was said, for back-fills; the server's time when not set. At most one day in the future."""
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """From this moment on nothing shows the message, and the next sweep erases it. It lies in the future; the message is kept
-        as long as retention says when not set.
+        """From this moment on, nothing shows the message, and the next sweep erases it. Must be in the future. When not set,
+        retention decides how long the message is kept.
         """
 
     def __init__(
@@ -207,7 +207,7 @@ class BatchIngestMessagesResponse(_message.Message):
 
     @_builtins.property
     def repeated_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Which of them were stored before, under the same `request_id`: their places in `messages`, counted from 0."""
+        """Which of them had been stored before, under the same `request_id`: their places in `messages`, counted from 0."""
 
     def __init__(
         self,
@@ -249,7 +249,7 @@ Global___StreamIngestRequest: _TypeAlias = StreamIngestRequest  # noqa: Y015
 
 @_typing.final
 class StreamIngestResponse(_message.Message):
-    """A message of the stream is committed."""
+    """Says that a message of the stream is committed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -261,11 +261,11 @@ class StreamIngestResponse(_message.Message):
     sequence: _builtins.int
     """Which one: its place in the stream, counted from 0."""
     message_id: _builtins.str
-    """The id it is stored under."""
+    """The id that it is stored under."""
     embedding_status: _builtins.str
     """`completed`, or `pending` when it is embedded later."""
     is_repeated: _builtins.bool
-    """True when it was stored before, under the same `request_id`; false when it was stored now."""
+    """True when it had been stored before, under the same `request_id`; false when it was stored now."""
     importance_score: _builtins.float
     """Its importance, 0 to 1."""
     def __init__(
@@ -297,11 +297,12 @@ class GetMessageRequest(_message.Message):
     message_id: _builtins.str
     """The id that IngestMessage returned."""
     tenant_id: _builtins.str
-    """Finds the message only if it belongs to this tenant; any tenant the key may read when not set."""
+    """Return the message only if it belongs to this tenant; when not set, to any tenant that the key can read."""
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """The moment to show it at: as it was before later updates, live when it was archived later, and shown when it has expired
-        since. A message said later is not found. Now when not set. Asks for `tenant_id`, where the key may read several tenants.
+        """The moment to show the message at: as it was before later updates, as live if it was archived later, and even if it has
+        expired since. A message said later is not found. Now when not set. Needs `tenant_id` when the key can read several
+        tenants.
         """
 
     def __init__(
@@ -332,7 +333,7 @@ class DeleteMessageRequest(_message.Message):
     message_id: _builtins.str
     """Its id."""
     tenant_id: _builtins.str
-    """The tenant that it belongs to."""
+    """The tenant that the message belongs to."""
     def __init__(
         self,
         *,
@@ -355,7 +356,7 @@ class DeleteMessageResponse(_message.Message):
 
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
-    """The id of the message that is gone."""
+    """The id of the erased message."""
     def __init__(
         self,
         *,
@@ -403,7 +404,7 @@ class SearchMemoriesRequest(_message.Message):
     tenant_id: _builtins.str
     """Whose memory to search."""
     query: _builtins.str
-    """The question, in plain words. Text longer than the model's window is searched by its first window."""
+    """The question, in plain words. Of text longer than the model's window, only the first window counts."""
     conversation_id: _builtins.str
     """Only messages of this conversation."""
     top_k: _builtins.int
@@ -411,48 +412,47 @@ class SearchMemoriesRequest(_message.Message):
     importance_min: _builtins.float
     """Only messages at least this important."""
     candidate_limit: _builtins.int
-    """Rank only this many of the newest messages that pass the filters; the whole memory when not set."""
+    """Rank only this many of the newest messages that pass the filters; all of them when not set."""
     role: _builtins.str
     """Only messages of this role."""
     include_archived: _builtins.bool
-    """Ranks archived messages too."""
+    """Rank archived messages too."""
     ranking: _builtins.str
-    """`semantic`, the documented score, or `hybrid`, which also weighs words, conversations, dates and speakers. When not
-    set, the tenant's policy decides, then MEMORY_SEARCH_RANKING.
+    """`semantic`, which weighs similarity, importance and age, or `hybrid`, which also weighs words, conversations, dates and
+    speakers. When not set, the tenant's policy decides, then MEMORY_SEARCH_RANKING.
     """
     explain: _builtins.bool
-    """Adds to every hit the terms that make its score, and to the response how it was ranked."""
+    """Add to every hit the terms of its score, and to the response how it was ranked."""
     neighbours: _builtins.int
-    """Adds to every hit this many turns before and after it in its conversation. A turn near two hits stands at both."""
+    """Add to every hit this many turns before and after it in its conversation. A turn near two hits is returned with both."""
     user_id: _builtins.str
     """Only messages of this end user."""
     filter: _builtins.str
-    """Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md. The parameters above hold
-    besides.
-    """
+    """Only messages that pass this filter, in the syntax of AIP-160; see docs/filters.md. The parameters above apply as well."""
     min_score: _builtins.float
-    """Only hits with at least this score. Fewer than `top_k` then, or none."""
+    """Only hits with at least this score, so there may be fewer than `top_k`, or none."""
     distinct: _builtins.bool
-    """Of messages with the same text only the best one. There are still `top_k` hits while that many texts pass."""
+    """Of messages with the same text, return only the best one. There are still `top_k` hits as long as that many texts pass."""
     exclude_query_text: _builtins.bool
-    """Without messages whose text is the query itself: what was just asked is often stored already."""
+    """Leave out messages whose text is the query itself: what was just asked is often stored already."""
     time_zone: _builtins.str
-    """Whose days "yesterday" and "in June" are: a time zone of the IANA database. Only the hybrid ranking reads dates. When
-    not set, the tenant's policy decides, then MEMORY_TIME_ZONE.
+    """The time zone, by its IANA name, in which "yesterday" and "in June" are understood. Only the hybrid ranking reads dates.
+    When not set, the tenant's policy decides, then MEMORY_TIME_ZONE.
     """
     min_relevance: _builtins.float
-    """Without hits whose `relevance` is less: where nothing was said of it, fewer come than `top_k`, or none, and no others
-    stand in their places. 0.45 keeps nearly all that answers with the default model; see docs/ranking.md.
+    """Leave out hits whose `relevance` is lower; no others take their places. When the memory says nothing about the question,
+    fewer than `top_k` remain, or none. With the default model, 0.45 keeps nearly everything that answers; see
+    docs/ranking.md.
     """
     language: _builtins.str
-    """The language of the query, as a tag of BCP 47: its words are stemmed as those of messages in that language are. Only the
-    hybrid ranking reads words. The tenant's own when not set.
+    """The language of the query, as a BCP 47 tag: its words are stemmed like those of messages in that language. Only the
+    hybrid ranking reads words. The tenant's language when not set.
     """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The moment to search from: ages are counted up to it, and later messages are left out. A message counts as it was then:
-        with what it said before later updates, and as live when it was archived later. The same request with the same `as_of`
-        gives the same bytes as long as the memory up to it is the same. The server's time when not set.
+        with its text before later updates, and as live if it was archived later. The same request with the same `as_of` returns
+        the same bytes as long as the memory up to that moment is the same. The server's time when not set.
         """
 
     @_builtins.property
@@ -465,19 +465,19 @@ class SearchMemoriesRequest(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
-        """Only messages whose metadata holds all of this: the same keys with the same values, objects within objects
-        likewise. Numbers as in `metadata` of IngestMessage. For POST and gRPC; see `metadata_equals` for GET.
+        """Only messages whose metadata contains all of this: the same keys with the same values, at every level. Numbers as in
+        `metadata` of IngestMessage. For POST and gRPC; for GET, see `metadata_equals`.
         """
 
     @_builtins.property
     def metadata_equals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The same for GET, as `key=value`: the value of that key, written as text, is the same. Repeated for several keys, each
-        of which must hold, and for several values of one key, one of which must.
+        """The same for GET, as `key=value`: the value of that key, written as text, must be equal. Repeat it for several keys, all
+        of which must match, or for several values of one key, one of which must match.
         """
 
     @_builtins.property
     def exclude_message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Without these messages; the next best ones stand in their places."""
+        """Leave out these messages; the next best take their places."""
 
     def __init__(
         self,
@@ -580,14 +580,15 @@ class SearchMemoriesResponse(_message.Message):
     RELEVANCE_FIELD_NUMBER: _builtins.int
     RERANKED_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """How many hits are in `items`."""
+    """The number of hits in `items`."""
     pending: _builtins.int
-    """How many messages pass the filters but cannot be found yet, because they have no embedding; counted up to 10,000."""
+    """How many messages pass the filters but cannot be found yet because they have no embedding; counted up to 10,000."""
     relevance: _builtins.float
-    """The highest `relevance` of what was found, hits below `min_relevance` included; not set when nothing was."""
+    """The highest `relevance` found, including hits below `min_relevance`; not set when nothing was found."""
     reranked: _builtins.bool
-    """Whether the deployment's reranker read the best of them again. False where it failed or was late: they stand in the order
-    without it. Not set where it was not asked: there is none, it weighs nothing in the policy, or the ranking is `semantic`.
+    """Whether the deployment's reranker reread the best hits. False when it failed or was too slow: the hits are then in the
+    order without it. Not set when it was not asked: there is none, its weight in the policy is 0, or the ranking is
+    `semantic`.
     """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemoryHit]:
@@ -637,18 +638,18 @@ class SearchExplanation(_message.Message):
     ranking: _builtins.str
     """`semantic` or `hybrid`."""
     exact: _builtins.bool
-    """True when every candidate was scored; false when only the pool that a graph proposed was."""
+    """True when every candidate was scored; false when only the pool proposed by a graph was."""
     candidates: _builtins.int
-    """How many messages passed the filters and were ranked; of a large tenant, those of the pool."""
+    """How many messages passed the filters and were ranked; for a large tenant, those of the pool."""
     model: _builtins.str
     """The model whose vectors were compared."""
     @_builtins.property
     def weights(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoreWeight]:
-        """The weights that the policy gives."""
+        """The weights from the policy."""
 
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """The moment that ages were counted up to. With this as its `as_of` a request ranks the same memory the same way."""
+        """The moment that ages were counted up to. A request with this as its `as_of` ranks the same memory the same way."""
 
     def __init__(
         self,
@@ -677,7 +678,7 @@ class ScoreWeight(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """What it weighs, as `similarity`."""
+    """What it weighs, such as `similarity`."""
     weight: _builtins.float
     """The weight."""
     def __init__(
@@ -696,7 +697,7 @@ Global___ScoreWeight: _TypeAlias = ScoreWeight  # noqa: Y015
 
 @_typing.final
 class ScoreTerm(_message.Message):
-    """One term of a score: the score is the sum of weight · value over the terms, within 1e-6."""
+    """One term of a score. The score is the sum of weight · value over the terms, within 1e-6."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -704,9 +705,9 @@ class ScoreTerm(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """What it is: `similarity`, `importance`, `decay`; with `hybrid` also `lexical`, `conversation`, `date`, `speaker`, those
-    of `near`, `after`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` that weigh something, `rerank` where the
-    deployment's reranker was asked and, where relevance came out below zero, `floor`, which lifts it to zero.
+    """What it is: `similarity`, `importance` or `decay`; with `hybrid` also `lexical`, `conversation`, `date` and `speaker`;
+    those of `near`, `after`, `coverage`, `asks_when`, `first_person`, `question` and `assistant` whose weight is not 0;
+    `rerank` if the deployment's reranker was asked; and `floor`, which lifts a relevance below zero to zero.
     """
     weight: _builtins.float
     """Its weight in this response."""
@@ -729,7 +730,7 @@ Global___ScoreTerm: _TypeAlias = ScoreTerm  # noqa: Y015
 
 @_typing.final
 class MemoryHit(_message.Message):
-    """One message that was found, and why it stands where it stands."""
+    """One message that was found, and why it ranks where it does."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -754,7 +755,7 @@ class MemoryHit(_message.Message):
     score: _builtins.float
     """0.6·similarity + 0.3·importance + 0.1·decay with the default weights."""
     similarity: _builtins.float
-    """Cosine of the query and the message's best window, -1 to 1."""
+    """Cosine similarity of the query and the message's best window, -1 to 1."""
     decay: _builtins.float
     """exp(-age in days / 7), 0 to 1."""
     content: _builtins.str
@@ -766,11 +767,11 @@ class MemoryHit(_message.Message):
     conversation_id: _builtins.str
     """Its conversation."""
     name: _builtins.str
-    """Who spoke, where the caller said so."""
+    """The speaker's name, if the caller gave one."""
     user_id: _builtins.str
-    """The end user whose memory it belongs to; not set when it is nobody's."""
+    """The end user whose memory it belongs to; not set when it belongs to nobody."""
     relevance: _builtins.float
-    """How likely it is to answer, which compares with other searches as `score` does not: the similarity, and with `hybrid`
+    """How likely it is to answer the query. Comparable between searches, unlike `score`: the similarity, plus, with `hybrid`,
     up to 0.4 for the query's words near it.
     """
     @_builtins.property
@@ -783,7 +784,7 @@ class MemoryHit(_message.Message):
 
     @_builtins.property
     def explanation(self) -> Global___HitExplanation:
-        """What makes the score; set with `explain`."""
+        """The terms of the score; set with `explain`."""
 
     @_builtins.property
     def neighbours(self) -> Global___Neighbours:
@@ -830,7 +831,7 @@ Global___MemoryHit: _TypeAlias = MemoryHit  # noqa: Y015
 
 @_typing.final
 class HitExplanation(_message.Message):
-    """What makes the score of a hit."""
+    """The terms of a hit's score."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

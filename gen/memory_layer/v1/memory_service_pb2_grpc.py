@@ -30,10 +30,10 @@ if _version_not_supported:
 
 
 class MemoryServiceStub:
-    """Stores the messages of conversations and finds them again.
+    """Stores the messages of conversations, and finds them again.
 
-    Every call needs `x-api-key` metadata once the deployment has keys, counts once against the caller's rate limit, and ends
-    at the caller's deadline or at the server's, whichever comes first.
+    Once the deployment has keys, every call needs `x-api-key` metadata. Each call counts once against the caller's rate
+    limit, and ends at the caller's deadline or the server's, whichever comes first.
     """
 
     def __init__(self, channel):
@@ -105,21 +105,21 @@ class MemoryServiceStub:
 
 
 class MemoryServiceServicer:
-    """Stores the messages of conversations and finds them again.
+    """Stores the messages of conversations, and finds them again.
 
-    Every call needs `x-api-key` metadata once the deployment has keys, counts once against the caller's rate limit, and ends
-    at the caller's deadline or at the server's, whichever comes first.
+    Once the deployment has keys, every call needs `x-api-key` metadata. Each call counts once against the caller's rate
+    limit, and ends at the caller's deadline or the server's, whichever comes first.
     """
 
     def IngestMessage(self, request, context):
         """Stores one message and embeds it.
 
         Atomic: the message and its embedding are stored together or not at all. Answers 202 over REST once the message is
-        committed. When the embedding model is down, or has too much of the tenant's to do, the message is stored all the
-        same, with `embedding_status` `pending`, and becomes searchable once it is embedded. A retry with the same
-        `request_id` and body returns the stored message and stores nothing; with another body it fails with ALREADY_EXISTS,
-        and once that message was deleted with NOT_FOUND. A retry without a `request_id` stores a second message. An answer
-        to a retry carries the header `x-repeated: true`.
+        committed. When the embedding model is down, or has too much work queued for this tenant, the message is stored anyway,
+        with `embedding_status` `pending`; it becomes searchable once it is embedded. A retry with the same `request_id` and
+        body stores nothing, returns the stored message, and sets the header `x-repeated: true`. With a different body it fails
+        with ALREADY_EXISTS; if the message has since been deleted, with NOT_FOUND. A retry without a `request_id` stores a
+        second message.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,60 +128,59 @@ class MemoryServiceServicer:
     def BatchIngestMessages(self, request, context):
         """Stores up to 1,000 messages in one transaction.
 
-        All or nothing: one invalid message refuses the whole batch, and the first broken fields are named by the index of
-        their message. A batch that the embedding model cannot embed in time is stored as `pending`. Results stand in the
-        order of the request. Counts as one call against the rate limit. Retrying with the same request ids stores only what
-        is not stored yet.
+        All or nothing: one invalid message causes the whole batch to be refused, and the error names the first invalid fields
+        by the index of their message. A batch that the embedding model cannot embed in time is stored as `pending`. Results are
+        in the order of the request. Counts as one call against the rate limit. A retry with the same request ids stores only
+        what is not stored yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamIngest(self, request_iterator, context):
-        """Stores messages as they come, and acknowledges each once it is committed. For imports; gRPC only.
+        """Stores messages as they arrive, and acknowledges each one once it is committed. For imports; gRPC only.
 
-        Messages are embedded and stored in batches, of several tenants if need be; acknowledgements come in the order of
-        the messages. A server that falls behind stops reading, so that the client is slowed down and nothing is dropped.
-        The stream counts as one call against the rate limit and has no deadline but the client's. The first invalid message
-        ends it with INVALID_ARGUMENT, after everything before it was stored and acknowledged; so does, with
-        PERMISSION_DENIED, the first message of a tenant that the key does not reach, and, with UNAUTHENTICATED, the first
-        that comes after the key was revoked. To resume a stream that broke, open another and send what was not
-        acknowledged, with the same request ids: nothing is stored twice. The first message that does not fit the tenant's quota
-        ends it with RESOURCE_EXHAUSTED, after everything before it was stored and acknowledged.
+        Messages are embedded and stored in batches; one stream may carry messages of several tenants. Acknowledgements come in
+        the order of the messages. A server that falls behind stops reading: the client is slowed down and nothing is dropped.
+        The stream counts as one call against the rate limit, and has no deadline but the client's. The first message that
+        cannot be stored ends the stream, after everything before it has been stored and acknowledged: INVALID_ARGUMENT for an
+        invalid message, PERMISSION_DENIED for a tenant that the key has no access to, UNAUTHENTICATED once the key has been
+        revoked, RESOURCE_EXHAUSTED when the tenant's quota is used up. To resume a broken stream, open another and send
+        whatever was not acknowledged, with the same request ids: nothing is stored twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetMessage(self, request, context):
-        """Returns one message by its id, archived ones included; as it was at a moment with `as_of`.
+        """Returns one message by its id, live or archived; with `as_of`, as it was at that moment.
 
-        NOT_FOUND when there is no such message, or not in `tenant_id`, or not in a tenant the key may read: the three
-        answers are the same, also when `tenant_id` names a tenant that the key may not read.
+        NOT_FOUND when the message does not exist, is not in `tenant_id`, or is in a tenant that the key cannot read. The three
+        answers are the same, even when `tenant_id` names a tenant that the key cannot read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateMessage(self, request, context):
-        """Changes what a message says, archived ones included.
+        """Changes a message, live or archived.
 
-        Atomic: the message, its embedding and its words change together or not at all, and what it was is kept as a revision,
-        which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is stored all the
-        same, with `embedding_status` `pending`. What changes nothing makes no revision and returns the message. NOT_FOUND when
-        there is no such message in `tenant_id`. ABORTED when it was changed since `etag`. A retry with the same `request_id`
-        and body changes nothing; with another body it fails with ALREADY_EXISTS. A retry without one may make a revision of
-        what others wrote meanwhile: send the `etag` too. RESOURCE_EXHAUSTED when the tenant's quota of bytes has no room for the
-        message as it would be: what it was is kept besides.
+        Atomic: the message, its embedding and its word index change together or not at all. The previous state is kept as a
+        revision, which a search with an earlier `as_of` finds and shows. When the embedding model is down, new content is
+        stored anyway, with `embedding_status` `pending`. An update that changes nothing makes no revision and returns the
+        message. NOT_FOUND when there is no such message in `tenant_id`. ABORTED when the message has changed since `etag`. A
+        retry with the same `request_id` and body changes nothing; with a different body it fails with ALREADY_EXISTS. A retry
+        without a `request_id` may overwrite what others wrote in the meantime: send the `etag` too. RESOURCE_EXHAUSTED when the
+        tenant's quota has no room for the new state in addition to the previous one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRevisions(self, request, context):
-        """Lists what a message was before its updates, the last one first.
+        """Lists the previous states of a message, the most recent first.
 
-        Reads only. NOT_FOUND when there is no such message in `tenant_id`; one that was never updated has an empty list.
+        Reads only. NOT_FOUND when there is no such message in `tenant_id`; an empty list when the message was never updated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -190,9 +189,9 @@ class MemoryServiceServicer:
     def ListMessages(self, request, context):
         """Lists a tenant's messages, page by page.
 
-        Reads only. A message that is there from the first page to the last is listed exactly once, whatever is stored,
-        archived or deleted meanwhile. Messages without an embedding are listed too, archived ones with `include_archived`,
-        expired ones never. Nothing to list: an empty page, never an error.
+        Reads only. A message that exists from the first page to the last is listed exactly once, whatever is stored, archived
+        or deleted in the meantime. Messages without an embedding are listed too; archived ones only with `include_archived`;
+        expired ones never. When there is nothing to list, the page is empty; that is never an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,8 +200,8 @@ class MemoryServiceServicer:
     def ListConversations(self, request, context):
         """Lists the conversations of a tenant, page by page.
 
-        Reads only. A conversation is there as long as a message of it is stored, live or archived, and not expired. Pages are
-        stable, as those of ListMessages. None: an empty page.
+        Reads only. A conversation is listed as long as it has a stored message, live or archived, that has not expired. Pages
+        are stable, like those of ListMessages. An empty page when there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -211,43 +210,44 @@ class MemoryServiceServicer:
     def ListUsers(self, request, context):
         """Lists the end users of a tenant, page by page.
 
-        Reads only. A user is there as long as a message of theirs is stored, live or archived, and not expired. Messages that
-        are nobody's are not counted. Pages are stable, as those of ListMessages. None: an empty page.
+        Reads only. A user is listed as long as they have a stored message, live or archived, that has not expired. Messages
+        without a user are not counted. Pages are stable, like those of ListMessages. An empty page when there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteMessage(self, request, context):
-        """Erases one message at once, live or archived: its text, vectors, words, queued work and the memory of its request_id.
+        """Erases one message immediately, live or archived: its text, vectors, words, queued work and the record of its
+        request_id.
 
-        Atomic, and for good: no retry of its ingest and no import brings it back. What stays is a digest of its id. A retry
-        of this call finds nothing and answers NOT_FOUND, as for an id that never was: after a call whose answer was lost,
-        both mean that the message is gone. To erase many, and to prove it, see ErasureService.
+        Atomic and permanent: no retry of its ingest and no import brings it back. Only a digest of its id remains. A retry
+        answers NOT_FOUND, as it does for an id that never existed: after a lost answer, both mean that the message is gone. To
+        erase many messages, and to prove it, see ErasureService.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchMemories(self, request, context):
-        """Ranks a tenant's memory against a query and returns the best hits.
+        """Ranks a tenant's memory against a query, and returns the best hits.
 
-        Reads only. The whole memory that passes the filters is ranked, unless `candidate_limit` says otherwise: there are
-        never fewer than `top_k` hits while that many messages pass. Messages without an embedding are not ranked, archived
-        ones only with `include_archived`. Finds nothing: `total` 0 and an empty `items`, never an error. Equal scores are
-        ordered by `created_at`, newest first, then by id. An answer of more than MEMORY_MAX_ANSWER_BYTES, with each hit's
-        neighbours, is refused before it is read, with RESOURCE_EXHAUSTED: ask for less by `top_k` or `neighbours`.
+        Reads only. Everything that passes the filters is ranked, unless `candidate_limit` is set: there are `top_k` hits as
+        long as that many messages pass. Messages without an embedding are not ranked; archived ones only with
+        `include_archived`. When nothing is found, `total` is 0 and `items` is empty; that is never an error. Equal scores are
+        ordered by `created_at`, newest first, then by id. An answer larger than MEMORY_MAX_ANSWER_BYTES, each hit's neighbours
+        included, fails with RESOURCE_EXHAUSTED before it is read: lower `top_k` or `neighbours`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BuildContext(self, request, context):
-        """Fills a token budget with what a prompt needs to know: pinned messages, the newest turns, and what a search finds.
+        """Fills a token budget with what a prompt needs: pinned messages, the newest turns, and what a search finds.
 
-        Reads only, and is deterministic. Pinned and recent messages go first, within `recent_share` of the budget; then
-        memories by their relevance, where long ones must be more relevant than short ones; what does not fit is skipped.
-        No text comes twice. Finds nothing: no `messages`, an empty `text`, never an error.
+        Reads only, and is deterministic. Pinned and recent messages come first, within `recent_share` of the budget; then
+        memories by relevance, where a long one must be more relevant than a short one. What does not fit is skipped. No text
+        appears twice. When nothing is found, `messages` and `text` are empty; that is never an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -325,10 +325,10 @@ def add_MemoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MemoryService:
-    """Stores the messages of conversations and finds them again.
+    """Stores the messages of conversations, and finds them again.
 
-    Every call needs `x-api-key` metadata once the deployment has keys, counts once against the caller's rate limit, and ends
-    at the caller's deadline or at the server's, whichever comes first.
+    Once the deployment has keys, every call needs `x-api-key` metadata. Each call counts once against the caller's rate
+    limit, and ends at the caller's deadline or the server's, whichever comes first.
     """
 
     @staticmethod

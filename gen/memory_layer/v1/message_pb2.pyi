@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Message(_message.Message):
-    """One message of a conversation, as it is stored."""
+    """One message of a conversation, as stored."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -50,9 +50,9 @@ class Message(_message.Message):
     role: _builtins.str
     """`user`, `assistant` or `system`."""
     name: _builtins.str
-    """Who speaks, where the caller said so."""
+    """The speaker's name, if the caller gave one."""
     content: _builtins.str
-    """The text, as it was sent."""
+    """The text, as sent."""
     importance_score: _builtins.float
     """Importance at ingest, 0 to 1: 0.4·recency + 0.2·role + 0.4·explicit with the default weights."""
     embedding_status: _builtins.str
@@ -60,16 +60,16 @@ class Message(_message.Message):
     refused it).
     """
     user_id: _builtins.str
-    """The end user whose memory it belongs to; not set when it is nobody's."""
+    """The end user whose memory it belongs to; not set when it belongs to nobody."""
     pinned: _builtins.bool
-    """True when retention never archives it; not set otherwise."""
+    """True when retention never archives the message; not set otherwise."""
     etag: _builtins.str
-    """Names what the message says now, for UpdateMessage: another after each update. Opaque."""
+    """Identifies the current state of the message, for UpdateMessage; changes with each update. Opaque."""
     language: _builtins.str
-    """The language of the text, where the caller said so."""
+    """The language of the text, if the caller gave one."""
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
-        """The caller's own fields, as they were sent; an empty object when there were none."""
+        """The caller's own fields, as sent; an empty object when there were none."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -85,7 +85,7 @@ class Message(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """From when on nothing shows it, and the next sweep erases it; not set when it does not expire."""
+        """The moment from which nothing shows the message, and the next sweep erases it; not set when it does not expire."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class TenantPolicy(_message.Message):
-    """The policy that holds for a tenant."""
+    """The policy in force for a tenant."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -39,11 +39,11 @@ class TenantPolicy(_message.Message):
     tenant_id: _builtins.str
     """The tenant."""
     ranking: _builtins.str
-    """The ranking of searches that name none."""
+    """The ranking of searches that do not name one."""
     time_zone: _builtins.str
-    """Whose days the dates of queries are that name no time zone."""
+    """The time zone of dates in queries that do not name one."""
     language: _builtins.str
-    """The language of messages and queries that name none; not set where MEMORY_SEARCH_TEXT_CONFIG counts."""
+    """The language of messages and queries that do not name one; when not set, MEMORY_SEARCH_TEXT_CONFIG applies."""
     @_builtins.property
     def retention(self) -> Global___RetentionPolicy:
         """When messages are archived and deleted."""
@@ -58,7 +58,7 @@ class TenantPolicy(_message.Message):
 
     @_builtins.property
     def overrides(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The values that are the tenant's own, as `retention.max_age_days`; all others are the deployment's."""
+        """The values that are the tenant's own, such as `retention.max_age_days`; all others are the deployment's."""
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
@@ -99,7 +99,7 @@ Global___TenantPolicy: _TypeAlias = TenantPolicy  # noqa: Y015
 
 @_typing.final
 class RetentionPolicy(_message.Message):
-    """When messages leave."""
+    """When messages are archived and deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -140,10 +140,11 @@ Global___RetentionPolicy: _TypeAlias = RetentionPolicy  # noqa: Y015
 
 @_typing.final
 class StorageQuota(_message.Message):
-    """How much a tenant may store, live and archived, expired until the next sweep too. What would not fit is refused with
-    RESOURCE_EXHAUSTED and the reason QUOTA_EXCEEDED, and no `retry-after`: it fits once something was deleted, or the quota is
-    larger. Counted now and then, and in between by each server for itself: of several servers, each may let in what the others
-    stored since it counted last (docs/retention.md says when that is).
+    """How much a tenant may store, live and archived, including expired messages until the next sweep. What does not fit is
+    refused with RESOURCE_EXHAUSTED and the reason QUOTA_EXCEEDED, without `retry-after`: it fits only once something has been
+    deleted or the quota raised. The store is counted from time to time; in between, each server counts only its own writes,
+    so several servers together may exceed the quota by what they stored since the last count (docs/retention.md says when
+    that is).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -151,10 +152,10 @@ class StorageQuota(_message.Message):
     MAX_MESSAGES_FIELD_NUMBER: _builtins.int
     MAX_BYTES_FIELD_NUMBER: _builtins.int
     max_messages: _builtins.int
-    """Messages; 0 is no limit. The deployment's default is 0."""
+    """Messages; 0 means no limit. The deployment's default is 0."""
     max_bytes: _builtins.int
-    """Bytes of content and metadata as UTF-8 text, revisions included; 0 is no limit. The deployment's default is 0. Vectors,
-    words and indexes are not counted: on disk it is several times as much.
+    """Bytes of content and metadata as UTF-8 text, including revisions; 0 means no limit. The deployment's default is 0.
+    Vectors, words and indexes are not counted: on disk, a message takes several times as much.
     """
     def __init__(
         self,
@@ -290,38 +291,38 @@ class HybridWeights(_message.Message):
     ASSISTANT_FIELD_NUMBER: _builtins.int
     RERANK_FIELD_NUMBER: _builtins.int
     lexical: _builtins.float
-    """Weight of words. The deployment's default is its recipe's."""
+    """Weight of words. The deployment's default is that of its recipe."""
     conversation: _builtins.float
-    """Weight of the best turn of the conversation. The deployment's default is its recipe's."""
+    """Weight of the best turn of the conversation. The deployment's default is that of its recipe."""
     date: _builtins.float
-    """Weight of a date that the query names. The deployment's default is its recipe's."""
+    """Weight of a date that the query names. The deployment's default is that of its recipe."""
     speaker: _builtins.float
-    """Weight of a speaker that the query names. The deployment's default is its recipe's."""
+    """Weight of a speaker that the query names. The deployment's default is that of its recipe."""
     previous: _builtins.float
-    """Share of a word's count in the turn before that counts for a message too, and half of it for the turn before that
-    one. The deployment's default is 0.5.
+    """The share of a word's count in the previous turn that counts for a message too; half of it for the turn before that. The
+    deployment's default is 0.5.
     """
     names_to_i: _builtins.bool
     """Whether the query is embedded with the names of participants as "I". The deployment's default is true."""
     recipe: _builtins.str
-    """The weights that are not set: `surroundings` or `conversation`. The deployment's default is `surroundings`."""
+    """Where weights that are not set come from: `surroundings` or `conversation`. The deployment's default is `surroundings`."""
     near: _builtins.float
-    """Weight of the best turn within three turns. The deployment's default is its recipe's."""
+    """Weight of the best turn within three turns. The deployment's default is that of its recipe."""
     after: _builtins.float
-    """Weight of the turn right after it, by its similarity and words. The deployment's default is its recipe's."""
+    """Weight of the turn right after it, by its similarity and words. The deployment's default is that of its recipe."""
     coverage: _builtins.float
-    """Weight of the share of the query's words that stand near. The deployment's default is its recipe's."""
+    """Weight of the share of the query's words found nearby. The deployment's default is that of its recipe."""
     asks_when: _builtins.float
-    """Weight of a word of time, where the query asks when. The deployment's default is its recipe's."""
+    """Weight of a word of time, if the query asks when. The deployment's default is that of its recipe."""
     first_person: _builtins.float
-    """Weight of a turn that speaks of its speaker. The deployment's default is its recipe's."""
+    """Weight of a turn in which its speaker talks about themselves. The deployment's default is that of its recipe."""
     question: _builtins.float
-    """Weight of a turn that ends with a question mark. The deployment's default is its recipe's."""
+    """Weight of a turn that ends with a question mark. The deployment's default is that of its recipe."""
     assistant: _builtins.float
-    """Weight of a turn of the role `assistant`. The deployment's default is its recipe's."""
+    """Weight of a turn of the role `assistant`. The deployment's default is that of its recipe."""
     rerank: _builtins.float
-    """Weight of what the deployment's reranker says of one of the best 50, 0 to 1; where it has none, nothing. 0 sends it
-    nothing. The deployment's default is 1.
+    """Weight of the deployment's reranker's judgement of one of the best 50, 0 to 1; without a reranker it has no effect. With
+    0, nothing is sent to the reranker. The deployment's default is 1.
     """
     def __init__(
         self,

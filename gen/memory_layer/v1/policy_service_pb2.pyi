@@ -57,14 +57,13 @@ class SetTenantPolicyRequest(_message.Message):
     tenant_id: _builtins.str
     """The tenant."""
     ranking: _builtins.str
-    """The ranking of searches that name none. The deployment's default is `semantic`."""
+    """The ranking of searches that do not name one. The deployment's default is `semantic`."""
     time_zone: _builtins.str
-    """Whose days the dates of queries are that name no time zone: a time zone of the IANA database. The deployment's default is
-    UTC.
-    """
+    """The time zone, by its IANA name, of dates in queries that do not name one. The deployment's default is UTC."""
     language: _builtins.str
-    """The language of messages and queries that name none, as a tag of BCP 47. The words of all messages are read anew in the
-    background; searches read the old ones until none is missing. The deployment's is MEMORY_SEARCH_TEXT_CONFIG.
+    """The language of messages and queries that do not name one, as a BCP 47 tag. After a change, the words of all messages
+    are indexed anew in the background; searches use the old ones until all are done. The deployment's default is
+    MEMORY_SEARCH_TEXT_CONFIG.
     """
     @_builtins.property
     def retention(self) -> _policy_pb2.RetentionPolicy:
@@ -84,7 +83,9 @@ class SetTenantPolicyRequest(_message.Message):
 
     @_builtins.property
     def quota(self) -> _policy_pb2.StorageQuota:
-        """How much the tenant may store. Unlike the others it stays when it is not set; set and empty it is the deployment's."""
+        """How much the tenant may store. Unlike the other values, it stays as it is when not set; when set but empty, the
+        deployment's applies.
+        """
 
     def __init__(
         self,

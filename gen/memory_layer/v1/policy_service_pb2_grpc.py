@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class PolicyServiceStub:
-    """Says when a tenant's messages leave, and how they are scored and ranked.
+    """Says when a tenant's messages are archived and deleted, and how they are scored and ranked.
     """
 
     def __init__(self, channel):
@@ -49,11 +49,11 @@ class PolicyServiceStub:
 
 
 class PolicyServiceServicer:
-    """Says when a tenant's messages leave, and how they are scored and ranked.
+    """Says when a tenant's messages are archived and deleted, and how they are scored and ranked.
     """
 
     def GetTenantPolicy(self, request, context):
-        """Returns the policy that holds for a tenant: its own values, and the deployment's where it has none.
+        """Returns the policy in force for a tenant: its own values, and the deployment's for the rest.
 
         Never NOT_FOUND: a tenant without a policy of its own has the deployment's.
         """
@@ -64,10 +64,11 @@ class PolicyServiceServicer:
     def SetTenantPolicy(self, request, context):
         """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
 
-        Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
-        An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when the weights of
-        importance, or those of the score, would all be 0, the deployment's included: they tell no message from another.
-        A quota is changed by a key for all tenants only: PERMISSION_DENIED when another sends one that is not the tenant's.
+        Idempotent. Applies to messages ingested, searched and swept from now on: the importance of stored messages does not
+        change. An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when,
+        together with the deployment's values, all weights of importance or all weights of the score would be 0, since messages
+        could then not be told apart. Only a key for all tenants can change a quota: PERMISSION_DENIED when another key sends a
+        different one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,7 +96,7 @@ def add_PolicyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PolicyService:
-    """Says when a tenant's messages leave, and how they are scored and ranked.
+    """Says when a tenant's messages are archived and deleted, and how they are scored and ranked.
     """
 
     @staticmethod

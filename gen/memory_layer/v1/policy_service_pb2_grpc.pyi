@@ -28,47 +28,49 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PolicyServiceStub:
-    """Says when a tenant's messages leave, and how they are scored and ranked."""
+    """Says when a tenant's messages are archived and deleted, and how they are scored and ranked."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PolicyServiceAsyncStub: ...
     GetTenantPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetTenantPolicyRequest, _policy_pb2.TenantPolicy]
-    """Returns the policy that holds for a tenant: its own values, and the deployment's where it has none.
+    """Returns the policy in force for a tenant: its own values, and the deployment's for the rest.
 
     Never NOT_FOUND: a tenant without a policy of its own has the deployment's.
     """
     SetTenantPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.SetTenantPolicyRequest, _policy_pb2.TenantPolicy]
     """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
 
-    Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
-    An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when the weights of
-    importance, or those of the score, would all be 0, the deployment's included: they tell no message from another.
-    A quota is changed by a key for all tenants only: PERMISSION_DENIED when another sends one that is not the tenant's.
+    Idempotent. Applies to messages ingested, searched and swept from now on: the importance of stored messages does not
+    change. An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when,
+    together with the deployment's values, all weights of importance or all weights of the score would be 0, since messages
+    could then not be told apart. Only a key for all tenants can change a quota: PERMISSION_DENIED when another key sends a
+    different one.
     """
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
-    """Says when a tenant's messages leave, and how they are scored and ranked."""
+    """Says when a tenant's messages are archived and deleted, and how they are scored and ranked."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetTenantPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetTenantPolicyRequest, _policy_pb2.TenantPolicy]  # type: ignore[assignment]
-    """Returns the policy that holds for a tenant: its own values, and the deployment's where it has none.
+    """Returns the policy in force for a tenant: its own values, and the deployment's for the rest.
 
     Never NOT_FOUND: a tenant without a policy of its own has the deployment's.
     """
     SetTenantPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.SetTenantPolicyRequest, _policy_pb2.TenantPolicy]  # type: ignore[assignment]
     """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
 
-    Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
-    An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when the weights of
-    importance, or those of the score, would all be 0, the deployment's included: they tell no message from another.
-    A quota is changed by a key for all tenants only: PERMISSION_DENIED when another sends one that is not the tenant's.
+    Idempotent. Applies to messages ingested, searched and swept from now on: the importance of stored messages does not
+    change. An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when,
+    together with the deployment's values, all weights of importance or all weights of the score would be 0, since messages
+    could then not be told apart. Only a key for all tenants can change a quota: PERMISSION_DENIED when another key sends a
+    different one.
     """
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Says when a tenant's messages leave, and how they are scored and ranked."""
+    """Says when a tenant's messages are archived and deleted, and how they are scored and ranked."""
 
     @_abc_1.abstractmethod
     def GetTenantPolicy(
@@ -76,7 +78,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_service_pb2.GetTenantPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.TenantPolicy, _abc.Awaitable[_policy_pb2.TenantPolicy]]:
-        """Returns the policy that holds for a tenant: its own values, and the deployment's where it has none.
+        """Returns the policy in force for a tenant: its own values, and the deployment's for the rest.
 
         Never NOT_FOUND: a tenant without a policy of its own has the deployment's.
         """
@@ -89,10 +91,11 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_policy_pb2.TenantPolicy, _abc.Awaitable[_policy_pb2.TenantPolicy]]:
         """Replaces the tenant's own policy; values that are not set fall back to the deployment's.
 
-        Idempotent. Holds for messages ingested, searched and swept from now on: the importance of stored messages stays.
-        An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when the weights of
-        importance, or those of the score, would all be 0, the deployment's included: they tell no message from another.
-        A quota is changed by a key for all tenants only: PERMISSION_DENIED when another sends one that is not the tenant's.
+        Idempotent. Applies to messages ingested, searched and swept from now on: the importance of stored messages does not
+        change. An empty body removes the tenant's policy. Other servers follow within 10 seconds. INVALID_ARGUMENT when,
+        together with the deployment's values, all weights of importance or all weights of the score would be 0, since messages
+        could then not be told apart. Only a key for all tenants can change a quota: PERMISSION_DENIED when another key sends a
+        different one.
         """
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

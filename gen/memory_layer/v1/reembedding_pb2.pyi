@@ -41,21 +41,21 @@ class Reembedding(_message.Message):
     id: _builtins.int
     """Its id."""
     tenant_id: _builtins.str
-    """The tenant; not set for every tenant."""
+    """The tenant; not set when it covers every tenant."""
     state: _builtins.str
-    """`running` while vectors are made; `ready` for the cut-over; `cut_over` while the old vectors are removed; `done`;
+    """`running` while vectors are made; `ready` for the cut-over; `cut_over` while the old vectors are removed; `done`; or
     `cancelled`.
     """
     total: _builtins.int
-    """Messages to embed, archived ones and those that arrived since among them."""
+    """Messages to embed, including archived ones and those that have arrived since the start."""
     embedded: _builtins.int
     """How many of them have the new model's vectors."""
     refused: _builtins.int
-    """Texts that the new model refused several times; the cut-over makes them `pending`, to be tried again."""
+    """Texts that the new model has refused several times; the cut-over makes them `pending`, to be tried again."""
     keep_old: _builtins.bool
-    """Whether the old vectors stay."""
+    """Whether the old vectors are kept."""
     last_error: _builtins.str
-    """The kind of the last error in the background, while it holds it up; empty when all is well."""
+    """The class of the error that holds up the work in the background; empty when there is none."""
     @_builtins.property
     def previous_model(self) -> Global___EmbeddingModel:
         """The model in use when it was started."""
@@ -70,11 +70,11 @@ class Reembedding(_message.Message):
 
     @_builtins.property
     def cut_over_at(self) -> _timestamp_pb2.Timestamp:
-        """When searches began to read the new vectors."""
+        """When searches switched to the new vectors."""
 
     @_builtins.property
     def finished_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was over."""
+        """When it ended."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ Global___Reembedding: _TypeAlias = Reembedding  # noqa: Y015
 
 @_typing.final
 class EmbeddingModel(_message.Message):
-    """What makes one model's vectors another's: two that differ in any of these are never compared."""
+    """What identifies a model: vectors of two models that differ in any of these are never compared."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -150,18 +150,18 @@ class ReembeddingComparison(_message.Message):
     RANK_CHANGE_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
     asked: _builtins.int
-    """Queries that there were."""
+    """The number of queries."""
     compared: _builtins.int
-    """Queries that there was time for."""
+    """How many of them were compared in the time available."""
     overlap: _builtins.float
-    """Mean share of the first ten hits that both models find, 0 to 1."""
+    """The mean share of the first ten hits that both models find, 0 to 1."""
     first_changed: _builtins.float
-    """Share of the queries with another first hit, 0 to 1."""
+    """The share of queries with a different first hit, 0 to 1."""
     rank_change: _builtins.float
-    """Mean number of places by which a hit that both find moved."""
+    """By how many places, on average, a hit that both models find has moved."""
     @_builtins.property
     def details(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueryComparison]:
-        """Each query, in order, when details are asked for."""
+        """Each query, in order; set with `details`."""
 
     def __init__(
         self,
@@ -183,7 +183,7 @@ Global___ReembeddingComparison: _TypeAlias = ReembeddingComparison  # noqa: Y015
 
 @_typing.final
 class QueryComparison(_message.Message):
-    """How the first ten hits of one query change; never its text."""
+    """How the first ten hits of one query change. Never contains its text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -196,11 +196,11 @@ class QueryComparison(_message.Message):
     tenant_id: _builtins.str
     """The tenant."""
     message_id: _builtins.str
-    """The stored message that was the query; empty for a query of the caller's."""
+    """The stored message that was used as the query; empty for the caller's own query."""
     overlap: _builtins.float
-    """Share of the hits that both models find, 0 to 1."""
+    """The share of hits that both models find, 0 to 1."""
     first_changed: _builtins.bool
-    """Whether another message comes first."""
+    """Whether the first hit is different."""
     @_builtins.property
     def before(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoredMessage]:
         """The hits of the model in use, best first."""

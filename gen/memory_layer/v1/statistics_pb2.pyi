@@ -41,8 +41,8 @@ Global___GetStatisticsRequest: _TypeAlias = GetStatisticsRequest  # noqa: Y015
 
 @_typing.final
 class TenantStatistics(_message.Message):
-    """What is stored of a tenant. Expired messages count until a sweep has erased them. Counts are exact up to a bound, and the
-    bound itself means as many or more.
+    """What is stored for a tenant. Expired messages count until a sweep has erased them. Counts are exact up to a bound; the
+    bound itself means that many or more.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -69,24 +69,24 @@ class TenantStatistics(_message.Message):
     archived: _builtins.int
     """Archived messages; counted up to 1,000,000."""
     pending: _builtins.int
-    """Messages that wait for their embedding, live or archived; counted up to 100,000."""
+    """Messages that are waiting for their embedding, live or archived; counted up to 100,000."""
     failed: _builtins.int
     """Messages that the model refused, live or archived; counted up to 100,000."""
     pinned: _builtins.int
     """Pinned messages; counted up to 100,000."""
     revisions: _builtins.int
-    """What messages were before their updates; counted up to 100,000."""
+    """Previous states of updated messages; counted up to 100,000."""
     users: _builtins.int
     """End users; counted up to 10,000."""
     conversations: _builtins.int
     """Conversations; counted up to 10,000."""
     duplicates: _builtins.int
-    """How many of the newest 10,000 messages repeat an older one of these: the same text of the same role in the same
-    conversation and of the same user.
+    """How many of the newest 10,000 messages repeat an older one among them: the same text by the same role, in the same
+    conversation and for the same user.
     """
     estimated_bytes: _builtins.int
-    """An estimate of the bytes on disk, indexes included: the mean of the newest 1,000 messages times all that were counted.
-    Revisions are not in it.
+    """An estimate of the bytes on disk, including indexes: the mean of the newest 1,000 messages times the number counted.
+    Revisions are not included.
     """
     last_sweep_status: _builtins.str
     """`ok`, `failed`, `running` or `never`."""

@@ -23,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ExportRequest(_message.Message):
-    """What to take out."""
+    """What to export."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -35,13 +35,13 @@ class ExportRequest(_message.Message):
     tenant_id: _builtins.str
     """The tenant."""
     filter: _builtins.str
-    """Only messages that pass, in the syntax of AIP-160. Archived ones pass too, unless it says otherwise."""
+    """Only messages that pass this filter, in the syntax of AIP-160. Archived ones pass too, unless the filter says otherwise."""
     after_id: _builtins.str
-    """Only messages after this one, in the order of ids: to go on. The header and the policy do not come then."""
+    """Only messages after this one, in the order of ids, to resume. The header and the policy are then left out."""
     include_embeddings: _builtins.bool
-    """With the vectors of the model that the tenant's searches read."""
+    """Include the vectors of the model that the tenant's searches use."""
     include_policy: _builtins.bool
-    """With the values of the tenant's policy that are its own."""
+    """Include the tenant's own policy values."""
     def __init__(
         self,
         *,
@@ -77,11 +77,11 @@ class TransferRecord(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def header(self) -> Global___TransferHeader:
-        """The first record: what this is an export of."""
+        """The first record: what this export contains."""
 
     @_builtins.property
     def policy(self) -> Global___TransferPolicy:
-        """The second, where it was asked for: the tenant's own policy."""
+        """The second, if it was requested: the tenant's own policy."""
 
     @_builtins.property
     def message(self) -> Global___TransferMessage:
@@ -106,7 +106,7 @@ Global___TransferRecord: _TypeAlias = TransferRecord  # noqa: Y015
 
 @_typing.final
 class TransferHeader(_message.Message):
-    """What an export is of."""
+    """What an export contains."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -115,13 +115,13 @@ class TransferHeader(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     HAS_EMBEDDINGS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """Of the format: 1."""
+    """The version of the format: 1."""
     tenant_id: _builtins.str
     """Whose messages they are."""
     filter: _builtins.str
-    """What they passed; not set for all."""
+    """The filter that they passed; not set when there was none."""
     has_embeddings: _builtins.bool
-    """Whether vectors travel along."""
+    """Whether vectors are included."""
     def __init__(
         self,
         *,
@@ -142,7 +142,7 @@ Global___TransferHeader: _TypeAlias = TransferHeader  # noqa: Y015
 
 @_typing.final
 class TransferPolicy(_message.Message):
-    """The values of a policy that are a tenant's own; those that are not set are the deployment's."""
+    """A tenant's own policy values; those that are not set are the deployment's."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -154,11 +154,11 @@ class TransferPolicy(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     ranking: _builtins.str
-    """The ranking of searches that name none."""
+    """The ranking of searches that do not name one."""
     time_zone: _builtins.str
-    """Whose days the dates of queries are that name no time zone."""
+    """The time zone of dates in queries that do not name one."""
     language: _builtins.str
-    """The language of messages and queries that name none."""
+    """The language of messages and queries that do not name one."""
     @_builtins.property
     def retention(self) -> _policy_pb2.RetentionPolicy:
         """When messages are archived and deleted."""
@@ -207,7 +207,7 @@ Global___TransferPolicy: _TypeAlias = TransferPolicy  # noqa: Y015
 
 @_typing.final
 class TransferMessage(_message.Message):
-    """A message with all that belongs to it but what the service works out anew."""
+    """A message with everything that belongs to it, except what the service computes again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -232,7 +232,7 @@ class TransferMessage(_message.Message):
     conversation_id: _builtins.str
     """The conversation within the tenant."""
     user_id: _builtins.str
-    """The end user whose memory it belongs to; not set when it is nobody's."""
+    """The end user whose memory it belongs to; not set when it belongs to nobody."""
     role: _builtins.str
     """Who speaks: `user`, `assistant` or `system`."""
     name: _builtins.str
@@ -240,11 +240,11 @@ class TransferMessage(_message.Message):
     content: _builtins.str
     """The text."""
     importance: _builtins.float
-    """Its importance, which was worked out when it was first stored."""
+    """Its importance, as computed when it was first stored."""
     pinned: _builtins.bool
-    """Whether it is kept whatever the policy says."""
+    """Whether retention never archives it."""
     revision: _builtins.int
-    """How often it was said anew: 1 for what was never changed."""
+    """The number of its current state: 1 for a message that was never updated."""
     language: _builtins.str
     """The language of the text, where its caller said so."""
     @_builtins.property
@@ -257,19 +257,19 @@ class TransferMessage(_message.Message):
 
     @_builtins.property
     def archived_at(self) -> _timestamp_pb2.Timestamp:
-        """When retention took it out of search; not set while it is live."""
+        """When retention archived it; not set while it is live."""
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """From when on nothing shows it; not set when that is never."""
+        """The moment from which nothing shows it; not set when it does not expire."""
 
     @_builtins.property
     def embedding(self) -> Global___TransferEmbedding:
-        """Its vectors, where they travel along and are there."""
+        """Its vectors, if they are included and exist."""
 
     @_builtins.property
     def revisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferRevision]:
-        """What it was before it was updated, the first first."""
+        """Its previous states, the oldest first."""
 
     def __init__(
         self,
@@ -312,7 +312,7 @@ Global___TransferMessage: _TypeAlias = TransferMessage  # noqa: Y015
 
 @_typing.final
 class TransferRevision(_message.Message):
-    """What a message was before an update."""
+    """A previous state of a message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -328,7 +328,7 @@ class TransferRevision(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     EMBEDDING_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """Which: 1 is the first."""
+    """Its number: 1 is the first state."""
     user_id: _builtins.str
     """Whose memory it belonged to."""
     name: _builtins.str
@@ -338,14 +338,14 @@ class TransferRevision(_message.Message):
     importance: _builtins.float
     """Its importance."""
     pinned: _builtins.bool
-    """Whether it was kept whatever the policy says."""
+    """Whether it was pinned."""
     @_builtins.property
     def valid_from(self) -> _timestamp_pb2.Timestamp:
-        """From when on it was so."""
+        """The moment from which this state applied."""
 
     @_builtins.property
     def valid_to(self) -> _timestamp_pb2.Timestamp:
-        """When it was updated."""
+        """When it was updated, which ended this state."""
 
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
@@ -353,11 +353,11 @@ class TransferRevision(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """From when on nothing was to show it; not set when that was never."""
+        """The moment from which nothing was to show it; not set when it did not expire."""
 
     @_builtins.property
     def embedding(self) -> Global___TransferEmbedding:
-        """Its vectors, where they travel along and are there."""
+        """Its vectors, if they are included and exist."""
 
     def __init__(
         self,
@@ -401,7 +401,7 @@ class TransferEmbedding(_message.Message):
     """The model that made them."""
     @_builtins.property
     def windows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """One a window of the text, each as 16-bit floats, little-endian."""
+        """One vector for each window of the text, as little-endian 16-bit floats."""
 
     def __init__(
         self,
@@ -447,7 +447,7 @@ Global___ImportRequest: _TypeAlias = ImportRequest  # noqa: Y015
 
 @_typing.final
 class ImportResponse(_message.Message):
-    """What became of the messages: those of no list were stored."""
+    """What happened to the messages: those in none of the lists were stored."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -459,18 +459,18 @@ class ImportResponse(_message.Message):
     stored: _builtins.int
     """How many were stored."""
     pending: _builtins.int
-    """How many of those that were stored have yet to be embedded: search does not find them until then."""
+    """How many of the stored messages have yet to be embedded; search does not find them until then."""
     @_builtins.property
     def repeated_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Which of them the tenant had already: their places in the request, counted from 0."""
+        """Which of them the tenant already had: their places in the request, counted from 0."""
 
     @_builtins.property
     def conflicting_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Under which ids the tenant has something else, which stays: their places in the request."""
+        """Which of them differ from what the tenant has under the same id, which stays: their places in the request."""
 
     @_builtins.property
     def erased_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Which of them were erased, and stay so: their places in the request."""
+        """Which of them had been erased, and stay erased: their places in the request."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TransferServiceStub:
-    """Takes a tenant's memory out, and puts it back as it was.
+    """Exports a tenant's memory, and imports it unchanged.
     """
 
     def __init__(self, channel):
@@ -48,29 +48,29 @@ class TransferServiceStub:
 
 
 class TransferServiceServicer:
-    """Takes a tenant's memory out, and puts it back as it was.
+    """Exports a tenant's memory, and imports it unchanged.
     """
 
     def Export(self, request, context):
-        """Streams a tenant's messages, live and archived ones, in the order of their ids; as newline-delimited JSON over REST.
+        """Streams a tenant's messages, live and archived, in the order of their ids; over REST as newline-delimited JSON.
 
-        The same database state and request give the same records. They are read in pages, each at a moment of its own: a
-        message that is stored meanwhile comes at the end, one that is deleted before its page is read does not come. A
-        client that reads slowly holds nothing up. A stream that broke goes on with `after_id`, the id of the last message
-        that came. A key that is revoked
-        ends the stream. No such tenant, or nothing that passes: a header and no more. Needs the key of an administrator, as it
-        hands out everything at once.
+        The same request on the same database state returns the same records. They are read in pages, each at its own moment: a
+        message stored during the export comes at the end, and one deleted before its page is read does not come at all. A slow
+        client blocks nothing. To resume a broken stream, set `after_id` to the id of the last message received. Revoking the
+        key ends the stream. When there is no such tenant, or nothing passes the filter, only a header is returned. Needs an
+        admin key, because it hands out everything at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Import(self, request, context):
-        """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and revisions.
+        """Stores messages of an export unchanged: with their ids, times, importance, pins, expiry, archive and revisions.
 
-        All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
-        has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
-        then stays as it is. One that was erased stays erased. Messages come with the vectors of the tenant's model, or are embedded afterwards.
+        All messages of a call are stored, or none. A call may be repeated with the same messages any number of times: a message
+        whose id the tenant already has is not stored again, but reported as repeated, or, if it differs, as conflicting; the
+        stored one stays unchanged. An erased message stays erased. Messages come with the vectors of the tenant's model, or are
+        embedded afterwards.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,7 +98,7 @@ def add_TransferServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TransferService:
-    """Takes a tenant's memory out, and puts it back as it was.
+    """Exports a tenant's memory, and imports it unchanged.
     """
 
     @staticmethod

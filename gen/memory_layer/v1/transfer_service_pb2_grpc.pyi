@@ -27,55 +27,55 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TransferServiceStub:
-    """Takes a tenant's memory out, and puts it back as it was."""
+    """Exports a tenant's memory, and imports it unchanged."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TransferServiceAsyncStub: ...
     Export: _grpc.UnaryStreamMultiCallable[_transfer_service_pb2.ExportRequest, _transfer_service_pb2.TransferRecord]
-    """Streams a tenant's messages, live and archived ones, in the order of their ids; as newline-delimited JSON over REST.
+    """Streams a tenant's messages, live and archived, in the order of their ids; over REST as newline-delimited JSON.
 
-    The same database state and request give the same records. They are read in pages, each at a moment of its own: a
-    message that is stored meanwhile comes at the end, one that is deleted before its page is read does not come. A
-    client that reads slowly holds nothing up. A stream that broke goes on with `after_id`, the id of the last message
-    that came. A key that is revoked
-    ends the stream. No such tenant, or nothing that passes: a header and no more. Needs the key of an administrator, as it
-    hands out everything at once.
+    The same request on the same database state returns the same records. They are read in pages, each at its own moment: a
+    message stored during the export comes at the end, and one deleted before its page is read does not come at all. A slow
+    client blocks nothing. To resume a broken stream, set `after_id` to the id of the last message received. Revoking the
+    key ends the stream. When there is no such tenant, or nothing passes the filter, only a header is returned. Needs an
+    admin key, because it hands out everything at once.
     """
     Import: _grpc.UnaryUnaryMultiCallable[_transfer_service_pb2.ImportRequest, _transfer_service_pb2.ImportResponse]
-    """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and revisions.
+    """Stores messages of an export unchanged: with their ids, times, importance, pins, expiry, archive and revisions.
 
-    All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
-    has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
-    then stays as it is. One that was erased stays erased. Messages come with the vectors of the tenant's model, or are embedded afterwards.
+    All messages of a call are stored, or none. A call may be repeated with the same messages any number of times: a message
+    whose id the tenant already has is not stored again, but reported as repeated, or, if it differs, as conflicting; the
+    stored one stays unchanged. An erased message stays erased. Messages come with the vectors of the tenant's model, or are
+    embedded afterwards.
     """
 
 @_typing.type_check_only
 class TransferServiceAsyncStub(TransferServiceStub):
-    """Takes a tenant's memory out, and puts it back as it was."""
+    """Exports a tenant's memory, and imports it unchanged."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Export: _aio.UnaryStreamMultiCallable[_transfer_service_pb2.ExportRequest, _transfer_service_pb2.TransferRecord]  # type: ignore[assignment]
-    """Streams a tenant's messages, live and archived ones, in the order of their ids; as newline-delimited JSON over REST.
+    """Streams a tenant's messages, live and archived, in the order of their ids; over REST as newline-delimited JSON.
 
-    The same database state and request give the same records. They are read in pages, each at a moment of its own: a
-    message that is stored meanwhile comes at the end, one that is deleted before its page is read does not come. A
-    client that reads slowly holds nothing up. A stream that broke goes on with `after_id`, the id of the last message
-    that came. A key that is revoked
-    ends the stream. No such tenant, or nothing that passes: a header and no more. Needs the key of an administrator, as it
-    hands out everything at once.
+    The same request on the same database state returns the same records. They are read in pages, each at its own moment: a
+    message stored during the export comes at the end, and one deleted before its page is read does not come at all. A slow
+    client blocks nothing. To resume a broken stream, set `after_id` to the id of the last message received. Revoking the
+    key ends the stream. When there is no such tenant, or nothing passes the filter, only a header is returned. Needs an
+    admin key, because it hands out everything at once.
     """
     Import: _aio.UnaryUnaryMultiCallable[_transfer_service_pb2.ImportRequest, _transfer_service_pb2.ImportResponse]  # type: ignore[assignment]
-    """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and revisions.
+    """Stores messages of an export unchanged: with their ids, times, importance, pins, expiry, archive and revisions.
 
-    All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
-    has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
-    then stays as it is. One that was erased stays erased. Messages come with the vectors of the tenant's model, or are embedded afterwards.
+    All messages of a call are stored, or none. A call may be repeated with the same messages any number of times: a message
+    whose id the tenant already has is not stored again, but reported as repeated, or, if it differs, as conflicting; the
+    stored one stays unchanged. An erased message stays erased. Messages come with the vectors of the tenant's model, or are
+    embedded afterwards.
     """
 
 class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Takes a tenant's memory out, and puts it back as it was."""
+    """Exports a tenant's memory, and imports it unchanged."""
 
     @_abc_1.abstractmethod
     def Export(
@@ -83,14 +83,13 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _transfer_service_pb2.ExportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_transfer_service_pb2.TransferRecord], _abc.AsyncIterator[_transfer_service_pb2.TransferRecord]]:
-        """Streams a tenant's messages, live and archived ones, in the order of their ids; as newline-delimited JSON over REST.
+        """Streams a tenant's messages, live and archived, in the order of their ids; over REST as newline-delimited JSON.
 
-        The same database state and request give the same records. They are read in pages, each at a moment of its own: a
-        message that is stored meanwhile comes at the end, one that is deleted before its page is read does not come. A
-        client that reads slowly holds nothing up. A stream that broke goes on with `after_id`, the id of the last message
-        that came. A key that is revoked
-        ends the stream. No such tenant, or nothing that passes: a header and no more. Needs the key of an administrator, as it
-        hands out everything at once.
+        The same request on the same database state returns the same records. They are read in pages, each at its own moment: a
+        message stored during the export comes at the end, and one deleted before its page is read does not come at all. A slow
+        client blocks nothing. To resume a broken stream, set `after_id` to the id of the last message received. Revoking the
+        key ends the stream. When there is no such tenant, or nothing passes the filter, only a header is returned. Needs an
+        admin key, because it hands out everything at once.
         """
 
     @_abc_1.abstractmethod
@@ -99,11 +98,12 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _transfer_service_pb2.ImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_transfer_service_pb2.ImportResponse, _abc.Awaitable[_transfer_service_pb2.ImportResponse]]:
-        """Stores messages of an export as they were: with their ids, times, importance, pins, expiry, archive and revisions.
+        """Stores messages of an export unchanged: with their ids, times, importance, pins, expiry, archive and revisions.
 
-        All of a call or none; to be called again with the same messages as often as need be. A message whose id the tenant
-        has already is not stored again: it is counted as `repeated`, or as `conflicting` where it says something else, and
-        then stays as it is. One that was erased stays erased. Messages come with the vectors of the tenant's model, or are embedded afterwards.
+        All messages of a call are stored, or none. A call may be repeated with the same messages any number of times: a message
+        whose id the tenant already has is not stored again, but reported as repeated, or, if it differs, as conflicting; the
+        stored one stays unchanged. An erased message stays erased. Messages come with the vectors of the tenant's model, or are
+        embedded afterwards.
         """
 
 def add_TransferServiceServicer_to_server(servicer: TransferServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

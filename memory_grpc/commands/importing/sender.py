@@ -134,7 +134,7 @@ class Sender:
             self.counts.repeated += 1  # stored before, and deleted by retention since
             return True
         if code is grpc.StatusCode.ALREADY_EXISTS:
-            return await self._without(records, {0: [Fault("request_id", "was used before with another body")]})
+            return await self._without(records, {0: [Fault("request_id", "was already used with a different body")]})
         raise client.failure(from_call(error), self.target.address) from None
 
     async def _without(self, records: Sequence[Record], faults: dict[int, list[Fault]]) -> bool:

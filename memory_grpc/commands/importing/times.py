@@ -24,7 +24,7 @@ def of_datetime(value: datetime, name: str) -> str:
     except (OverflowError, ValueError):
         moment = None
     if moment is None or not _EPOCH <= moment <= _LAST:
-        raise Wrong(name, "must lie between the years 1970 and 9999")
+        raise Wrong(name, "must be between the years 1970 and 9999")
     return moment.isoformat().replace("+00:00", "Z")
 
 

@@ -46,7 +46,7 @@ class Erasures:
             begun = await erasures.apply(tx, tenant_id, erasure_id, by)
             erasure = await _get(tx, tenant_id, erasure_id)
         if erasure.state == "planned":
-            raise WrongState("This plan is older than an hour: plan again.")
+            raise WrongState("This plan is older than an hour: make a new plan.")
         if begun:
             log.info("erasure_begun", id=str(erasure_id), scope=erasure.scope, messages=erasure.planned)
         return erasure
@@ -61,7 +61,7 @@ class Erasures:
         """One that is done. Raises NotFound, and WrongState before."""
         erasure = await self.get(tenant_id, erasure_id)
         if erasure.state != "done":
-            raise WrongState("The erasure is not done.")
+            raise WrongState("The erasure is not done yet.")
         return erasure
 
     async def verify(self, tenant_id: str, erasure_id: UUID) -> tuple[Erasure, Sequence[Check]]:
@@ -71,7 +71,7 @@ class Erasures:
             tx.rests_on_earlier = True
             erasure = await _get(tx, tenant_id, erasure_id)
             if erasure.state in ("planned", "erasing"):
-                raise WrongState("There are messages left to erase.")
+                raise WrongState("The erasure still has messages to erase.")
             checks = await erasures.look(tx, erasure)
         how = "whether they were vacuumed, and sampled anew, after the last message was erased"
         return erasure, [*checks, Check("pages of the tables", int(erasure.state != "done"), how)]

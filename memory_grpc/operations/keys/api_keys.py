@@ -40,8 +40,8 @@ class Keys:
         if maker.is_anonymous and (new.role != "admin" or new.tenant_ids is not None):
             raise InvalidInput.of(
                 "role",
-                "the first key must be an admin key for all tenants (or MEMORY_API_KEYS be set): from then on every "
-                "call needs a key, and other keys cannot make any",
+                "the first key must be an admin key for all tenants, unless MEMORY_API_KEYS is set: from then on every "
+                "call needs a key, and no other kind of key can make more",
             )
         key = self._new_key()
         prefix = access.prefix_of(key)
@@ -53,7 +53,7 @@ class Keys:
                     raise Unauthenticated
             made = await key_store.insert(tx, self._new_id(), prefix, access.digest(key), new)
         if made is None:
-            raise InvalidInput.of("expires_at", "must lie in the future")
+            raise InvalidInput.of("expires_at", "must be in the future")
         self._keyring.forget()
         log.info("api_key_created", key_id=str(made.id), prefix=made.prefix, by=str(maker.key_id or ""))
         return made, key

@@ -25,11 +25,11 @@ async def check_open_access(settings: Settings, keyring: Keyring) -> None:
         return
     if any(len(key.get_secret_value()) < _KEY_CHARACTERS for key in settings.api_keys):
         raise StartupError(
-            f"{' and '.join(reachable)} can be reached from other machines, and a key of MEMORY_API_KEYS has fewer "
-            f"than {_KEY_CHARACTERS} characters: it can be guessed. `openssl rand -hex 32` makes one."
+            f"{' and '.join(reachable)} can be reached from other machines, and a key in MEMORY_API_KEYS has fewer "
+            f"than {_KEY_CHARACTERS} characters: it can be guessed. Make one with `openssl rand -hex 32`."
         )
     if not (settings.api_keys or settings.believes_tokens) and not await keyring.is_needed():
         raise StartupError(
-            f"{' and '.join(reachable)} can be reached from other machines, and there is no key: whoever connects may "
-            "read and write everything. Set MEMORY_API_KEYS, or MEMORY_ACCEPT_OPEN_ACCESS=true to start anyway."
+            f"{' and '.join(reachable)} can be reached from other machines, and there is no key: anyone who connects "
+            "can read and write everything. Set MEMORY_API_KEYS, or MEMORY_ACCEPT_OPEN_ACCESS=true to start anyway."
         )

@@ -33,7 +33,7 @@ class Get:
         # An id alone says nothing of whose message it is: then it is looked for among all tenants of the grant.
         scope = tenants[0] if tenants is not None and len(tenants) == 1 else EVERY_TENANT
         if as_of is not None and not isinstance(scope, str):
-            raise InvalidInput([FieldViolation("tenant_id", "is needed with as_of")])
+            raise InvalidInput([FieldViolation("tenant_id", "is required with as_of")])
         async with self._database.transaction(tenant=scope, at_one_moment=as_of is not None) as tx:
             if isinstance(scope, str):
                 await revisions.look_back(tx, scope, as_of)

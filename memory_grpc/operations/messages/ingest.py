@@ -160,8 +160,9 @@ class Ingest:
             twins.check(ready, new, said_before)
             ready = new
             await room.take([draft.message for draft, _ in ready])
+            words = await lexical.begin(tx, tenant_id, self._word_config) if ready else None
             stored = await message_store.insert_many(tx, tenant_id, [one for _, one in ready])
-            await lexical.insert_many(tx, tenant_id, self._word_config, stored)
+            await lexical.insert_many(tx, tenant_id, self._word_config, stored, words)
             vectors = {one.id: draft.vectors for draft, one in ready if draft.vectors is not None}
             if vectors and model:
                 await embeddings.insert_many(tx, tenant_id, model.id, vectors)
@@ -238,8 +239,8 @@ def _check_times(drafts: Sequence[Draft], now: datetime) -> None:
     for draft in drafts:
         m = draft.message
         if m.created_at and m.created_at > now + LONGEST_FUTURE:
-            violations.append(FieldViolation(f"messages[{draft.place}].created_at", "is more than a day ahead"))
+            violations.append(FieldViolation(f"messages[{draft.place}].created_at", "is more than a day in the future"))
         if m.expires_at and m.expires_at <= now:
-            violations.append(FieldViolation(f"messages[{draft.place}].expires_at", "must lie in the future"))
+            violations.append(FieldViolation(f"messages[{draft.place}].expires_at", "must be in the future"))
     if violations:
         raise InvalidInput(violations)

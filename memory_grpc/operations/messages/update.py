@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from memory_grpc import deadline, scoring
@@ -63,8 +64,9 @@ class Update:
         policy = await self._policies.get(update.tenant_id)
         while True:
             model, vectors = await self._embed(update)
+            change = partial(self._change, update, policy, model, vectors)
             try:
-                return await self._change(update, policy, model, vectors)
+                return await self._quotas.asked_twice(update.tenant_id, change)
             except ModelChanged:  # between embedding and storing; nothing was changed
                 continue
 
@@ -126,7 +128,7 @@ def changed(before: StoredMessage, changes: Any, policy: Policy, now: datetime) 
         own["importance"] = scoring.importance(age, before.role, changes["importance_override"], policy.importance)
     end = own.get("expires_at")
     if end is not None and end <= now:
-        raise InvalidInput.of("expires_at", "must lie in the future")
+        raise InvalidInput.of("expires_at", "must be in the future")
     return replace(before, **own)
 
 

@@ -111,12 +111,12 @@ class Compare:
         if work is None:
             raise NotFound("There is no such re-embedding.")
         if work.state != "ready" and not (work.state == "done" and work.keep_old):
-            raise WrongState("Both models' vectors must be there: compare when the re-embedding is ready.")
+            raise WrongState("Comparing needs the vectors of both models: wait until the re-embedding is ready.")
         before, after = self._models.held(work.previous_model_id), self._models.held(work.model_id)
         if before is None or after is None:
             raise ModelNotHeld
         if queries and work.tenant_id is None:
-            raise InvalidInput.of("queries", "need a re-embedding of one tenant")
+            raise InvalidInput.of("queries", "are allowed only when one tenant is re-embedded")
         if queries:
             asked = [Query(work.tenant_id or "", text, None) for text in queries]
         else:

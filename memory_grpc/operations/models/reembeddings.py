@@ -57,7 +57,7 @@ class Reembeddings:
         model_id = self._models.current if target == "current" else self._models.next
         if model_id is None:
             raise WrongState(
-                "This server holds one model only: set MEMORY_EMBEDDING_NEXT_MODEL_NAME (or another MEMORY_EMBEDDING_"
+                "This server has only one model: set MEMORY_EMBEDDING_NEXT_MODEL_NAME (or another MEMORY_EMBEDDING_"
                 "NEXT_ variable) and restart every server."
             )
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
@@ -76,7 +76,7 @@ class Reembeddings:
                 )
                 log.info("reembedding_started", of_all=tenant_id is None, model=model_id)
             elif (work.tenant_id, work.model_id) != (tenant_id, model_id) or work.state == "cut_over":
-                raise WrongState(f"Re-embedding {work.id} is open: only one can be at a time.")
+                raise WrongState(f"Re-embedding {work.id} is still open, and there can be only one at a time.")
             return await self._report(tx, await reembedding_store.current(tx))
 
     async def get(self, id_: int | None) -> ReembeddingReport:
@@ -96,7 +96,7 @@ class Reembeddings:
                 await reembedding_store.clear(tx)
             report = await self._report(tx, await reembedding_store.get(tx, id_))
             if report.reembedding.state != "cancelled":
-                raise WrongState("The cut-over is done: to go back, re-embed with the model that was used before.")
+                raise WrongState("The cut-over is done: to go back, re-embed with the previous model.")
             return report
 
     async def cut_over(self, id_: int) -> ReembeddingReport:
@@ -123,7 +123,7 @@ class Reembeddings:
                         return await self._report(tx, await reembedding_store.get(tx, id_))
             except StoreUnavailable:
                 continue
-        raise StoreUnavailable("Messages arrive faster than they are embedded; try the cut-over again.")
+        raise StoreUnavailable("Messages arrive faster than they can be embedded; try the cut-over again.")
 
     async def _cut_over(self, tx: Transaction, id_: int, model: Model) -> bool:
         """True when done; False when more has to be embedded first. Nobody else stores vectors meanwhile."""
@@ -154,9 +154,9 @@ class Reembeddings:
 
     def _ready(self, work: Reembedding) -> Model:
         if work.state == "cancelled":
-            raise WrongState("This re-embedding was cancelled: start another.")
+            raise WrongState("This re-embedding was cancelled: start a new one.")
         if work.state != "ready":
-            raise WrongState(f"Not every vector is there yet: {work.embedded} of {work.total}.")
+            raise WrongState(f"Only {work.embedded} of {work.total} messages have been embedded so far.")
         model = self._models.held(work.model_id)
         if model is None:
             raise ModelNotHeld

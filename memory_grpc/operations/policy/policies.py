@@ -80,7 +80,7 @@ class Policies:
             if quota is not None and not may_change_quota:
                 # What was read is what holds, the deployment's values among it.
                 if self._merge(StoredPolicy(quota)).quota != self._merge(StoredPolicy(kept)).quota:
-                    raise PermissionDenied("Only a key for all tenants may change a quota.")
+                    raise PermissionDenied("Only a key for all tenants can change a quota.")
                 quota = None
             await policy_store.set_(tx, tenant_id, {**values, **(kept if quota is None else quota)})
         return await self.get(tenant_id, fresh=True)
@@ -120,6 +120,6 @@ def _unspaced(values: Mapping[str, Any], *, is_chosen: bool) -> HybridWeights:
 def _check_weights(policy: Policy) -> None:
     """The hybrid weights may all be 0: similarity is left then."""
     nothing = {"importance_weights": policy.importance.are_nothing, "score_weights": policy.score.are_nothing}
-    fault = "must not all be 0; where none is given, the deployment's counts"
+    fault = "must not all be 0; a weight that is not given has the deployment's value"
     if faults := [FieldViolation(section, fault) for section, is_nothing in nothing.items() if is_nothing]:
         raise InvalidInput(faults)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -26,6 +26,8 @@ from memory_grpc.offload import by_size
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.store import quotas
 from memory_grpc.store.database import Database
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -152,6 +154,28 @@ class Quotas:
         room = Room(await self._usage(tenant_id, said, adds=True))
         await room.take(said)
         room.end(stored=False)
+
+    async def asked_twice(self, tenant_id: str, store: Callable[[], Awaitable[T]]) -> T:
+        """What ``store`` gives, which takes room and is all or nothing; asked once more where an old figure refused it.
+        For calls that know how much they need only when they have read what is there.
+
+        Raises what ``store`` raises.
+        """
+        try:
+            return await store()
+        except QuotaExceeded:
+            if not await self._is_counted_anew(tenant_id):
+                raise
+        return await store()
+
+    async def _is_counted_anew(self, tenant_id: str) -> bool:
+        """Whether the figure that somebody was just refused by has been counted since."""
+        usage = self._of.get(tenant_id)
+        if usage is None or usage.counted_at is None or self._clock() < usage.again_at:
+            return False
+        if usage.is_doubted and self._clock() - usage.counted_at >= max(DOUBT_SECONDS, DOUBT_TIMES * usage.seconds):
+            await self._count(tenant_id, usage)
+        return not usage.is_doubted
 
     async def _usage(self, tenant_id: str, said: Sequence[HasText], *, adds: bool) -> Usage | None:
         """None where the tenant has no quota."""

@@ -15,6 +15,7 @@ from memory_grpc.operations.retention.turns import Turns
 from memory_grpc.store import clock, models, retention
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.guard import Guard, no_guard
+from memory_grpc.store.retention import Stop
 
 # How long a batch waits for its tenant: one that is held up is tried again by the next sweep, and holds up no other.
 LOCK_MILLISECONDS = 5000
@@ -24,7 +25,7 @@ _AT_ONCE = 2
 
 log = structlog.get_logger(__name__)
 
-Batch = Callable[[Transaction, str, RetentionLimits, datetime, int], Awaitable[int]]
+Batch = Callable[[Transaction, str, RetentionLimits, datetime, int, Stop | None], Awaitable[tuple[int, Stop]]]
 
 
 class Retain:
@@ -85,11 +86,11 @@ class Retain:
             )
 
     async def _all(self, batch: Batch, tenant_id: str, limits: RetentionLimits, now: datetime, guard: Guard) -> int:
-        total = 0
+        total, stop = 0, None
         while True:
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
                 await models.lock_tenant_exclusive(tx, tenant_id, LOCK_MILLISECONDS)
-                done = await batch(tx, tenant_id, limits, now, self._batch_size)
+                done, stop = await batch(tx, tenant_id, limits, now, self._batch_size, stop)
                 await guard(tx)
             total += done
             if done < self._batch_size:

@@ -24,7 +24,7 @@ class Turns:
     async def of(self, tenant_id: str) -> AsyncIterator[None]:
         """Waits for a turn, without a connection. Raises Overloaded where many of the tenant's wait already."""
         if self._count[tenant_id] >= _MOST_OF_A_TENANT:
-            raise Overloaded("The tenant has many such calls under way; try again when they have ended.")
+            raise Overloaded("This tenant has too many of these calls running; try again when some have ended.")
         self._count[tenant_id] += 1
         try:
             async with self._tenants.setdefault(tenant_id, asyncio.Lock()), self._turn:

@@ -54,9 +54,7 @@ class Fetched:
             and await messages.bytes_of_hits(tx, request.tenant_id, ids, turns, as_of) > most_bytes
         ):
             if request.longest is None:
-                raise AnswerTooLarge(
-                    f"The answer is larger than {most_bytes} bytes; ask for less by top_k or neighbours."
-                )
+                raise AnswerTooLarge(f"The answer is larger than {most_bytes} bytes; lower top_k or neighbours.")
             turns = 0
         return cls(
             ranked=ranked,

@@ -27,6 +27,7 @@ from memory_grpc.ranking import Participants, plan_query
 from memory_grpc.ranking.lexemes import is_unspaced
 from memory_grpc.store import clock, filters, lexical, messages, revisions, word_index
 from memory_grpc.store.database import Plan, Transaction
+from memory_grpc.store.filters import Filter
 from memory_grpc.store.rank_request import HybridQuery, Ranking, RankRequest
 from memory_grpc.store.replicas import Reader
 
@@ -120,7 +121,7 @@ class Search:
             async with self._reading(request, plan) as tx:
                 await revisions.look_back(tx, request.tenant_id, request.filters.as_of)
                 if request.longest is not None:
-                    ranked = await _still_there(tx, request.tenant_id, ranked)
+                    ranked = await _still_passing(tx, request.tenant_id, ranked, wanted.filter)
                 fetched = await self._fetched(tx, request, wanted, ranked)
         if in_use:
             self._models.check_read(request.tenant_id, model, await fetched.model.get(), is_of_copy=tx.is_of_copy)
@@ -166,10 +167,10 @@ class Search:
         return HybridQuery(plan, known, parts, config, as_of)
 
 
-async def _still_there(tx: Transaction, tenant_id: str, ranking: Ranking) -> Ranking:
-    """Without what was deleted since it was ranked: that is not left out for its length."""
-    there = await messages.passages(tx, tenant_id, [hit.message_id for hit in ranking.hits], 1)
-    return replace(ranking, hits=tuple(hit for hit in ranking.hits if hit.message_id in there))
+async def _still_passing(tx: Transaction, tenant_id: str, ranking: Ranking, filter_: Filter) -> Ranking:
+    """Without what was deleted or changed since it was ranked: that is not left out for its length."""
+    passing = await messages.passing(tx, tenant_id, [hit.message_id for hit in ranking.hits], filter_)
+    return replace(ranking, hits=tuple(hit for hit in ranking.hits if hit.message_id in passing))
 
 
 def _first(ranking: Ranking, request: SearchRequest) -> Ranking:

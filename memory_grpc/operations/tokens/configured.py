@@ -42,7 +42,7 @@ def _source(settings: Settings) -> Source | None:
     for name, url in (("MEMORY_JWT_JWKS_URL", settings.jwt_jwks_url), ("MEMORY_JWT_ISSUER", settings.jwt_issuer)):
         is_read = bool(url) and (name == "MEMORY_JWT_JWKS_URL" or not (settings.jwt_jwks_url or settings.jwt_jwks_file))
         if is_read and not is_safe(url):
-            raise StartupError(f"{name} must be an https URL, or an http URL of this machine.")
+            raise StartupError(f"{name} must be an https URL, or an http URL on this machine.")
     if settings.jwt_jwks_file is not None:
         source = FileSource(settings.jwt_jwks_file)
         try:

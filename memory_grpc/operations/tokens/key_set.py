@@ -42,7 +42,7 @@ def parse(document: Any, algorithms: Collection[str]) -> KeySet:
         if key is not None and key.algorithm in algorithms:
             found[entry["kid"]] = key
     if not found:
-        raise ValueError("no key that signs by an allowed algorithm and has an id")
+        raise ValueError("no key that has an id and an allowed algorithm")
     return MappingProxyType(found)
 
 

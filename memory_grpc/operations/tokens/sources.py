@@ -73,10 +73,10 @@ class IssuerSource:
         """The key set of the issuer, which is looked for anew each time."""
         about = get(self._issuer.rstrip("/") + _DISCOVERY)
         if not isinstance(about, dict) or about.get("issuer") != self._issuer:
-            raise SourceError("the discovery document is another issuer's")
+            raise SourceError("the discovery document belongs to another issuer")
         url = about.get("jwks_uri")
         if not isinstance(url, str) or not is_safe(url):
-            raise SourceError("the discovery document names no https address of a key set")
+            raise SourceError("the discovery document gives no https address for the key set")
         return get(url)
 
 
@@ -118,4 +118,4 @@ def _json(raw: bytes) -> Any:
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
-        raise SourceError("no JSON") from None
+        raise SourceError("not JSON") from None

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
-from memory_grpc import deadline
+from memory_grpc import deadline, positions
 from memory_grpc.domain.transfer import MessageVectors, OwnPolicy, Transferred, TransferredRevision
-from memory_grpc.filtering import EVERYTHING, Node, where
+from memory_grpc.filtering import EVERYTHING, Node, Where, where
 from memory_grpc.operations.policy.policies import QUOTA
 from memory_grpc.store import models, transfer, transfer_revisions
 from memory_grpc.store import policy as policy_store
@@ -46,18 +47,23 @@ class Export:
         condition = where(filter_ or EVERYTHING, "m")
         last: UUID | None = after or _BEFORE_ALL
         while last is not None:
-            with deadline.within(self._timeout_seconds):
-                async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                    messages, last = await transfer.page(tx, tenant_id, condition, last, _PAGE)
-                    revisions = await transfer_revisions.of_messages(tx, tenant_id, messages)
-                    found = [
-                        Transferred(m, revisions=tuple(map(TransferredRevision, revisions.get(m.id, ()))))
-                        for m in messages
-                    ]
-                    if with_vectors and found:
-                        found = await _with_vectors(tx, tenant_id, found)
+            page = partial(self._page, tenant_id, condition, last, with_vectors=with_vectors)
+            found, last = await positions.read(page)
             for one in found:
                 yield one
+
+    async def _page(
+        self, tenant_id: str, condition: Where, after: UUID, *, with_vectors: bool
+    ) -> tuple[list[Transferred], UUID | None]:
+        """A page, and the last message that was looked at; None where there is nothing past it."""
+        with deadline.within(self._timeout_seconds):
+            async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
+                messages, last = await transfer.page(tx, tenant_id, condition, after, _PAGE)
+                revisions = await transfer_revisions.of_messages(tx, tenant_id, messages)
+                found = [
+                    Transferred(m, revisions=tuple(map(TransferredRevision, revisions.get(m.id, ())))) for m in messages
+                ]
+                return (await _with_vectors(tx, tenant_id, found) if with_vectors and found else found), last
 
 
 async def _with_vectors(tx: Transaction, tenant_id: str, found: list[Transferred]) -> list[Transferred]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
@@ -44,8 +45,9 @@ class Import:
             model = await self._model(tenant_id) if any(one.vectors or one.revisions for one in sent) else None
             vectors = of_messages(sent, model)
             past = await of_revisions(tenant_id, sent, model)
+            store = partial(self._store, tenant_id, sent, model, vectors, past)
             try:
-                return await self._store(tenant_id, sent, model, vectors, past)
+                return await self._quotas.asked_twice(tenant_id, store)
             except (ModelChanged, _Erased):  # nothing was stored
                 continue
 
@@ -138,7 +140,7 @@ def _says(message: StoredMessage) -> tuple[object, ...]:
 def _check_ids(sent: Sequence[Transferred]) -> None:
     first: dict[UUID, int] = {}
     twice = [
-        FieldViolation(f"messages[{place}].id", f"is that of messages[{first[one.message.id]}]")
+        FieldViolation(f"messages[{place}].id", f"is the same as that of messages[{first[one.message.id]}]")
         for place, one in enumerate(sent)
         if first.setdefault(one.message.id, place) != place
     ]
@@ -156,7 +158,7 @@ def _check_times(sent: Sequence[Transferred], now: datetime) -> None:
         if was.revision.valid_to > latest
     ]
     if late:
-        raise InvalidInput([FieldViolation(field, "is more than a day ahead") for field in late])
+        raise InvalidInput([FieldViolation(field, "is more than a day in the future") for field in late])
 
 
 def _check_revisions(sent: Sequence[Transferred]) -> None:
@@ -166,9 +168,9 @@ def _check_revisions(sent: Sequence[Transferred]) -> None:
         for number, was in reversed(list(enumerate(one.revisions))):
             field = f"messages[{place}].revisions[{number}]"
             if was.revision.message.revision >= following:
-                faults.append(FieldViolation(f"{field}.revision", "must be lower than the one after it"))
+                faults.append(FieldViolation(f"{field}.revision", "must be lower than that of the next one"))
             if was.revision.valid_from > was.revision.valid_to:
-                faults.append(FieldViolation(f"{field}.valid_to", "must not come before valid_from"))
+                faults.append(FieldViolation(f"{field}.valid_to", "must not be before valid_from"))
             following = was.revision.message.revision
     if faults:
         raise InvalidInput(faults)

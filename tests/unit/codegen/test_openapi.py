@@ -259,7 +259,7 @@ def test_text_is_for_readers() -> None:
     ingest = OPERATIONS["post", "/v1/messages"]
     assert ingest["summary"] == "Stores one message and embeds it"
     assert ingest["description"].startswith("Atomic: ")
-    assert "role `writer` that reaches every tenant" in ingest["description"]
+    assert "role `writer` with access to every tenant" in ingest["description"]
     assert [tag["name"] for tag in DOCUMENT["tags"]] == [*(service.name for service in rpcs.SERVICES), "HTTP"]
     assert all(operation["summary"] for operation in OPERATIONS.values())
     assert len({operation["operationId"] for operation in OPERATIONS.values()}) == len(OPERATIONS)

@@ -99,7 +99,7 @@ def test_chatgpt_in_several_files_is_one_export(tmp_path: Path) -> None:
         ({"conversation_id": None}, "[0]: conversation_id: is missing"),
         ({"create_time": "SECRET"}, "[0]: create_time: must be seconds since 1970"),
         ({"create_time": 1e300}, "[0]: create_time: must be seconds since 1970"),
-        ({"create_time": -5}, "[0]: create_time: must lie between"),
+        ({"create_time": -5}, "[0]: create_time: must be between"),
     ],
 )
 def test_a_chatgpt_conversation_that_is_none_is_named(tmp_path: Path, change: dict[str, Any], fault: str) -> None:

@@ -34,7 +34,7 @@ def test_a_local_folder_goes_before_the_wheel(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StartupError, match="holds no embedding model"):
+    with pytest.raises(StartupError, match="contains no embedding model"):
         model_files.resolve(str(tmp_path))
 
 

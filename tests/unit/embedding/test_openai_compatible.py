@@ -169,7 +169,7 @@ def test_the_circuit_opens_and_a_trial_closes_it(make: Any, server: Server) -> N
     for _ in range(2):
         with pytest.raises(ProviderDown, match="HTTP 500"):
             encode(provider, "one")
-    with pytest.raises(ProviderDown, match="left alone"):
+    with pytest.raises(ProviderDown, match="calls to it are paused"):
         encode(provider, "one")
     assert len(server.requests) == 2
     now = 10.0

@@ -84,7 +84,9 @@ def test_the_documents_prompt_is_part_of_the_model_and_the_querys_is_not(tmp_pat
 
 def test_a_prompt_that_fills_the_window_stops_the_start(tmp_path: Path) -> None:
     folder = str(tiny_model(tmp_path / "model", length=32))
-    with pytest.raises(StartupError, match=r"A prompt of 16 tokens is too long: the embedding model reads 32\.$"):
+    with pytest.raises(
+        StartupError, match=r"A prompt of 16 tokens is too long: the embedding model reads at most 32\.$"
+    ):
         SentenceTransformerProvider(folder, query_prompt="word " * 16)
     SentenceTransformerProvider(folder, query_prompt="word " * 15)
 

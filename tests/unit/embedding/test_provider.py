@@ -28,7 +28,7 @@ def test_a_zero_vector_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "words"), [((2, 4), "4 dimensions, 3 are"), ((1, 3), "another number"), ((6,), "another number")]
+    ("shape", "words"), [((2, 4), "4 dimensions; 3 are"), ((1, 3), "the wrong number"), ((6,), "the wrong number")]
 )
 def test_another_shape_is_refused(shape: tuple[int, ...], words: str) -> None:
     with pytest.raises(EmbeddingUnavailable, match=words):

@@ -9,6 +9,7 @@ import pytest
 
 from memory_grpc.errors import StartupError
 from memory_grpc.local.ports import ensure_free
+from tests.conftest import free_port
 
 
 @pytest.fixture
@@ -47,3 +48,10 @@ def test_port_zero_is_refused():
 def test_foreign_address_is_told():
     with pytest.raises(StartupError, match=r"198\.51\.100\.1 is no address of this machine .*MEMORY_HTTP_PORT"):
         ensure_free("198.51.100.1", 8000, "MEMORY_HTTP_PORT")
+
+
+def test_the_port_of_a_test_is_its_own():
+    """Linux gives outgoing connections ports from 32,768 on."""
+    ports = [free_port() for _ in range(50)]
+    assert len(set(ports)) == 50
+    assert max(ports) < 32_768

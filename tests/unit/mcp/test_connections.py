@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -21,15 +22,20 @@ from tests.sockets import closed
 HOST = "127.0.0.1"
 
 
-async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    await Response(await Request(scope, receive).body())(scope, receive, send)
+LARGE = 20_000_000
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Gives back what it gets; at /large something large."""
+    body = await Request(scope, receive).body()
+    await Response(bytes(LARGE) if scope["path"] == "/large" else body)(scope, receive, send)
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """A server of an app that gives back what it gets."""
+    """A server of that app."""
     listener = socket.create_server((HOST, 0))
-    config = uvicorn.Config(WithoutStreams(echo), http=Connection, ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(WithoutStreams(app), http=Connection, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
@@ -68,6 +74,20 @@ def test_a_request_that_does_not_move_on_is_cut(port: int, monkeypatch: pytest.M
         assert closed(slow)
 
 
+def test_a_call_that_was_just_answered_leaves_time_for_the_next() -> None:
+    transport, loop = Mock(), Mock()
+    transport.get_write_buffer_size.return_value = 0
+    connection = Connection.__new__(Connection)
+    connection.transport, connection.loop = transport, loop
+    connection.cycle = cycle = Mock(more_body=False, response_complete=False)
+    connection._cut_if_silent()  # it is at work
+    cycle.response_complete = True
+    connection._cut_if_silent()  # it was answered since
+    transport.abort.assert_not_called()
+    connection._cut_if_silent()
+    transport.abort.assert_called_once_with()
+
+
 def test_an_answer_that_is_not_taken_is_cut(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = threading.Event()
     lost = Connection.connection_lost
@@ -78,19 +98,17 @@ def test_an_answer_that_is_not_taken_is_cut(port: int, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(connections, "SILENT_SECONDS", 0.2)
     monkeypatch.setattr(Connection, "connection_lost", noted)
-    body = bytes(8_000_000)
     with socket.create_connection((HOST, port)) as slow:
-        slow.sendall(b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        slow.sendall(b"POST /large HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         assert ended.wait(20)
 
 
 def test_an_answer_that_is_taken_slowly_is_not(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "SILENT_SECONDS", 1.0)
-    body = bytes(20_000_000)
     with socket.create_connection((HOST, port)) as slow:
-        slow.sendall(b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        slow.sendall(b"POST /large HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         read, until = 0, time.monotonic() + 2.5
-        while read < len(body):
+        while read < LARGE:
             got = slow.recv(200_000)
             assert got, "cut"
             read += len(got)

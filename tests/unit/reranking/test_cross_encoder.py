@@ -69,7 +69,7 @@ async def test_searches_that_would_be_late_are_told_so(folder: Path, monkeypatch
 
 
 def test_what_is_no_reranker_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(StartupError, match="gives a pair 2 scores"):
+    with pytest.raises(StartupError, match="returns 2 scores for a pair"):
         CrossEncoderReranker(str(tiny_cross_encoder(tmp_path / "two", labels=2)))
     with pytest.raises(StartupError, match="The reranker 'nobody/has-this' was not found"):
         CrossEncoderReranker("nobody/has-this")

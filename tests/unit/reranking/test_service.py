@@ -101,7 +101,7 @@ async def test_a_service_that_is_late_is_left_alone_after_a_while(server: Server
     for _ in range(2):
         with pytest.raises(RerankLate):
             await reranker.scores(QUERY, TEXTS, 0.05)
-    with pytest.raises(RerankPaused, match="left alone"):
+    with pytest.raises(RerankPaused, match="calls to it are paused"):
         await reranker.scores(QUERY, TEXTS, 0.05)
     server.hold.set()
     now = 16.0
@@ -164,7 +164,7 @@ async def test_nobody_there_is_a_failure() -> None:
     ("changes", "said"),
     [
         ({"url": "api.cohere.com"}, "MEMORY_RERANK_URL must be"),
-        ({"model": ""}, "MEMORY_RERANK_MODEL must say"),
+        ({"model": ""}, "MEMORY_RERANK_MODEL must name"),
         ({"api_key": SecretStr("schlüssel ☃")}, "MEMORY_RERANK_API_KEY contains characters"),
     ],
 )

@@ -59,9 +59,9 @@ def test_a_discovery_document_that_is_not_the_issuer_s_is_not_believed(about: An
         (404, b"{}", "status 404"),
         (500, b"canary", "status 500"),
         (302, b"/elsewhere", "status 302"),
-        (200, b"canary", "no JSON"),
-        (200, b"\xff", "no JSON"),
-        (200, b"[" * 100_000, "no JSON"),
+        (200, b"canary", "not JSON"),
+        (200, b"\xff", "not JSON"),
+        (200, b"[" * 100_000, "not JSON"),
         (200, b" " * (MOST_BYTES + 1), "too large"),
     ],
 )
