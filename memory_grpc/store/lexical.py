@@ -38,7 +38,7 @@ async def insert_many(
     if not messages:
         return
     configs = await (used or await begin(tx, tenant_id, config)).get()
-    async for some in portions(messages, lambda message: len(message.content)):
+    async for some in portions(messages, lambda message: len(message.content) + len(message.name or "")):
         read = await read_many([(m.content, m.name) for m in some])
         await tx.execute(
             "lexical.insert_many",

@@ -1,4 +1,8 @@
-"""Long arrays go to Postgres in portions: making parameters of them is work on the event loop, which others need."""
+"""Long arrays go to Postgres in portions: making parameters of them is work on the event loop, which others need.
+
+Long texts go in binary (``%(contents)b``): as text each character is looked at for what has to be quoted, which takes
+5 ms for 256 KiB, where a copy takes 0.2.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ T = TypeVar("T")
 
 # What one statement takes: some milliseconds of work, and no more statements than a store of this size is worth.
 MOST_BYTES = 256 * 1024
-MOST_ITEMS = 250
+MOST_ITEMS = 64
 
 
 async def portions(items: Sequence[T], size: Callable[[T], int]) -> AsyncIterator[Sequence[T]]:

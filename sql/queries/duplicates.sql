@@ -10,7 +10,7 @@ select pg_advisory_xact_lock(key) from (select key from unnest(%(keys)s::bigint[
 with given as materialized (
     select *, until - make_interval(secs => seconds) as since
     from unnest(
-        %(conversation_ids)s::text[], %(user_ids)s::text[], %(roles)s::text[], %(contents)s::text[],
+        %(conversation_ids)s::text[], %(user_ids)s::text[], %(roles)s::text[], %(contents)b::text[],
         %(created_ats)s::timestamptz[], %(windows_seconds)s::integer[]
     ) with ordinality as given (conversation_id, user_id, role, content, created_at, seconds, place)
     cross join lateral coalesce(created_at, clock_timestamp()) as until

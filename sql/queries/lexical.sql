@@ -17,7 +17,7 @@ with given as materialized (
         text_lexemes(coalesce(text_config, config), words, others) as lexemes
     from unnest(
         %(message_ids)s::uuid[], %(conversation_ids)s::text[], %(created_ats)s::timestamptz[], %(names)s::text[],
-        %(text_configs)s::text[], %(words)s::text[], %(others)s::text[], %(contents)s::text[],
+        %(text_configs)s::text[], %(words)b::text[], %(others)b::text[], %(contents)b::text[],
         %(roles)s::text[]
     ) as messages (message_id, conversation_id, created_at, name, text_config, words, others, content, role)
     cross join unnest(%(configs)s::text[]) as configs (config)
@@ -33,7 +33,7 @@ on conflict do nothing;
 -- Stores the words of messages that were stored before, in one configuration.
 with given as materialized (
     select message_id, %(config)s as config, text_lexemes(coalesce(text_config, %(config)s), words, others) as lexemes
-    from unnest(%(message_ids)s::uuid[], %(text_configs)s::text[], %(words)s::text[], %(others)s::text[])
+    from unnest(%(message_ids)s::uuid[], %(text_configs)s::text[], %(words)b::text[], %(others)b::text[])
         as messages (message_id, text_config, words, others)
 ), {{lexical.split}}
 insert into message_lexemes (
@@ -51,7 +51,7 @@ with given as materialized (
     select message_id, revision, %(config)s as config, cues,
         text_lexemes(coalesce(text_config, %(config)s), words, others) as lexemes
     from unnest(
-        %(message_ids)s::uuid[], %(revisions)s::integer[], %(text_configs)s::text[], %(words)s::text[], %(others)s::text[],
+        %(message_ids)s::uuid[], %(revisions)s::integer[], %(text_configs)s::text[], %(words)b::text[], %(others)b::text[],
         %(cues)s::smallint[]
     ) as messages (message_id, revision, text_config, words, others, cues)
 ), {{lexical.split}}

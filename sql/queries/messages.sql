@@ -14,7 +14,7 @@ select %(tenant_id)s, id, conversation_id, user_id, role, name, content, metadat
     coalesce(created_at, now()), now(), pinned, coalesce(expires_at, now() + make_interval(secs => ttl_seconds)), language
 from unnest(
     %(ids)s::uuid[], %(conversation_ids)s::text[], %(user_ids)s::text[], %(roles)s::text[], %(names)s::text[],
-    %(contents)s::text[], %(metadatas)s::jsonb[], %(importances)s::double precision[], %(embedding_statuses)s::text[],
+    %(contents)b::text[], %(metadatas)s::jsonb[], %(importances)s::double precision[], %(embedding_statuses)s::text[],
     %(created_ats)s::timestamptz[], %(pins)s::boolean[], %(expires_ats)s::timestamptz[], %(ttls_seconds)s::integer[],
     %(languages)s::text[]
 ) as new (

@@ -31,7 +31,7 @@ select %(tenant_id)s, id, conversation_id, user_id, role, name, content, metadat
     now(), archived_at, pinned, expires_at, revision, language
 from unnest(
     %(ids)s::uuid[], %(conversation_ids)s::text[], %(user_ids)s::text[], %(roles)s::text[], %(names)s::text[],
-    %(contents)s::text[], %(metadatas)s::jsonb[], %(importances)s::double precision[], %(embedding_statuses)s::text[],
+    %(contents)b::text[], %(metadatas)s::jsonb[], %(importances)s::double precision[], %(embedding_statuses)s::text[],
     %(created_ats)s::timestamptz[], %(archived_ats)s::timestamptz[], %(pinneds)s::boolean[],
     %(expires_ats)s::timestamptz[], %(revisions)s::integer[], %(languages)s::text[]
 ) as new (
