@@ -88,7 +88,8 @@ class HybridWeights:
 
     @property
     def lift(self) -> float:
-        """What the best turns around add to a turn's own similarity if it is the best of them."""
+        """What the best turns around add to a turn's own similarity if it is the best of them. ``after`` adds nothing:
+        no turn is the one after itself."""
         return self.near + self.conversation
 
 

@@ -1,4 +1,10 @@
-"""What the sources of a pool give, and what it promises: its score as far as that is known before it is ranked."""
+"""What the sources of a pool give, and what it promises: its score as far as that is known before it is ranked.
+
+A promise is an estimate that says what is kept, and no bound: no reading stops because nothing better can follow. It
+knows of a turn what the turn itself has. What others lend it (`near` and `after`) it gets when it is ranked, which it
+is if they are found: the turns up to terms.NEAR away from the best are ranked with them, and the turn that `after`
+looks at is one away.
+"""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def migrate(
     except psycopg.OperationalError as error:
         # The driver's text can hold the DSN's host and user; the class is enough to act on with the setting's name.
         raise StartupError(
-            "The database cannot be reached: check MEMORY_DATABASE_URL, and that Postgres is running."
+            "The database cannot be reached: check MEMORY_DATABASE_URL and that Postgres is running."
         ) from error
     except (psycopg.Error, UnicodeError) as error:  # UnicodeError: a host name that can be none
         if isinstance(error, psycopg.Error) and error.sqlstate == roles.MISSING:

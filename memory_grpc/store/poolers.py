@@ -48,7 +48,7 @@ def shares_sessions(conninfo: str) -> bool:
             return _shares_sessions(connection, conninfo)
     except (psycopg.Error, UnicodeError) as error:
         raise StartupError(
-            "The database cannot be reached: check MEMORY_DATABASE_URL, and that the server it names is running."
+            "The database cannot be reached: check MEMORY_DATABASE_URL and that the server it names is running."
         ) from error
 
 

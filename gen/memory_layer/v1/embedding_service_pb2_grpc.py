@@ -108,8 +108,8 @@ class EmbeddingServiceServicer:
 
         The queries are the caller's own, or a sample of stored messages of users, the same each time. Each is ranked by its
         tenant's policy with the vectors of either model, as of one moment. Changes nothing and stores nothing. A call that runs
-        out of time returns what it has compared so far: `compared` is then less than `asked`. FAILED_PRECONDITION unless the
-        re-embedding is `ready`, or is done and has kept the old vectors.
+        out of time returns what it has compared so far: `compared` is then less than `asked`. NOT_FOUND when there is no such
+        re-embedding, FAILED_PRECONDITION unless it is `ready`, or is done and has kept the old vectors.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,8 +120,8 @@ class EmbeddingServiceServicer:
 
         Every server follows immediately: each search reads the vectors of one model only, the old before and the new after.
         Ingest waits for a moment. Afterwards, the old vectors are removed in the background, unless `keep_old` was set.
-        Idempotent. FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing
-        changed, when messages arrive faster than they can be embedded.
+        Idempotent. NOT_FOUND when there is no such re-embedding; FAILED_PRECONDITION before it is `ready` and after it was
+        cancelled; UNAVAILABLE, with nothing changed, when messages arrive faster than they can be embedded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,7 +131,8 @@ class EmbeddingServiceServicer:
         """Ends a re-embedding before its cut-over. Searches are not affected.
 
         The vectors made so far stay, and the next start continues from them; the next cut-over removes what is not used.
-        Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the previous model.
+        Idempotent. NOT_FOUND when there is no such re-embedding, FAILED_PRECONDITION after the cut-over: to go back, re-embed
+        with the previous model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,22 +58,23 @@ class EmbeddingServiceStub:
 
     The queries are the caller's own, or a sample of stored messages of users, the same each time. Each is ranked by its
     tenant's policy with the vectors of either model, as of one moment. Changes nothing and stores nothing. A call that runs
-    out of time returns what it has compared so far: `compared` is then less than `asked`. FAILED_PRECONDITION unless the
-    re-embedding is `ready`, or is done and has kept the old vectors.
+    out of time returns what it has compared so far: `compared` is then less than `asked`. NOT_FOUND when there is no such
+    re-embedding, FAILED_PRECONDITION unless it is `ready`, or is done and has kept the old vectors.
     """
     CutOverReembedding: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.CutOverReembeddingRequest, _reembedding_pb2.Reembedding]
     """Switches searches to the new vectors, in one transaction for the tenant, or for all.
 
     Every server follows immediately: each search reads the vectors of one model only, the old before and the new after.
     Ingest waits for a moment. Afterwards, the old vectors are removed in the background, unless `keep_old` was set.
-    Idempotent. FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing
-    changed, when messages arrive faster than they can be embedded.
+    Idempotent. NOT_FOUND when there is no such re-embedding; FAILED_PRECONDITION before it is `ready` and after it was
+    cancelled; UNAVAILABLE, with nothing changed, when messages arrive faster than they can be embedded.
     """
     CancelReembedding: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.CancelReembeddingRequest, _reembedding_pb2.Reembedding]
     """Ends a re-embedding before its cut-over. Searches are not affected.
 
     The vectors made so far stay, and the next start continues from them; the next cut-over removes what is not used.
-    Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the previous model.
+    Idempotent. NOT_FOUND when there is no such re-embedding, FAILED_PRECONDITION after the cut-over: to go back, re-embed
+    with the previous model.
     """
 
 @_typing.type_check_only
@@ -105,22 +106,23 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
 
     The queries are the caller's own, or a sample of stored messages of users, the same each time. Each is ranked by its
     tenant's policy with the vectors of either model, as of one moment. Changes nothing and stores nothing. A call that runs
-    out of time returns what it has compared so far: `compared` is then less than `asked`. FAILED_PRECONDITION unless the
-    re-embedding is `ready`, or is done and has kept the old vectors.
+    out of time returns what it has compared so far: `compared` is then less than `asked`. NOT_FOUND when there is no such
+    re-embedding, FAILED_PRECONDITION unless it is `ready`, or is done and has kept the old vectors.
     """
     CutOverReembedding: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.CutOverReembeddingRequest, _reembedding_pb2.Reembedding]  # type: ignore[assignment]
     """Switches searches to the new vectors, in one transaction for the tenant, or for all.
 
     Every server follows immediately: each search reads the vectors of one model only, the old before and the new after.
     Ingest waits for a moment. Afterwards, the old vectors are removed in the background, unless `keep_old` was set.
-    Idempotent. FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing
-    changed, when messages arrive faster than they can be embedded.
+    Idempotent. NOT_FOUND when there is no such re-embedding; FAILED_PRECONDITION before it is `ready` and after it was
+    cancelled; UNAVAILABLE, with nothing changed, when messages arrive faster than they can be embedded.
     """
     CancelReembedding: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.CancelReembeddingRequest, _reembedding_pb2.Reembedding]  # type: ignore[assignment]
     """Ends a re-embedding before its cut-over. Searches are not affected.
 
     The vectors made so far stay, and the next start continues from them; the next cut-over removes what is not used.
-    Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the previous model.
+    Idempotent. NOT_FOUND when there is no such re-embedding, FAILED_PRECONDITION after the cut-over: to go back, re-embed
+    with the previous model.
     """
 
 class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -173,8 +175,8 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The queries are the caller's own, or a sample of stored messages of users, the same each time. Each is ranked by its
         tenant's policy with the vectors of either model, as of one moment. Changes nothing and stores nothing. A call that runs
-        out of time returns what it has compared so far: `compared` is then less than `asked`. FAILED_PRECONDITION unless the
-        re-embedding is `ready`, or is done and has kept the old vectors.
+        out of time returns what it has compared so far: `compared` is then less than `asked`. NOT_FOUND when there is no such
+        re-embedding, FAILED_PRECONDITION unless it is `ready`, or is done and has kept the old vectors.
         """
 
     @_abc_1.abstractmethod
@@ -187,8 +189,8 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Every server follows immediately: each search reads the vectors of one model only, the old before and the new after.
         Ingest waits for a moment. Afterwards, the old vectors are removed in the background, unless `keep_old` was set.
-        Idempotent. FAILED_PRECONDITION before the re-embedding is `ready` and after it was cancelled; UNAVAILABLE, with nothing
-        changed, when messages arrive faster than they can be embedded.
+        Idempotent. NOT_FOUND when there is no such re-embedding; FAILED_PRECONDITION before it is `ready` and after it was
+        cancelled; UNAVAILABLE, with nothing changed, when messages arrive faster than they can be embedded.
         """
 
     @_abc_1.abstractmethod
@@ -200,7 +202,8 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Ends a re-embedding before its cut-over. Searches are not affected.
 
         The vectors made so far stay, and the next start continues from them; the next cut-over removes what is not used.
-        Idempotent. FAILED_PRECONDITION after the cut-over: to go back, re-embed with the previous model.
+        Idempotent. NOT_FOUND when there is no such re-embedding, FAILED_PRECONDITION after the cut-over: to go back, re-embed
+        with the previous model.
         """
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -78,7 +78,8 @@ class ErasureServiceServicer:
 
         Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give exactly one of
         `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not idempotent:
-        each call makes a new plan. When there is nothing to erase, the plan has 0 messages.
+        each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time leaves
+        no plan.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,7 +106,7 @@ class ErasureServiceServicer:
         """Returns a record of a finished erasure that may be kept: what was erased, when, and by which key. It names no message
         and no person.
 
-        FAILED_PRECONDITION until the erasure is done.
+        NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until it is done.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -115,7 +116,8 @@ class ErasureServiceServicer:
         """Searches every table that could still hold something of what was erased.
 
         Reads every row of the tenant, and compares digests of their ids with those that the erasure kept. Also lists what it
-        cannot check. FAILED_PRECONDITION until everything has been erased.
+        cannot check. NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until everything has been
+        erased. A retry searches again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

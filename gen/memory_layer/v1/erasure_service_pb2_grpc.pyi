@@ -43,7 +43,8 @@ class ErasureServiceStub:
 
     Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give exactly one of
     `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not idempotent:
-    each call makes a new plan. When there is nothing to erase, the plan has 0 messages.
+    each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time leaves
+    no plan.
     """
     ApplyErasure: _grpc.UnaryUnaryMultiCallable[_erasure_service_pb2.ApplyErasureRequest, _erasure_service_pb2.Erasure]
     """Starts to erase what was planned, in the background and in batches, and returns immediately.
@@ -57,13 +58,14 @@ class ErasureServiceStub:
     """Returns a record of a finished erasure that may be kept: what was erased, when, and by which key. It names no message
     and no person.
 
-    FAILED_PRECONDITION until the erasure is done.
+    NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until it is done.
     """
     VerifyErasure: _grpc.UnaryUnaryMultiCallable[_erasure_service_pb2.VerifyErasureRequest, _erasure_service_pb2.VerifyErasureResponse]
     """Searches every table that could still hold something of what was erased.
 
     Reads every row of the tenant, and compares digests of their ids with those that the erasure kept. Also lists what it
-    cannot check. FAILED_PRECONDITION until everything has been erased.
+    cannot check. NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until everything has been
+    erased. A retry searches again.
     """
 
 @_typing.type_check_only
@@ -81,7 +83,8 @@ class ErasureServiceAsyncStub(ErasureServiceStub):
 
     Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give exactly one of
     `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not idempotent:
-    each call makes a new plan. When there is nothing to erase, the plan has 0 messages.
+    each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time leaves
+    no plan.
     """
     ApplyErasure: _aio.UnaryUnaryMultiCallable[_erasure_service_pb2.ApplyErasureRequest, _erasure_service_pb2.Erasure]  # type: ignore[assignment]
     """Starts to erase what was planned, in the background and in batches, and returns immediately.
@@ -95,13 +98,14 @@ class ErasureServiceAsyncStub(ErasureServiceStub):
     """Returns a record of a finished erasure that may be kept: what was erased, when, and by which key. It names no message
     and no person.
 
-    FAILED_PRECONDITION until the erasure is done.
+    NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until it is done.
     """
     VerifyErasure: _aio.UnaryUnaryMultiCallable[_erasure_service_pb2.VerifyErasureRequest, _erasure_service_pb2.VerifyErasureResponse]  # type: ignore[assignment]
     """Searches every table that could still hold something of what was erased.
 
     Reads every row of the tenant, and compares digests of their ids with those that the erasure kept. Also lists what it
-    cannot check. FAILED_PRECONDITION until everything has been erased.
+    cannot check. NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until everything has been
+    erased. A retry searches again.
     """
 
 class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -122,7 +126,8 @@ class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give exactly one of
         `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not idempotent:
-        each call makes a new plan. When there is nothing to erase, the plan has 0 messages.
+        each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time leaves
+        no plan.
         """
 
     @_abc_1.abstractmethod
@@ -154,7 +159,7 @@ class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a record of a finished erasure that may be kept: what was erased, when, and by which key. It names no message
         and no person.
 
-        FAILED_PRECONDITION until the erasure is done.
+        NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until it is done.
         """
 
     @_abc_1.abstractmethod
@@ -166,7 +171,8 @@ class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
         """Searches every table that could still hold something of what was erased.
 
         Reads every row of the tenant, and compares digests of their ids with those that the erasure kept. Also lists what it
-        cannot check. FAILED_PRECONDITION until everything has been erased.
+        cannot check. NOT_FOUND when there is no such erasure in `tenant_id`, FAILED_PRECONDITION until everything has been
+        erased. A retry searches again.
         """
 
 def add_ErasureServiceServicer_to_server(servicer: ErasureServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
