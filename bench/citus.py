@@ -78,8 +78,9 @@ async def run(arguments: argparse.Namespace, one: str, many: str, home: Path) ->
         speed = await timed(
             stubs, list(tenants), callers=arguments.callers, seconds=arguments.seconds, rounds=arguments.rounds
         )
-        spared = [next(t for t in tenants if place(many, t) != added), *written]
-        dead = await changing.killed(many, cluster.address, spared, added, arguments.down_seconds)
+        spared = next(tenant for tenant in tenants if place(many, tenant) != added)
+        called = list(dict.fromkeys([spared, *written]))
+        dead = await changing.killed(many, cluster.address, called, added, arguments.down_seconds)
     messages = sum(tenants.values())
     print(f"\n{messages:,} messages of {len(tenants)} tenants, copied to the cluster in {copied:,.0f} s.\n")
     print_speed(speed)

@@ -29,12 +29,13 @@ _START: Place = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
 _END: Place = (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), UUID(int=2**128 - 1))
 
 
-async def with_metadata(tx: Transaction, filter_: Filter) -> list[UUID] | None:
+async def with_metadata(tx: Transaction, tenant_id: str, filter_: Filter) -> list[UUID] | None:
     """The ids of the messages that pass by their metadata, whatever else a filter says; None where it says nothing of
     metadata, or they are many."""
     if filter_.metadata is None:
         return None
-    rows = await tx.all("listing.with_metadata", filter_.params | {"most": _MOST_BY_METADATA})
+    given = {"tenant_id": tenant_id, "most": _MOST_BY_METADATA}
+    rows = await tx.all("listing.with_metadata", filter_.params | given)
     return None if len(rows) > _MOST_BY_METADATA else [row["id"] for row in rows]
 
 

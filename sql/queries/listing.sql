@@ -48,8 +48,10 @@ order by created_at {direction}, id {direction};
 select count(*) as total from messages m where {archived_messages} and {{listing.passing}};
 
 -- name: listing.with_metadata
--- The ids of up to `most` + 1 messages whose metadata holds what a filter asks for.
-select tenant_metadata_matches(%(metadata)s::jsonb, %(most)s::integer + 1) as id;
+-- The ids of up to `most` + 1 messages whose metadata holds what a filter asks for. It is asked beside a message of the tenant:
+-- so it is asked on the tenant's shard.
+select tenant_metadata_matches(%(metadata)s::jsonb, %(most)s::integer + 1) as id
+from (select 1 from messages where tenant_id = %(tenant_id)s limit 1) as of_tenant;
 
 -- name: listing.of_ids
 -- A part of the statements above, `{of_metadata}` there, where metadata leads to few messages.

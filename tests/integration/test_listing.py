@@ -288,8 +288,12 @@ async def test_ids_of_messages_that_pass_by_their_metadata(database: Database, r
     rows(FILL, "acme", 40)
     rows(FILL, "rival", 40)
     async with database.transaction(tenant="acme") as tx:
-        found = await listing.with_metadata(tx, filters.compiled(SearchFilters(where=parse("metadata.source = web"))))
-        assert await listing.with_metadata(tx, filters.compiled(SearchFilters(where=parse("role = user")))) is None
+        found = await listing.with_metadata(
+            tx, "acme", filters.compiled(SearchFilters(where=parse("metadata.source = web")))
+        )
+        assert (
+            await listing.with_metadata(tx, "acme", filters.compiled(SearchFilters(where=parse("role = user")))) is None
+        )
     expected = rows("select id from messages where tenant_id = 'acme' and metadata->>'source' = 'web'")
     assert found is not None
     assert set(found) == {id_ for (id_,) in expected}

@@ -129,6 +129,9 @@ async def answered(server: RunningServer) -> list[Any]:
     context.as_of.FromDatetime(NOW)
     found.append(await server.memory.BuildContext(context))
     lists = [
+        await server.memory.ListMessages(
+            listing.ListMessagesRequest(tenant_id="acme", filter='metadata.nested.a = "x"')
+        ),
         await server.memory.ListMessages(listing.ListMessagesRequest(tenant_id="acme", include_archived=True)),
         await server.memory.ListConversations(listing.ListConversationsRequest(tenant_id="acme")),
         await server.memory.ListUsers(listing.ListUsersRequest(tenant_id="acme")),

@@ -7,8 +7,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import grpc
 import pytest
 
+from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import until
 from tests.conftest import StartServer
 from tests.scale.citus_traffic import Traffic
@@ -56,6 +58,10 @@ async def test_a_worker_dies_and_what_was_acknowledged_is_there_when_it_is_back(
             try:
                 await until(lambda: {one.kind for one in traffic.failures} == {"ingest", "search"}, 30)
                 await traffic.more(3, spared)
+                by_id = pb.GetMessageRequest(message_id=next(iter(traffic.acknowledged.values())))
+                with pytest.raises(grpc.aio.AioRpcError) as unanswered:
+                    await server.memory.GetMessage(by_id)
+                assert unanswered.value.code() is grpc.StatusCode.UNAVAILABLE, "any shard may have it"
             finally:
                 await asyncio.to_thread(process.start)
             await traffic.more(10)

@@ -28,7 +28,7 @@ class Listing:
         async with self._database.transaction(tenant=tenant_id, plan="each", at_one_moment=True) as tx:
             # What metadata was is in no index.
             looks_back = await revisions.look_back(tx, tenant_id, wanted.filters.as_of)
-            among = None if looks_back else await listing.with_metadata(tx, filter_)
+            among = None if looks_back else await listing.with_metadata(tx, tenant_id, filter_)
             found, fitting = await listing.messages(
                 tx, tenant_id, filter_, among, after, page.size + 1, newest_first=wanted.newest_first
             )
