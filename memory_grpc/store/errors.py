@@ -20,8 +20,16 @@ _TRY_AGAIN = (
     psycopg_pool.PoolClosed,
     pg.InsufficientResources,
 )
-# What Citus says, as an internal error, when a node is lost in the middle of a transaction; the cause was a warning.
-_NODE_LOST = "failure on connection marked as essential"
+# What Citus says, as internal errors, when a node is lost in the middle of a transaction: its own words, and libpq's.
+_NODE_LOST = (
+    "failure on connection marked as essential",
+    "server closed the connection unexpectedly",
+    "SSL connection has been closed unexpectedly",
+    "could not receive data from server",
+    "could not send data to server",
+    "no connection to the server",
+    "connection not open",
+)
 
 
 @contextmanager

@@ -42,6 +42,7 @@ def test_on_citus_graphs_are_off_and_replicas_are_refused() -> None:
     ("said", "raised"),
     [
         ("failure on connection marked as essential: worker:5432", StoreUnavailable),
+        ("server closed the connection unexpectedly\n\tThis probably means", StoreUnavailable),
         ("something else", psycopg.errors.InternalError_),
     ],
 )
