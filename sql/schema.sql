@@ -202,9 +202,10 @@ create table retention_runs (
 );
 
 -- The words of every message as a text-search configuration makes them, the speaker's name among them, narrow and apart
--- from the text; with places only what a message repeats. `config` names the configuration: words of two never mix, as vectors of two models never do. Most
--- messages are one row, part 0; the words of a long one go on in further rows, because an index entry ends at 2,704
--- bytes. What the ranking reads besides the words is repeated here, so that one index answers the whole scan.
+-- from the text; with places only what a message repeats. `config` names the configuration: words of two never mix, as
+-- vectors of two models never do. Most messages are one row, part 0; the words of a long one go on in further rows, because
+-- an index entry ends at 2,704 bytes. What the ranking reads besides the words is repeated here, so that one index answers
+-- the whole scan.
 create table message_lexemes (
     tenant_id text collate "C" not null,
     message_id uuid not null,

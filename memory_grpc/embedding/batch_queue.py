@@ -101,11 +101,12 @@ class BatchQueue:
                     return []
                 (self._asked if queries_only else self._changed).wait()
 
-    def finish(self, items: Sequence[Item], seconds: float) -> None:
-        """The model is done with a batch (whatever came of it) that took ``seconds``."""
+    def finish(self, items: Sequence[Item], seconds: float, *, is_embedded: bool = True) -> None:
+        """The model is done with a batch that took ``seconds``, in which it was embedded or not."""
         kind = items[0].call.kind
         with self._changed:
-            self._paces[kind].took(sum(item.window.length for item in items), seconds)
+            if is_embedded:  # to refuse a batch may take no time at all
+                self._paces[kind].took(sum(item.window.length for item in items), seconds)
             if kind == "ingest":
                 self._in_flight -= 1
                 self._expected = len({id(item.call) for item in items})

@@ -76,28 +76,32 @@ class Inference:
         while items := self._queue.take(queries_only=worker.queries_only):
             started = self._clock()
             self._workers.busy(worker, items)
+            is_embedded = False
             try:
-                self._run(items)
+                is_embedded = self._run(items)
             except Exception as error:  # the thread must outlive whatever happens, or every later call would hang
                 log.error("embedding_batch_lost", error=type(error).__name__)
                 self._fail(items, error)
             finally:
                 was_lost, is_replaced = self._workers.idle(worker)
-                self._queue.finish(items, self._clock() - started)
+                self._queue.finish(items, self._clock() - started, is_embedded=is_embedded)
             if was_lost:
                 log.warning("embedding_came_back", seconds=round(self._clock() - started, 1))
             if is_replaced:
                 return
 
-    def _run(self, items: list[Item]) -> None:
-        """Embed a batch. If it fails and a text may be at fault, each caller's windows are tried once more alone."""
+    def _run(self, items: list[Item]) -> bool:
+        """Embed a batch; whether that was done at once.
+
+        If it fails and a text may be at fault, each caller's windows are tried once more alone.
+        """
         try:
             vectors = self._encode(items)
         except Exception as error:
             callers = {id(item.call): item.call for item in items}
             if len(callers) == 1 or isinstance(error, ProviderDown):
                 self._fail(items, error)
-                return
+                return False
             log.warning("embedding_batch_split", callers=len(callers), error=type(error).__name__)
             for call in callers.values():
                 own = [item for item in items if item.call is call]
@@ -107,8 +111,9 @@ class Inference:
                     self._fail(own, alone)
                 else:
                     self._deliver(own, vectors)
-        else:
-            self._deliver(items, vectors)
+            return False
+        self._deliver(items, vectors)
+        return True
 
     def _encode(self, items: list[Item]) -> Vectors:
         started = self._clock()

@@ -1,8 +1,9 @@
 """The ids of plans to forget: which plan it is, and a digest of whose it is, so that only its caller applies it.
 
-The digest is signed with the server's own key where it has one; what a caller knows is not enough to make one then, and
-the caller may be named by what stays when its token is renewed. Without such a key it is signed with the caller's own
-key or token, and a renewed token has no plans.
+The digest is signed with the server's own key where it has one that the service made; what a caller knows is not enough
+to make one then, and the caller may be named by what stays when its token is renewed. A key that somebody chose could
+be guessed with the help of a plan's id: with such a key, or without any, it is signed with the caller's own key or
+token, and a renewed token has no plans.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ def plan_id(memory: UserMemory, kind: str, id_: str, *more: str) -> str:
     """The id of a plan of this memory's caller."""
     caller = _caller(memory.key or "")
     whose = json.dumps([kind, id_, memory.scope.tenant_id, memory.scope.user_id, caller, *more]).encode()
-    digest = hmac.new((memory.signing_key or memory.key or "").encode(), whose, hashlib.sha256).hexdigest()[:32]
+    own = memory.signing_key if (memory.signing_key or "").startswith("mk_") else None
+    digest = hmac.new((own or memory.key or "").encode(), whose, hashlib.sha256).hexdigest()[:32]
     return f"{kind}.{id_}.{digest}"
 
 

@@ -11,7 +11,7 @@ from memory_grpc.offload import in_thread
 from memory_grpc.ranking.fusion import Fused
 from memory_grpc.store import hybrid_columns
 from memory_grpc.store.database import Transaction
-from memory_grpc.store.hybrid_pool import DEFAULT, Pool, PoolSize
+from memory_grpc.store.hybrid_pool import DEFAULT, Pool, Pooled, PoolSize
 from memory_grpc.store.rank_request import HybridQuery, Ranking, RankRequest, fused
 
 # Windows that are ranked on the event loop: a millisecond for ten thousand.
@@ -30,30 +30,31 @@ class Hybrid:
     async def of_few(self, most: int) -> Ranking | None:
         """Of the messages that pass, the most promising; None when they are more than ``most``, and without word
         counts."""
-        return self._ranking(await self._pool.of_few(most), exact=True) if self._hybrid.words.messages else None
+        return self._of_pool(await self._pool.of_few(most)) if self._hybrid.words.messages else None
 
     async def of_span(self) -> Ranking | None:
         """Of the times that pass, the most promising; None without word counts."""
-        return self._ranking(await self._pool.of_span(), exact=True) if self._hybrid.words.messages else None
+        return self._of_pool(await self._pool.of_span()) if self._hybrid.words.messages else None
 
     async def of_graph(self) -> Ranking | None:
         """Of a pool from every source; None when too few of it pass, and without word counts."""
         found = await self._pool.of_graph() if self._hybrid.words.messages else None
         enough = self._request.enough or self._request.top_k
-        return self._ranking(found, exact=False) if found and len(found[0]) >= enough else None
+        return self._of_pool(found) if found and len(found.best) >= enough else None
 
     async def whole(self) -> Ranking | None:
         """Of all messages."""
         memory = await hybrid_columns.whole(self._tx, self._request, self._hybrid)
         if len(memory.turn) <= _MOST_AT_ONCE:
-            return self._ranking(fused(memory, self._request, self._hybrid), exact=True)
+            return self._ranking(*fused(memory, self._request, self._hybrid), exact=True)
         # A tenant of many more must not keep the event loop from other calls.
-        return self._ranking(await in_thread(fused, memory, self._request, self._hybrid), exact=True)
+        return self._ranking(*await in_thread(fused, memory, self._request, self._hybrid), exact=True)
 
-    def _ranking(self, found: tuple[list[Fused], int] | None, *, exact: bool) -> Ranking | None:
-        if found is None:
-            return None
-        return Ranking(explained(found[0], self._request.weights), found[1], exact, tuple(found[0]))
+    def _of_pool(self, found: Pooled | None) -> Ranking | None:
+        return None if found is None else self._ranking(found.best, found.ranked, exact=found.is_all)
+
+    def _ranking(self, best: list[Fused], ranked: int, *, exact: bool) -> Ranking:
+        return Ranking(explained(best, self._request.weights), ranked, exact, tuple(best))
 
 
 def explained(found: Sequence[Fused], weights: ScoreWeights) -> tuple[Ranked, ...]:

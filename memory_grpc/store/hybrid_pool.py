@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pgvector import HalfVector
@@ -74,8 +74,16 @@ _SIMILAR = 0.6
 _ENOUGH, _SAMPLE = 0.15, 100
 
 
+class Pooled(NamedTuple):
+    """The best messages, best first, of so many that were ranked; and whether those are all that pass the filter."""
+
+    best: list[Fused]
+    ranked: int
+    is_all: bool
+
+
 class Pool:
-    """One query's pool. Each method gives the best messages, best first, and how many were ranked."""
+    """One query's pool."""
 
     def __init__(self, tx: Transaction, request: RankRequest, hybrid: HybridQuery, size: PoolSize = DEFAULT) -> None:
         self._tx = tx
@@ -103,7 +111,7 @@ class Pool:
             "per_relevance": self._promise.per_relevance(_SIMILAR),
         }
 
-    async def of_graph(self) -> tuple[list[Fused], int] | None:
+    async def of_graph(self) -> Pooled | None:
         """Of a tenant that has a graph; None when nothing of that passes the filters.
 
         Archived messages are in no graph: where they are asked for too, they are scanned.
@@ -120,47 +128,49 @@ class Pool:
             return None
         self._params["per_relevance"] = self._promise.per_relevance(float(near["similarity"].max()))
         matched, *others = await self._rows(self._matched(), *self._others(near, extents[0] if extents else None))
-        return await self._ranked([near, *map(windows, others)], matched)
+        return await self._ranked([near, *map(windows, others)], matched, is_all=False)
 
-    async def of_span(self) -> tuple[list[Fused], int] | None:
+    async def of_span(self) -> Pooled | None:
         """Of the times that the filters leave, all windows of which are looked at."""
-        scanned, matched = await self._rows(self._source("hybrid.scanned", self._size.few), self._matched())
-        return await self._ranked([windows(scanned)], matched)
+        row, matched = await self._rows(self._source("hybrid.scanned", self._size.few), self._matched())
+        scanned = windows(row)
+        return await self._ranked([scanned], matched, is_all=len(scanned) < self._size.few + self._request.top_k)
 
-    async def of_few(self, most: int) -> tuple[list[Fused], int] | None:
+    async def of_few(self, most: int) -> Pooled | None:
         """Of the messages that pass the filters; None when they are more than ``most``."""
         kept = self._size.few + self._request.top_k
         params = self._params | {"most": most, "kept": kept}
         (few,) = await self._rows(Statement("hybrid.among", params, self._parts))
         if few["passing"] > most:
             return None
-        if few["passing"] <= kept:
+        if is_all := few["passing"] <= kept:
             # All of them are in the pool: of the words only their rarity is to be known.
             words = self._hybrid.words
             self._params["match"], self._looked_up = match_text(words.words, words.messages or 0, 0)
             (matched,) = await self._rows(Statement("hybrid.rare", self._params, self._parts))
         else:
             (matched,) = await self._rows(self._matched())
-        return await self._ranked([windows(few)], matched)
+        return await self._ranked([windows(few)], matched, is_all=is_all)
 
     async def _rows(self, *statements: Statement) -> list[Row]:
         """The one row that each statement gives."""
         return [row for (row,) in await self._tx.together(*statements)]
 
-    async def _ranked(self, sources: Sequence[Windows], matched: Row) -> tuple[list[Fused], int]:
-        """Ranks the best of what was found, with the turns around them."""
+    async def _ranked(self, sources: Sequence[Windows], matched: Row, *, is_all: bool) -> Pooled:
+        """Ranks the best of what was found, with the turns around them; ``is_all``: that is all that passes."""
         hybrid, size, top_k = self._hybrid, self._size, self._request.top_k
         promise, per_relevance = self._promise, self._params["per_relevance"]
         looked_up = columns.turns(matched["turns"], hybrid)
         corpus = promise.corpus(looked_up, self._looked_up)
         by_words = windows(matched)
-        lexical = promise.lexical(by_words["id"], looked_up, corpus)
+        ids, of_window = np.unique(by_words["id"], axis=0, return_inverse=True)
+        lexical = promise.lexical(ids, looked_up, corpus)[of_window.reshape(-1)]
         best = highest(promise.scores(by_words, lexical, per_relevance), size.kept + top_k)
         found = one_a_message(np.concatenate([*sources, by_words[best]]))
         if not len(found):
-            return [], 0
-        ids = {"ids": columns.uuids(found["id"])}
-        row = await self._tx.one("hybrid.known", self._params | ids, binary=True, parts=self._parts)
+            return Pooled([], 0, is_all)
+        params = self._params | {"ids": columns.uuids(found["id"])}
+        row = await self._tx.one("hybrid.known", params, binary=True, parts=self._parts)
         turns = columns.turns(row["turns"] if row else None, hybrid)
         lexical = promise.lexical(found["id"], turns, corpus)
         lexical = np.maximum(lexical, promise.lexical(found["id"], looked_up, corpus))  # words of further rows
@@ -176,7 +186,8 @@ class Pool:
         after[followed] = 2
         before[lifted] = after[lifted] = mates
         chosen = np.union1d(highest(promises, size.pool + top_k), followed)
-        return await self._fused(found["id"][chosen], before[chosen], after[chosen], corpus)
+        best, ranked = await self._fused(found["id"][chosen], before[chosen], after[chosen], corpus)
+        return Pooled(best, ranked, is_all and len(chosen) == len(found))
 
     async def _fused(self, ids: Ids, before: Integers, after: Integers, corpus: Corpus) -> tuple[list[Fused], int]:
         """Ranks some messages and so many turns before and after each."""

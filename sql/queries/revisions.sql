@@ -110,8 +110,15 @@ with earlier as materialized (
     select tenant_id, message_id, created_at, importance, conversation_key, user_key, expires_at, chunk, model_id, archived,
         role, embedding
     from message_embeddings e
-    where tenant_id = %(tenant_id)s and not exists (select from earlier r where r.message_id = e.message_id)
-        and (not archived or message_id not in (select id from archived_since))
+    where tenant_id = %(tenant_id)s and not archived
+        and not exists (select from earlier r where r.message_id = e.message_id)
+    union all
+    select tenant_id, message_id, created_at, importance, conversation_key, user_key, expires_at, chunk, model_id, true,
+        role, embedding
+    from message_embeddings e
+    where tenant_id = %(tenant_id)s and archived
+        and not exists (select from earlier r where r.message_id = e.message_id)
+        and not exists (select from archived_since a where a.id = e.message_id)
     union all
     select e.tenant_id, e.message_id, e.created_at, e.importance, e.conversation_key, e.user_key, e.expires_at, e.chunk,
         e.model_id, false, e.role, e.embedding
@@ -129,8 +136,14 @@ with earlier as materialized (
     select tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, lexemes, archived,
         cues
     from message_lexemes l
-    where tenant_id = %(tenant_id)s and not exists (select from earlier r where r.message_id = l.message_id)
-        and (not archived or message_id not in (select id from archived_since))
+    where tenant_id = %(tenant_id)s and not archived
+        and not exists (select from earlier r where r.message_id = l.message_id)
+    union all
+    select tenant_id, message_id, config, part, conversation_id, created_at, name, parts, length, lexemes, true, cues
+    from message_lexemes l
+    where tenant_id = %(tenant_id)s and archived
+        and not exists (select from earlier r where r.message_id = l.message_id)
+        and not exists (select from archived_since a where a.id = l.message_id)
     union all
     select l.tenant_id, l.message_id, l.config, l.part, l.conversation_id, l.created_at, l.name, l.parts, l.length,
         l.lexemes, false, l.cues

@@ -162,7 +162,7 @@ async def _check_whole(world: World, conversation: str, version: int) -> int:
         assert before == (words_of(place, said - 1) if said else None)
         assert claimed == is_new, "a request id is known when its update is"
         assert len(lexemes) == 1
-        assert f"'mark{said}':" in lexemes[0]
+        assert f"'mark{said}'" in lexemes[0].split()
         assert (status, jobs, stored is None) == (
             ("pending", 1, True) if said and (place + said) % 2 else ("completed", 0, False)
         )

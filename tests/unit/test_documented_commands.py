@@ -107,7 +107,9 @@ def read(context: typer.Context) -> None:
 
 
 def test_tests_that_are_run_by_hand_are_there() -> None:
-    for command in by(r"MEMORY_TEST_CITUS=\S+ \.venv/bin/python -m pytest "):
+    commands = by(r"MEMORY_TEST_CITUS=\S+ \.venv/bin/python -m pytest ")
+    assert commands
+    for command in commands:
         (path,) = [word for word in command.words if word.startswith("tests/")]
         assert (ROOT / path).exists(), command
 

@@ -606,7 +606,8 @@ class IngestMessageRequest:
 
     language: str | None = None
     """The language of the text, as a BCP 47 tag. It decides how words are stemmed for the hybrid ranking, and which
-    are ignored. The tenant's language when not set. In languages without a stemmer, words must match exactly.
+    are ignored. The tenant's language when not set. In languages without a stemmer, words are matched as they are,
+    without case and accents.
     """
 
 
@@ -1000,8 +1001,8 @@ class RetentionStatus:
     """Messages it deleted, of all tenants."""
 
     deletes_archives: bool = False
-    """Whether sweeps delete from the archives of tenants without a policy of their own: true when the scheduler is on
-    and `delete_after_days` is below 36,500, which means never.
+    """Whether sweeps delete from the archives of tenants whose policy does not set `delete_after_days`: true when the
+    scheduler is on and `delete_after_days` is below 36,500, which means never.
     """
 
     delete_after_days: float = 0.0
@@ -1111,7 +1112,9 @@ class SearchExplanation:
     """`semantic` or `hybrid`."""
 
     exact: bool = False
-    """True when every candidate was scored; false when only the pool proposed by a graph was."""
+    """True when every candidate was scored; false when only a pool was: what a graph proposed, or, in the hybrid
+    ranking of a large tenant, the most promising of what passes the filters.
+    """
 
     candidates: int = 0
     """How many messages passed the filters and were ranked; for a large tenant, those of the pool."""

@@ -175,7 +175,7 @@ class RetentionStatus(_message.Message):
     deleted: _builtins.int
     """Messages it deleted, of all tenants."""
     deletes_archives: _builtins.bool
-    """Whether sweeps delete from the archives of tenants without a policy of their own: true when the scheduler is on and
+    """Whether sweeps delete from the archives of tenants whose policy does not set `delete_after_days`: true when the scheduler is on and
     `delete_after_days` is below 36,500, which means never.
     """
     delete_after_days: _builtins.float

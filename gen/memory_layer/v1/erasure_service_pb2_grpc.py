@@ -78,8 +78,8 @@ class ErasureServiceServicer:
 
         Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give exactly one of
         `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not idempotent:
-        each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time leaves
-        no plan.
+        each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time
+        may leave a plan whose id nobody knows; it ends after an hour.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,8 +43,8 @@ class ErasureServiceStub:
 
     Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give exactly one of
     `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not idempotent:
-    each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time leaves
-    no plan.
+    each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time
+    may leave a plan whose id nobody knows; it ends after an hour.
     """
     ApplyErasure: _grpc.UnaryUnaryMultiCallable[_erasure_service_pb2.ApplyErasureRequest, _erasure_service_pb2.Erasure]
     """Starts to erase what was planned, in the background and in batches, and returns immediately.
@@ -83,8 +83,8 @@ class ErasureServiceAsyncStub(ErasureServiceStub):
 
     Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give exactly one of
     `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not idempotent:
-    each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time leaves
-    no plan.
+    each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time
+    may leave a plan whose id nobody knows; it ends after an hour.
     """
     ApplyErasure: _aio.UnaryUnaryMultiCallable[_erasure_service_pb2.ApplyErasureRequest, _erasure_service_pb2.Erasure]  # type: ignore[assignment]
     """Starts to erase what was planned, in the background and in batches, and returns immediately.
@@ -126,8 +126,8 @@ class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Erases nothing. The ids are kept for an hour, so that ApplyErasure erases exactly those messages. Give exactly one of
         `filter`, `user_id`, `conversation_id` and `whole_tenant`; a filter that everything passes is refused. Not idempotent:
-        each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time leaves
-        no plan.
+        each call makes a new plan. When there is nothing to erase, the plan has 0 messages. A call that runs out of time
+        may leave a plan whose id nobody knows; it ends after an hour.
         """
 
     @_abc_1.abstractmethod

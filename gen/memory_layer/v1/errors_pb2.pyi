@@ -75,11 +75,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "REQUEST_TOO_LARGE", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 10
-    """DEADLINE_EXCEEDED, 504. The call ran out of time. A write may have happened: retry it with its request_id.
+    """DEADLINE_EXCEEDED, 504. The call ran out of time. A write may have happened: retry it with its
+    request_id, if it has one, and otherwise as the RPC says.
     {"reason": "DEADLINE_EXCEEDED", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 11
-    """UNAVAILABLE, 503. The database cannot be reached, or accepts no writes. Retry; a write with its request_id.
+    """UNAVAILABLE, 503. The database cannot be reached, or accepts no writes. Retry; a write with its
+    request_id, if it has one, and otherwise as the RPC says.
     {"reason": "DATABASE_UNAVAILABLE", "domain": "memory_layer.v1"}
     """
     ERROR_REASON_EMBEDDING_UNAVAILABLE: _ErrorReason.ValueType  # 12
@@ -189,11 +191,13 @@ ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 9
 {"reason": "REQUEST_TOO_LARGE", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 10
-"""DEADLINE_EXCEEDED, 504. The call ran out of time. A write may have happened: retry it with its request_id.
+"""DEADLINE_EXCEEDED, 504. The call ran out of time. A write may have happened: retry it with its
+request_id, if it has one, and otherwise as the RPC says.
 {"reason": "DEADLINE_EXCEEDED", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 11
-"""UNAVAILABLE, 503. The database cannot be reached, or accepts no writes. Retry; a write with its request_id.
+"""UNAVAILABLE, 503. The database cannot be reached, or accepts no writes. Retry; a write with its
+request_id, if it has one, and otherwise as the RPC says.
 {"reason": "DATABASE_UNAVAILABLE", "domain": "memory_layer.v1"}
 """
 ERROR_REASON_EMBEDDING_UNAVAILABLE: ErrorReason.ValueType  # 12

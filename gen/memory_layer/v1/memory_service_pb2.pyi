@@ -86,7 +86,8 @@ class IngestMessageRequest(_message.Message):
     """How many seconds apart two messages may be and still count as duplicates, up to a year; an hour when not set."""
     language: _builtins.str
     """The language of the text, as a BCP 47 tag. It decides how words are stemmed for the hybrid ranking, and which are
-    ignored. The tenant's language when not set. In languages without a stemmer, words must match exactly.
+    ignored. The tenant's language when not set. In languages without a stemmer, words are matched as they
+    are, without case and accents.
     """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
@@ -638,7 +639,9 @@ class SearchExplanation(_message.Message):
     ranking: _builtins.str
     """`semantic` or `hybrid`."""
     exact: _builtins.bool
-    """True when every candidate was scored; false when only the pool proposed by a graph was."""
+    """True when every candidate was scored; false when only a pool was: what a graph proposed, or, in the hybrid ranking of
+    a large tenant, the most promising of what passes the filters.
+    """
     candidates: _builtins.int
     """How many messages passed the filters and were ranked; for a large tenant, those of the pool."""
     model: _builtins.str

@@ -111,7 +111,7 @@ class Compare:
         if work is None:
             raise NotFound("There is no such re-embedding.")
         if work.state != "ready" and not (work.state == "done" and work.keep_old):
-            raise WrongState("Comparing needs the vectors of both models: wait until the re-embedding is ready.")
+            raise WrongState("Comparing needs the vectors of both models: those of a re-embedding that is ready.")
         before, after = self._models.held(work.previous_model_id), self._models.held(work.model_id)
         if before is None or after is None:
             raise ModelNotHeld

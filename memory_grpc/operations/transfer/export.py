@@ -35,8 +35,7 @@ class Export:
 
     async def policy(self, tenant_id: str) -> OwnPolicy:
         """The tenant's own policy, but for its quota: how much may be stored is for who runs the service to say."""
-        async with self._database.transaction(tenant=tenant_id) as tx:
-            own = await policy_store.get(tx, tenant_id)
+        own = await positions.read(partial(self._own_policy, tenant_id))
         return OwnPolicy({path: value for path, value in own.values.items() if not path.startswith(QUOTA)})
 
     async def __call__(
@@ -51,6 +50,10 @@ class Export:
             found, last = await positions.read(page)
             for one in found:
                 yield one
+
+    async def _own_policy(self, tenant_id: str) -> policy_store.StoredPolicy:
+        async with self._database.transaction(tenant=tenant_id) as tx:
+            return await policy_store.get(tx, tenant_id)
 
     async def _page(
         self, tenant_id: str, condition: Where, after: UUID, *, with_vectors: bool
