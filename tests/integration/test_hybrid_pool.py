@@ -432,6 +432,7 @@ async def test_filters_are_kept_and_what_passes_is_found(database: Database, wan
             exact = await Hybrid(tx, request, request.hybrid).whole()
         assert exact is not None
         assert len(ranked.hits) == len(exact.hits)
+        assert ranked.exact == (exact.candidates <= DEFAULT.pool + request.top_k), "whether all that passes was ranked"
         common = {hit.message_id for hit in ranked.hits} & {hit.message_id for hit in exact.hits}
         assert len(common) >= min(least, len(exact.hits))
 
