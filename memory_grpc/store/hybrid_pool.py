@@ -186,8 +186,8 @@ class Pool:
         after[followed] = 2
         before[lifted] = after[lifted] = mates
         chosen = np.union1d(highest(promises, size.pool + top_k), followed)
-        best, ranked = await self._fused(found["id"][chosen], before[chosen], after[chosen], corpus)
-        return Pooled(best, ranked, is_all and len(chosen) == len(found))
+        hits, ranked = await self._fused(found["id"][chosen], before[chosen], after[chosen], corpus)
+        return Pooled(hits, ranked, is_all and len(chosen) == len(found))
 
     async def _fused(self, ids: Ids, before: Integers, after: Integers, corpus: Corpus) -> tuple[list[Fused], int]:
         """Ranks some messages and so many turns before and after each."""
