@@ -11,7 +11,8 @@ from memory_grpc.offload import in_thread
 from memory_grpc.ranking.fusion import Fused
 from memory_grpc.store import hybrid_columns
 from memory_grpc.store.database import Transaction
-from memory_grpc.store.hybrid_pool import DEFAULT, Pool, Pooled, PoolSize
+from memory_grpc.store.hybrid_pool import Pool, Pooled
+from memory_grpc.store.hybrid_pool_size import DEFAULT, PoolSize
 from memory_grpc.store.rank_request import HybridQuery, Ranking, RankRequest, fused
 
 # Windows that are ranked on the event loop: a millisecond for ten thousand.

@@ -11,7 +11,7 @@ few messages, those.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,47 +23,11 @@ from memory_grpc.ranking.terms import NEAR
 from memory_grpc.store import hybrid_columns as columns
 from memory_grpc.store.database import Row, Statement, Transaction
 from memory_grpc.store.graphs import EXTRA_DIMENSIONS
+from memory_grpc.store.hybrid_pool_size import DEFAULT, PoolSize
 from memory_grpc.store.hybrid_promise import Promise, Windows, highest, one_a_message, windows
 from memory_grpc.store.queries import Parts, part
 from memory_grpc.store.rank_request import HybridQuery, RankRequest, fused, newest_seconds
 from memory_grpc.store.word_index import match_text
-
-
-@dataclass(frozen=True, slots=True)
-class PoolSize:
-    """How far each source of the pool is read. More of everything finds more and takes longer."""
-
-    graph: int = 490
-    """Windows from the graph, by similarity and importance."""
-    words: int = 1500
-    """Messages that are looked up by their words, by the frequencies of the last count."""
-    important: int = 20
-    """The most important messages."""
-    newest: int = 15_000
-    """Windows that are looked through for those that are good as well."""
-    dated: int = 20_000
-    """Windows in the dates that a query names; where there are more, they are looked for in the graph."""
-    spoken: int = 2000
-    """Messages of the speakers that a query names; where there are more, they are looked for in the graph."""
-    few: int = 600
-    """What is kept of the messages that a narrow filter leaves."""
-    kept: int = 100
-    """What is kept of each other source but the graph, by the score as far as it is known."""
-    pool: int = 160
-    """What is kept of all of them together, by the same with words and speakers."""
-    lifted: int = 20
-    """How many of the best are ranked with the turns around them, which lift them."""
-    mates: int = 24
-    """How many turns to each side."""
-    near: int = 60
-    """The same where only the turns near them do."""
-    followed: int = 20
-    """How many of the best by words are ranked with the two turns after: those inherit a share of the words."""
-    tuples: int = 8000
-    """Points of the graph that are looked at for want of any that pass the filters."""
-
-
-DEFAULT = PoolSize()
 
 # Points of a graph that pgvector looks for at once; more are looked for afterwards.
 _WIDEST = 1000

@@ -22,7 +22,7 @@ from memory_grpc.ranking.weights import Recipe
 from memory_grpc.store import embeddings, graphs, lexical, messages, models, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from memory_grpc.store.hybrid import Hybrid
-from memory_grpc.store.hybrid_pool import DEFAULT, PoolSize
+from memory_grpc.store.hybrid_pool_size import DEFAULT, PoolSize
 from memory_grpc.store.rank import bounded, rank
 from memory_grpc.store.rank_request import RankRequest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -113,25 +113,18 @@ async def test_a_reranker_is_one_more_term_of_the_sum(start_server: StartServer,
         assert len(service.requests) == asked
 
 
-async def test_what_is_deleted_while_it_is_reranked_was_not_too_long(
-    start_server: StartServer, service: Server
-) -> None:
-    async with start_server(**settings(service)) as server:
-        answer, *_ = await remember(server)
-        service.hold = threading.Event()
-        request = context_pb2.BuildContextRequest(tenant_id="acme", query=QUESTION, ranking="hybrid", max_tokens=1000)
-        building = asyncio.ensure_future(server.memory.BuildContext(request))
-        await until(lambda: service.requests, 20, "it is being read")
-        await server.memory.DeleteMessage(pb.DeleteMessageRequest(tenant_id="acme", message_id=answer))
-        service.hold.set()
-        context = await building
-    assert context.reranked
-    assert context.left_out.too_long == 0
-    assert answer not in {part.message.id for part in context.messages}
+async def deleted(server: RunningServer, id_: str) -> None:
+    await server.memory.DeleteMessage(pb.DeleteMessageRequest(tenant_id="acme", message_id=id_))
 
 
-async def test_what_is_changed_while_it_is_reranked_was_not_too_long(
-    start_server: StartServer, service: Server
+async def pinned(server: RunningServer, id_: str) -> None:
+    request = revision_pb2.UpdateMessageRequest(tenant_id="acme", message_id=id_, pinned=True)
+    await server.memory.UpdateMessage(request)
+
+
+@pytest.mark.parametrize("change", [deleted, pinned])
+async def test_what_no_longer_passes_once_it_is_reranked_was_not_too_long(
+    start_server: StartServer, service: Server, change: Callable[[RunningServer, str], Awaitable[None]]
 ) -> None:
     async with start_server(**settings(service)) as server:
         answer, *_ = await remember(server)
@@ -141,9 +134,7 @@ async def test_what_is_changed_while_it_is_reranked_was_not_too_long(
         )
         building = asyncio.ensure_future(server.memory.BuildContext(request))
         await until(lambda: service.requests, 20, "it is being read")
-        await server.memory.UpdateMessage(
-            revision_pb2.UpdateMessageRequest(tenant_id="acme", message_id=answer, pinned=True)
-        )
+        await change(server, answer)
         service.hold.set()
         context = await building
     assert context.reranked
