@@ -100,8 +100,10 @@ async def test_a_replica_that_stopped_replaying_gets_no_reads(
                     pb.IngestMessageRequest(tenant_id=TENANT, conversation_id="c", role="user", content=said)
                 )
             async with asyncio.timeout(20):
-                while not await found(server, said):
+                request = pb.SearchMemoriesRequest(tenant_id=TENANT, query=said, top_k=1)
+                while (await server.memory.SearchMemories(request)).items[0].content != said:
                     await asyncio.sleep(0.05)
+            assert await found(server, said)
         finally:
             replica.run("select pg_wal_replay_resume()")
 
