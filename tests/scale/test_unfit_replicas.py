@@ -10,14 +10,14 @@ from typing import Any
 import grpc
 import prometheus_client
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
 from memory_layer.v1 import context_pb2 as context
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import transfer_service_pb2 as transfer
 from tests.conftest import RunningServer, StartServer
-from tests.scale.nodes import Node
+from tests.scale.nodes import Node, either
 from tests.scale.reading import TENANT, found, is_up, reads, stored, until
 
 pytestmark = pytest.mark.asyncio
@@ -91,6 +91,40 @@ async def test_a_standby_that_was_promoted_beside_its_primary_is_read_no_more(
             assert reads("replica-1") >= before + 3
     finally:
         apart.stop()
+
+
+async def test_a_replica_of_the_lost_primary_is_read_again_once_it_follows_the_promoted_one(
+    tmp_path: Path, start_server: StartServer
+) -> None:
+    """It may have log that the promoted node never had: its positions mean nothing before it is on the new timeline."""
+    primary = Node(tmp_path / "primary").start()
+    others = [primary]
+    try:
+        others += [primary.replica(tmp_path / name, name).start() for name in ("next", "third")]
+        _, heir, third = others
+        url = SecretStr(third.dsn)
+        async with start_server(either(primary, heir), database_read_urls=[url], request_timeout_seconds=10) as server:
+            await until(is_up)
+            await stored(server, "before the promotion")
+            primary.kill()
+            heir.run("select pg_promote()")
+            await until(lambda: not is_up())
+            assert await found(server, "before the promotion")
+            parts = conninfo_to_dict(heir.dsn)
+            source = make_conninfo(host=parts["host"], port=parts["port"], user=parts["user"], application_name="third")
+            third.run(f"alter system set primary_conninfo = '{source}'")
+            third.run("select pg_reload_conf()")
+            await stored(server, "after the promotion")
+            assert await found(server, "after the promotion")
+            third.run("checkpoint")
+            await until(is_up)
+            before = reads("replica-1")
+            async with asyncio.timeout(20):
+                while reads("replica-1") < before + 3:
+                    assert await found(server, "after the promotion")
+    finally:
+        for node in reversed(others):
+            node.stop()
 
 
 async def test_a_replica_that_is_behind_when_the_server_starts_gets_no_reads_until_it_has_caught_up(
