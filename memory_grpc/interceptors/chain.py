@@ -24,7 +24,6 @@ Probes and reflection pass the same chain: each interceptor says for itself what
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias, cast
@@ -147,11 +146,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                 request = await read(raw)
                 await self._permit(call, request)
                 _bill(call, "bytes_in", len(raw))
-                responses = handler.unary_stream(request, context)
-                if inspect.isawaitable(responses):  # a servicer that writes to the context itself, as health's Watch
-                    await responses
-                    return
-                async for response in responses:
+                async for response in handler.unary_stream(request, context):
                     await self._holds(call, request)
                     answer = encode(response)
                     _bill(call, "bytes_out", len(answer))
