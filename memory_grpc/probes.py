@@ -29,14 +29,16 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # not in th
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> health_pb2.HealthCheckResponse:
+    async def Check(  # noqa: N802 - the contract's name
+        self, request: health_pb2.HealthCheckRequest, context: Any
+    ) -> health_pb2.HealthCheckResponse:
         """The status of a service; NOT_FOUND for another name."""
         status = self._statuses.get(request.service)
         if status is None:
             await context.abort(grpc.StatusCode.NOT_FOUND)
         return health_pb2.HealthCheckResponse(status=status)
 
-    async def Watch(
+    async def Watch(  # noqa: N802
         self, request: health_pb2.HealthCheckRequest, context: Any
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """The status of a service, and each change of it. A slow watcher is told the last of several."""
@@ -49,7 +51,9 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # not in th
             told = status
             await changed.wait()
 
-    async def List(self, request: health_pb2.HealthListRequest, context: Any) -> health_pb2.HealthListResponse:
+    async def List(  # noqa: N802
+        self, request: health_pb2.HealthListRequest, context: Any
+    ) -> health_pb2.HealthListResponse:
         """Every service with its status."""
         response = health_pb2.HealthListResponse()
         for name, status in self._statuses.items():

@@ -11,7 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from memory_grpc.interceptors.share import MOST_WATCHES
-from tests.abuse import deaf_watch, guesses, short_deadlines, unknown_methods, watches
+from tests.abuse import deaf_watch, guesses, many_headers, short_deadlines, unknown_methods, watches
 from tests.abuse.instance import VICTIM, search, under_attack
 
 
@@ -56,3 +56,9 @@ async def test_a_watch_that_takes_no_answer_holds_up_no_other_and_no_shutdown(ds
         assert status.status == health_pb2.HealthCheckResponse.SERVING
         instance.server.send(signal.SIGTERM)
         assert await instance.server.ended(10) == 0
+
+
+@pytest.mark.asyncio
+async def test_calls_with_thousands_of_headers_are_not_kept(dsn: str, tmp_path: Path) -> None:
+    async with under_attack(dsn, tmp_path) as instance:
+        assert await many_headers.refused(instance) == many_headers.CALLS
