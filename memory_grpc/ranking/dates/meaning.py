@@ -15,6 +15,8 @@ ALWAYS: Final = frozenset({""})
 """A date wherever it stands."""
 AFTER_A_WORD: Final = frozenset({"IN", "ON", "OF", "FOR", "FROM", "BOUND"})
 """A date only after a word that makes it one: people are called April, and 2000 is a count."""
+LOOSELY: Final = AFTER_A_WORD | {"LOOSE"}
+"""After such a word, or where nothing else can be meant: "What did I do Friday?"."""
 AFTER_A_SPAN: Final = frozenset({"IN", "ON", "OF", "BOUND"})
 AFTER_A_BOUND: Final = frozenset({"IN", "BOUND"})
 AFTER_ON: Final = frozenset({"ON", "BOUND", "FROM"})
@@ -75,7 +77,15 @@ def through(first: Meaning, last: Meaning, calendar: Calendar) -> Span:
     """From the start of the first to the end of the last."""
     if last.number is not None and first.over is not None:
         return first.over(last.number).one(calendar)
+    if first.number is not None and last.like is not None:
+        first = last.like(first.number)
+        ends = first.one(calendar), last.one(calendar)  # "two to three weeks ago" goes back
+        return Span(min(ends).start, max(end.end for end in ends)) if first.is_full else _in_turn(first, last, calendar)
     first, last = matched(first, last)
+    return _in_turn(first, last, calendar)
+
+
+def _in_turn(first: Meaning, last: Meaning, calendar: Calendar) -> Span:
     if first.is_full and not last.is_full:
         start = first.one(calendar).start
         end = last.one(on(calendar, add_days(start, calendar, 364))).end
@@ -157,6 +167,25 @@ def nth(span: Span, number: int, unit: str, calendar: Calendar) -> Span:
     if start >= end:
         raise ValueError("past its end")
     return Span(calendar.clock(start), min(span.end, calendar.clock(start + timedelta(days=length))))
+
+
+def several(span: Span, count: int, unit: str, are_last: bool, calendar: Calendar) -> Span:
+    """The first or the last so many days, weeks or months of a span."""
+    first, end = calendar.day_of(span.start), calendar.day_of(span.end)
+    if unit in ("month", "quarter") and first.day == end.day == 1:
+        months = count * (3 if unit == "quarter" else 1)
+        edge = add_months(end if are_last else first, -months if are_last else months)
+    else:
+        days = count * {"day": 1, "week": 7}[unit]
+        edge = end - timedelta(days=days) if are_last else first + timedelta(days=days)
+    if not first <= edge <= end:
+        raise ValueError("past its end")
+    return Span(calendar.clock(edge), span.end) if are_last else Span(span.start, calendar.clock(edge))
+
+
+def in_a_week(calendar: Calendar) -> date:
+    """The day before which a weekday is the next."""
+    return calendar.today + timedelta(days=8)
 
 
 def weekdays(first: date, end: date, weekday: int) -> list[date]:
