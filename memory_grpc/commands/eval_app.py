@@ -48,7 +48,7 @@ Messages = Annotated[
     typer.Option(
         parser=readable_file,
         metavar="FILE",
-        help="The messages that questions as JSON lines are about. Repeat the option for each such file, in their order.",
+        help="The messages that questions as JSON lines are about. Repeat it for each such file, in their order.",
     ),
 ]
 DatasetName = Annotated[

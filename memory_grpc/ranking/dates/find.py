@@ -13,7 +13,7 @@ from lark.lexer import Lexer
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from memory_grpc.ranking.dates.reading import Placed, Reading
-from memory_grpc.ranking.dates.spans import Calendar, DateRange, merge
+from memory_grpc.ranking.dates.spans import Calendar, DateRange, NoSuchDay, merge
 from memory_grpc.ranking.dates.tokens import tokens
 
 # No date has more tokens: what a text takes grows with its length alone.
@@ -81,7 +81,9 @@ def _longest(text: str, stream: Sequence[Token], calendar: Calendar) -> tuple[Da
             placed: Placed = parser.feed_eof(last)  # type: ignore[no-untyped-call]
             ranges = merge(placed.of(calendar))
             told = merge(placed.told(calendar)) if placed.told else ()
-        except (UnexpectedToken, ValueError, OverflowError):  # 31 June, or ten thousand years ago
+        except NoSuchDay:
+            return None, used
+        except (UnexpectedToken, ValueError, OverflowError):  # ten thousand years ago
             continue
         if ranges and not _is_another(text, stream[0].start_pos or 0, last, placed):
             return DateMention(stream[0].start_pos or 0, _end(last), ranges, told), used
@@ -161,7 +163,7 @@ def _is_another(text: str, start: int, last: Token, placed: Placed) -> bool:
 _VERBS = {"may", "march"}
 _MAY_DO = re.compile(r"\d\s+(?:may|march)$")  # "which of the 3 may come?"
 _JOINED = re.compile(r"%|-[^\W\d_]")  # "a week-end", "day-care"
-_HABIT = re.compile(r"\b(?:and|or|every|each|any|most|some|other|a|an|one|no)\s+(?:other\s+)?$", re.IGNORECASE)
+_HABIT = re.compile(r"\b(?:and|or|that|every|each|any|most|some|other|a|an|one|no)\s+(?:other\s+)?$", re.IGNORECASE)
 _NAME_BEFORE = re.compile(r"(?<=\s)(?!I\s)[A-Z][\w'’]*\s+$")
 _GOES_ON = re.compile(r"['’](?!s\b)\w|[.@-]\w|\s+(?!(?:" + "|".join(_AFTER_A_NUMBER) + r")\b)\w")
 

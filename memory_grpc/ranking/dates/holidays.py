@@ -53,6 +53,8 @@ HOLIDAYS: Final = {
     "christmas eve": Holiday(_fixed(12, 24), 0),
     "christmas day": Holiday(_fixed(12, 25), 0),
     "christmas": Holiday(_fixed(12, 25), 1),
+    "xmas eve": Holiday(_fixed(12, 24), 0),
+    "xmas day": Holiday(_fixed(12, 25), 0),
     "xmas": Holiday(_fixed(12, 25), 1),
     "boxing day": Holiday(_fixed(12, 26), 0),
     "new year's eve": Holiday(_fixed(12, 31), 0),

@@ -13,9 +13,9 @@ Spans = Callable[[Calendar], list[Span]]
 
 ALWAYS: Final = frozenset({""})
 """A date wherever it stands."""
-AFTER_A_WORD: Final = frozenset({"IN", "ON", "OF", "FOR", "FROM", "BOUND"})
+AFTER_A_WORD: Final = frozenset({"IN", "ON", "OF", "FOR", "FROM", "BOUND", "THROUGH"})
 """A date only after a word that makes it one: people are called April, and 2000 is a count."""
-LOOSELY: Final = AFTER_A_WORD | {"LOOSE"}
+LOOSELY: Final = AFTER_A_WORD - {"THROUGH"} | {"LOOSE"}
 """After such a word, or where nothing else can be meant: "What did I do Friday?"."""
 AFTER_A_SPAN: Final = frozenset({"IN", "ON", "OF", "BOUND"})
 AFTER_A_BOUND: Final = frozenset({"IN", "BOUND"})
@@ -34,6 +34,8 @@ class Meaning:
     """Whether it says in which year or month it is, or counts from now."""
     number: int | None = None
     """Of a bare number, and of a year: "5" in "5 to 7 May", "2022" in "winter 2021 - 2022"."""
+    numbers: tuple[int, ...] = ()
+    """Of several bare numbers: "the 4th, 5th" of "the 4th, 5th and 6th of May"."""
     like: Callable[[int], Meaning] | None = None
     """The same with another number: "6 May" as "5 May"."""
     over: Callable[[int], Meaning] | None = None
@@ -100,6 +102,8 @@ def _in_turn(first: Meaning, last: Meaning, calendar: Calendar) -> Span:
 
 def both(first: Meaning, last: Meaning, calendar: Calendar) -> list[Span]:
     """The spans of the first and of the last, which may say the year of both."""
+    if last.like is not None and first.numbers:
+        return [last.like(number).one(calendar) for number in first.numbers] + last.of(calendar)
     first, last = matched(first, last)
     if first.is_full or not last.is_full:
         return first.of(calendar) + last.of(calendar)

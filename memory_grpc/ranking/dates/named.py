@@ -11,7 +11,7 @@ from lark import Token, Transformer, v_args
 from memory_grpc.ranking.dates import meaning
 from memory_grpc.ranking.dates.holidays import HOLIDAYS
 from memory_grpc.ranking.dates.meaning import AFTER_A_BOUND, AFTER_A_SPAN, AFTER_A_WORD, Meaning, Year, fixed
-from memory_grpc.ranking.dates.spans import Calendar, Span
+from memory_grpc.ranking.dates.spans import Calendar, NoSuchDay, Span
 
 _MONTHS = ("MONTH", "ABBR", "SMALLMONTH")
 
@@ -58,6 +58,10 @@ class Named(Transformer[Token, Any]):
         year, month = token.value
         return fixed(lambda calendar: calendar.month(year, month))
 
+    def month_in_figures(self, token: Token) -> Meaning:
+        """ "11/2025", which may be a number of something else."""
+        return fixed(self.month_given(token).one, AFTER_A_WORD)
+
     def month_alone(self, token: Token) -> Meaning:
         if token.type == "SMALLMONTH":
             raise ValueError("another word")
@@ -73,7 +77,8 @@ class Named(Transformer[Token, Any]):
     def which_month(self, which: Token, month: Token) -> Meaning:
         return _which(which, lambda year, calendar: calendar.month(year, month.value))
 
-    def year_alone(self, token: Token) -> Meaning:
+    def year_alone(self, *parts: Token) -> Meaning:
+        token = parts[-1]
         return fixed(lambda calendar: calendar.month(token.value, 1, 12), AFTER_A_WORD, number=token.value)
 
     def years(self, token: Token) -> Meaning:
@@ -181,7 +186,10 @@ def _day(month: int, number: int, year: Year | None) -> Meaning:
     def meant(calendar: Calendar) -> Span:
         if year is None:
             return calendar.days(calendar.latest(month, number))
-        return calendar.days(date(year(calendar), month, number))
+        try:
+            return calendar.days(date(year(calendar), month, number))
+        except ValueError:
+            raise NoSuchDay(f"no day {number} in month {month}") from None
 
     return fixed(meant, is_full=year is not None, like=lambda other: _day(month, other, year), is_day=True)
 

@@ -48,7 +48,7 @@ class Reading(Core):
         return self.since(None, of)
 
     def at(self, word: Token) -> str:
-        return "IN" if word.type == "THROUGH" else word.type
+        return word.type
 
     def before(self, _: Token, of: Meaning) -> Placed:
         return _open(of, lambda span, calendar: meaning.until(span.start))
@@ -85,12 +85,15 @@ class Reading(Core):
     # -- several dates
 
     def joined(self, first: Meaning, joiner: Token, last: Meaning) -> Meaning:
-        if joiner.type == "COMMA" and last.ends_bare:
+        listed = (*first.numbers, first.number, last.number) if first.number or first.numbers else ()
+        numbers = tuple(number for number in listed if number) if last.number else ()
+        if joiner.type == "COMMA" and last.ends_bare and not numbers:
             raise Misplaced
         return Meaning(
             lambda calendar: meaning.both(first, last, calendar),
             needs=_needs(first, last),
             is_full=first.is_full and last.is_full,
+            numbers=numbers,
             ends_bare=last.ends_bare,
         )
 

@@ -48,7 +48,8 @@ _TOKEN = re.compile(
     | (?P<DMY>\d\d?(?P<sep2>[-/.])\d\d?(?P=sep2)\d{{4}}(?![\w-])|(?<![\w/.-])\d\d?/\d\d?/\d\d(?!\w|[/.-]\w))
     | (?P<DMONY>\d\d?-(?:{"|".join(_SHORT_MONTHS)})-(?:\d\d)?\d\d(?![\w-]))
     | (?P<YW>(?:19|20)\d\d-?w[0-5]\d(?![\w-]))
-    | (?P<YEARS>(?<![\w/.-])(?:19|20)\d\d[-/–]\d\d(?!\w|[/.-]\w)(?<!-0\d)(?<!-1[012]))
+    | (?P<YEARS>(?<![\w/.-])(?:19|20)\d\d[-/–]\d\d(?!\w|[/.-]\w)(?<!0\d)(?<!1[012]))
+    | (?P<MY>(?<![\w/.-])(?:(?:0?[1-9]|1[0-2])/(?:19|20)\d\d|(?:19|20)\d\d/(?:0[1-9]|1[0-2]))(?!\w|[/.-]\w))
     | (?P<DM>(?<![\w/.-])\d\d?/\d\d?(?!\w|[/.-]\w))
     | (?P<COMPACT>(?:19|20)\d{{6}}(?!\w|[.,-]\w))
     | (?P<YM>(?<![\w/-])(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?![\w-]))
@@ -162,6 +163,9 @@ def _form(group: str, word: str) -> tuple[str, Any]:
             return "YEARS", int(word[:4])
         case "SHORTYEAR":
             return "Y", _year(int(word[1:]))
+        case "MY":
+            first, second = map(int, word.split("/"))
+            return "MY", (first, second) if first > 12 else (second, first)
         case "YM":
             return "YM", (int(word[:4]), int(word[5:]))
         case "DECADE":
@@ -227,7 +231,9 @@ def _punctuated(found: Iterable[Token]) -> Iterator[Token]:
     for token, following in pairwise(chain(found, (Token(OTHER, None),))):
         after = following.type
         if token.type == "COMMA" and (
-            after in {"Y", "AND", "OR"} or (before == "WDAY" and after in {"NUM", "ORD", "MONTH", "ABBR", "DATE"})
+            (after == "Y" and before != "Y")
+            or after in {"AND", "OR"}
+            or (before == "WDAY" and after in {"NUM", "ORD", "MONTH", "ABBR", "DATE"})
         ):
             continue
         if token.type == "TO" and token.value == "-" and before == "EDGE":
