@@ -59,7 +59,8 @@ _TOKEN = re.compile(
 _JOINTS = re.compile(_JOINT)
 _UNIT = re.compile(f"[{_UNSPACED}][{_MARKS}]*")
 # "5kg", "covid19", but neither "3rd" nor "h2": a letter beside a digit tells little.
-_FIGURE = re.compile(r"(?<=[^\W\d_]{2})(?=\d)|(?<=\d)(?=[^\W\d_]{2})(?!(?:st|nd|rd|th)\b)")
+# Of long numbers, years only: the others are serial.
+_FIGURE = re.compile(r"(?<=[^\W\d_]{2})(?=(?:\d{1,3}|(?:19|20)\d\d)(?!\d))|(?<=\d)(?=[^\W\d_]{2})(?!(?:st|nd|rd|th)\b)")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 _VERSION = re.compile(r"[vV]\d+")
 _ACCENTS = re.compile("([a-zα-ωе])[\u0300-\u036f]+")
