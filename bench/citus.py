@@ -1,10 +1,11 @@
 """`make bench-citus`: many tenants on a Citus cluster beside one Postgres, in one run.
 
-Both get the same rows, so that their answers can be compared byte for byte. The cluster begins with one worker less
-than it has; that one is added, and gets its share of the tenants, under ingest and searches. Then each kind of call has
-its time on both databases, in turns. At last a worker is killed under load and started again. MEMORY_TEST_CITUS is a
-superuser's DSN of a coordinator with two workers or more on this machine (docs/citus.md); the databases are this run's
-own. The hashing model stands for a real one. Exit code 1 when a promise was not kept.
+Both get the same rows, so that their answers can be compared byte for byte. Some tenants are updated, forgotten in
+part, retired and embedded again on both. The cluster begins with one worker less than it has; that one is added, and
+gets its share of the tenants, under ingest and searches. Then each kind of call has its time on both databases, in
+turns. At last a worker is killed under load and started again. MEMORY_TEST_CITUS is a superuser's DSN of a coordinator
+with two workers or more on this machine (docs/citus.md); the databases are this run's own. The hashing model stands for
+a real one. Exit code 1 when a promise was not kept.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from scaling import filling
 from spreading import changing, copying
 from spreading.changing import Seen
 from spreading.comparing import compared
+from spreading.living import NEXT_MODEL, Lived, lived
+from spreading.stripped import stripped
 from spreading.timing import KINDS, Timed, timed
 
 from memory_grpc.embedding.hashing import HashingProvider
@@ -41,7 +44,7 @@ DAYS = 400
 # Callers write to these; the others stay as they are, to be compared.
 WRITTEN = 8
 # A cluster for measurements may do without the disk, and so does what stands beside it.
-LOST = "fsync=off,full_page_writes=off,synchronous_commit=off"
+LOST = {"ACCEPT_DATA_LOSS_WITH": "fsync=off,full_page_writes=off,synchronous_commit=off"}
 
 
 async def run(arguments: argparse.Namespace, one: str, many: str, home: Path) -> bool:
@@ -65,26 +68,30 @@ async def run(arguments: argparse.Namespace, one: str, many: str, home: Path) ->
     await database.close()
     copied = await asyncio.to_thread(copying.copy, one, many)
     async with (
-        serving(one, home, ACCEPT_DATA_LOSS_WITH=LOST) as single,
-        serving(many, home, ACCEPT_DATA_LOSS_WITH=LOST) as cluster,
+        serving(one, home, **LOST, **NEXT_MODEL) as single,
+        serving(many, home, **LOST, **NEXT_MODEL) as cluster,
         connected(single.address) as beside,
         connected(cluster.address) as spread,
     ):
         stubs = [beside.memory, spread.memory]
         before, wrong_before = await compared(stubs, still, arguments.questions, "comparing")
+        life = await lived([beside, spread], still[: arguments.lives])
         moving = await changing.rebalanced(many, cluster.address, written, added, arguments.rebalance_seconds)
         after, wrong_after = await compared(stubs, still, arguments.questions, "comparing again")
-        asked, wrong = before + after, wrong_before + wrong_after
+        hidden, wrong_hidden = await asyncio.to_thread(stripped, (one, many), still)
+        asked = before + after + life.asked + hidden
+        wrong = wrong_before + wrong_after + life.wrong + wrong_hidden
         speed = await timed(
             stubs, list(tenants), callers=arguments.callers, seconds=arguments.seconds, rounds=arguments.rounds
         )
-        spared = next(tenant for tenant in tenants if place(many, tenant) != added)
-        called = list(dict.fromkeys([spared, *written]))
+        spared = [tenant for tenant in tenants if place(many, tenant) != added]
+        called = list(dict.fromkeys([*spared[:1], *written]))
         dead = await changing.killed(many, cluster.address, called, added, arguments.down_seconds)
     messages = sum(tenants.values())
     print(f"\n{messages:,} messages of {len(tenants)} tenants, copied to the cluster in {copied:,.0f} s.\n")
     print_speed(speed)
     print_answers(asked, wrong)
+    print_life(life, arguments.lives)
     print_changes(moving, dead, arguments.shards)
     return not (wrong.total() or moving.faults or dead.faults or moving.failures() or dead.failures(hit=False))
 
@@ -106,6 +113,13 @@ def print_answers(asked: Counter[str], wrong: Counter[str]) -> None:
     print("\n| answers compared, before and after the rebalance | | that differ |\n|---|---|---|")
     for kind, count in asked.items():
         print(f"| {kind} | {count:,} | {wrong[kind]} |")
+
+
+def print_life(life: Lived, tenants: int) -> None:
+    """What was done to some tenants took so long."""
+    print(f"\n| done to {tenants} tenants, s | one Postgres | cluster |\n|---|---|---|")
+    for kind in life.asked:
+        print(f"| {kind} | {' | '.join(f'{seconds[kind]:,.1f}' for seconds in life.seconds)} |")
 
 
 def print_changes(moving: Seen, dead: Seen, shards: int) -> None:
@@ -137,6 +151,7 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=500_000, help="of all tenants together")
     parser.add_argument("--shards", type=int, default=16, help="parts that the tenants are spread in")
     parser.add_argument("--questions", type=int, default=2, help="to each tenant, of those that are compared")
+    parser.add_argument("--lives", type=int, default=2, help="tenants that are updated, forgotten in part and retired")
     parser.add_argument("--callers", type=int, default=8, help="at once, of those that are timed")
     parser.add_argument("--seconds", type=float, default=20, help="for each kind of call on each database")
     parser.add_argument("--rounds", type=int, default=2, help="in which they take turns")

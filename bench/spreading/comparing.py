@@ -1,4 +1,4 @@
-"""What is asked of both databases, whose answers have to be the same bytes."""
+"""What is asked of both databases. The answers have to be the same bytes, but for when a message was changed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from memory_layer.v1 import context_pb2
 from memory_layer.v1 import listing_pb2 as listing
 from memory_layer.v1 import memory_service_pb2 as pb
+from tests.scale.same_answers import serialized
 
 RANKINGS = ("semantic", "hybrid")
 LAST_WEEK = (synthetic.NOW - timedelta(days=7)).isoformat()
@@ -54,9 +55,7 @@ async def compared(
     """By kind, how many answers were compared, and how many of them differed."""
     asked, differing = Counter[str](), Counter[str]()
     for kind, method, request in tqdm(list(requests(tenants, questions)), desc=desc, mininterval=10):
-        one, other = [
-            (await getattr(stub, method)(request, timeout=120)).SerializeToString(deterministic=True) for stub in stubs
-        ]
+        one, other = [serialized([await getattr(stub, method)(request, timeout=120)]) for stub in stubs]
         asked[kind] += 1
         differing[kind] += one != other
     return asked, differing

@@ -12,6 +12,8 @@ from memory_grpc.store.tenant_tables import DISTRIBUTED
 
 # What the tenants' rows name by its number.
 _TABLES = ("embedding_models", *DISTRIBUTED)
+# So that the next model does not get the number of one that was copied.
+_NUMBERED = "select setval(pg_get_serial_sequence('embedding_models', 'id'), max(id)) from embedding_models"
 
 
 def copy(source: str, target: str) -> float:
@@ -30,6 +32,7 @@ def copy(source: str, target: str) -> float:
                     there.write(data)
                     progress.update(len(data))
             writing.commit()
+        writing.execute(_NUMBERED)
     with psycopg.connect(target, autocommit=True) as connection:
         connection.execute("vacuum analyze")
     return time.monotonic() - began

@@ -17,21 +17,34 @@ def is_distributed(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
     (has_citus,) = connection.execute(QUERIES["citus.is_there"]).fetchone() or (False,)
     if not has_citus:
         return False
-    rows = connection.execute(QUERIES["citus.tables"], {"names": [DISTRIBUTED[0]]}).fetchall()
-    return any(is_distributed for _, is_distributed, _ in rows)
+    return DISTRIBUTED[0] in _spread(connection)
 
 
-def keep_to_coordinator(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-    """Until the tables are distributed, migrations change the coordinator alone. Citus would hand functions and roles
-    to the workers as they are made, by roles that may not log in yet; they come along with the tables."""
-    if not is_distributed(connection):
-        connection.execute(QUERIES["citus.coordinator_alone"])
+def prepare_migrations(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """Until the tables are distributed, migrations change the coordinator alone: Citus would hand functions and roles
+    to the workers as they are made, by roles that may not log in yet; they come along with the tables. Afterwards a
+    migration changes all nodes, in one transaction over them."""
+    connection.execute(QUERIES["citus.all_nodes" if is_distributed(connection) else "citus.coordinator_alone"])
 
 
 def asked_whether_distributed(conninfo: str) -> bool:
-    """As is_distributed, on a connection of its own. Raises StartupError when the database cannot be asked."""
+    """As is_distributed, on a connection of its own. Raises StartupError when the database cannot be asked, and when a
+    table that a migration made is not distributed yet: no statement may ask it together with those that are."""
     try:
         with poolers.connect(conninfo) as connection:
-            return is_distributed(connection)
+            if not is_distributed(connection):
+                return False
+            if left := [name for name in DISTRIBUTED if name not in _spread(connection)]:
+                raise StartupError(
+                    f"Tables of tenants that are new ({', '.join(left)}) are not distributed yet: stop all servers and "
+                    "run memory-grpc distribute."
+                )
+            return True
     except psycopg.Error as error:
         raise StartupError("The database cannot be asked whether it is a Citus cluster.") from error
+
+
+def _spread(connection: psycopg.Connection[tuple[Any, ...]]) -> set[str]:
+    """The tables of tenants that are distributed."""
+    rows = connection.execute(QUERIES["citus.tables"], {"names": list(DISTRIBUTED)}).fetchall()
+    return {name for name, is_distributed, _ in rows if is_distributed}

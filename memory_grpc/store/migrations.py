@@ -22,6 +22,7 @@ from memory_grpc.resources import SQL
 from memory_grpc.store import citus, poolers, requirements, roles
 from memory_grpc.store.connections import PINS
 from memory_grpc.store.queries import QUERIES
+from memory_grpc.store.statements import split
 
 # Any constant that no other program takes: the first bytes of sha256("memory-grpc migrations").
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"memory-grpc migrations").digest()[:7], "big")
@@ -78,10 +79,7 @@ def migrate(
             connection.execute(PINS)
             connection.execute(QUERIES["database.be_patient"])
             _wait_for_turn(connection, stopped or threading.Event())
-            # Where row-level security holds for the owner, a migration that changes rows would find none and be noted
-            # as done. So it fails instead, and has to say what it means (decision 17).
-            connection.execute("set row_security = off")
-            citus.keep_to_coordinator(connection)
+            citus.prepare_migrations(connection)
             applied = _apply(connection, wanted)
             if migrations is None:
                 roles.check(connection)
@@ -157,7 +155,12 @@ def _apply(connection: psycopg.Connection, wanted: list[Migration]) -> list[str]
         if migration.version in done:
             continue
         with connection.transaction():
-            connection.execute(migration.text)
+            # Where row-level security holds for the owner, a migration that changes rows would find none and be noted
+            # as done. So it fails instead, and has to say what it means (decision 17).
+            connection.execute("set local row_security = off")
+            # One by one: Citus hands on the text that a statement stands in, and takes one of a single statement only.
+            for statement in split(migration.text):
+                connection.execute(statement.encode())
             connection.execute(
                 "insert into schema_migrations (version, name, checksum) values (%s, %s, %s)",
                 (migration.version, migration.name, migration.checksum),

@@ -89,6 +89,11 @@ select truncate_local_data_after_distributing_table(%(name)s::regclass);
 -- What this session changes in the schema is the coordinator's own. Without Citus this sets nothing.
 set citus.enable_ddl_propagation = off;
 
+-- name: citus.all_nodes
+-- What this session changes in the schema is changed on every node, shard after shard, in one connection to each; what a
+-- transaction sets is handed on.
+select set_config('citus.multi_shard_modify_mode', 'sequential', false), set_config('citus.propagate_set_commands', 'local', false);
+
 -- name: citus.graphs
 -- The indexes of single tenants.
 select c.relname::text as name
