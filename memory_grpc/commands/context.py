@@ -50,8 +50,9 @@ def _table(request: pb.BuildContextRequest, built: pb.BuildContextResponse) -> T
 def _summary(built: pb.BuildContextResponse) -> str:
     left = built.left_out
     lines = [
-        f"{built.total_tokens:,} tokens ({built.tokenizer}) in {len(built.messages):,} messages; ranking "
-        f"{built.ranking}; as of {built.as_of.ToJsonString()}",
+        f"{output.counted(built.total_tokens, 'token')} ({built.tokenizer}) in "
+        f"{output.counted(len(built.messages), 'message')}; ranking {built.ranking}; "
+        f"as of {built.as_of.ToJsonString()}",
         f"left out: {left.too_long:,} that did not fit, {left.repeated_text:,} with a text that is there already, "
         f"{left.low_score:,} below the least score",
     ]

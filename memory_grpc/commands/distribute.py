@@ -17,11 +17,12 @@ def distribute(shards: int, *, dry_run: bool, as_json: bool) -> int:
 
         def tell(step: distribution.Step) -> None:
             if not as_json:
-                print(f"distributed {step.table}, about {step.rows:,} rows", flush=True)
+                print(f"distributed {step.table}, about {output.counted(step.rows, 'row')}", flush=True)
 
         dsn = settings.direct_conninfo or conninfo(settings)
         plan = distribution.distribute(dsn, shards=shards, dry_run=dry_run, tell=tell)
     left = [step for step in plan.steps if not step.done]
+    nodes = output.counted(plan.nodes, "node")
     if as_json:
         tables = [asdict(step) for step in plan.steps]
         done = not plan.blocked and not (dry_run and left)
@@ -33,8 +34,8 @@ def distribute(shards: int, *, dry_run: bool, as_json: bool) -> int:
         print("Every table is distributed already.")
     elif dry_run:
         for step in left:
-            print(f"would distribute {step.table}, about {step.rows:,} rows")
-        print(f"Over {plan.nodes} nodes, in {shards} shards. Graphs of large tenants would be dropped.")
+            print(f"would distribute {step.table}, about {output.counted(step.rows, 'row')}")
+        print(f"Over {nodes}, in {output.counted(shards, 'shard')}. Graphs of large tenants would be dropped.")
     else:
-        print(f"Done: {len(left)} tables over {plan.nodes} nodes. Servers may start.")
+        print(f"Done: {output.counted(len(left), 'table')} over {nodes}. Servers may start.")
     return FAILED if plan.blocked else OK

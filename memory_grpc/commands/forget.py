@@ -78,7 +78,7 @@ def receipt(tenant_id: str, erasure_id: UUID, target: Target, how: How) -> int:
     rows = [
         ("scope", work.scope),
         ("erased", f"{work.erased:,} of {work.planned:,} planned"),
-        *((row.table, f"{row.rows:,} rows") for row in work.erased_rows),
+        *((row.table, output.counted(row.rows, "row")) for row in work.erased_rows),
         ("planned", f"{output.moment(work.planned_at)} by key {found.planned_by}"),
         ("applied", f"{output.moment(work.applied_at)} by key {found.applied_by}"),
         ("done", output.moment(work.finished_at)),
@@ -102,7 +102,7 @@ def _applied(service: Client, planned: pb.Erasure, how: How) -> int:
         )
         return INTERRUPTED
     if not how.as_json:
-        print(f"{work.erased:,} of {work.planned:,} messages erased; erasure {work.erasure_id}.")
+        print(f"{work.erased:,} of {output.counted(work.planned, 'message')} erased; erasure {work.erasure_id}.")
     return _verified(patient.erasure("VerifyErasure", pb.VerifyErasureRequest(**one)), how, work)
 
 
@@ -116,7 +116,11 @@ def _confirm(planned: pb.Erasure, how: How) -> None:
     if not how.ask:
         return
     _somebody_to_ask(how)
-    print(f"Erase {planned.planned:,} messages of {planned.tenant_id} for good? [y/N] ", end="", flush=True)
+    print(
+        f"Erase {output.counted(planned.planned, 'message')} of {planned.tenant_id} for good? [y/N] ",
+        end="",
+        flush=True,
+    )
     with suppress(UnicodeDecodeError):  # no yes in any encoding
         if sys.stdin.readline().strip().lower() in ("y", "yes"):
             return
@@ -143,8 +147,8 @@ def _follow(service: Client, work: pb.Erasure) -> pb.Erasure:
 
 def _say_planned(planned: pb.PlanErasureResponse) -> None:
     work = planned.erasure
-    print(f"{work.planned:,} messages of {work.tenant_id}; plan {work.erasure_id}.")
-    rows = [(row.table, f"{row.rows:,} rows") for row in work.planned_rows]
+    print(f"{output.counted(work.planned, 'message')} of {work.tenant_id}; plan {work.erasure_id}.")
+    rows = [(row.table, output.counted(row.rows, "row")) for row in work.planned_rows]
     output.console().print(output.pairs("What would be erased", rows))
     for one in planned.sample:
         print(f"  {output.moment(one.created_at)}  {one.role}: {output.shortened(one.content, 80)}")

@@ -72,7 +72,7 @@ def messages(wanted: Messages, most: int | None, target: Target, *, as_json: boo
     """Prints messages, up to ``most`` or all."""
     found = _pages("ListMessages", wanted.request(), "messages", most, target)
     if found.total is not None and not as_json:
-        print(f"{found.total:,} messages pass.")
+        print(f"Passing: {output.counted(found.total, 'message')}.")
     return _print(found, "messages", ("said", "who", "conversation", "id", "message"), _message, as_json=as_json)
 
 

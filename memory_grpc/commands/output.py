@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 message``, ``1,204 messages``: for nouns that take an s."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def console(*, stderr: bool = False) -> Console:
     """Standard output, or standard error; as wide as it needs where it is no terminal: pipes get whole lines."""
     from rich.console import Console

@@ -130,7 +130,7 @@ def _compare(
 
 def _say_embedded(work: reembedding_pb2.Reembedding) -> None:
     refused = f", {work.refused:,} refused by the model (pending after the cut-over)" if work.refused else ""
-    print(f"{work.embedded:,} of {work.total:,} messages have the new vectors{refused}.")
+    print(f"New vectors: {work.embedded:,} of {output.counted(work.total, 'message')}{refused}.")
 
 
 def _say_compared(found: reembedding_pb2.ReembeddingComparison | None, wanted: Wanted) -> None:
@@ -141,7 +141,7 @@ def _say_compared(found: reembedding_pb2.ReembeddingComparison | None, wanted: W
         return
     cut = f" ({found.asked:,} were asked, there was no time for more)" if found.compared < found.asked else ""
     print(
-        f"{found.compared:,} queries compared{cut}: the first ten hits are the same by {found.overlap:.1%}, "
+        f"Queries compared: {found.compared:,}{cut}. The first ten hits are the same by {found.overlap:.1%}, "
         f"{found.first_changed:.1%} have another first hit, a hit of both moves by {found.rank_change:.2f} places."
     )
     if wanted.details:

@@ -160,6 +160,6 @@ def _explanation(explanation: Any) -> str:
     scored = "every one scored" if explanation.exact else "the pool of a graph scored"
     weights = ", ".join(f"{weight.name} {weight.weight:g}" for weight in explanation.weights)
     return (
-        f"{explanation.ranking} ranking of {explanation.candidates:,} candidates, {scored}; weights: {weights}; "
-        f"model {explanation.model}; as of {explanation.as_of.ToJsonString()}"
+        f"{explanation.ranking} ranking of {output.counted(explanation.candidates, 'candidate')}, {scored}; "
+        f"weights: {weights}; model {explanation.model}; as of {explanation.as_of.ToJsonString()}"
     )

@@ -6,6 +6,8 @@ const whole = new Intl.NumberFormat();
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export const count = (value) => whole.format(Number(value || 0));
+/** "1 message", "1,204 messages": of nouns that take an s. */
+export const counted = (value, noun) => `${count(value)} ${noun}${Number(value || 0) === 1 ? "" : "s"}`;
 export const decimal = (value, digits = 3) => Number(value || 0).toFixed(digits);
 
 /** A moment in the reader's zone; UTC stands in the title. */

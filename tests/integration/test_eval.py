@@ -99,7 +99,7 @@ async def test_it_asks_once_everything_is_embedded(
         model.go.set()
         out, err = await process.communicate()
     assert process.returncode == 0, err.decode()
-    assert "5 messages wait for their embedding." in err.decode()
+    assert "Waiting for an embedding: 5 messages." in err.decode()
     assert counted(rows) == 5
     [everything] = [row for row in json.loads(out) if row["category"] is None]
     assert (everything["recall_5"], everything["reciprocal_rank"]) == (100, 100)
@@ -112,7 +112,9 @@ async def test_it_gives_up_on_embeddings_that_do_not_come(
         done = await cli(*arguments(server, file, "--give-up-after", "0.5"))
         model.go.set()
     assert (done.code, done.out) == (1, "")
-    assert done.err.splitlines()[-1].startswith("5 messages have no embedding (5 of conv-1), and their number has not")
+    assert done.err.splitlines()[-1].startswith(
+        "Without an embedding: 5 messages (5 of conv-1), and their number has not"
+    )
 
 
 async def test_it_names_what_has_failed(start_server: StartServer, cli: Cli, model: Model, file: str) -> None:

@@ -21,7 +21,7 @@ async def test_what_is_stored_is_shown(server: RunningServer, cli: Cli, monkeypa
 
     shown = await cli("list", *here, "--user", "u-0", "--newest", "--limit", "2", "--total")
     assert shown.code == 0, shown.err
-    assert "3 messages pass." in shown.out
+    assert "Passing: 3 messages." in shown.out
     assert shown.out.index("turn 4") < shown.out.index("turn 2")
     assert "turn 0" not in shown.out
     assert "There are more" in shown.out

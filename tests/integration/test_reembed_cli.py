@@ -117,8 +117,8 @@ async def test_step_by_step_with_the_callers_queries(dsn: str, tmp_path: Path, r
         )
         assert (code, err) == (0, "")
         assert "of acme: hashing (fp32, 384) → hashing (fp32, 96)" in out
-        assert "12 of 12 messages have the new vectors." in out
-        assert "2 queries compared: the first ten hits are the same by" in out
+        assert "New vectors: 12 of 12 messages." in out
+        assert "Queries compared: 2. The first ten hits are the same by" in out
         assert "who bakes bread" in out and "what is on the balcony" in out
         assert not any(turn in out for turn in TURNS), "ids and scores only"
         assert "until `memory-grpc reembed --cut-over`" in out

@@ -65,7 +65,7 @@ def evaluate(evaluation: Evaluation, target: Target, *, ask: Ask = ask_all, as_j
         return OK
     names = ", participants' names removed" if evaluation.without_names else ""
     dropped = f", {dataset.dropped} without evidence left out" if dataset.dropped else ""
-    title = f"{evaluation.name}: {len(dataset.questions):,} questions{names}{dropped}; percent"
+    title = f"{evaluation.name}: {output.counted(len(dataset.questions), 'question')}{names}{dropped}; percent"
     shown = contexts.table if evaluation.budgets else table
     output.console().print(shown(rows, title))
     sys.stdout.flush()

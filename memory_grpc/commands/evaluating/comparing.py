@@ -140,7 +140,7 @@ def _table(rows: Sequence[dict[str, Any]], title: str) -> Table:
         whole = row["category"] is None
         found.add_row(
             row["set"],
-            row["ranking"] if row["budget"] is None else f"{row['ranking']}, {row['budget']:,} tokens",
+            row["ranking"] if row["budget"] is None else f"{row['ranking']}, {output.counted(row['budget'], 'token')}",
             category_name(row["category"]),
             f"{row['questions']:,}",
             f"{row['first']:.1f}",
@@ -168,5 +168,5 @@ def _shown_changes(changes: Sequence[Pair], alone: int) -> list[Text]:
             where = f"{row['tenant_id']} {row['number']}, {row['ranking']}"
             lines.append(Text(f"{row['first']:5.1f} → {row['second']:5.1f}  {where}: {row['question']}"))
     if alone:
-        lines.append(Text(f"\n{alone:,} questions are in only one of the runs."))
+        lines.append(Text(f"\nIn only one of the runs: {output.counted(alone, 'question')}."))
     return lines

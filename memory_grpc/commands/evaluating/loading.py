@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from memory_grpc.commands import pending
+from memory_grpc.commands import output, pending
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.evaluating import waiting
 from memory_grpc.commands.evaluating.caller import Caller
@@ -107,10 +107,10 @@ async def load(memories: Sequence[Memory], caller: Caller, target: Target, name:
 def _warn(memory: Memory, has: Stored) -> None:
     twice = sum(count - 1 for count in has.turns.values())
     kinds = {
-        f"{has.archived:,} archived messages, which no search finds: evaluate with another --tenant-prefix on a server "
-        "with MEMORY_RETENTION_SCHEDULE_SECONDS=0": has.archived,
-        f"{twice:,} turns that are stored twice": twice,
-        f"{has.foreign:,} messages that are not in the file": has.foreign,
+        f"{output.counted(has.archived, 'archived message')}, not found by any search: evaluate with another "
+        "--tenant-prefix on a server with MEMORY_RETENTION_SCHEDULE_SECONDS=0": has.archived,
+        f"{output.counted(twice, 'turn')} more than once": twice,
+        f"{output.counted(has.foreign, 'message')} of another file": has.foreign,
     }
     for kind, count in kinds.items():
         if count:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from memory_grpc.commands import output
 from memory_grpc.commands.evaluating.dataset import CATEGORIES
 from memory_grpc.commands.evaluating.intervals import percent, shown
 from memory_grpc.commands.evaluating.metrics import mean
@@ -83,7 +84,7 @@ class Report(Generic[Answered]):
         self._bar.update(self._task, completed=len(self.answers), description=answer.variant.label)
         if not self._console.is_terminal and time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS:
             self._last_line = time.monotonic()
-            self.note(f"{len(self.answers):,} of {self._total:,} questions ({answer.variant.label})")
+            self.note(f"{len(self.answers):,} of {output.counted(self._total, 'question')} ({answer.variant.label})")
 
 
 def summary(answers: Sequence[Answer]) -> list[dict[str, Any]]:

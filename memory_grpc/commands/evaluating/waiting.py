@@ -12,7 +12,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from memory_grpc.commands import pending
+from memory_grpc.commands import output, pending
 from memory_grpc.commands.evaluating.caller import Caller
 from memory_grpc.commands.failure import CommandError
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -69,7 +69,7 @@ async def _check_none_failed(requests: Sequence[pb.SearchMemoriesRequest], left:
 
 
 def _sentence(left: Counter[str]) -> str:
-    return f"{left.total():,} messages have no embedding ({_by_tenant(left)})"
+    return f"Without an embedding: {output.counted(left.total(), 'message')} ({_by_tenant(left)})"
 
 
 def _by_tenant(counts: Counter[str]) -> str:
@@ -109,4 +109,4 @@ class _Show:
             self._bar.update(self._bar.task_ids[0], total=self._most, completed=self._most - count)
         elif time.monotonic() - self._last_line >= _LINE_EVERY_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(f"{count:,} messages wait for their embedding.")
+            self._console.print(f"Waiting for an embedding: {output.counted(count, 'message')}.")

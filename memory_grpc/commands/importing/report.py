@@ -10,6 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from memory_grpc.commands import output
 from memory_grpc.commands.importing.records import Fault, Record
 from memory_grpc.commands.importing.sender import Counts
 
@@ -74,7 +75,7 @@ class Report:
             done, left = self._position - self._begun_at, max(0, self._total - self._position)
             eta = f", {self.seconds * left / done:,.0f} s left" if done else ""
             share = self._position / max(self._total, 1)
-            self.note(f"{share:.0%}, {self.messages:,} messages, {self.rate:,.0f}/s{eta}")
+            self.note(f"{share:.0%}, {output.counted(self.messages, 'message')}, {self.rate:,.0f}/s{eta}")
 
     def note(self, text: str) -> None:
         """A line of its own."""

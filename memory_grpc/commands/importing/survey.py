@@ -10,6 +10,7 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
+from memory_grpc.commands import output
 from memory_grpc.commands.importing.records import Mark, Record, Source
 
 _EXAMPLES = 5
@@ -54,9 +55,10 @@ class Survey:
     def sentence(self, path: Path, title: str) -> str:
         """``chat.txt is a WhatsApp chat: 3 messages of 1 conversation (user 3), 2024-05-01 to 2024-05-03.``"""
         roles = ", ".join(f"{role} {count:,}" for role, count in sorted(self.roles.items()))
-        conversations = len(self.conversations)
-        said = f"{path.name} is {title}: {self.messages:,} messages of {conversations:,} conversation"
-        said += "s" * (conversations != 1) + (f" ({roles})" if roles else "")
+        messages = output.counted(self.messages, "message")
+        conversations = output.counted(len(self.conversations), "conversation")
+        said = f"{path.name} is {title}: {messages} of {conversations}"
+        said += f" ({roles})" if roles else ""
         if self.first and self.last:
             said += f", {self.first:%Y-%m-%d} to {self.last:%Y-%m-%d}"
         left_out = self.left_out + Counter({"without text": self.empty})

@@ -14,7 +14,7 @@ import grpc
 
 from memory_grpc.client.errors import from_call
 from memory_grpc.client.streams import Resumption
-from memory_grpc.commands import client
+from memory_grpc.commands import client, output
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK, USAGE, CommandError, complain
 from memory_grpc.commands.transfer.records import read, written
@@ -122,9 +122,9 @@ class _Report:
         now = time.monotonic()
         if now - self._said >= _LINE_EVERY_SECONDS:
             self._said = now
-            self._say(f"{self._messages:,} messages, {self._messages / (now - self._began):,.0f}/s")
+            self._say(f"{output.counted(self._messages, 'message')}, {self._messages / (now - self._began):,.0f}/s")
 
     def end(self) -> None:
         """All of it is written."""
         before = f", after {self._had:,} that were there" if self._had else ""
-        self._say(f"{self._messages:,} messages exported{before}.")
+        self._say(f"{output.counted(self._messages, 'message')} exported{before}.")

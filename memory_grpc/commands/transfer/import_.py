@@ -59,7 +59,7 @@ def import_export(path: Path, tenant_id: str, target: Target | None, options: Op
             if time.monotonic() - said >= _LINE_EVERY_SECONDS:
                 said = time.monotonic()
                 done = sum(totals.values()) - totals["pending"]
-                complain(f"{done:,} of {found.messages:,} messages, {done / (said - began):,.0f}/s")
+                complain(f"{done:,} of {output.counted(found.messages, 'message')}, {done / (said - began):,.0f}/s")
     _sum_up(totals, as_json=as_json)
     return FAILED if totals["conflicting"] else OK
 
@@ -78,7 +78,8 @@ def _look_through(path: Path, tenant_id: str) -> _Found:
 
 
 def _sentence(path: Path, found: _Found) -> str:
-    return f"{path.name} is an export: {found.messages:,} messages of {', '.join(found.tenants) or 'nobody'}."
+    messages = output.counted(found.messages, "message")
+    return f"{path.name} is an export: {messages} of {', '.join(found.tenants) or 'nobody'}."
 
 
 def _show(path: Path, found: _Found, *, as_json: bool) -> int:

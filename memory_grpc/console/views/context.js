@@ -2,7 +2,7 @@
 
 import { given, post } from "../api.js";
 import { el } from "../dom.js";
-import { count, decimal } from "../format.js";
+import { count, counted, decimal } from "../format.js";
 import { meter } from "../charts.js";
 import { state } from "../state.js";
 import { badge, card, empty, field, form, heading, into } from "../widgets.js";
@@ -12,12 +12,12 @@ function built(answer, budget) {
   const left = answer.left_out;
   return [
     card("Budget",
-      meter(`${count(answer.total_tokens)} of ${count(budget)} tokens`, answer.total_tokens, budget),
+      meter(`${count(answer.total_tokens)} of ${counted(budget, "token")}`, answer.total_tokens, budget),
       el("p", { class: "faint" }, `Counted by ${answer.tokenizer}. Left out: ${count(left.too_long)} too long, ${count(left.repeated_text)} repeated, ${count(left.low_score)} below the score.`)),
     card("As a text", answer.text ? el("pre", { tabindex: 0 }, answer.text) : empty("Nothing fits, or nothing is there.")),
     answer.messages.length
       ? card("Its messages", answer.messages.map((one) => message(one.message,
-        el("p", { class: "score" }, badge(one.reason), ` ${count(one.tokens)} tokens`, one.score === undefined ? "" : `, score ${decimal(one.score)}`))))
+        el("p", { class: "score" }, badge(one.reason), ` ${counted(one.tokens, "token")}`, one.score === undefined ? "" : `, score ${decimal(one.score)}`))))
       : null,
   ];
 }
@@ -40,7 +40,7 @@ export function context(place) {
         const answer = await post("/v1/memory/context", { ...given({ ...values, ...numbers }), tenant_id: state.tenant });
         used = answer.total_tokens;
         return built(answer, numbers.max_tokens);
-      }, () => `${count(used)} tokens`);
+      }, () => counted(used, "token"));
     }),
     results,
   );

@@ -2,7 +2,7 @@
 
 import { get, given, post } from "../api.js";
 import { announce, el } from "../dom.js";
-import { count, time } from "../format.js";
+import { count, counted, time } from "../format.js";
 import { state, taken } from "../state.js";
 import { badge, button, card, confirmed, empty, failure, field, form, heading, into, table } from "../widgets.js";
 import { message } from "./message.js";
@@ -19,7 +19,7 @@ const facts = (...pairs) => el("dl", { class: "facts" }, pairs.filter(([, value]
 async function finished(erasure, progress) {
   let found = erasure;
   while (found.state !== "done" && progress.isConnected) {
-    progress.textContent = `${count(found.erased)} of ${count(found.planned)} messages are erased. ${found.last_error}`;
+    progress.textContent = `Erased: ${count(found.erased)} of ${counted(found.planned, "message")}. ${found.last_error}`;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     found = await get("/v1/admin/erasure", of(erasure));
   }
@@ -57,7 +57,7 @@ function planned(plan, place) {
   const receipt = el("div", {});
   const proof = el("div", {});
   const apply = button("Erase…", async () => {
-    const sure = await confirmed(`Erase ${count(erasure.planned)} messages of ${erasure.tenant_id}?`,
+    const sure = await confirmed(`Erase ${counted(erasure.planned, "message")} of ${erasure.tenant_id}?`,
       "They are removed from every table, with their revisions, vectors and words. This cannot be undone.", "Erase for good", erasure.tenant_id);
     if (!sure) return;
     apply.disabled = true;
@@ -95,7 +95,7 @@ export function erasure(place) {
       const plan = await post("/v1/admin/erasure/plan", { ...given(values), tenant_id: state.tenant, sample_size: 5 });
       const shown = el("div", {});
       planned(plan, shown);
-      announce(`${count(plan.erasure.planned)} messages would be erased.`);
+      announce(`Would be erased: ${counted(plan.erasure.planned, "message")}.`);
       return shown;
     })),
     steps,

@@ -2,7 +2,7 @@
 
 import { get, post } from "../api.js";
 import { announce, el } from "../dom.js";
-import { count, decimal, time } from "../format.js";
+import { count, counted, decimal, time } from "../format.js";
 import { meter } from "../charts.js";
 import { state } from "../state.js";
 import { badge, button, card, confirmed, empty, heading, into } from "../widgets.js";
@@ -36,7 +36,7 @@ async function reembedding() {
   return card("Re-embedding",
     facts(["State", badge(found.state)], ["Tenant", found.tenant_id || "all"], ["From", model(found.previous_model)], ["To", model(found.model)],
       ["Started", time(found.started_at)], ["Refused", count(found.refused)]),
-    meter(`${count(found.embedded)} of ${count(found.total)} messages`, found.embedded, found.total));
+    meter(`${count(found.embedded)} of ${counted(found.total, "message")}`, found.embedded, found.total));
 }
 
 function sweeping() {
@@ -45,7 +45,7 @@ function sweeping() {
     const body = { tenant_id: state.tenant, dry_run: dryRun };
     await into(outcome, async () => {
       const done = await post("/v1/admin/retention/run", body);
-      const text = `${count(done.archived)} messages ${dryRun ? "would be" : "were"} archived, ${count(done.deleted)} ${dryRun ? "would be" : "were"} deleted.`;
+      const text = `${counted(done.archived, "message")} ${dryRun ? "would be " : ""}archived, ${count(done.deleted)} ${dryRun ? "would be " : ""}deleted.`;
       announce(text);
       return el("p", {}, text);
     });
@@ -53,7 +53,7 @@ function sweeping() {
   const retry = () => into(outcome, async () => {
     const { queued } = await post("/v1/admin/embeddings/retry", { tenant_id: state.tenant });
     announce(`${queued} queued`);
-    return el("p", {}, `${count(queued)} messages are queued to be embedded again.`);
+    return el("p", {}, `Queued to be embedded again: ${counted(queued, "message")}.`);
   });
   const sweep = async () => {
     const sure = await confirmed(`Sweep ${state.tenant} now?`, "What its policy says is archived, and what has been in the archive for long enough is deleted for good.", "Sweep");

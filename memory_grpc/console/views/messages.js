@@ -2,7 +2,7 @@
 
 import { call, get, given } from "../api.js";
 import { announce, el } from "../dom.js";
-import { count } from "../format.js";
+import { counted } from "../format.js";
 import { state, taken } from "../state.js";
 import { button, confirmed, empty, failure, field, form, heading, paged } from "../widgets.js";
 import { message } from "./message.js";
@@ -31,10 +31,10 @@ export function messages(place) {
       const answer = await get("/v1/messages", { ...given(wanted), tenant_id: state.tenant, page_size: 25, page_token: token, include_total: token === "" });
       if (token === "") {
         total = answer.total_size;
-        announce(`${count(total)} messages`);
+        announce(counted(total, "message"));
       }
       const nodes = answer.messages.length ? answer.messages.map(removable) : empty("No message passes these filters.");
-      return { nodes: token === "" && total ? [el("p", { class: "faint" }, `${count(total)} messages`), nodes] : nodes, next: answer.next_page_token };
+      return { nodes: token === "" && total ? [el("p", { class: "faint" }, counted(total, "message")), nodes] : nodes, next: answer.next_page_token };
     });
   };
   place.append(

@@ -2,7 +2,7 @@
 
 import { given, post } from "../api.js";
 import { el } from "../dom.js";
-import { count, decimal } from "../format.js";
+import { counted, decimal } from "../format.js";
 import { state } from "../state.js";
 import { bars } from "../charts.js";
 import { empty, field, form, heading, into } from "../widgets.js";
@@ -21,8 +21,8 @@ function answered(answer) {
   const parts = answer.items.flatMap((one) => (one.explanation ? one.explanation.terms : []).map((term) => Math.abs(term.weight * term.value)));
   const how = answer.explanation || {};
   return [
-    el("p", { class: "faint" }, `${how.ranking} ranking of ${count(how.candidates)} candidates, ${how.exact ? "exact" : "by a graph"}, model ${how.model}`,
-      answer.pending ? `; ${count(answer.pending)} messages are not embedded yet` : ""),
+    el("p", { class: "faint" }, `${how.ranking} ranking of ${counted(how.candidates, "candidate")}, ${how.exact ? "exact" : "by a graph"}, model ${how.model}`,
+      answer.pending ? `; not embedded yet: ${counted(answer.pending, "message")}` : ""),
     answer.items.map((one, index) => hit(one, index + 1, Math.max(...parts, 1e-9))),
   ];
 }

@@ -156,7 +156,7 @@ class Reembeddings:
         if work.state == "cancelled":
             raise WrongState("This re-embedding was cancelled: start a new one.")
         if work.state != "ready":
-            raise WrongState(f"Only {work.embedded} of {work.total} messages have been embedded so far.")
+            raise WrongState(f"Embedded so far: {work.embedded:,} of {work.total:,} messages.")
         model = self._models.held(work.model_id)
         if model is None:
             raise ModelNotHeld

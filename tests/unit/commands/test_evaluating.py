@@ -275,7 +275,7 @@ def test_only_what_is_missing_is_sent_and_oddities_are_said(
     assert loaded() == 0
     memory.turns.clear()
     loaded()
-    assert capsys.readouterr().err == "Warning: s-1 holds 1 messages that are not in the file.\n"
+    assert capsys.readouterr().err == "Warning: s-1 holds 1 message of another file.\n"
 
 
 def test_the_rate_limit_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,7 +133,7 @@ def test_two_runs_are_compared_question_by_question(tmp_path: Path) -> None:
     shown = compared(first, second)
     assert shown.exit_code == 0
     assert "Greatest losses" in shown.stdout and "100.0 →  50.0  t 1, hybrid: What?" in shown.stdout
-    assert "1 questions are in only one of the runs." in shown.stdout
+    assert "In only one of the runs: 1 question." in shown.stdout
 
 
 def test_runs_of_other_data_are_not_compared(tmp_path: Path) -> None:

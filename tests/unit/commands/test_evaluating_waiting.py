@@ -62,13 +62,15 @@ def test_only_tenants_with_pending_messages_are_asked_again(capsys: pytest.Captu
     answers = ask(service)
     assert service.asked == ["a", "b", "c", "a", "c", "a"]
     assert [answer.total for answer in answers] == [6, 2, 5]  # in the order of the requests
-    assert capsys.readouterr().err == "5 messages wait for their embedding.\n"
+    assert capsys.readouterr().err == "Waiting for an embedding: 5 messages.\n"
 
 
 def test_patience_ends_when_no_more_are_embedded_and_the_error_says_how_many_are_left(slept: list[float]) -> None:
     with pytest.raises(CommandError) as caught:
         ask(Service(a=[9, 8, 7, 7], b=[0], c=[1_204]))
-    assert str(caught.value).startswith("1,211 messages have no embedding (7 of a, 1,204 of c), and their number has")
+    assert str(caught.value).startswith(
+        "Without an embedding: 1,211 messages (7 of a, 1,204 of c), and their number has"
+    )
     assert "fallen for 10 s" in str(caught.value)
     assert 10 <= sum(slept) < 20
 
@@ -79,13 +81,13 @@ def test_a_queue_that_shrinks_is_waited_for_however_long(slept: list[float]) -> 
 
 
 def test_a_queue_that_only_grows_and_shrinks_is_not_waited_for_for_ever() -> None:
-    with pytest.raises(CommandError, match="have no embedding"):
+    with pytest.raises(CommandError, match="Without an embedding"):
         ask(Service(a=[5, *[7, 6] * 100, 0]))
 
 
 def test_failed_messages_end_it_at_once(slept: list[float]) -> None:
     with pytest.raises(CommandError) as caught:
         ask(Service({"b": 2}, a=[3], b=[4]))
-    assert str(caught.value).startswith("7 messages have no embedding (3 of a, 4 of b). The model refused 2 of b,")
+    assert str(caught.value).startswith("Without an embedding: 7 messages (3 of a, 4 of b). The model refused 2 of b,")
     assert "/v1/admin/embeddings/retry" in str(caught.value)
     assert slept == []
