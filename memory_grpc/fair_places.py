@@ -25,7 +25,7 @@ class LineFull(Exception):
 
 
 class FairPlaces:
-    """So many places; of them one caller has as many as ``each`` says at most, and ``most_waiting`` calls may wait for one."""
+    """So many places; one caller has at most as many of them as ``each`` says, and ``most_waiting`` calls may wait."""
 
     def __init__(
         self,
