@@ -43,7 +43,7 @@ ITEMS: dict[int, tuple[str, float, float]] = {
     17: ("SIGKILL in the middle of an erasure", 1, 25),
     18: ("SIGKILL in the middle of an export or an import", 1, 15),
     19: ("SIGKILL in the middle of updates", 0.3, 8),
-    20: ("SIGKILL of whoever works, of five servers", 0.3, 3),
+    20: ("SIGKILL of whoever works, of five servers", 0.7, 5),
 }
 LONG = {
     "CHAOS_KILL_SERVER": 20,
@@ -53,7 +53,7 @@ LONG = {
     "CHAOS_UPDATE_ROUNDS": 200,
     "CHAOS_IMPORT_ROUNDS": 200,
     "CHAOS_TRANSFER": 5,
-    "CHAOS_SHARED_JOBS": 10,
+    "CHAOS_SHARED_JOBS": 12,
     "CHAOS_CUT": 1000,
     "CHAOS_SIGTERM": 5,
     "CHAOS_SWEEP": 400,

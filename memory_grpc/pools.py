@@ -98,21 +98,21 @@ async def _replicas(
 ) -> Reads:
     """They need not be there: one that is away gets no reads."""
 
-    def followed(conninfo: str, name: str, remembered_seconds: float = 0.0) -> Followed:
-        node = Followed(conninfo, name, time.monotonic, remembered_seconds=remembered_seconds)
-        stack.push_async_callback(node.close)
-        return node
-
+    longest = settings.database_read_max_lag_seconds
+    at_primary = Followed(place.direct, "primary", time.monotonic, remembered_seconds=longest)
+    stack.push_async_callback(at_primary.close)
     smallest, largest = settings.database_pool_min_size, settings.database_pool_max_size
     replicas = []
     for number, url in enumerate(settings.read_conninfos, 1):
         check_one_node(url)
         at = Place(url, url, False, is_replica=True)
         database = await _database(stack, settings, at, smallest, largest, by_turns=True)
-        replicas.append(Replica(database, followed(url, f"replica-{number}")))
+        followed = Followed(url, f"replica-{number}", time.monotonic, primary=at_primary)
+        stack.push_async_callback(followed.close)
+        replicas.append(Replica(database, followed))
     reads = Reads(
         primary,
-        followed(place.direct, "primary", settings.database_read_max_lag_seconds),
+        at_primary,
         replicas,
         written,
         wait_seconds=settings.database_read_wait_ms / 1000,
@@ -121,7 +121,7 @@ async def _replicas(
     def figures() -> list[NodeFigures]:
         nodes = [NodeFigures("primary", True, 0, reads.primary_reads)]
         return nodes + [
-            NodeFigures(r.followed.name, r.followed.is_up, reads.behind_bytes(r), r.reads) for r in replicas
+            NodeFigures(r.followed.name, r.followed.may_be_read, reads.behind_bytes(r), r.reads) for r in replicas
         ]
 
     stack.callback(metrics.NODES.of(figures))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from string import hexdigits
 from typing import TypeVar
 
 from memory_grpc.errors import CopyUnavailable
@@ -25,7 +26,7 @@ def parse(text: str) -> int:
     high, slash, low = text.partition("/")
     if not (slash and 1 <= len(high) <= 8 and 1 <= len(low) <= 8):
         raise ValueError("an LSN is two hexadecimal numbers with a slash between them")
-    if not (high + low).isalnum():  # int() would take signs, blanks and underscores
+    if not set(high + low) <= set(hexdigits):  # int() would take signs, blanks, underscores and 0x
         raise ValueError("an LSN has nothing but hexadecimal digits and a slash")
     return int(high, 16) << 32 | int(low, 16)
 

@@ -107,6 +107,7 @@ class Server:
                 share.admit(call, named)
             await begun(lambda: slot.operations.trail, call)
 
+        told = written(lambda: slot.operations.written.last)
         self.chain = Chain(
             [
                 observe(),
@@ -119,14 +120,14 @@ class Server:
                 authenticate.interceptor,
                 KeyRateLimit(counts).interceptor,
                 authorize,
-                position,
+                position(told),
                 share.interceptor,
             ],
             settings.max_request_bytes,
             permit,
             Shed(self.gate, door),
             holds,
-            written(lambda: slot.operations.written.last),
+            told,
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         add_services(self._server, slot, settings, lambda: time.monotonic() - self._started_at)

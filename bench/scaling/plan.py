@@ -30,10 +30,13 @@ class Assumed:
     """For each million messages."""
     utilisation: float
     """Share of the cores that is to be at work."""
+    free_disk: float
+    """Share of each node's disk that is to stay free: for growth, re-embedding and rebuilding indexes."""
     copies: int
     """Of every message: the primary's and its replicas'."""
     cores_a_node: int
     gigabytes_a_node: float
+    """Size of its disk."""
     core_hour_price: float
     gigabyte_month_price: float
 
@@ -44,6 +47,8 @@ class Plan:
 
     gigabytes: float
     """Of all copies."""
+    disk_gigabytes: float
+    """With what stays free."""
     server_cores: int
     database_cores: int
     """Of all database nodes: every copy repeats each write, and searches are done by one of them."""
@@ -62,7 +67,7 @@ def plan(millions: float, assumed: Assumed) -> Plan:
     """What ``millions`` of messages take.
 
     Database nodes are as many as the bytes or the cores ask for, whichever is more. Whole nodes and cores are paid for;
-    the disk by the bytes on it.
+    the disk by the bytes on it and the share that stays free.
     """
     one_copy = millions * assumed.message_bytes / 1000
     searches, ingests = millions * assumed.searches_a_second, millions * assumed.ingests_a_second
@@ -70,27 +75,29 @@ def plan(millions: float, assumed: Assumed) -> Plan:
     server = math.ceil((searches * assumed.search_server_ms + ingests * assumed.ingest_server_ms) / busy)
     # Replay of a write is counted as if it were the write.
     at_work = (searches * assumed.search_database_ms / assumed.copies + ingests * assumed.ingest_database_ms) / busy
-    primaries = max(1, math.ceil(one_copy / assumed.gigabytes_a_node), math.ceil(at_work / assumed.cores_a_node))
+    disk = one_copy / (1 - assumed.free_disk)
+    primaries = max(1, math.ceil(disk / assumed.gigabytes_a_node), math.ceil(at_work / assumed.cores_a_node))
     nodes = primaries * assumed.copies
     # What is smaller than a node gets a smaller one.
     cores = nodes * (assumed.cores_a_node if primaries > 1 else max(1, math.ceil(at_work)))
-    gigabytes = one_copy * assumed.copies
-    money = (server + cores) * HOURS_A_MONTH * assumed.core_hour_price + gigabytes * assumed.gigabyte_month_price
-    return Plan(gigabytes, server, cores, primaries, nodes, money)
+    paid = disk * assumed.copies
+    money = (server + cores) * HOURS_A_MONTH * assumed.core_hour_price + paid * assumed.gigabyte_month_price
+    return Plan(one_copy * assumed.copies, paid, server, cores, primaries, nodes, money)
 
 
 def table(assumed: Assumed) -> str:
     """A line for each number of messages, as Markdown."""
     lines = [
-        "| messages | searches/s | ingests/s | GB, all copies | server cores | database cores | parts | database nodes "
-        "| money a month | per million messages |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| messages | searches/s | ingests/s | GB, all copies | GB of disk | server cores | database cores | parts "
+        "| database nodes | money a month | per million messages |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for millions in MILLIONS:
         found = plan(millions, assumed)
         lines.append(
             f"| {millions:,} million | {millions * assumed.searches_a_second:,g} "
-            f"| {millions * assumed.ingests_a_second:,g} | {found.gigabytes:,.0f} | {found.server_cores:,} "
+            f"| {millions * assumed.ingests_a_second:,g} | {found.gigabytes:,.0f} | {found.disk_gigabytes:,.0f} "
+            f"| {found.server_cores:,} "
             f"| {found.database_cores:,} | {found.primaries:,} | {found.nodes:,} | {found.money_a_month:,.0f} "
             f"| {found.money_per_million(millions):,.2f} |"
         )
@@ -109,7 +116,8 @@ def parser() -> argparse.ArgumentParser:
         ("searches-a-second", 2.0, "for each million messages"),
         ("ingests-a-second", 0.5, "for each million messages"),
         ("utilisation", 0.5, "share of the cores that is to be at work"),
-        ("gigabytes-a-node", 1000.0, "of one copy that a database node holds"),
+        ("free-disk", 0.3, "share of each node's disk that is to stay free"),
+        ("gigabytes-a-node", 1000.0, "size of a database node's disk"),
         ("core-hour-price", 0.05, "price of a core with its memory for an hour"),
         ("gigabyte-month-price", 0.1, "price of a gigabyte of disk for a month"),
     )

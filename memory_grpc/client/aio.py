@@ -54,10 +54,10 @@ class AsyncMemoryClient(Base, AsyncCalls):
             try:
                 call = self._stub("unary_unary", rpc)(request, **self._how(attempts))
                 answer: T = result(await call)
-                self._seen.note(await call.initial_metadata())
+                self._seen.note(await call.initial_metadata(), wrote=rpc.is_write)
                 return answer
             except grpc.aio.AioRpcError as error:
-                failure = from_call(error)
+                failure = self._failure(error)
             await asyncio.sleep(attempts.pause_after(failure))
 
     def _pages(
@@ -95,13 +95,16 @@ class AsyncMemoryClient(Base, AsyncCalls):
             while True:
                 stream = self._stub("stream_stream", rpc)(feed.requests(), **self._how(attempts))
                 try:
+                    wrote = False
                     async for response in stream:
                         attempts.progress()
+                        wrote = True
+                        self._seen.acknowledged()
                         yield result(feed.answer(response))
-                    self._seen.note(await stream.trailing_metadata())
+                    self._seen.note(await stream.trailing_metadata(), wrote=wrote)
                     failure = None
                 except grpc.aio.AioRpcError as error:
-                    failure = told(from_call(error))
+                    failure = told(self._failure(error, wrote=wrote))
                 finally:
                     stream.cancel()
                 if failure is None:

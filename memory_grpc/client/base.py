@@ -15,6 +15,7 @@ from memory_grpc import __version__
 from memory_grpc.client import channel
 from memory_grpc.client.address import parse
 from memory_grpc.client.convert import complete, filled
+from memory_grpc.client.errors import MemoryServiceError, from_call
 from memory_grpc.client.retry import Attempts, Retry
 from memory_grpc.client.rpc import Rpc
 from memory_grpc.client.seen import Seen
@@ -72,6 +73,11 @@ class Base:
     def _key_and_position(self) -> tuple[tuple[str, str], ...]:
         """The metadata of a call: the key, and what its answer has to have seen."""
         return (*self._metadata, *self._seen.metadata())
+
+    def _failure(self, error: Any, *, wrote: bool = False) -> MemoryServiceError:
+        """The error of a call, which may have written before it failed: it says up to where, too."""
+        self._seen.note(error.trailing_metadata(), wrote=wrote)
+        return from_call(error)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._endpoint.target!r})"

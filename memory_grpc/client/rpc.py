@@ -10,7 +10,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message_factory import GetMessageClass
 
-from memory_grpc.rpcs import METHODS
+from memory_grpc.rpcs import FACTS, METHODS
 
 T = TypeVar("T")
 
@@ -44,3 +44,8 @@ class Rpc(Generic[T]):
         The contract says so by ``idempotency_level`` beside the RPC. The client gives the request ids.
         """
         return self.method.GetOptions().idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it has stored something, or found it stored, when it succeeds."""
+        return FACTS[self.path].kind == "write"

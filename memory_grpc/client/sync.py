@@ -64,10 +64,10 @@ class MemoryClient(Base, Calls):
         while True:
             try:
                 answer, call = self._stub("unary_unary", rpc).with_call(request, **self._how(attempts))
-                self._seen.note(call.initial_metadata())
+                self._seen.note(call.initial_metadata(), wrote=rpc.is_write)
                 return answer
             except grpc.RpcError as error:
-                failure = from_call(error)
+                failure = self._failure(error)
             pause = attempts.pause_after(failure)
             if note is not None:
                 note(failure, pause)
@@ -105,13 +105,16 @@ class MemoryClient(Base, Calls):
         while True:
             stream = self._stub("stream_stream", rpc)(feed.requests(), **self._how(attempts))
             try:
+                wrote = False
                 for response in stream:
                     attempts.progress()
+                    wrote = True
+                    self._seen.acknowledged()
                     yield result(feed.answer(response))
-                self._seen.note(stream.trailing_metadata())
+                self._seen.note(stream.trailing_metadata(), wrote=wrote)
                 failure = None
             except grpc.RpcError as error:
-                failure = from_call(error)
+                failure = self._failure(error, wrote=wrote)
             finally:
                 stream.cancel()
             if failure is None:

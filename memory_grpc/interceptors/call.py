@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 
 from memory_grpc.access import Grant
+from memory_grpc.headers import Headers
 from memory_grpc.rpc_facts import UNDECLARED, RpcFacts
 from memory_grpc.rpcs import FACTS
 
@@ -41,6 +42,8 @@ class Call:
     tenants: tuple[str, ...] = ()
     """Those that its request names, each once; known of calls that are recorded, and of callers that are held to
     some tenants."""
+    trailers: Headers = field(default_factory=list)
+    """What an error of it is told with, besides what every error has."""
 
     @property
     def service(self) -> str:

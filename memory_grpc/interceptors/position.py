@@ -1,6 +1,7 @@
 """x-min-lsn: how far the database must have come for a call to see what its caller wrote before; for read replicas.
 
-Each answer to what writes has ``x-lsn``, which a client sends back as ``x-min-lsn``. Without replicas there is none.
+Each answer to what writes has ``x-lsn``, errors too, which a client sends back as ``x-min-lsn``. Without replicas there
+is none.
 """
 
 from __future__ import annotations
@@ -11,25 +12,34 @@ from contextlib import asynccontextmanager
 from memory_grpc import positions
 from memory_grpc.errors import InvalidInput
 from memory_grpc.headers import Headers
-from memory_grpc.interceptors.call import Call
+from memory_grpc.interceptors.call import Call, Interceptor
 
 ASKED, GIVEN = "x-min-lsn", "x-lsn"
 _WRITING = ("write", "admin", "stream")
 
 
-@asynccontextmanager
-async def position(call: Call) -> AsyncIterator[None]:
-    """Notes what the call asks for. Raises InvalidInput for what is no LSN."""
-    if text := call.metadata.get(ASKED):
+def position(told: Callable[[Call], Headers]) -> Interceptor:
+    """Notes what a call asks for. Where it fails, what ``told`` gives goes with the error: a stream that breaks off may
+    have stored messages before. Raises InvalidInput for what is no LSN."""
+
+    @asynccontextmanager
+    async def noted(call: Call) -> AsyncIterator[None]:
+        if text := call.metadata.get(ASKED):
+            try:
+                positions.require(positions.parse(text))
+            except ValueError:
+                raise InvalidInput([], f"{ASKED}: send the value of a header {GIVEN}, such as 16/B374D848.") from None
         try:
-            positions.require(positions.parse(text))
-        except ValueError:
-            raise InvalidInput([], f"{ASKED}: send the value of a header {GIVEN}, such as 16/B374D848.") from None
-    yield
+            yield
+        except BaseException:  # out of time, it is cancelled
+            call.trailers += told(call)
+            raise
+
+    return noted
 
 
 def written(last: Callable[[], int]) -> Callable[[Call], Headers]:
-    """What answers are given besides: where the log had come to when a call that may write was done."""
+    """What answers are given besides: where the log had come to when a call that may write was done, or had failed."""
 
     def headers(call: Call) -> Headers:
         if call.facts.kind not in _WRITING or not (position := last()):

@@ -80,7 +80,7 @@ async def translate(call: Call) -> AsyncIterator[None]:
 
 async def _abort(call: Call, error: Exception, message: str) -> None:
     code, trailers = status_of(error, message)
-    await call.context.abort(code, message, (("x-request-id", call.request_id), *trailers))
+    await call.context.abort(code, message, (("x-request-id", call.request_id), *call.trailers, *trailers))
 
 
 def code_of(error: BaseException) -> str:

@@ -122,7 +122,7 @@ REGISTRY.register(POOLS)
 
 @dataclass(frozen=True, slots=True)
 class NodeFigures:
-    """Of a database that is read from: whether it answers, the bytes of log that it lacks, and its reads so far."""
+    """Of a database that is read from: whether it answers and is a copy, the bytes it lacks, and its reads so far."""
 
     name: str
     is_up: bool
@@ -143,7 +143,7 @@ class NodeCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Three families."""
-        up = GaugeMetricFamily("memory_replica_up", "Whether a replica answers.", labels=["node"])
+        up = GaugeMetricFamily("memory_replica_up", "Whether a replica answers, and is a copy.", labels=["node"])
         behind = GaugeMetricFamily("memory_replica_behind_bytes", "Log it has not replayed.", labels=["node"])
         reads = CounterMetricFamily("memory_reads", "Read transactions, by the database they went to.", labels=["node"])
         for node in self._asked[-1]():

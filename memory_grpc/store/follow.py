@@ -13,9 +13,11 @@ from collections.abc import Callable
 import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import class_row
 
 from memory_grpc.errors import StartupError
 from memory_grpc.store.connections import PINS
+from memory_grpc.store.node import Node
 from memory_grpc.store.queries import QUERIES
 
 log = structlog.get_logger(__name__)
@@ -38,19 +40,29 @@ def check_one_node(conninfo: str) -> None:
 class Followed:
     """One node. ``position`` is what it was heard to have last: after a restart that may be less than before.
 
-    Where it was is remembered for ``remembered_seconds``, ten times a second at most.
+    Where it was is remembered for ``remembered_seconds``, ten times a second at most. One that is to be a copy of
+    ``primary`` gets no reads before both have been heard of, nor while it is none.
     """
 
     def __init__(
-        self, conninfo: str, name: str, clock: Callable[[], float], *, remembered_seconds: float = 0.0
+        self,
+        conninfo: str,
+        name: str,
+        clock: Callable[[], float],
+        *,
+        remembered_seconds: float = 0.0,
+        primary: Followed | None = None,
     ) -> None:
         self._remembered = remembered_seconds
+        self._primary = primary
         self.name = name
+        self.node: Node | None = None
+        """As it was heard of last, however long ago."""
         self.position = 0
         self._conninfo = conninfo
         self._clock = clock
         self._heard_at = float("-inf")
-        self._told_up = False
+        self._told = ""
         self._connection: psycopg.AsyncConnection[tuple[object, ...]] | None = None
         self._changed = asyncio.Condition()
         self._waiting = 0
@@ -61,6 +73,16 @@ class Followed:
         """Whether it has been heard of just now."""
         return self._clock() - self._heard_at < _HEARD_SECONDS
 
+    @property
+    def may_be_read(self) -> bool:
+        """Whether it is up, and a copy of the primary as that was last heard of."""
+        return self.is_up and self._is_copy
+
+    @property
+    def _is_copy(self) -> bool:
+        of = self._primary.node if self._primary else None
+        return self.node is not None and of is not None and self.node.copies(of)
+
     def lose(self) -> None:
         """It is away, and what it had is not believed, until it is heard of again."""
         self._heard_at = float("-inf")
@@ -68,16 +90,15 @@ class Followed:
         self._tell()
 
     def position_then(self) -> int:
-        """Where it was ``remembered_seconds`` ago; 0 where that is not known."""
-        at, position = self._past[0] if self._past else (self._clock(), 0)
-        return position if at <= self._clock() - self._remembered else 0
+        """Where it was ``remembered_seconds`` ago, or when it was first heard of if that is not so long ago."""
+        return self._past[0][1] if self._past else 0
 
-    def note(self, position: int) -> None:
-        """It was heard of just now, and has come there."""
+    def note(self, node: Node) -> None:
+        """It was heard of just now."""
         now = self._heard_at = self._clock()
-        self.position = position
+        self.node, self.position = node, node.position
         if not self._past or now - self._past[-1][0] >= _SAMPLED_SECONDS:
-            self._past.append((now, position))
+            self._past.append((now, node.position))
         while len(self._past) > 1 and self._past[1][0] <= now - self._remembered:
             self._past.popleft()
         self._tell()
@@ -98,12 +119,12 @@ class Followed:
         """Asks once; whether somebody waits to hear more."""
         try:
             async with asyncio.timeout(_HEARD_SECONDS):
-                position = await self._asked()
+                node = await self._asked()
         except Exception:  # whatever a node that is away makes of a question
             await self._hang_up()
             self.lose()
         else:
-            self.note(position)
+            self.note(node)
         async with self._changed:
             self._changed.notify_all()
         return self._waiting > 0 and self.is_up
@@ -112,7 +133,7 @@ class Followed:
         """Ends its connection."""
         await self._hang_up()
 
-    async def _asked(self) -> int:
+    async def _asked(self) -> Node:
         if self._connection is None:
             self._connection = await psycopg.AsyncConnection.connect(
                 self._conninfo,
@@ -121,9 +142,10 @@ class Followed:
                 application_name="memory-grpc follows",
             )
             await self._connection.execute(PINS)
-        row = await (await self._connection.execute(QUERIES["database.replayed"])).fetchone()
-        assert row is not None, "the statement gives one row"
-        return int(str(row[0]))
+        async with self._connection.cursor(row_factory=class_row(Node)) as cursor:
+            node = await (await cursor.execute(QUERIES["database.replayed"])).fetchone()
+        assert node is not None, "the statement gives one row"
+        return node
 
     async def _hang_up(self) -> None:
         connection, self._connection = self._connection, None
@@ -131,9 +153,10 @@ class Followed:
             await connection.close()
 
     def _tell(self) -> None:
-        if self.is_up is not self._told_up:
-            self._told_up = self.is_up
-            if self.is_up:
-                log.info("database_node_back", node=self.name)
-            else:
-                log.warning("database_node_away", node=self.name)
+        state = "away"
+        if self.is_up:
+            knows = self._primary is None or self._primary.node is not None
+            state = "no_copy" if self._primary and knows and not self._is_copy else "back"
+        if state != self._told:
+            self._told = state
+            (log.info if state == "back" else log.warning)(f"database_node_{state}", node=self.name)

@@ -2,7 +2,8 @@
 
 How far each node has come is asked of it all the time, on a connection of its own (``follow``). A read goes to a
 replica that is known to have what the read has to see; if there is none, it waits a little for one, and then asks the
-primary. A replica that does not answer, or lacks what the primary had some seconds ago, gets no reads.
+primary. A replica that does not answer, or lacks what the primary had some seconds ago, gets no reads, nor does a node
+that is no copy of the primary.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ class Reads:
             return None
         # What it had some seconds ago; while it is away nobody is held to it.
         had = self._at_primary.position_then() if self._at_primary.is_up else 0
-        up = [replica for replica in self.replicas if replica.followed.is_up and replica.followed.position >= had]
+        up = [replica for replica in self.replicas if replica.followed.may_be_read and replica.followed.position >= had]
         if not up:
             return None
         turn = next(self._turns) % len(up)

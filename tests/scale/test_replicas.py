@@ -4,89 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import grpc
-import prometheus_client
 import pytest
-import pytest_asyncio
 from pydantic import SecretStr
 
 from memory_grpc.client import AsyncMemoryClient, types
-from memory_layer.v1 import listing_pb2 as listing
 from memory_layer.v1 import memory_service_pb2 as pb
 from memory_layer.v1 import transfer_service_pb2 as transfer
 from tests.conftest import RunningServer, StartServer
 from tests.scale.nodes import Node, either
+from tests.scale.reading import TENANT, found, is_up, reads, stored, until
 
 pytestmark = pytest.mark.asyncio
-
-TENANT = "acme"
-
-
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
-    home = tmp_path_factory.mktemp("nodes")
-    primary = Node(home / "primary").start()
-    replica = None
-    try:
-        replica = primary.replica(home / "replica", "replica").start()
-        yield primary, replica
-    finally:
-        if replica:
-            replica.stop()
-        primary.stop()
-
-
-async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.02)
-
-
-def reads(node: str) -> float:
-    return prometheus_client.REGISTRY.get_sample_value("memory_reads_total", {"node": node}) or 0.0
-
-
-def is_up() -> bool:
-    return prometheus_client.REGISTRY.get_sample_value("memory_replica_up", {"node": "replica-1"}) == 1.0
-
-
-async def stored(server: RunningServer, content: str) -> tuple[str, str]:
-    """The id of a new message, and the position that its answer gave."""
-    call = server.memory.IngestMessage(
-        pb.IngestMessageRequest(tenant_id=TENANT, conversation_id="c", role="user", content=content)
-    )
-    message = await call
-    return message.id, str(dict(await call.initial_metadata())["x-lsn"])
-
-
-async def found(server: RunningServer, content: str, *metadata: tuple[str, str]) -> bool:
-    """Whether a search, a list and a look-up by id all know the message, or none of them."""
-    answer = await server.memory.SearchMemories(
-        pb.SearchMemoriesRequest(tenant_id=TENANT, query=content, top_k=1), metadata=metadata
-    )
-    listed = await server.memory.ListMessages(listing.ListMessagesRequest(tenant_id=TENANT), metadata=metadata)
-    is_found = bool(answer.items) and answer.items[0].content == content
-    assert is_found == (content in [message.content for message in listed.messages])
-    return is_found
-
-
-@pytest.fixture
-def settings(nodes: tuple[Node, Node]) -> dict[str, Any]:
-    return {"database_read_urls": [SecretStr(nodes[1].dsn)], "database_read_wait_ms": 20.0}
-
-
-@pytest_asyncio.fixture
-async def server(
-    nodes: tuple[Node, Node], settings: dict[str, Any], start_server: StartServer
-) -> AsyncIterator[RunningServer]:
-    async with start_server(nodes[0].dsn, **settings) as started:
-        await until(is_up)
-        yield started
 
 
 async def test_reads_go_to_the_replica_and_none_comes_before_its_own_write(
@@ -166,8 +100,10 @@ async def test_a_replica_that_stopped_replaying_gets_no_reads(
                     pb.IngestMessageRequest(tenant_id=TENANT, conversation_id="c", role="user", content=said)
                 )
             async with asyncio.timeout(20):
-                while not await found(server, said):
+                request = pb.SearchMemoriesRequest(tenant_id=TENANT, query=said, top_k=1)
+                while (await server.memory.SearchMemories(request)).items[0].content != said:
                     await asyncio.sleep(0.05)
+            assert await found(server, said)
         finally:
             replica.run("select pg_wal_replay_resume()")
 

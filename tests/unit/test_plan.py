@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -25,7 +27,16 @@ def test_the_document_shows_what_the_command_prints() -> None:
 
 def test_prices_and_disks_are_the_readers() -> None:
     *_, money, of_a_million = last(printed("--core-hour-price", "0", "--gigabyte-month-price", "1", "--copies", "3"))
-    assert (money, of_a_million) == ("11,886", "11.89")
-    parts, nodes = last(printed("--gigabytes-a-node", "100"))[6:8]
-    assert (parts, nodes) == ("40", "80")
-    assert last(printed("--searches-a-second", "20"))[6] == "17"
+    assert (money, of_a_million) == ("16,980", "16.98")
+    parts, nodes = last(printed("--gigabytes-a-node", "100"))[7:9]
+    assert (parts, nodes) == ("57", "114")
+    assert last(printed("--searches-a-second", "20"))[7] == "17"
+
+
+def test_no_disk_is_planned_fuller_than_it_is_to_be() -> None:
+    """A billion messages of 3,962 bytes would fill four disks of 1,000 GB to 99 %."""
+    gigabytes, disk = (float(cell.replace(",", "")) for cell in last(printed())[3:5])
+    assert disk == pytest.approx(gigabytes / 0.7, abs=1)
+    for free, parts in (("0", "4"), ("0.3", "6"), ("0.5", "8")):
+        *_, parts_then, _, _, _ = last(printed("--free-disk", free))
+        assert parts_then == parts

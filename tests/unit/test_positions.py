@@ -13,11 +13,16 @@ def test_a_position_is_spelled_as_it_was_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "/", "1", "1/", "/1", "1/2/3", "-1/0", "0/-1", "1_0/0", " 1/0", "g/0", "123456789/0"]
+    "text",
+    ["", "/", "1", "1/", "/1", "1/2/3", "-1/0", "0/-1", "1_0/0", " 1/0", "g/0", "123456789/0", "0x1/2", "\u0661/0"],
 )
 def test_what_is_no_position_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         positions.parse(text)
+
+
+def test_small_letters_are_hexadecimal_too() -> None:
+    assert positions.parse("16/b374d848") == positions.parse("16/B374D848")
 
 
 def test_a_tenant_that_was_forgotten_is_taken_to_have_written_as_late_as_any_of_those() -> None:
