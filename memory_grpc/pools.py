@@ -81,7 +81,7 @@ async def opened(stack: AsyncExitStack, settings: Settings, place: Place) -> Poo
     replicas = await _replicas(stack, settings, place, calls, written) if urls else None
     pools = Pools(
         calls=calls,
-        background=await _database(stack, settings, noted, 1, settings.database_background_pool_size),
+        background=await _database(stack, settings, noted, 1, settings.database_background_pool_size, by_turns=True),
         keys=await _database(stack, settings, place, 1, _KEYS_CONNECTIONS),
         heartbeats=await _database(stack, settings, place, 0, _HEARTBEAT_CONNECTIONS),
         reads=replicas or calls,

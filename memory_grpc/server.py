@@ -136,7 +136,7 @@ class Server:
 
     async def start(self) -> int:
         """Listens, NOT_SERVING; returns the port. Raises StartupError when the port is taken or a certificate unfit."""
-        await self._set_health(_NOT_SERVING)
+        self._set_health(_NOT_SERVING)
         address = f"{bracketed(self._settings.host)}:{self._settings.grpc_port}"
         credentials = server_credentials(self._settings)
         try:
@@ -152,12 +152,12 @@ class Server:
     async def open(self) -> None:
         """SERVING from here on."""
         self.gate.is_open = True
-        await self._set_health(_SERVING)
+        self._set_health(_SERVING)
 
     async def report(self, *, serving: bool) -> None:
         """While it is open: SERVING, or NOT_SERVING so that callers go elsewhere; calls are answered all the same."""
         if self.gate.is_open:
-            await self._set_health(_SERVING if serving else _NOT_SERVING)
+            self._set_health(_SERVING if serving else _NOT_SERVING)
 
     async def drain(self) -> None:
         """NOT_SERVING first, then no new calls, then up to MEMORY_DRAIN_SECONDS for those in flight.
@@ -165,7 +165,7 @@ class Server:
         The gate refuses new calls until the last one inside has ended, and only then does grpc stop: what arrives while
         grpc stops ends as CANCELLED, which tells a caller nothing.
         """
-        await self._set_health(_NOT_SERVING)
+        self._set_health(_NOT_SERVING)
         if self.gate.is_open:
             await asyncio.sleep(_NOTICE_SECONDS)
         await self.gate.close(self._settings.drain_seconds)
@@ -175,6 +175,6 @@ class Server:
         """Returns when the server has ended."""
         await self._server.wait_for_termination()
 
-    async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+    def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         metrics.SERVING.set(status == _SERVING)
-        await asyncio.gather(*(self._health.set(name, status) for name in ("", *_NAMES)))
+        self._health.set(status)

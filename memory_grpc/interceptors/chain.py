@@ -19,12 +19,12 @@ share          now that it is known who opens a stream, one of a caller with too
 =============  =====================================================================================================
 
 Probes and reflection pass the same chain: each interceptor says for itself what it asks of them. A call that
-``concurrency`` would refuse for certain is answered in front of it, with the same words; see ``shed.py``.
+``concurrency`` would refuse for certain is answered in front of it, with the same words; see ``shed.py``. So is one
+with more headers than any client has: grpc bounds their bytes only once its client has acknowledged the settings.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias, cast
@@ -33,11 +33,16 @@ import grpc
 
 from memory_grpc import headers, positions
 from memory_grpc.accounts import ACCOUNTS, Kind
-from memory_grpc.errors import UnknownMethod
+from memory_grpc.errors import BodyTooLarge, UnknownMethod
 from memory_grpc.interceptors import decode
 from memory_grpc.interceptors.authenticate import guard_reflection
 from memory_grpc.interceptors.call import UNKNOWN_METHOD, Call, Interceptor
 from memory_grpc.interceptors.encode import encode, encoded
+from memory_grpc.interceptors.observe import meter
+from memory_grpc.interceptors.translate import status_of
+
+MOST_HEADERS = 256
+"""Of a call. Envoy lets 100 through."""
 
 # Generic in the type stubs only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -58,6 +63,20 @@ def _bill(call: Call, kind: Kind, size: int) -> None:
     """Charges bytes of a request or an answer to whom the call is of."""
     if not call.is_probe:
         ACCOUNTS.charge(kind, size, call.account)
+
+
+def _too_many_headers() -> Handler:
+    """The answer to a call of which nothing is kept, as of a stream: the request of a unary call is waited for."""
+    error = BodyTooLarge()
+    code, trailers = status_of(error, str(error))
+    counts = meter("unary", *UNKNOWN_METHOD.strip("/").split("/"))
+
+    async def refuse(_: AsyncIterator[bytes], context: Any) -> None:
+        counts.started()
+        counts.handled(code.name, 0.0)
+        await context.abort(code, str(error), trailers)
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 async def permit_all(call: Call, request: Any) -> None:
@@ -97,6 +116,8 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
     ) -> Handler:
         """The handler of a call, wrapped; for a method that does not exist, one that says so."""
         pairs: Any = handler_call_details.invocation_metadata or ()
+        if len(pairs) > MOST_HEADERS:
+            return _too_many_headers()
         metadata = {str(key): value for key, value in pairs if isinstance(value, str)}
         if (short := self._shortcut(str(handler_call_details.method), metadata)) is not None:
             return cast(Handler, short)
@@ -147,11 +168,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                 request = await read(raw)
                 await self._permit(call, request)
                 _bill(call, "bytes_in", len(raw))
-                responses = handler.unary_stream(request, context)
-                if inspect.isawaitable(responses):  # a servicer that writes to the context itself, as health's Watch
-                    await responses
-                    return
-                async for response in responses:
+                async for response in handler.unary_stream(request, context):
                     await self._holds(call, request)
                     answer = encode(response)
                     _bill(call, "bytes_out", len(answer))

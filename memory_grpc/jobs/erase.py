@@ -7,10 +7,14 @@
        └─an hour: gone   └──┘ a batch a transaction      └──┘ again, after a server died
 
 A batch erases messages and takes them out of the plan in one transaction, so that whoever goes on, after whatever end,
-finds what is left. What is done in ``cleaning`` may be done twice.
+finds what is left. What is done in ``cleaning`` may be done twice. Tenants take turns, a batch of each: nobody waits
+for the end of another's million, or for a vacuum after each of another's hundreds.
 """
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Iterator, Sequence
 
 import structlog
 
@@ -25,6 +29,8 @@ LEASE = "erasure"
 LEASE_SECONDS = 30.0
 # Messages erased in one transaction. Others who write in the tenant wait for it.
 BATCH = 500
+# Erasures of one tenant that have a batch in one turn.
+AT_ONCE = 20
 # What failed is tried again after this.
 RETRY_SECONDS = 10.0
 _LOCK_MILLISECONDS = 5000
@@ -52,14 +58,31 @@ class Erase:
             if lease is None:
                 return
             trouble = Trouble(self._database, "erasure")
-            works = {work.id: work for work in await self._open()}
-            for work in map(works.__getitem__, self._rests.awake(works)):
-                async with trouble.of_one() as attempt:
-                    await self._erase(work, lease)
-                if attempt.failed:
-                    self._rests.begin(work.id)
-                    with at_best("note what an erasure met"):
-                        await self._note(work, trouble.last)
+            while works := await self._awake():  # those too that were applied meanwhile
+                held_up: set[str] = set()  # tenants whose lock was not had: it was waited for long enough
+                for work in _turns(works):
+                    if work.tenant_id in held_up:
+                        continue
+                    if not await self._try(work, trouble, self._batch(work, lease)):
+                        held_up.add(work.tenant_id)
+                await self._clean([work for work in works if work.state == "cleaning"], lease, trouble)
+
+    async def _awake(self) -> list[Erasure]:
+        works = {work.id: work for work in await self._open()}
+        return [works[id_] for id_ in self._rests.awake(works)]
+
+    async def _try(self, work: Erasure, trouble: Trouble, step: Awaitable[None]) -> bool:
+        """Whether a step of one that is none of the others' went well; if not, it rests, and what was met is noted."""
+        async with trouble.of_one() as attempt:
+            await step
+        if attempt.failed:
+            await self._rest(work, trouble)
+        return not attempt.failed
+
+    async def _rest(self, work: Erasure, trouble: Trouble) -> None:
+        self._rests.begin(work.id)
+        with at_best("note what an erasure met"):
+            await self._note(work, trouble.last)
 
     async def _open(self) -> list[Erasure]:
         async with self._database.transaction(tenant=EVERY_TENANT) as tx:
@@ -70,43 +93,49 @@ class Erase:
         async with self._database.transaction(tenant=work.tenant_id) as tx:
             await erasures.note_error(tx, work, error)
 
-    async def _erase(self, work: Erasure, lease: Lease) -> None:
-        if work.state == "erasing":
-            while await self._batch(work, lease):
-                pass
-            log.info("erasure_erased", id=str(work.id))
-            work = await self._read(work)
-        await self._clean(work, lease)
-
-    async def _read(self, work: Erasure) -> Erasure:
-        async with self._database.transaction(tenant=work.tenant_id) as tx:
-            return await erasures.get(tx, work.tenant_id, work.id) or work
-
-    async def _batch(self, work: Erasure, lease: Lease) -> bool:
-        """Erases some messages; False when there was none left, which is noted."""
+    async def _batch(self, work: Erasure, lease: Lease) -> None:
+        """Erases some messages; the last of them are noted as such."""
         async with self._database.transaction(tenant=work.tenant_id, plan="each") as tx:
             await models.lock_tenant_exclusive(tx, work.tenant_id, _LOCK_MILLISECONDS)
             held = await erasures.hold(tx, work)
             if held is None:
-                return False
+                return
             ids = await erasures.next_messages(tx, held, BATCH)
             if ids:
                 gone = await erasure.erase(tx, held.tenant_id, ids, held.id)
                 await erasures.note_progress(tx, held, gone)
-            else:
+            if len(ids) < BATCH:
                 await erasures.advance(tx, held, "cleaning")
             await lease.guard(tx)
-        return bool(ids)
+        if len(ids) < BATCH:
+            log.info("erasure_erased", id=str(work.id))
 
-    async def _clean(self, work: Erasure, lease: Lease) -> None:
-        """Removes what follows from messages and is no row of theirs."""
+    async def _clean(self, works: Sequence[Erasure], lease: Lease, trouble: Trouble) -> None:
+        """Removes what follows from messages and is no row of theirs, and vacuums once for all of them."""
+        counted: set[str] = set()
+        cleaned = [work for work in works if await self._try(work, trouble, self._clean_rows(work, lease, counted))]
+        if not cleaned:
+            return
+        async with trouble.of_one() as attempt:
+            await erasure.vacuum(self._database)
+        for work in cleaned:
+            if attempt.failed:
+                await self._rest(work, trouble)
+            else:
+                await self._try(work, trouble, self._end(work, lease))
+
+    async def _clean_rows(self, work: Erasure, lease: Lease, counted: set[str]) -> None:
+        """Counts the words of a tenant once, however many of its erasures are cleaned up after."""
         if work.scope == "whole_tenant":
             await self._clean_tenant(work, lease)
-        async with self._database.transaction(tenant=work.tenant_id) as tx:
-            for config in await word_index.counted(tx, work.tenant_id):
-                await word_index.count(tx, work.tenant_id, config)
-            await lease.guard(tx)
-        await erasure.vacuum(self._database)
+        if work.tenant_id not in counted:
+            async with self._database.transaction(tenant=work.tenant_id) as tx:
+                for config in await word_index.counted(tx, work.tenant_id):
+                    await word_index.count(tx, work.tenant_id, config)
+                await lease.guard(tx)
+        counted.add(work.tenant_id)
+
+    async def _end(self, work: Erasure, lease: Lease) -> None:
         async with self._database.transaction(tenant=work.tenant_id) as tx:
             if await erasures.hold(tx, work) is not None:
                 await erasures.advance(tx, work, "done")
@@ -143,3 +172,13 @@ class Erase:
             await erasures.forget_model(tx, tenant_id)
             await erasures.revoke_keys(tx, tenant_id, work.applied_by or "")
             await lease.guard(tx)
+
+
+def _turns(works: Sequence[Erasure]) -> Iterator[Erasure]:
+    """The erasures that have a batch to erase now: as many of each tenant's as of any other's, the first applied
+    first."""
+    taken: Counter[str] = Counter()
+    for work in works:
+        if work.state == "erasing" and taken[work.tenant_id] < AT_ONCE:
+            taken[work.tenant_id] += 1
+            yield work

@@ -46,7 +46,7 @@ class Database(BaseModel):
     database_pool_max_size: int = Field(10, ge=1, description="Most connections opened for calls.")
     database_background_pool_size: int = Field(
         8,
-        ge=2,
+        ge=3,
         description="Most connections opened for background work and administration, in addition to those for calls.",
     )
     database_pool_max_waiting: int = Field(

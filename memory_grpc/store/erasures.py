@@ -33,6 +33,11 @@ async def plan(
     return found
 
 
+async def crowd_out(tx: Transaction, tenant_id: str, most: int) -> None:
+    """Has a tenant's older plans expire where together they hold more than ``most`` ids."""
+    await tx.execute("erasures.crowd_out", {"tenant_id": tenant_id, "most": most})
+
+
 async def sample(tx: Transaction, tenant_id: str, erasure_id: UUID, limit: int) -> list[StoredMessage]:
     """Some of the messages of a plan, the newest first."""
     rows = await tx.all("erasures.sample", _one(tenant_id, erasure_id) | {"limit": limit})

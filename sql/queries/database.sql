@@ -28,7 +28,8 @@ select pg_wal_lsn_diff(
 -- name: database.replayed
 -- Up to where a node has what was written, as a number, and what node it is: which cluster it is a copy of, whether it
 -- takes writes itself, since when it runs, and which timeline it is on. A promotion begins a timeline, in which numbers
--- go on from where the old one was left. A standby tells its timeline as of its last restartpoint or write of a page.
+-- go on from where the old one was left. A standby tells its timeline as of its last restartpoint or write of a page; the one
+-- that it streams is newer, and told to members of pg_read_all_stats.
 select
     pg_wal_lsn_diff(
         case when is_standby then coalesce(pg_last_wal_replay_lsn(), '0/0') else pg_current_wal_flush_lsn() end, '0/0'
@@ -37,7 +38,9 @@ select
     not is_standby as is_primary,
     pg_postmaster_start_time() as started_at,
     case
-        when is_standby then (select min_recovery_end_timeline from pg_control_recovery())
+        when is_standby then greatest(
+            (select min_recovery_end_timeline from pg_control_recovery()), (select received_tli from pg_stat_wal_receiver)
+        )
         else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer
     end as timeline
 from (select pg_is_in_recovery() as is_standby) as node;

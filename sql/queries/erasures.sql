@@ -40,6 +40,20 @@ from (
 ) as chosen
 where tenant_id = %(tenant_id)s and id = %(erasure_id)s;
 
+-- name: erasures.crowd_out
+-- Has a tenant's older plans expire where its plans together hold more than so many ids; one without any counts as one.
+update erasures
+set expires_at = now()
+where tenant_id = %(tenant_id)s and state = 'planned' and id in (
+    select id
+    from (
+        select id, sum(planned + 1) over (order by planned_at desc, id desc) as together
+        from erasures
+        where tenant_id = %(tenant_id)s and state = 'planned' and expires_at > now()
+    ) as held
+    where together > %(most)s
+);
+
 -- name: erasures.sample
 -- Some messages of a plan, the newest first.
 select chosen.*

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from grpc_health.v1 import health_pb2
 
 from memory_grpc.interceptors.share import MOST_WATCHES
-from tests.abuse import guesses, short_deadlines, unknown_methods, watches
+from tests.abuse import deaf_watch, guesses, many_headers, short_deadlines, unknown_methods, watches
 from tests.abuse.instance import VICTIM, search, under_attack
 
 
@@ -45,3 +47,18 @@ async def test_names_of_strangers_are_no_metrics(dsn: str, tmp_path: Path) -> No
     async with under_attack(dsn, tmp_path, MAX_CALLS_IN_FLIGHT=1) as instance:
         await unknown_methods.attack(instance)
         assert unknown_methods.NAME not in await instance.metrics()
+
+
+@pytest.mark.asyncio
+async def test_a_watch_that_takes_no_answer_holds_up_no_other_and_no_shutdown(dsn: str, tmp_path: Path) -> None:
+    async with under_attack(dsn, tmp_path) as instance, deaf_watch.held(instance.address):
+        status = await instance.victim.health.Watch(health_pb2.HealthCheckRequest(), timeout=10).read()
+        assert status.status == health_pb2.HealthCheckResponse.SERVING
+        instance.server.send(signal.SIGTERM)
+        assert await instance.server.ended(10) == 0
+
+
+@pytest.mark.asyncio
+async def test_calls_with_thousands_of_headers_are_not_kept(dsn: str, tmp_path: Path) -> None:
+    async with under_attack(dsn, tmp_path) as instance:
+        assert await many_headers.refused(instance) == many_headers.CALLS

@@ -16,7 +16,9 @@ import pytest
 
 from memory_grpc.jobs import erase
 from memory_grpc.jobs.lease import Lease
+from memory_grpc.operations.erasure import erasures
 from memory_grpc.store import vocabularies
+from memory_grpc.store.database import Database
 from memory_grpc.store.tenant_tables import TENANT_TABLES
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import erasure_service_pb2 as pb
@@ -353,6 +355,50 @@ async def test_one_that_fails_keeps_no_other_from_its_turn_and_is_tried_again(
             rows("drop trigger if exists broken on messages")
         done = await apply(server, first)
         assert (done.erased, done.last_error) == (5, "")
+
+
+async def test_a_tenant_s_plans_do_not_pile_up(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasures, "MOST_PLANNED", 11)
+    await fill(server)
+    oldest, older, newest = [await plan(server) for _ in range(3)]
+    one = {"tenant_id": "acme", "erasure_id": oldest.erasure.erasure_id}
+    code = await refused(server.erasure.ApplyErasure(pb.ApplyErasureRequest(**one)))
+    assert code in (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND), "soon it is gone"
+    assert (await apply(server, older)).erased == 5
+    assert (await apply(server, newest)).planned == 5
+
+
+async def test_nobody_waits_for_another_s_long_erasure_or_for_its_vacuums(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vacuums: list[int] = []
+    vacuum = erase.erasure.vacuum
+
+    async def counted(database: Database) -> None:
+        vacuums.append(1)
+        await vacuum(database)
+
+    async with start_server() as server:
+        monkeypatch.setattr(erase, "BATCH", 2)
+        monkeypatch.setattr(erase.erasure, "vacuum", counted)
+        await fill(server, count=60)
+        applied = [await plan(server)]
+        for number in range(10):
+            await fill(server, f"s-{number}", count=1)
+            applied.append(await plan(server, user_id=f"s-{number}"))
+        await fill(server, tenant_id="rival", count=1)
+        other = await plan(server, "rival")
+        for planned in applied:
+            one = {"tenant_id": "acme", "erasure_id": planned.erasure.erasure_id}
+            await server.erasure.ApplyErasure(pb.ApplyErasureRequest(**one))
+        assert (await apply(server, other)).erased == 1
+        long = await server.erasure.GetErasure(
+            pb.GetErasureRequest(tenant_id="acme", erasure_id=applied[0].erasure.erasure_id)
+        )
+        assert long.state == "erasing"
+        for planned in applied:
+            await apply(server, planned)
+        assert len(vacuums) < len(applied)
 
 
 async def test_a_plan_is_of_one_moment_and_retention_and_writers_may_go_on(server: RunningServer, rows: Rows) -> None:

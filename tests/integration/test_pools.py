@@ -82,7 +82,7 @@ async def test_leases_are_renewed_while_jobs_hold_every_connection(
 
     monkeypatch.setattr(Embedder, "embed_messages", held)
     monkeypatch.setattr(pending.EmbedPending.__init__, "__defaults__", (2.0,))
-    async with start_server(async_embeddings=True, database_background_pool_size=2) as server:
+    async with start_server(async_embeddings=True, database_background_pool_size=3) as server:
         await server.memory.IngestMessage(message("hello"))
         await begun.wait()
         async with all_held(server.application.operations.reembeddings._database):

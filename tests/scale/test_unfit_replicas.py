@@ -116,7 +116,6 @@ async def test_a_replica_of_the_lost_primary_is_read_again_once_it_follows_the_p
             third.run("select pg_reload_conf()")
             await stored(server, "after the promotion")
             assert await found(server, "after the promotion")
-            third.run("checkpoint")
             await until(is_up)
             before = reads("replica-1")
             async with asyncio.timeout(20):

@@ -15,6 +15,8 @@ from memory_grpc.store.database import Database, Transaction
 
 # How long a plan can be applied.
 PLAN_SECONDS = 3600.0
+# Ids that the plans of a tenant hold before the next is made: no quota counts them.
+MOST_PLANNED = 1_000_000
 
 log = structlog.get_logger(__name__)
 
@@ -29,9 +31,12 @@ class Erasures:
     async def plan(self, tenant_id: str, scope: str, where: Node, by: str, sample_size: int) -> Plan:
         """Keeps the ids of the messages that pass a filter, all as of one moment, and counts what belongs to them.
 
-        Raises StoreUnavailable and DeadlineExceeded; nothing is planned then.
+        Where its older plans hold too many ids, the oldest of them expire. Raises StoreUnavailable and
+        DeadlineExceeded; nothing is planned then.
         """
         id_ = self._new_id()
+        async with self._database.transaction(tenant=tenant_id) as tx:
+            await erasures.crowd_out(tx, tenant_id, MOST_PLANNED)
         async with self._database.transaction(tenant=tenant_id, plan="each", at_one_moment=True) as tx:
             erasure = await erasures.plan(tx, tenant_id, id_, where, scope=scope, by=by, seconds=PLAN_SECONDS)
             sample = await erasures.sample(tx, tenant_id, id_, sample_size)
@@ -40,13 +45,13 @@ class Erasures:
     async def apply(self, tenant_id: str, erasure_id: UUID, by: str) -> Erasure:
         """Has the work begin, once; one that was begun is returned as it is.
 
-        Raises NotFound, and WrongState when the plan is too old.
+        Raises NotFound, and WrongState when the plan has expired.
         """
         async with self._database.transaction(tenant=tenant_id) as tx:
             begun = await erasures.apply(tx, tenant_id, erasure_id, by)
             erasure = await _get(tx, tenant_id, erasure_id)
         if erasure.state == "planned":
-            raise WrongState("This plan is older than an hour: make a new plan.")
+            raise WrongState("This plan has expired: make a new plan.")
         if begun:
             log.info("erasure_begun", id=str(erasure_id), scope=erasure.scope, messages=erasure.planned)
         return erasure
