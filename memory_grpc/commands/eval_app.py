@@ -48,7 +48,7 @@ Messages = Annotated[
     typer.Option(
         parser=readable_file,
         metavar="FILE",
-        help="The messages that questions as JSON lines are about: one for each such file, in their order.",
+        help="The messages that questions as JSON lines are about. Repeat it for each such file, in their order.",
     ),
 ]
 DatasetName = Annotated[
@@ -103,7 +103,10 @@ def sources(
             raise typer.BadParameter(f"there is no file {file}")
         elif dataset is Dataset.JSONL or (dataset is None and path.suffix == ".jsonl"):
             if not left:
-                raise typer.BadParameter(f"{file}: questions as JSON lines need --messages")
+                raise typer.BadParameter(
+                    f"{file}: questions as JSON lines need --messages FILE, once for each file of questions"
+                    f" ({len(messages or [])} given)"
+                )
             found.append(Source(path, left.pop(0)))
         else:
             found.append(Source(path))

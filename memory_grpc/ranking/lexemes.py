@@ -15,12 +15,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 # Of the rules of this module.
-VERSION = 2
+VERSION = 3
 
 # Longer words are not stored.
 _LONGEST = 255
@@ -58,15 +58,30 @@ _TOKEN = re.compile(
 )
 _JOINTS = re.compile(_JOINT)
 _UNIT = re.compile(f"[{_UNSPACED}][{_MARKS}]*")
+# "5kg", "covid19", but neither "3rd" nor "h2": a letter beside a digit tells little.
+# Of long numbers, years only: the others are serial.
+_FIGURE = re.compile(r"(?<=[^\W\d_]{2})(?=(?:\d{1,3}|(?:19|20)\d\d)(?!\d))|(?<=\d)(?=[^\W\d_]{2})(?!(?:st|nd|rd|th)\b)")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 _VERSION = re.compile(r"[vV]\d+")
 _ACCENTS = re.compile("([a-zα-ωе])[\u0300-\u036f]+")
-# Characters that only shape others are no part of a word; a zero-width space parts two.
+# Characters that only shape others are no part of a word, nor are the vowels of Arabic, which few write; a zero-width
+# space parts two.
 _SHAPING = {
-    **dict.fromkeys([0xAD, *range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF]),
+    **dict.fromkeys(
+        [
+            0xAD,
+            0x640,
+            *range(0x64B, 0x653),
+            *range(0x200C, 0x2010),
+            *range(0x202A, 0x202F),
+            *range(0x2060, 0x2070),
+            0xFEFF,
+        ]
+    ),
     **dict.fromkeys(range(0xFE00, 0xFE10)),
     0x200B: " ",
     0x2010: "-",
+    0xDF: "ss",
 }
 _PLAIN = str.maketrans("øłđı", "oldi")
 
@@ -93,7 +108,7 @@ def lexemes(*texts: str) -> Lexemes:
                 others.update(_grams(found))
             elif not found.isalnum() and _JOINTS.search(found):
                 words += _parts(found, others)
-            elif found.islower() or found.istitle():  # most are
+            elif found.isalpha() and (found.islower() or found.istitle()):  # most are
                 words.append(found)
             else:
                 words += _humps(found)
@@ -136,16 +151,22 @@ def _parts(compound: str, others: Counter[str]) -> list[str]:
     whole too."""
     parts, joints = _JOINTS.split(compound), set(_JOINTS.findall(compound))
     if joints == {"-"} and all(part.isalpha() for part in parts):
-        return [compound]
+        return [compound, *(["".join(parts)] if len(parts[0]) == 1 and len(parts) == 2 else [])]  # e-mail is email
     if _VERSION.fullmatch(parts[0]) and "." in joints:  # v1.2 is asked for as 1.2
         compound, parts = compound[1:], [parts[0], parts[0][1:], *parts[1:]]
     others[_fold(compound)] += 1
     return [hump for part in parts for hump in _humps(part)]
 
 
-def _humps(word: str) -> Iterable[str]:
-    """The word, and the words in it where it is written likeThis."""
-    return (word, *_HUMP.split(word)) if _HUMP.search(word) else (word,)
+def _humps(word: str) -> Iterator[str]:
+    """The word, and the words in it where it is written likeThis, or with figures: iPhone15Pro is an iPhone."""
+    yield word
+    pieces = _FIGURE.split(word)
+    for piece in pieces:
+        if len(pieces) > 1:
+            yield piece
+        if _HUMP.search(piece):
+            yield from _HUMP.split(piece)
 
 
 def _fold(text: str) -> str:

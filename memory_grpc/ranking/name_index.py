@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 from memory_grpc.ranking.name_words import ENDINGS, LABELS, PARTICLES, TITLES
 from memory_grpc.ranking.words import Word, fold, is_unspaced, plain, split_words
@@ -33,6 +34,8 @@ class NameIndex:
     """By any of their words with its diacritics and zeros."""
     called: dict[str, int] = field(default_factory=_masks)
     """By the words that stand for them: all, except particles, labels, initials and numbers beside a real word."""
+    initial: dict[str, int] = field(default_factory=_masks)
+    """By the first letter of any word but the first."""
     begun: dict[str, int] = field(default_factory=_masks)
     """By their first word."""
     long: dict[int, int] = field(default_factory=lambda: defaultdict(int))
@@ -90,6 +93,24 @@ def _taken_apart(name: str) -> tuple[tuple[Word, ...], frozenset[str]]:
     return words, frozenset(telling or real or letters)
 
 
+def _other_spellings(words: Sequence[Word]) -> Iterator[str]:
+    """What a name is called that is no word of it: "oneil" of O'Neil, "jr" of J.R., the family or the given name where
+    both are one word, as 田中 of 田中太郎, 小明 of 王小明, 민수 of 김민수."""
+    if len(words) == 1:
+        key = words[0].key
+        if _FAMILY_AND_GIVEN.fullmatch(key):
+            yield from (key[:2], key[2:]) if len(key) == 4 else (key[1:],)
+        return
+    for one, other in pairwise(words):
+        if other.start - one.end == 1 and len(one.key) == 1 and not one.key.isdigit():
+            yield one.key + other.key
+    if len(words) > 2 and all(len(word.key) == 1 for word in words):
+        yield "".join(word.key for word in words)
+
+
+_FAMILY_AND_GIVEN = re.compile("[\u4e00-\u9fff]{3,4}|[\uac00-\ud7a3]{3}")
+
+
 def is_discriminator(word: Word) -> bool:
     """Whether a word tells two of a kind apart: a number, or a single letter of a script that has longer words."""
     return word.key.isdigit() or (len(word.key) == 1 and not is_unspaced(word.key))
@@ -109,8 +130,13 @@ def indexed(names: tuple[str, ...]) -> NameIndex:
                 if word.key in called:
                     index.called[spelling] |= bit
             index.spelt[word.exact] |= bit
+        for spelling in _other_spellings(words):
+            index.holding[spelling] |= bit
+            index.called[spelling] |= bit
         if words:
             index.begun[words[0].key] |= bit
+        for word in words[1:]:
+            index.initial[word.key[0]] |= bit
         index.long[sum(word.key not in TITLES for word in words)] |= bit
         for address in ADDRESS.finditer(name):
             index.whole[fold(address.group())] |= bit

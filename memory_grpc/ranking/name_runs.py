@@ -29,6 +29,7 @@ _DETERMINERS: Final = word_set("the a an this that my your his her our their its
 _NO_LAST_NAMES: Final = SENTENCE_OPENERS | NEVER_SMALL
 _OPENERS: Final = _NO_LAST_NAMES | LABELS
 _NO_FIRST_NAMES: Final = _OPENERS | PARTICLES
+_AUXILIARIES: Final = word_set("has would could should can will")
 _BEFORE_A_LETTER: Final = word_set(
     "did does do has had was is and or to from with by for about than asked told if that when"
 )
@@ -114,6 +115,11 @@ class Query:
                 masks.append(mask)
                 seen.add(word.key)
                 continue
+            # The initial of a name that is stored in full: "Anna L." of Anna Lee.
+            if len(word.key) == 1 and word.capitalised and self.text[word.end : word.end + 1] == ".":
+                narrower = mask & self.index.initial.get(word.key, 0)
+                if narrower and narrower != mask:
+                    return [*masks, narrower]
             # An initial that the name is stored without: "John Q. Smith".
             is_initial = len(word.key) == 1 and at + 1 < len(self.words) and self._are_joined(at, at + 1)
             if not is_initial or not word.capitalised or not mask & self._names(at + 1):
@@ -194,7 +200,13 @@ class Query:
             return is_owner or not opens
         if word.key in NEVER_SMALL:
             return False
-        return before in ("did", "does") or (len(word.key) > 2 and word.key not in WORDS_TOO)
+        return self._is_asked_of(place, before) or (len(word.key) > 2 and word.key not in WORDS_TOO)
+
+    def _is_asked_of(self, place: int, before: str) -> bool:
+        """Whether somebody has to stand here: after "did", and after "would" where that opens a question."""
+        if before not in _AUXILIARIES:
+            return before in ("did", "does")
+        return place == 1 or self.words[place - 2].key in ("why", "where", "when", "how")
 
     def _is_shown(self, word: Word) -> bool:
         """Whether a capital, or a script without any, says that this may be a name."""

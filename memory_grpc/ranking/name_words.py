@@ -10,7 +10,10 @@ def word_set(*lines: str) -> frozenset[str]:
     return frozenset(" ".join(lines).split())
 
 
-TITLES: Final = word_set("mr mrs ms miss mx dr prof sir dame jr sr ii iii iv herr frau don dona mme mlle")
+TITLES: Final = word_set(
+    "mr mrs ms miss mx dr prof sir dame jr sr ii iii iv herr frau don dona mme mlle professor",
+    "captain aunt uncle",
+)
 """Said before or after a name, or left out."""
 PARTICLES: Final = TITLES | word_set(
     "the a an of and de del della der den di da do dos das du el la le les lo van von vom zu zum zur ten ter bin ibn",
@@ -87,9 +90,9 @@ COMPOUNDS: Final = word_set(
     "interface interfaces manual manuals guide guides name names id ids account accounts story stories experience",
     "agent agents group groups data input inputs table tables settings profile profiles base research test tests",
     "testing flow flows role roles coach manager director professor referee principal engineer teacher editor chef",
-    "producer pool",
+    "producer pool service services software number numbers record records file files list lists satisfaction",
 )
-"""What follows "the user" or "the assistant" where they are only the beginning of a word for something else."""
+"""What follows "the user" or "the customer" where they are only the beginning of a word for something else."""
 _NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve"
 NUMBERS: Final = {word: str(number) for number, word in enumerate(_NUMBERS.split())}
 ENDINGS: Final = frozenset(

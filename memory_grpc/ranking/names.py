@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from memory_grpc.ranking.name_index import NameIndex, forget, handle_of, indexed
 from memory_grpc.ranking.name_runs import Query, possessive_end
-from memory_grpc.ranking.name_words import COMPOUNDS
+from memory_grpc.ranking.name_words import COMPOUNDS, LABELS
 from memory_grpc.ranking.words import Word, fold, is_unspaced, plain, split_words
 
 __all__ = ["Mention", "Participants", "find_mentions", "forget", "is_person", "rewrite", "speakers_named"]
@@ -23,7 +23,7 @@ _WHOLES = re.compile(
     r"(?<!\w)\w++://\S+"
     r"|(?P<address>(?<![\w.+\-@])[\w.+\-]++@[\w\-]++(?:\.[\w\-]+)+)"
     r"|(?P<handle>(?<![\w@])@\w[\w.\-]*(?<=\w))"
-    rf"|\bthe\s+(?P<role>user|assistant)\b(?![\s#_-]*\d)(?!\s+(?:{'|'.join(sorted(COMPOUNDS))})\b)",
+    rf"|\bthe\s+(?P<role>{'|'.join(sorted(LABELS))})\b(?![\s#_-]*\d)(?!\s+(?:{'|'.join(sorted(COMPOUNDS))})\b)",
     re.IGNORECASE,
 )
 _REPEATED = re.compile(r"\b(I|my)((?:[\s-]+(?:I|my))+)\b")
@@ -110,8 +110,21 @@ def _outside(words: Iterable[Word], spans: Sequence[tuple[int, int]]) -> list[Wo
 
 
 def _broken_up(words: Iterable[Word], index: NameIndex) -> Iterator[Word]:
-    """The words of names that are written together with others, in place of those."""
-    for word in words:
+    """The words of names that are written together with others, in place of those; initials as one ("J.R." of JR)."""
+    initials: list[Word] = []
+    for word in [*words, None]:
+        if initials and (word is None or len(word.key) > 1 or word.start != initials[-1].end + 1):
+            together = "".join(letter.key for letter in initials)
+            if len(initials) > 1 and initials[0].key not in index.holding and together in index.holding:
+                yield Word(initials[0].start, initials[-1].end, together, together, together, True)
+            else:
+                yield from initials
+            initials = []
+        if word is None:
+            return
+        if len(word.key) == 1 and word.key.isascii() and word.key.isalpha():
+            initials.append(word)
+            continue
         if is_unspaced(word.key):
             yield from index.inside(word)
         elif word.key in index.holding or word.key.isascii():

@@ -15,6 +15,7 @@ _UNSPACED = (
 )  # fmt: skip
 # Letters that carry their mark within, and so lose none when taken apart.
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"})
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 
 
@@ -36,7 +37,7 @@ class Word:
 
 def fold(text: str) -> str:
     """The form in which two spellings of one word are equal."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.translate(_FULL_WIDTH)).casefold())
 
 
 def plain(folded: str) -> str:

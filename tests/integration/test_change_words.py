@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-OLD, NEW = "simple/1", "english/2"
+OLD, NEW = "simple/1", "english/3"
 # What is stored of each message, and of what it was, by configuration.
 WORDS = """
     select config, m.content, array_agg(lexeme order by lexeme)
@@ -128,12 +128,12 @@ async def test_a_change_waits_for_who_is_storing(database: Database, rows: Rows)
 
 async def test_a_change_that_is_not_wanted_any_more_leaves_nothing(database: Database, rows: Rows) -> None:
     await store(database, "cats")
-    for unwanted in ("german/2", "french/2"):
+    for unwanted in ("german/3", "french/3"):
         async with database.transaction(tenant="acme") as tx:
             await vocabularies.lock(tx, "acme")
             await vocabularies.begin(tx, "acme", unwanted)
             assert await vocabularies.fill(tx, "acme", unwanted, None, 10)
-    assert (await state(database)).former == ["german/2"]
+    assert (await state(database)).former == ["german/3"]
     await job(database, OLD)()
     assert await state(database) == vocabularies.Vocabulary(OLD, None, None, [])
     assert rows(WORDS) == [(OLD, "cats", ["cats"])]

@@ -74,12 +74,12 @@ async def test_the_policy_changes_the_language_of_a_tenant_while_it_is_searched(
     assert await found(server, "Haus") == set()
     policy = await set_language(server, "de")
     assert (policy.language, list(policy.overrides)) == ("de", ["language"])
-    await eventually(lambda: rows("select config from tenant_vocabularies") == [("german/2",)], 30)
+    await eventually(lambda: rows("select config from tenant_vocabularies") == [("german/3",)], 30)
     assert await found(server, "Haus") == {"Die Häuser sind alt"}
     assert await found(server, "runs", language="en") == {"She was running"}
     policy = await set_language(server, None)
     assert not policy.HasField("language")
-    await eventually(lambda: rows("select config from tenant_vocabularies") == [("english/2",)], 30)
+    await eventually(lambda: rows("select config from tenant_vocabularies") == [("english/3",)], 30)
     assert await found(server, "Haus") == set()
 
 

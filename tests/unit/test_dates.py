@@ -121,7 +121,8 @@ in on of from since before after until between by to and or , - . the a few last
 weekend month year years quarter decade ago now today tonight yesterday monday fri may June sept. 5 5th 31
 2024 1,000 2.5 hundred 999999999 first second half early end morning night summer winter christmas easter
 25/12/2025 2024-02-30 2025-07 Q1 H2 couple two twenty-one 99999999 1990s earlier later just ſo far
-2025-07-04T09:00Z
+2025-07-04T09:00Z back all through either about / & Friday Fridays summers Christmases nights 24/12 20250706 '98
+2025-W27 2023/24 11/2025 twenty-first coming starting ending rest
 """
 
 
@@ -138,7 +139,25 @@ def test_no_text_is_too_odd(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a ", "May ", "5 ", "last ", "May or ", "in ", "2024 ", "5, ", "1 week before ", "week of "]
+    "piece",
+    [
+        "a ",
+        "May ",
+        "5 ",
+        "last ",
+        "May or ",
+        "in ",
+        "2024 ",
+        "5, ",
+        "1 week before ",
+        "week of ",
+        "last year in ",
+        "last week in last year in ",
+        "1/2/",
+        "20250706,",
+        "Monday and ",
+        "4th, ",
+    ],
 )
 def test_reading_takes_as_long_as_the_text(piece: str) -> None:
     def seconds(length: int) -> float:

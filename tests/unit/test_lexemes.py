@@ -56,6 +56,12 @@ def test_words_written_as_one_are_found_by_themselves_too() -> None:
     assert words("getUserName") == ["getUserName", "get", "User", "Name"]
     assert words("XMLParser") == ["XMLParser", "XML", "Parser"]
     assert words("PhD PDFs ABC iPad") == ["PhD", "PDFs", "ABC", "iPad", "i", "Pad"]
+    assert words("5kg, covid19 LH454") == ["5kg", "5", "kg", "covid19", "covid", "19", "LH454", "LH", "454"]
+    assert words("ran 12.5km") == ["ran", "12", "5km", "5", "km"]
+    assert words("#TravelDiaries2024") == ["TravelDiaries2024", "TravelDiaries", "Travel", "Diaries", "2024"]
+    assert words("iPhone15Pro") == ["iPhone15Pro", "iPhone", "i", "Phone", "15", "Pro"]
+    assert words("e-mail, well-known") == ["e-mail", "email", "well-known"]
+    assert words("the 3rd of h2, 21st 3D") == ["the", "3rd", "of", "h2", "21st", "3D"]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +73,8 @@ def test_words_written_as_one_are_found_by_themselves_too() -> None:
         ("co\u00adoperate", "cooperate"),
         ("well\u2011known", "well-known"),
         ("ﬁne", "fine"),
+        ("Straße", "Strasse"),
+        ("كِتَاب", "كتاب"),
         ("can’t", "can't"),
     ],
 )

@@ -13,7 +13,7 @@ from lark.lexer import Lexer
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from memory_grpc.ranking.dates.reading import Placed, Reading
-from memory_grpc.ranking.dates.spans import Calendar, DateRange, merge
+from memory_grpc.ranking.dates.spans import Calendar, DateRange, NoSuchDay, merge
 from memory_grpc.ranking.dates.tokens import tokens
 
 # No date has more tokens: what a text takes grows with its length alone.
@@ -81,9 +81,11 @@ def _longest(text: str, stream: Sequence[Token], calendar: Calendar) -> tuple[Da
             placed: Placed = parser.feed_eof(last)  # type: ignore[no-untyped-call]
             ranges = merge(placed.of(calendar))
             told = merge(placed.told(calendar)) if placed.told else ()
-        except (UnexpectedToken, ValueError, OverflowError):  # 31 June, or ten thousand years ago
+        except NoSuchDay:
+            return None, used
+        except (UnexpectedToken, ValueError, OverflowError):  # ten thousand years ago
             continue
-        if ranges and not _goes_on(text[_end(last) :], last, placed):
+        if ranges and not _is_another(text, stream[0].start_pos or 0, last, placed):
             return DateMention(stream[0].start_pos or 0, _end(last), ranges, told), used
     return None, 1
 
@@ -123,23 +125,61 @@ _SINGULAR = "is was has does this us plus always perhaps besides towards versus 
 _AFTER_A_NUMBER, _MEASURES, _NO_PLURALS = (frozenset(words.split()) for words in (_CLOSED, _MEASURED, _SINGULAR))
 
 
-def _goes_on(rest: str, last: Token, placed: Placed) -> bool:
-    """Whether what follows says that this was no date: "in 2025 dollars", "in Spring Boot", "the last week of the
-    trip"."""
-    if rest[:1] == "%":
-        return True
+# What is numbered, and may be written with a capital.
+_NUMBERED = frozenset(("Ave", "Avenue", "Street", "St", "Road", "Floor", "Edition", "Amendment", "Symphony", "Grade"))
+
+
+def _is_another(text: str, start: int, last: Token, placed: Placed) -> bool:
+    """Whether what stands around it says that this is no date: "in 2025 dollars", "in Spring Boot", "the last week of
+    the trip", "every Friday"."""
+    read, rest = text[start : _end(last)], text[_end(last) :]
     following = _NEXT_WORD.match(rest)
-    if following is None:
+    word = following.group(1) if following else ""
+    is_named = word[:1].isupper() and word != "I" and not text.isupper()
+    if _JOINED.match(rest) or (placed.is_loose and _is_loosely_another(text, start, read, rest, is_named)):
+        return True
+    if not word:
         return False
-    word = following.group(1)
-    if placed.ends_bare:
-        return not word[0].isupper() and word not in _AFTER_A_NUMBER
+    if placed.ends_bare and last.type == "NUMBERS" and word == "of":  # "on 3/4 of the tests"
+        return True
+    if placed.ends_bare or read.endswith("back"):
+        return word in _NUMBERED or (not word[0].isupper() and word not in _AFTER_A_NUMBER)
+    is_plural = len(word) > 3 and word.endswith("s") and word.islower() and word not in _NO_PLURALS
     if last.type == "Y":
-        is_plural = len(word) > 3 and word.endswith("s") and word.islower() and word not in _NO_PLURALS
         return word.lower() in _MEASURES or is_plural
-    if last.type == "SEASON":
-        return word[0].isupper() or word in ("rolls", "onions", "onion", "cleaning", "water")
+    if _VERBS & set(read.split()) or (start == 0 and read.startswith("May ")):
+        if last.type == "ORDW":  # "who may second it?"
+            return read.islower() or start == 0
+        if last.type in {"NUM", "NUMW"}:  # "May 5 guests come?", "they march 10 miles"
+            return is_plural or word in _MEASURES
+        return _MAY_DO.search(read) is not None and word.islower() and word not in _AFTER_A_NUMBER
+    if last.type in {"SEASON", "HOLIDAY"}:
+        return is_named or word in ("rolls", "onions", "onion", "cleaning", "water")
+    if last.type == "WDAY":
+        return word in ("mornings", "afternoons", "evenings", "nights")
     return word == "of" and last.type in {"UNIT", "DAY", "WEEK", "WEEKEND", "QUARTER", "YEAR"}
+
+
+_VERBS = {"may", "march"}
+_MAY_DO = re.compile(r"\d\s+(?:may|march)$")  # "which of the 3 may come?"
+_JOINED = re.compile(r"%|-[^\W\d_]")  # "a week-end", "day-care"
+_HABIT = re.compile(r"\b(?:and|or|that|every|each|any|most|some|other|a|an|one|no)\s+(?:other\s+)?$", re.IGNORECASE)
+_NAME_BEFORE = re.compile(r"(?<=\s)(?!I\s)[A-Z][\w'’]*\s+$")
+_GOES_ON = re.compile(r"['’](?!s\b)\w|[.@-]\w|\s+(?!(?:" + "|".join(_AFTER_A_NUMBER) + r")\b)\w")
+
+
+def _is_loosely_another(text: str, start: int, read: str, rest: str, is_named: bool) -> bool:
+    """Of a weekday that no word before it makes a date: "every Friday", "Black Monday", "Friday prayers"."""
+    before = text[max(0, start - 40) : start]
+    return (
+        (read.islower() and len(read) < 6)
+        or is_named
+        or _HABIT.search(before) is not None
+        or (
+            not read.endswith(("morning", "afternoon", "evening", "night"))
+            and (_GOES_ON.match(rest) is not None or (not text.isupper() and _NAME_BEFORE.search(before) is not None))
+        )
+    )
 
 
 class _NoLexer(Lexer):

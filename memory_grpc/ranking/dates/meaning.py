@@ -13,8 +13,10 @@ Spans = Callable[[Calendar], list[Span]]
 
 ALWAYS: Final = frozenset({""})
 """A date wherever it stands."""
-AFTER_A_WORD: Final = frozenset({"IN", "ON", "OF", "FOR", "FROM", "BOUND"})
+AFTER_A_WORD: Final = frozenset({"IN", "ON", "OF", "FOR", "FROM", "BOUND", "THROUGH"})
 """A date only after a word that makes it one: people are called April, and 2000 is a count."""
+LOOSELY: Final = AFTER_A_WORD - {"THROUGH"} | {"LOOSE"}
+"""After such a word, or where nothing else can be meant: "What did I do Friday?"."""
 AFTER_A_SPAN: Final = frozenset({"IN", "ON", "OF", "BOUND"})
 AFTER_A_BOUND: Final = frozenset({"IN", "BOUND"})
 AFTER_ON: Final = frozenset({"ON", "BOUND", "FROM"})
@@ -32,6 +34,8 @@ class Meaning:
     """Whether it says in which year or month it is, or counts from now."""
     number: int | None = None
     """Of a bare number, and of a year: "5" in "5 to 7 May", "2022" in "winter 2021 - 2022"."""
+    numbers: tuple[int, ...] = ()
+    """Of several bare numbers: "the 4th, 5th" of "the 4th, 5th and 6th of May"."""
     like: Callable[[int], Meaning] | None = None
     """The same with another number: "6 May" as "5 May"."""
     over: Callable[[int], Meaning] | None = None
@@ -75,7 +79,15 @@ def through(first: Meaning, last: Meaning, calendar: Calendar) -> Span:
     """From the start of the first to the end of the last."""
     if last.number is not None and first.over is not None:
         return first.over(last.number).one(calendar)
+    if first.number is not None and last.like is not None:
+        first = last.like(first.number)
+        ends = first.one(calendar), last.one(calendar)  # "two to three weeks ago" goes back
+        return Span(min(ends).start, max(end.end for end in ends)) if first.is_full else _in_turn(first, last, calendar)
     first, last = matched(first, last)
+    return _in_turn(first, last, calendar)
+
+
+def _in_turn(first: Meaning, last: Meaning, calendar: Calendar) -> Span:
     if first.is_full and not last.is_full:
         start = first.one(calendar).start
         end = last.one(on(calendar, add_days(start, calendar, 364))).end
@@ -90,6 +102,8 @@ def through(first: Meaning, last: Meaning, calendar: Calendar) -> Span:
 
 def both(first: Meaning, last: Meaning, calendar: Calendar) -> list[Span]:
     """The spans of the first and of the last, which may say the year of both."""
+    if last.like is not None and first.numbers:
+        return [last.like(number).one(calendar) for number in first.numbers] + last.of(calendar)
     first, last = matched(first, last)
     if first.is_full or not last.is_full:
         return first.of(calendar) + last.of(calendar)
@@ -157,6 +171,25 @@ def nth(span: Span, number: int, unit: str, calendar: Calendar) -> Span:
     if start >= end:
         raise ValueError("past its end")
     return Span(calendar.clock(start), min(span.end, calendar.clock(start + timedelta(days=length))))
+
+
+def several(span: Span, count: int, unit: str, are_last: bool, calendar: Calendar) -> Span:
+    """The first or the last so many days, weeks or months of a span."""
+    first, end = calendar.day_of(span.start), calendar.day_of(span.end)
+    if unit in ("month", "quarter") and first.day == end.day == 1:
+        months = count * (3 if unit == "quarter" else 1)
+        edge = add_months(end if are_last else first, -months if are_last else months)
+    else:
+        days = count * {"day": 1, "week": 7}[unit]
+        edge = end - timedelta(days=days) if are_last else first + timedelta(days=days)
+    if not first <= edge <= end:
+        raise ValueError("past its end")
+    return Span(calendar.clock(edge), span.end) if are_last else Span(span.start, calendar.clock(edge))
+
+
+def in_a_week(calendar: Calendar) -> date:
+    """The day before which a weekday is the next."""
+    return calendar.today + timedelta(days=8)
 
 
 def weekdays(first: date, end: date, weekday: int) -> list[date]:

@@ -10,8 +10,10 @@ from lark import Token, Transformer, v_args
 
 from memory_grpc.ranking.dates import meaning
 from memory_grpc.ranking.dates.holidays import HOLIDAYS
-from memory_grpc.ranking.dates.meaning import AFTER_A_SPAN, AFTER_A_WORD, Meaning, Year, fixed
-from memory_grpc.ranking.dates.spans import Calendar, Span
+from memory_grpc.ranking.dates.meaning import AFTER_A_BOUND, AFTER_A_SPAN, AFTER_A_WORD, Meaning, Year, fixed
+from memory_grpc.ranking.dates.spans import Calendar, NoSuchDay, Span
+
+_MONTHS = ("MONTH", "ABBR", "SMALLMONTH")
 
 
 @v_args(inline=True)
@@ -28,22 +30,44 @@ class Named(Transformer[Token, Any]):
 
         return fixed(meant)
 
-    def day(self, number: Token, *rest: Any) -> Meaning:
-        """ "6 July", "the sixth of July", with or without a year."""
-        month = next(part.value for part in rest if isinstance(part, Token) and part.type != "OF")
-        return _day(month, number.value, rest[-1] if callable(rest[-1]) else None)
+    def year(self, *parts: Token) -> Year:
+        return lambda _: int(parts[-1].value)
 
-    def month_day(self, month: Token, number: Token, year: Year | None = None) -> Meaning:
-        return _day(month.value, number.value, year)
+    def month(self, token: Token) -> Token:
+        return token
+
+    def monthday(self, *parts: Token) -> tuple[int, int]:
+        """ "6 July", "the sixth of July", "July the 6th" -> (7, 6)"""
+        (month,) = (part.value for part in parts if part.type in _MONTHS)
+        (number,) = (part.value for part in parts if part.type not in {*_MONTHS, "OF"})
+        return month, number
+
+    def day(self, monthday: tuple[int, int], year: Year | None = None) -> Meaning:
+        return _day(*monthday, year)
+
+    def day_of_year(self, year: Token, monthday: tuple[int, int]) -> Meaning:
+        return _day(*monthday, lambda _: int(year.value))
+
+    def named(self, token: Token) -> Meaning:
+        """What a name means alone."""
+        of = {"WDAY": "weekday", "SEASON": "season", "HOLIDAY": "holiday", "QN": "quarter", "HN": "half"}
+        meant: Meaning = getattr(self, of.get(token.type, "month_alone"))(token)
+        return meant
 
     def month_given(self, token: Token) -> Meaning:
         year, month = token.value
         return fixed(lambda calendar: calendar.month(year, month))
 
-    def month(self, token: Token) -> Meaning:
+    def month_in_figures(self, token: Token) -> Meaning:
+        """ "11/2025", which may be a number of something else."""
+        return fixed(self.month_given(token).one, AFTER_A_WORD)
+
+    def month_alone(self, token: Token) -> Meaning:
+        if token.type == "SMALLMONTH":
+            raise ValueError("another word")
         return fixed(
             lambda calendar: calendar.month(calendar.latest(token.value).year, token.value),
-            AFTER_A_WORD,
+            AFTER_A_WORD if token.type == "MONTH" else AFTER_A_BOUND,
             is_full=False,
         )
 
@@ -53,14 +77,13 @@ class Named(Transformer[Token, Any]):
     def which_month(self, which: Token, month: Token) -> Meaning:
         return _which(which, lambda year, calendar: calendar.month(year, month.value))
 
-    def unit_in_month(self, which: Token, unit: str, _: Token, month: Token) -> Meaning:
-        """ "last year in June" """
-        if unit != "year":
-            raise ValueError("no date")
-        return self.month_of(month, lambda calendar: calendar.today.year + which.value)
-
-    def year_alone(self, token: Token) -> Meaning:
+    def year_alone(self, *parts: Token) -> Meaning:
+        token = parts[-1]
         return fixed(lambda calendar: calendar.month(token.value, 1, 12), AFTER_A_WORD, number=token.value)
+
+    def years(self, token: Token) -> Meaning:
+        """2023/24"""
+        return fixed(lambda calendar: calendar.month(token.value, 1, 24), AFTER_A_WORD)
 
     def decade(self, token: Token) -> Meaning:
         return fixed(lambda calendar: calendar.month(token.value, 1, 120), AFTER_A_WORD)
@@ -74,8 +97,15 @@ class Named(Transformer[Token, Any]):
         )
 
     def quarter_of(self, token: Token, *rest: Any) -> Meaning:
-        first, year = _first_month(token), rest[-1]
+        year, quarter = (token, rest[-1]) if token.type == "Y" else (rest[-1], token)
+        first = _first_month(quarter)
         return fixed(lambda calendar: calendar.month(year(calendar) if callable(year) else year.value, first, 3))
+
+    def half(self, token: Token) -> Meaning:
+        first = 6 * token.value - 5
+        return fixed(
+            lambda calendar: calendar.month(calendar.latest(first).year, first, 6), AFTER_A_BOUND, is_full=False
+        )
 
     def half_of(self, token: Token, year: Year) -> Meaning:
         return fixed(lambda calendar: calendar.month(year(calendar), 6 * token.value - 5, 6))
@@ -107,19 +137,43 @@ class Named(Transformer[Token, Any]):
 
         return Meaning(meant, over=over)
 
+    def season_of_years(self, token: Token, *years: Token) -> Meaning:
+        """Winter 2023/24: the one that lies in both."""
+        if token.value < 12:
+            raise ValueError("in no two years")
+        return fixed(lambda calendar: calendar.month(years[-1].value, 12, 3))
+
     def which_season(self, which: Token, token: Token) -> Meaning:
         return _which(which, lambda year, calendar: calendar.month(year, token.value, 3))
 
-    def season_before_last(self, token: Token, *_: Token) -> Meaning:
-        return _ended(2, lambda year, calendar: calendar.month(year, token.value, 3))
-
     def holiday(self, token: Token) -> Meaning:
-        def meant(calendar: Calendar) -> Span:
-            year = calendar.by.year
-            has_come = HOLIDAYS[token.value].of(year) <= calendar.by
-            return _holiday(token, year if has_come else year - 1, calendar)
+        return fixed(
+            lambda calendar: _holiday(token, _last_year(token, calendar), calendar), AFTER_A_WORD, is_full=False
+        )
 
-        return fixed(meant, AFTER_A_WORD, is_full=False)
+    def holiday_part(self, token: Token, part: Token) -> Meaning:
+        """Christmas morning: of the day itself."""
+
+        def meant(calendar: Calendar) -> list[Span]:
+            day = HOLIDAYS[token.value].of(_last_year(token, calendar))
+            return meaning.part_of_day([calendar.days(day)], part.value, calendar)
+
+        return Meaning(meant, AFTER_A_WORD, is_full=False)
+
+    def holiday_unit(self, token: Token, unit: Token, year: Year | None = None) -> Meaning:
+        """Christmas week is a week of the calendar, Labor Day weekend the nearest with the holiday."""
+
+        def meant(calendar: Calendar) -> Span:
+            in_year = year(calendar) if year else _last_year(token, calendar)
+            day = HOLIDAYS[token.value].of(in_year)
+            if unit.type == "WEEK":
+                return meaning.unit_of(day, "week", calendar)
+            holiday = _holiday(token, in_year, calendar)
+            saturday = day + timedelta(days=(5 - day.weekday() + 2) % 7 - 2)
+            weekend = calendar.days(saturday, 2)
+            return Span(min(weekend.start, holiday.start), max(weekend.end, holiday.end))
+
+        return fixed(meant, meaning.ALWAYS if year else AFTER_A_WORD, is_full=year is not None)
 
     def holiday_of(self, token: Token, year: Year) -> Meaning:
         return fixed(lambda calendar: _holiday(token, year(calendar), calendar))
@@ -132,7 +186,10 @@ def _day(month: int, number: int, year: Year | None) -> Meaning:
     def meant(calendar: Calendar) -> Span:
         if year is None:
             return calendar.days(calendar.latest(month, number))
-        return calendar.days(date(year(calendar), month, number))
+        try:
+            return calendar.days(date(year(calendar), month, number))
+        except ValueError:
+            raise NoSuchDay(f"no day {number} in month {month}") from None
 
     return fixed(meant, is_full=year is not None, like=lambda other: _day(month, other, year), is_day=True)
 
@@ -148,24 +205,32 @@ def _holiday(token: Token, year: int, calendar: Calendar) -> Span:
     return calendar.days(holiday.of(year) - timedelta(days=holiday.around), 1 + 2 * holiday.around)
 
 
+def _last_year(token: Token, calendar: Calendar) -> int:
+    """The year in which a holiday came last."""
+    year = calendar.by.year
+    return year if HOLIDAYS[token.value].of(year) <= calendar.by else year - 1
+
+
 OfYear = Callable[[int, Calendar], Span]
 
 
-def _ended(number: int, of_year: OfYear) -> Meaning:
-    """The last that has ended, or the one before it."""
+def ended(token: Token, number: int, calendar: Calendar) -> Span:
+    """The last season or holiday of that name that has ended, for 1; the one before it for 2."""
+    if token.type in ("SEASON", "SEASONS"):
+        return _ended(number, lambda year, calendar: calendar.month(year, token.value, 3), calendar)
+    return _ended(number, lambda year, calendar: _holiday(token, year, calendar), calendar)
 
-    def meant(calendar: Calendar) -> Span:
-        spans = (of_year(calendar.today.year + 1 - back, calendar) for back in range(5))
-        ended = [span for span in spans if span.end <= calendar.as_of]
-        return ended[number - 1]
 
-    return fixed(meant)
+def _ended(number: int, of_year: OfYear, calendar: Calendar) -> Span:
+    this = calendar.today.year
+    later = sum(of_year(this + 1 - back, calendar).end > calendar.as_of for back in range(3))
+    return of_year(this + 2 - later - number, calendar)
 
 
 def _which(which: Token, of_year: OfYear) -> Meaning:
     """Last: that has ended. Next: that begins. This: of this year, or that goes on from the last."""
     if which.value < 0:
-        return _ended(1, of_year)
+        return fixed(lambda calendar: _ended(1, of_year, calendar))
 
     def meant(calendar: Calendar) -> Span:
         year = calendar.today.year

@@ -19,6 +19,8 @@ class Placed(NamedTuple):
     of: Callable[[Calendar], Sequence[DateRange | Span]]
     told: Callable[[Calendar], Sequence[DateRange | Span]] | None = None
     ends_bare: bool = False
+    is_loose: bool = False
+    """Whether no word before it says that it is one."""
 
 
 class Misplaced(ValueError):
@@ -33,6 +35,8 @@ class Reading(Core):
     # -- where a date stands
 
     def bare(self, of: Meaning) -> Placed:
+        if not of.stands("") and of.stands("LOOSE"):
+            return _placed("LOOSE", of)._replace(is_loose=True)
         return _placed("", of)
 
     def placed(self, kind: str, of: Meaning) -> Placed:
@@ -42,12 +46,6 @@ class Reading(Core):
         if kind != "FROM":
             raise Misplaced
         return self.since(None, of)
-
-    def weekend(self, kind: str, _: Token) -> Placed:
-        """Over the weekend: the last that has begun."""
-        if kind == "OF":
-            raise Misplaced
-        return Placed(relative.this_weekend)
 
     def at(self, word: Token) -> str:
         return word.type
@@ -70,6 +68,14 @@ class Reading(Core):
     def between(self, _: Token, first: Meaning, __: Token, last: Meaning) -> Placed:
         return _placed("BOUND", self.through(first, None, last))
 
+    def longer_ago(self, _: Token, count: relative.Count, unit: str, __: Token) -> Placed:
+        length = relative.rolling(unit, count.most)
+        return Placed(lambda calendar: meaning.until(calendar.as_of - length))
+
+    def less_long_ago(self, _: Token, count: relative.Count, unit: str, __: Token) -> Placed:
+        length = relative.rolling(unit, count.most)
+        return Placed(lambda calendar: meaning.since(calendar.as_of - length, calendar))
+
     def shortly_before(self, _: Token, side: Token, of: Meaning) -> Placed:
         return _placed("", self.beside("week", side, of))
 
@@ -79,12 +85,15 @@ class Reading(Core):
     # -- several dates
 
     def joined(self, first: Meaning, joiner: Token, last: Meaning) -> Meaning:
-        if joiner.type == "COMMA" and last.ends_bare:
+        listed = (*first.numbers, first.number, last.number) if first.number or first.numbers else ()
+        numbers = tuple(number for number in listed if number) if last.number else ()
+        if joiner.type == "COMMA" and last.ends_bare and not numbers:
             raise Misplaced
         return Meaning(
             lambda calendar: meaning.both(first, last, calendar),
             needs=_needs(first, last),
             is_full=first.is_full and last.is_full,
+            numbers=numbers,
             ends_bare=last.ends_bare,
         )
 
@@ -110,9 +119,7 @@ class Reading(Core):
         return fixed(lambda calendar: meaning.third(of.one(calendar), edge.value, calendar), is_full=of.is_full)
 
     def third_of_this(self, tip: Token, _: Token, unit: str) -> Meaning:
-        if unit not in ("week", "month", "quarter", "year", "decade"):
-            raise Misplaced
-        return self.third(tip, self.which_unit(Token("THIS", 0), unit))
+        return self.third(tip, self._this(unit))
 
     # -- what lies beside a date
 
@@ -128,6 +135,11 @@ class Reading(Core):
         return fixed(
             lambda calendar: relative.beside(anchor.one(calendar), name, is_after, calendar), told=_told(anchor)
         )
+
+    def part_beside(self, part: Token, side: Token, of: Meaning) -> Meaning:
+        """ "the morning after Halloween" """
+        day = self.beside("day", side, of)
+        return Meaning(lambda calendar: meaning.part_of_day(day.of(calendar), part.value, calendar), told=day.told)
 
     def which_beside(self, which: Token, unit: Any, side: Token, of: Meaning) -> Meaning:
         if which.value >= 0:

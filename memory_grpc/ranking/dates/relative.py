@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from memory_grpc.ranking.dates.meaning import unit_of, weekdays
+from memory_grpc.ranking.dates.meaning import unit_of
 from memory_grpc.ranking.dates.spans import Calendar, Span, add_months, week_of, weekday_before
 
 _DAYS: Final = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "quarter": 91, "year": 365, "decade": 3652}
@@ -83,9 +83,9 @@ def last_weekends(count: int, calendar: Calendar, which: int) -> list[Span]:
     return [calendar.days(saturday + timedelta(days=7 * place * which), 2) for place in places]
 
 
-def this_weekend(calendar: Calendar) -> list[Span]:
+def this_weekend(calendar: Calendar) -> Span:
     """The last weekend that has begun."""
-    return [calendar.days(weekday_before(calendar.today + timedelta(days=1), 5), 2)]
+    return calendar.days(weekday_before(calendar.today + timedelta(days=1), 5), 2)
 
 
 def _check(count: int) -> None:
@@ -119,11 +119,3 @@ def _weekday_beside(anchor: Span, weekday: int, is_after: bool, calendar: Calend
     if is_after:
         return weekday_before(calendar.day_of(anchor.end) + timedelta(days=7), weekday)
     return weekday_before(calendar.day_of(anchor.start), weekday)
-
-
-def weekday_within(span: Span, weekday: int, calendar: Calendar) -> Span:
-    """The one such day of a week."""
-    found = weekdays(calendar.day_of(span.start), calendar.day_of(span.end), weekday)
-    if len(found) != 1:
-        raise ValueError("no week")
-    return calendar.days(found[0])

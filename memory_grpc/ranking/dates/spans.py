@@ -10,6 +10,10 @@ from typing import NamedTuple
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
+class NoSuchDay(ValueError):
+    """31 June: what is written so is no other date either."""
+
+
 class DateRange(NamedTuple):
     """From `start` up to, not including, `end`, in UTC. None leaves a side open."""
 
@@ -72,7 +76,7 @@ class Calendar:
                 continue
             if found <= self.by:
                 return found
-        raise ValueError(f"no day {day} in month {month}")
+        raise NoSuchDay(f"no day {day} in month {month}")
 
 
 def add_months(day: date, months: int) -> date:

@@ -11,88 +11,60 @@ from typing import Any, Final
 from lark import Token
 
 from memory_grpc.ranking.dates.holidays import HOLIDAYS
+from memory_grpc.ranking.dates.vocabulary import (
+    CORE,
+    FIRST_TO_NINTH,
+    NUMBERS,
+    ORDINALS,
+    PHRASES,
+    SILENT,
+    SMALL,
+    TEENS,
+    TENS,
+    UNITS,
+    WORDS,
+)  # fmt: skip
 
 OTHER: Final = "OTHER"
 """What no date contains. It ends a run of tokens."""
-
-_UNITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_NUMBERS = {word: number for number, word in enumerate(_UNITS + _TEENS, 1)}
-_NUMBERS |= {word: 10 * number for number, word in enumerate(_TENS, 2)} | {"hundred": 100, "thousand": 1000}
-_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
-           "december")  # fmt: skip
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_SHORT_DAYS = {"mon": 0, "tue": 1, "tues": 1, "wed": 2, "thu": 3, "thur": 3, "thurs": 3, "fri": 4, "sat": 5, "sun": 6}
-# As common words they are written small.
-_ONLY_CAPITALISED = {"mon", "sat", "sun", "mar"}
-
-_WORDS: Final[dict[str, tuple[str, Any]]] = {
-    **{word: ("MONTH", number) for number, word in enumerate(_MONTHS, 1)},
-    **{word[:3]: ("ABBR", number) for number, word in enumerate(_MONTHS, 1) if word != "may"},
-    "sept": ("ABBR", 9),
-    **{word: ("WDAY", number) for number, word in enumerate(_WEEKDAYS)},
-    **{word + "s": ("WDAYS", number) for number, word in enumerate(_WEEKDAYS)},
-    **{word: ("WDAY", number) for word, number in _SHORT_DAYS.items()},
-    **{word: ("NUMW", number) for word, number in _NUMBERS.items()},
-    **{word: ("ORDW", number) for number, word in enumerate(_ORDINALS, 1)},
-    **{word + s: ("UNIT", word) for word in ("minute", "hour", "month", "fortnight", "decade") for s in ("", "s")},
-    "seconds": ("UNIT", "second"),
-    **{word + s: (word.upper(), word) for word in ("day", "week", "quarter", "year") for s in ("", "s")},
-    "weekend": ("WEEKEND", "weekend"), "weekends": ("UNIT", "weekend"),
-    **{word: ("SEASON", number) for word, number in
-       {"spring": 3, "summer": 6, "fall": 9, "autumn": 9, "winter": 12}.items()},
-    **{word: ("PART", word) for word in ("morning", "afternoon", "evening", "night")},
-    "half": ("HALF", "half"),
-    "yesterday": ("NEAR", -1), "today": ("NEAR", 0), "tomorrow": ("NEAR", 1), "tonight": ("TONIGHT", 0),
-    "now": ("NOW", 0), "ago": ("AGO", 0),
-    **dict.fromkeys(("last", "previous"), ("LAST", -1)),
-    "past": ("PAST", -1),
-    **dict.fromkeys(("this", "current"), ("THIS", 0)),
-    **dict.fromkeys(("next", "coming", "upcoming"), ("NEXT", 1)),
-    "earlier": ("EARLIER", 0), "later": ("LATER", 0), "shortly": ("SHORTLY", 0), "just": ("SHORTLY", 0),
-    "a": ("A", 1), "an": ("A", 1), "couple": ("NUMW", 2), "few": ("FEW", (2, 5)), "several": ("FEW", (2, 5)),
-    **{word: ("IN", word) for word in ("in", "during", "throughout", "within", "over")},
-    **{word: ("FOR", word) for word in ("for", "around", "at")},
-    "on": ("ON", "on"), "of": ("OF", "of"), "from": ("FROM", "from"),
-    "before": ("BEFORE", 0), "after": ("AFTER", 0), "following": ("AFTER", 0), "since": ("SINCE", 0),
-    **dict.fromkeys(("until", "till", "by"), ("UNTIL", 0)),
-    "between": ("BETWEEN", 0), "to": ("TO", "to"), "through": ("TO", "to"), "and": ("AND", "and"), "or": ("OR", "or"),
-    **dict.fromkeys(("onwards", "onward"), ("ONWARDS", 0)),
-    "early": ("EDGE", 0), "mid": ("EDGE", 1), "late": ("EDGE", 2),
-    "beginning": ("TIP", 0), "start": ("TIP", 0), "middle": ("TIP", 1), "end": ("TIP", 2),
-    "-": ("TO", "-"), "–": ("TO", "-"), "—": ("TO", "-"), ",": ("COMMA", ","),
-}  # fmt: skip
-_PHRASES: Final = {
-    "as of": ("FOR", "as of"), "prior to": ("BEFORE", 0), "up to": ("UNTIL", 0), "from now": ("HENCE", 0),
-    "from today": ("HENCE", 0), "so far": ("EARLIER", 0), "and a half": ("ANDHALF", 0.5),
-}  # fmt: skip
-# Nothing hangs on these: "in the last week" is "in last week", "a couple of days" two days.
-_SILENT = {"the", "'s", "’s"}
-_CORE = {"MONTH", "ABBR", "WDAY", "WDAYS", "UNIT", "DAY", "WEEK", "WEEKEND", "QUARTER", "YEAR", "SEASON", "HOLIDAY",
-         "PART", "NEAR", "TONIGHT", "NOW", "ORD", "Y", "DECADE", "QN", "HN", "DATE", "YM", "INSTANT"}  # fmt: skip
 
 
 def _any(phrases: Any) -> str:
     return "|".join(re.escape(phrase).replace(r"\ ", r"\s+").replace("'", "['’]?") for phrase in phrases)
 
 
+_SHORT_MONTHS = [word for word, (kind, _) in WORDS.items() if kind == "ABBR"] + ["may"]
+_DECADES = {"thirties": 30, "forties": 40, "fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80,
+            "nineties": 90}  # fmt: skip
+_AFTER_THE = r"(?:(?<=the\ )|(?<=early\ )|(?<=late\ )|(?<=mid.))"
+_OTHER_CALENDARS = "chinese|lunar|jewish|islamic|persian|tamil|vietnamese"
+_TENS, _UNIT = "|".join(TENS), "|".join(UNITS)
+_SMALL_NUMBER = rf"(?:{_TENS})(?:[-\s]+(?:{_UNIT}))?|{'|'.join(TEENS)}|{_UNIT}"
 _TOKEN = re.compile(
     rf"""
-      (?P<INSTANT>\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?(?!\w))
-    | (?P<YMD>\d{{4}}(?P<sep>[-/.])\d\d?(?P=sep)\d\d?(?![\w-]))
-    | (?P<DMY>\d\d?(?P<sep2>[-/.])\d\d?(?P=sep2)\d{{4}}(?![\w-]))
-    | (?P<YM>(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?![\w-]))
-    | (?P<DECADE>(?:19|20)\d0s|['’][1-9]0s)\b
-    | (?P<money>[$€£¥#]\s?\d[\d.,]*|\d[\d.,]*\s?[%$€£¥]|\d+(?:\.\d+){{2,}}|\d+:\d[\d:]*)
+      (?P<link>\w+://\S+)
+    | (?P<INSTANT>\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?(?!\w))
+    | (?P<YMD>(?<![\w/.-])\d{{4}}(?P<sep>[-/.])\d\d?(?P=sep)\d\d?(?![\w-]))
+    | (?P<DMY>\d\d?(?P<sep2>[-/.])\d\d?(?P=sep2)\d{{4}}(?![\w-])|(?<![\w/.-])\d\d?/\d\d?/\d\d(?!\w|[/.-]\w))
+    | (?P<DMONY>\d\d?-(?:{"|".join(_SHORT_MONTHS)})-(?:\d\d)?\d\d(?![\w-]))
+    | (?P<YW>(?:19|20)\d\d-?w[0-5]\d(?![\w-]))
+    | (?P<YEARS>(?<![\w/.-])(?:19|20)\d\d[-/–]\d\d(?!\w|[/.-]\w)(?<!0\d)(?<!1[012]))
+    | (?P<MY>(?<![\w/.-])(?:(?:0?[1-9]|1[0-2])/(?:19|20)\d\d|(?:19|20)\d\d/(?:0[1-9]|1[0-2]))(?!\w|[/.-]\w))
+    | (?P<DM>(?<![\w/.-])\d\d?/\d\d?(?!\w|[/.-]\w))
+    | (?P<COMPACT>(?:19|20)\d{{6}}(?!\w|[.,-]\w))
+    | (?P<YM>(?<![\w/-])(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?![\w-]))
+    | (?P<DECADE>(?:19|20)\d0s|['’][1-9]0s|{_AFTER_THE}(?:[1-9]0s|{"|".join(_DECADES)}))\b
+    | (?P<SHORTYEAR>(?<!\d)['’]\d\d(?![\w'’-]))
+    | (?P<newyear>(?:{_OTHER_CALENDARS})\s+new\s+year(?:['’]?s)?(?:\s+(?:eve|day))?)\b
+    | (?P<money>[$€£¥#]\s?\d[\d.,]*|\d[\d.,]{{0,20}}\s?[%$€£¥]|\d+(?:\.\d+){{2,}}|\d+:\d[\d:]*)
     | (?P<ORD>(?:[12]?\d|3[01])(?:st|nd|rd|th))\b
-    | (?P<NUMBER>\d{{1,3}}(?:,\d{{3}})+(?![\w,])|\d{{1,9}}(?:\.\d{{1,9}})?(?![\w]))
+    | (?P<NUMBER>\d{{1,3}}\s?½|\d{{1,3}}(?:,\d{{3}})+(?![\w,])|\d{{1,9}}(?:\.\d{{1,9}})?(?![\w]))
     | (?P<QN>q[1-4])\b
     | (?P<HN>h[12])\b
-    | (?P<NUMW>(?:{"|".join(_TENS)})[-\s]+(?:{"|".join(_UNITS)}))\b
+    | (?P<ORDW>(?:{_TENS})[-\s]+(?:{"|".join(FIRST_TO_NINTH)}))\b
+    | (?P<NUMW>(?:(?:a|{_UNIT})\s+)?hundred(?:\s+and)?\s+(?:{_SMALL_NUMBER})|(?:{_TENS})[-\s]+(?:{_UNIT}))\b
     | (?P<HOLIDAY>{_any(sorted(HOLIDAYS, key=len, reverse=True))})\b
-    | (?P<PHRASE>{_any(_PHRASES)})\b
+    | (?P<PHRASE>{_any(PHRASES)})\b
     | (?P<WORD>['’]s\b|\w+|[^\s\w])
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -100,9 +72,12 @@ _TOKEN = re.compile(
 
 
 # A text names no date if it has no digit and none of these words.
-_TELLING = {word for word, (kind, _) in _WORDS.items() if kind in _CORE}
+_TELLING = {word for word, (kind, _) in WORDS.items() if kind in CORE} | set(_DECADES)
 _TELLING |= {
-    spelled for name in HOLIDAYS for spelled in (name.split()[0].split("'")[0], name.split()[0].replace("'", ""))
+    spelled
+    for name in HOLIDAYS
+    for first in [name.split()[0].strip(".")]
+    for spelled in (first.split("'")[0], first.replace("'", ""))
 }
 _SPLIT = re.compile(r"[^\W\d_]+|\d")
 
@@ -116,6 +91,9 @@ def tokens(text: str) -> Iterator[Token]:
     return _punctuated(_joined(text))
 
 
+_MONTH_FOLLOWS = re.compile(r"\s*(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
+
+
 def _joined(text: str) -> Iterator[Token]:
     """Without what belongs to the token before: "couple of", "Fri."."""
     last: Token | None = None
@@ -123,7 +101,10 @@ def _joined(text: str) -> Iterator[Token]:
         if last is not None:
             if kind == "OF" and last.type == "NUMW" and text[last.start_pos : start].lower() == "couple ":
                 continue
-            if text[start] == "." and last.type in {"ABBR", "WDAY"} and last.end_pos == start:
+            is_its_dot = text[start] == "." and last.end_pos == start
+            if is_its_dot and (
+                last.type in {"ABBR", "WDAY"} or (last.type == "NUM" and _MONTH_FOLLOWS.match(text, end))  # "4. July"
+            ):
                 continue
         last = Token(kind, value, start_pos=start, end_pos=end)
         yield last
@@ -135,10 +116,10 @@ def _typed(text: str) -> Iterator[tuple[str, Any, int, int]]:
         # lastgroup is the last that closed: the separators close before what holds them.
         kind, value = (OTHER, None)
         if group == "WORD":
-            if word.lower() in _SILENT:
+            if word.lower() in SILENT:
                 continue
             kind, value = _word(word, text)
-        elif group != "money":
+        elif group not in ("link", "money", "newyear"):
             try:
                 kind, value = _form(group, word)
             except (ValueError, KeyError):  # 2025-13-01; a long s is an s to a regex, and not to a look-up
@@ -148,9 +129,9 @@ def _typed(text: str) -> Iterator[tuple[str, Any, int, int]]:
 
 def _word(word: str, text: str) -> tuple[str, Any]:
     key = word.lower()
-    kind, value = _WORDS.get(key, (OTHER, None))
-    if key in _ONLY_CAPITALISED and not word[0].isupper():
-        return OTHER, None
+    kind, value = WORDS.get(key, (OTHER, None))
+    if key in SMALL and not word[0].isupper():
+        return SMALL[key], value
     if word == "APR" and not text.isupper():  # the annual percentage rate
         return OTHER, None
     return kind, value
@@ -164,23 +145,45 @@ def _form(group: str, word: str) -> tuple[str, Any]:
             return "INSTANT", datetime.fromisoformat(word.upper())
         case "YMD" | "DMY":
             first, second, third = map(int, re.split(r"[-/.]", word))
-            return "DATE", date(first, second, third) if group == "YMD" else _day_first(first, second, third)
+            return "DATE", date(first, second, third) if group == "YMD" else _day_first(first, second, _year(third))
+        case "DMONY":
+            day, month, year = key.split("-")
+            return "DATE", date(_year(int(year)), 5 if month == "may" else WORDS[month][1], int(day))
+        case "COMPACT":
+            return "NUMBERS", date.fromisoformat(word)
+        case "DM":
+            first, second = map(int, word.split("/"))
+            found = _day_first(first, second, 2000)
+            return "NUMBERS", (found.month, found.day, max(first, second) > 12)
+        case "YW":
+            return "YW", date.fromisocalendar(int(word[:4]), int(word[-2:]), 1)
+        case "YEARS":
+            if (int(word[:4]) + 1) % 100 != int(word[-2:]):
+                raise ValueError("no years in a row")
+            return "YEARS", int(word[:4])
+        case "SHORTYEAR":
+            return "Y", _year(int(word[1:]))
+        case "MY":
+            first, second = map(int, word.split("/"))
+            return "MY", (first, second) if first > 12 else (second, first)
         case "YM":
             return "YM", (int(word[:4]), int(word[5:]))
         case "DECADE":
-            digits = int(re.sub(r"\D", "", word))
-            return "DECADE", digits if digits > 99 else (1900 if digits > 30 else 2000) + digits
+            digits = _DECADES.get(key) or int(re.sub(r"\D", "", word))
+            return "DECADE", _year(digits, 20)
         case "ORD" | "QN" | "HN":
             return group, int(re.sub(r"\D", "", word))
         case "NUMBER":
             return _number(word)
         case "NUMW":
+            return "NUMW", _in_words(key)
+        case "ORDW":
             tens, unit = re.split(r"[-\s]+", key)
-            return "NUMW", _NUMBERS[tens] + _NUMBERS[unit]
+            return "ORDW", NUMBERS[tens] + ORDINALS[unit]
         case "HOLIDAY":
             return "HOLIDAY", _HOLIDAY_KEYS[key.replace("'", "")]
         case _:
-            return _PHRASES[key]
+            return PHRASES[key]
 
 
 _HOLIDAY_KEYS = {name.replace("'", ""): name for name in HOLIDAYS}
@@ -191,7 +194,25 @@ def _day_first(first: int, second: int, year: int) -> date:
     return date(year, second, first) if second <= 12 else date(year, first, second)
 
 
+def _year(number: int, latest: int = 69) -> int:
+    """'98 is 1998, '24 is 2024."""
+    return number if number > 99 else number + (2000 if number <= latest else 1900)
+
+
+def _in_words(key: str) -> int:
+    """ "twenty-one", "two hundred and five" """
+    total = 0
+    for word in re.split(r"[-\s]+", key):
+        if word == "hundred":
+            total = 100 * (total or 1)
+        elif word != "and":
+            total += 1 if word == "a" else NUMBERS[word]
+    return total
+
+
 def _number(word: str) -> tuple[str, Any]:
+    if word.endswith("½"):
+        return "DEC", int(word[:-1]) + 0.5
     if "." in word:
         return "DEC", float(word)
     number = int(word.replace(",", ""))
@@ -200,16 +221,26 @@ def _number(word: str) -> tuple[str, Any]:
     return ("NUM" if 1 <= number <= 31 else "INT"), number
 
 
+# "since about June", "in either June or July", "two weeks or so ago"
+_NEARLY_AFTER = {"SINCE", "UNTIL", "BEFORE", "AFTER", "IN", "ON", "FROM", "UNIT", "DAY", "WEEK", "YEAR"}
+
+
 def _punctuated(found: Iterable[Token]) -> Iterator[Token]:
     """Without the punctuation that belongs to its neighbours: "Fri.", "6 July, 2023", "Monday, 6 July", "mid-June"."""
     before = OTHER
     for token, following in pairwise(chain(found, (Token(OTHER, None),))):
         after = following.type
         if token.type == "COMMA" and (
-            after in {"Y", "AND", "OR"} or (before == "WDAY" and after in {"NUM", "ORD", "MONTH", "ABBR", "DATE"})
+            (after == "Y" and before != "Y")
+            or after in {"AND", "OR"}
+            or (before == "WDAY" and after in {"NUM", "ORD", "MONTH", "ABBR", "DATE"})
         ):
             continue
         if token.type == "TO" and token.value == "-" and before == "EDGE":
+            continue
+        if token.type == "NEARLY" and before in _NEARLY_AFTER:
+            continue
+        if token.type == "OR" and token.value == "/" and before == "QN":  # "Q3/2025"
             continue
         is_counted = token.type == "ORD" and after in {"DAY", "WEEK", "WEEKEND", "QUARTER", "HALF", "UNIT", "WDAY"}
         kept = token.update(type="ORDW") if is_counted else token  # "the 2nd half of May"

@@ -50,7 +50,8 @@ def test_files_of_both_formats_are_one_evaluation(folder: Path) -> None:
     [
         (["7"], None, [], "numbers follow --budget"),
         (["missing.json"], None, [], "no file missing.json"),
-        (["own.jsonl"], None, [], "need --messages"),
+        (["own.jsonl"], None, [], "need --messages FILE, once for each file of questions .0 given"),
+        (["own.jsonl", "own.jsonl"], None, ["own-messages.jsonl"], "once for each file of questions .1 given"),
         (["locomo.json"], Dataset.JSONL, [], "need --messages"),
         (["locomo.json"], None, ["own-messages.jsonl"], "belongs to no file"),
         ([], None, [], "name a file"),
