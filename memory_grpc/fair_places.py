@@ -25,17 +25,17 @@ class LineFull(Exception):
 
 
 class FairPlaces:
-    """So many places; of them one caller has ``each`` at most, and ``most_waiting`` calls may wait for one."""
+    """So many places; one caller has at most as many of them as ``each`` says, and ``most_waiting`` calls may wait."""
 
     def __init__(
         self,
         size: int,
         *,
-        each: int,
+        each: Callable[[Hashable], int],
         most_waiting: int | None = None,
         used: Callable[[Hashable], float] = lambda caller: 0.0,
     ) -> None:
-        """``used`` is what a caller has had lately."""
+        """``used`` is what a caller has had lately. ``each`` may change: what is held is not taken back."""
         self._free = size
         self._each = each
         self._most = most_waiting
@@ -65,7 +65,7 @@ class FairPlaces:
 
     async def take(self, caller: Hashable) -> None:
         """Takes a place, which is to be given back. Raises LineFull."""
-        if self._free and self.held[caller] < self._each and caller not in self._lines:
+        if self._free and self.held[caller] < self._each(caller) and caller not in self._lines:
             self._hold(caller)
             return
         self._make_room(caller)
@@ -89,7 +89,7 @@ class FairPlaces:
         self._free += 1
         if caller in self._lines:
             self._lines[caller] = self._lines.pop(caller)
-        while self._free and (ready := [one for one in self._lines if self.held[one] < self._each]):
+        while self._free and (ready := [one for one in self._lines if self.held[one] < self._each(one)]):
             # Of equals, who has waited longest since a place of theirs ended.
             after = min(ready, key=lambda one: (self.held[one], self._used(one)))
             future = self._lines[after][0]

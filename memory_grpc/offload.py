@@ -36,7 +36,7 @@ async def in_thread(work: Callable[..., T], *arguments: object) -> T:
     """What ``work`` gives, or raises; callers take turns (``accounts.payer``). Work that has begun is done to its end,
     also when nobody waits any more."""
     loop = asyncio.get_running_loop()
-    places = _places.setdefault(loop, FairPlaces(_THREADS, each=1))
+    places = _places.setdefault(loop, FairPlaces(_THREADS, each=lambda caller: 1))
     caller, context = accounts.payer(), copy_context()
     await places.take(caller)
     # The thread, and not whoever waits for it, says when it is free.

@@ -73,7 +73,7 @@ class BatchQueue:
             if waiting and is_too_much and not call.is_background:
                 raise QueueFull(retry_after_seconds=min(max(turns.windows / self._rate, 0.1), 60.0))
             turns.add(call)
-            self._paces[call.kind].came(call.tenant)
+            self._paces[call.kind].lately.came(call.tenant)
             self._count(len(call.windows), sum(window.length for window in call.windows))
             if call.kind == "query":
                 self._asked.notify_all()

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from memory_grpc.lately import Lately
+
 SECONDS = 0.015
 """Of the model, for each tenant in a batch."""
 _FIXED_TIMES = 2.0
-LATELY_SECONDS = 10.0
 # What is known of the model follows what it does: a processor may be shared, and a service be busy.
 _KEPT = 0.98
 
@@ -25,16 +26,8 @@ class Pace:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._last: tuple[str, float] | None = None  # the tenant that came last, and when
-        self._other: tuple[str, float] | None = None  # the last that was another
+        self.lately = Lately(clock)
         self._batches = self._length = self._seconds = self._squares = self._products = 0.0
-
-    def came(self, tenant: str) -> None:
-        """A call of a tenant's has come."""
-        if self._last is not None and self._last[0] != tenant:
-            self._other = self._last
-        self._last = tenant, self._clock()
 
     def took(self, length: int, seconds: float) -> None:
         """A batch of such a length, of one or more, was embedded in so many seconds of one thread."""
@@ -46,7 +39,7 @@ class Pace:
 
     def longest(self, tenants: Collection[str]) -> float:
         """The length of a batch of these tenants' at most; infinite where nobody else has come lately."""
-        if not self._batches or (len(tenants) == 1 and not self._others_come(tenants)):
+        if not self._batches or (len(tenants) == 1 and not self.lately.others_than(tenants)):
             return float("inf")
         fixed, each = self._line()
         return len(tenants) * max(SECONDS, _FIXED_TIMES * fixed) / each if each > 0 else float("inf")
@@ -58,9 +51,3 @@ class Pace:
         if spread > 1e-6 * length * length:  # batches of one length tell nothing of what is fixed
             each = min(each, max(0.0, (self._products / self._batches - length * seconds) / spread))
         return seconds - each * length, each
-
-    def _others_come(self, tenants: Collection[str]) -> bool:
-        after = self._clock() - LATELY_SECONDS
-        return any(
-            came is not None and came[0] not in tenants and came[1] > after for came in (self._last, self._other)
-        )

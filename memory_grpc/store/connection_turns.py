@@ -1,8 +1,8 @@
 """Whose transaction is next to get a connection: tenants take turns, by how many they hold and the time they have had.
 
-A tenant has three quarters of the connections at most, so that the first call of another finds one; while others wait,
-as many as they have. Postgres ends no transaction for another's sake, so that this is what a tenant's slow searches
-cost the others: a connection less, and the processor that Postgres shares among all.
+A tenant has three quarters of the connections at most, so that the first call of another finds one; a quarter once
+another has come lately. Postgres ends no transaction for another's sake and shares the processors evenly among those at
+work, so that each of a tenant's slow searches makes everybody else's statements slower, whether others wait or not.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from memory_grpc import accounts as accounting
 from memory_grpc.accounts import ACCOUNTS, Accounts
 from memory_grpc.errors import DatabaseQueueFull
 from memory_grpc.fair_places import FairPlaces, LineFull
+from memory_grpc.lately import Lately
 from memory_grpc.observability import metrics
 from memory_grpc.store.opening import Tenant
 
@@ -27,9 +28,10 @@ log = structlog.get_logger(__name__)
 _TOLD_EVERY_SECONDS = 60.0
 
 
-def most_of_one(size: int) -> int:
-    """Of so many connections those that one tenant may hold."""
-    return size - max(1, size // 4) if size > 1 else 1
+def most_of_one(size: int, *, others: bool) -> int:
+    """Of so many connections those that one tenant may hold; ``others``: have come lately."""
+    quarter = max(1, size // 4)
+    return quarter if others else max(1, size - quarter)
 
 
 class ConnectionTurns:
@@ -46,8 +48,9 @@ class ConnectionTurns:
         self._clock = clock
         self._told_at = float("-inf")
         self._size = size
+        self._lately = Lately(clock)
         self._places = (
-            FairPlaces(size, each=most_of_one(size), most_waiting=most_waiting, used=self._seconds) if size else None
+            FairPlaces(size, each=self._most, most_waiting=most_waiting, used=self._seconds) if size else None
         )
 
     @asynccontextmanager
@@ -70,8 +73,10 @@ class ConnectionTurns:
                 places.give(whose)
 
     async def _take(self, places: FairPlaces, tenant: Hashable, patience: float) -> None:
+        if isinstance(tenant, str):
+            self._lately.came(tenant)
         for other in places.held if places.waiting else ():
-            if other != tenant and places.held[other] >= most_of_one(self._size) and places.waits(other):
+            if other != tenant and places.held[other] >= self._most(other) and places.waits(other):
                 self._tell(places, other)
         try:
             async with asyncio.timeout(patience):
@@ -84,6 +89,10 @@ class ConnectionTurns:
             raise DatabaseQueueFull from error
         except TimeoutError as error:
             raise PoolTimeout("no connection in time") from error
+
+    def _most(self, tenant: Hashable) -> int:
+        others = isinstance(tenant, str) and self._lately.others_than((tenant,))
+        return most_of_one(self._size, others=others)
 
     def _seconds(self, tenant: Hashable) -> float:
         return self._accounts.tenants.of(tenant)["database_seconds"] if isinstance(tenant, str) else 0.0

@@ -85,6 +85,17 @@ async def test_another_tenants_search_is_served_while_one_holds_all_it_may(few: 
     assert (told["tenant"], told["connections"]) == (GREEDY, 3)
 
 
+async def test_a_tenant_beside_others_has_a_quarter_of_the_connections(few: RunningServer, slow: Slow) -> None:
+    await few.memory.SearchMemories(search(OTHER))
+    calls = begun(few, GREEDY, CONNECTIONS)
+    turns: Any = few.database._turns
+    await until(lambda: slow.inside == [GREEDY] and turns._places.waiting == CONNECTIONS - 1, 20, "the others wait")
+    await few.memory.SearchMemories(search(OTHER))
+    assert not any(call.done() for call in calls)
+    slow.go.set()
+    await asyncio.gather(*calls)
+
+
 async def test_who_fills_the_line_while_others_wait_is_refused_with_a_reason(few: RunningServer, slow: Slow) -> None:
     slow.tenants.add(OTHER)
     calls = await taken(few, slow)

@@ -41,7 +41,7 @@ class Callers:
 
 
 async def test_one_caller_leaves_places_for_whoever_comes() -> None:
-    callers = Callers(FairPlaces(4, each=3))
+    callers = Callers(FairPlaces(4, each=lambda caller: 3))
     tasks = [await callers.call("greedy") for _ in range(6)]
     assert callers.served == ["greedy"] * 3
     tasks.append(await callers.call("other"))
@@ -54,7 +54,7 @@ async def test_one_caller_leaves_places_for_whoever_comes() -> None:
 
 async def test_next_is_who_has_fewest_and_then_who_has_had_least() -> None:
     seconds = {"greedy": 9.0, "new": 0.0, "old": 5.0}
-    callers = Callers(FairPlaces(3, each=3, used=lambda caller: seconds[str(caller)]))
+    callers = Callers(FairPlaces(3, each=lambda caller: 3, used=lambda caller: seconds[str(caller)]))
     for caller in ("greedy", "greedy", "greedy", "greedy", "old", "new"):
         await callers.call(caller)
     for _ in range(3):
@@ -64,7 +64,7 @@ async def test_next_is_who_has_fewest_and_then_who_has_had_least() -> None:
 
 
 async def test_callers_with_as_many_places_take_turns() -> None:
-    callers = Callers(FairPlaces(1, each=1))
+    callers = Callers(FairPlaces(1, each=lambda caller: 1))
     for caller in ("a", "a", "a", "b", "b"):
         await callers.call(caller)
     for caller in ("a", "b", "a", "b"):
@@ -74,7 +74,7 @@ async def test_callers_with_as_many_places_take_turns() -> None:
 
 
 async def test_a_full_line_loses_the_newest_of_whoever_has_most_in_it() -> None:
-    callers = Callers(FairPlaces(1, each=1, most_waiting=3))
+    callers = Callers(FairPlaces(1, each=lambda caller: 1, most_waiting=3))
     tasks = [await callers.call("greedy") for _ in range(4)]
     tasks.append(await callers.call("other"))
     assert callers.places.waiting == 3
@@ -88,7 +88,7 @@ async def test_a_full_line_loses_the_newest_of_whoever_has_most_in_it() -> None:
 
 
 async def test_a_line_that_one_caller_fills_alone_is_nobodys_doing() -> None:
-    callers = Callers(FairPlaces(1, each=1, most_waiting=1))
+    callers = Callers(FairPlaces(1, each=lambda caller: 1, most_waiting=1))
     for _ in range(2):
         await callers.call("alone")
     with pytest.raises(LineFull) as full:
@@ -97,7 +97,7 @@ async def test_a_line_that_one_caller_fills_alone_is_nobodys_doing() -> None:
 
 
 async def test_a_call_that_gives_up_as_its_turn_comes_hands_it_on() -> None:
-    callers = Callers(FairPlaces(1, each=1))
+    callers = Callers(FairPlaces(1, each=lambda caller: 1))
     await callers.call("a")
     gone, stays = await callers.call("b"), await callers.call("c")
     callers.places.give("a")  # b has a place from here on, and does not know yet

@@ -9,7 +9,8 @@ from statistics import fmean
 
 import pytest
 
-from memory_grpc.embedding.pace import LATELY_SECONDS, SECONDS, Pace
+from memory_grpc.embedding.pace import SECONDS, Pace
+from memory_grpc.lately import SECONDS as LATELY_SECONDS
 from tests.unit.embedding.test_batch_queue import call, lengths, queue, tenants
 
 
@@ -23,8 +24,8 @@ class Clock:
 def test_a_tenant_alone_has_batches_of_any_length() -> None:
     pace = Pace(Clock())
     pace.took(1000, 0.1)
-    pace.came("alone")
-    pace.came("alone")
+    pace.lately.came("alone")
+    pace.lately.came("alone")
     assert math.isinf(pace.longest({"alone"}))
 
 
@@ -35,12 +36,12 @@ def test_while_another_comes_a_batch_takes_no_longer_than_each_tenants_part() ->
     for _ in range(100):
         pace.took(1000, 0.1)
     for tenant in ("one", "other", "one", "one"):
-        pace.came(tenant)
+        pace.lately.came(tenant)
     part = pytest.approx(SECONDS * 10_000, rel=0.01)
     assert pace.longest({"one"}) == part and pace.longest({"other"}) == part
     assert pace.longest({"one", "other"}) == pytest.approx(2 * SECONDS * 10_000, rel=0.01)
     clock.now += LATELY_SECONDS + 1
-    pace.came("one")
+    pace.lately.came("one")
     assert math.isinf(pace.longest({"one"}))
 
 
@@ -48,7 +49,7 @@ def of_two_tenants(seconds: Callable[[int], float], batches: int = 1000) -> list
     """How many windows of 250 the batches of two importing tenants have, of at most 64 each."""
     pace, windows = Pace(Clock()), []
     for tenant in ("one", "other"):
-        pace.came(tenant)
+        pace.lately.came(tenant)
     for _ in range(batches):
         windows.append(max(1, min(64, int(min(pace.longest({"one"}), 1e9) / 250))))
         pace.took(250 * windows[-1], seconds(windows[-1]))
