@@ -90,8 +90,9 @@ language sql immutable strict parallel safe
 return ('x' || encode(substr(sha256(convert_to(identifier, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint;
 
 -- The vectors, one a window of the content (chunk 0 is the first), narrow and apart from the text. What the ranking and most
--- filters read besides the vector is repeated here, so that one index answers the whole scan: in columns of fixed width,
--- because Postgres fills the pages of an index only with entries of one size.
+-- filters read besides the vector is repeated here, so that one index answers the whole scan: in columns of fixed width. What
+-- a tenant adds comes behind what it has, mostly in the middle of the index: Postgres then splits a page behind the new entry
+-- and leaves it full only where all of its entries are of one size, and in half where they are not.
 create table message_embeddings (
     tenant_id text collate "C" not null,
     message_id uuid not null,

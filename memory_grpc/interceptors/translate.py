@@ -16,6 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 from memory_grpc import errors
 from memory_grpc.interceptors.call import Call
 from memory_grpc.interceptors.encode import encode
+from memory_grpc.observability import metrics
 from memory_layer.v1.errors_pb2 import ErrorReason
 
 log = structlog.get_logger(__name__)
@@ -69,6 +70,10 @@ async def translate(call: Call) -> AsyncIterator[None]:
     except grpc.aio.AbortError:
         raise
     except Exception as error:
+        if isinstance(error, errors.QuotaExceeded):
+            # Here, where the call ends: an old figure may refuse it and a new one let it in, and a stream tries some
+            # messages again to find the one that is refused.
+            metrics.CALLS_LIMITED.labels("quota").inc()
         if isinstance(error, errors.MemoryLayerError) and not isinstance(error, errors.Internal):
             await _abort(call, error, str(error))
             return

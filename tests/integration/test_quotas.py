@@ -17,6 +17,7 @@ from grpc_status import rpc_status
 
 from memory_grpc.domain.policy import Policy, StorageQuota
 from memory_grpc.errors import QuotaExceeded
+from memory_grpc.observability import metrics
 from memory_grpc.operations.policy import quotas
 from memory_grpc.services.convert import timestamp
 from memory_grpc.store.database import Database
@@ -72,6 +73,11 @@ async def until_stored(server: RunningServer, request: pb.IngestMessageRequest) 
                 return
 
 
+def refusals() -> float:
+    """Calls that quotas have refused so far, as the metric counts them."""
+    return metrics.CALLS_LIMITED.labels("quota")._value.get()
+
+
 def count(rows: Rows) -> int:
     return int(rows("select count(*) from messages where tenant_id = 'acme'")[0][0])
 
@@ -91,6 +97,7 @@ async def test_no_way_in_leads_past_the_quota_and_deleting_makes_room(start_serv
             for number in range(4):
                 yield pb.StreamIngestRequest(message=message(f"turn {number}"))
 
+        before = refusals()
         stream = server.memory.StreamIngest(four())
         acknowledged = []
         with pytest.raises(grpc.aio.AioRpcError) as ended:
@@ -98,6 +105,7 @@ async def test_no_way_in_leads_past_the_quota_and_deleting_makes_room(start_serv
                 acknowledged.append(answer)
         assert_exceeded(ended.value)
         assert (len(acknowledged), count(rows)) == (2, 5)
+        assert refusals() == before + 1, "one call, however often it was tried"
 
         now = timestamp(datetime.now(UTC))
         one = transfer_service_pb2.TransferMessage(
@@ -172,6 +180,7 @@ async def test_nobody_is_refused_by_an_old_figure(
         await server.memory.IngestMessage(message("c" * 1000))
         # As another server does it, which this one does not hear of.
         rows("delete from messages where left(content, 1) = 'c'")
+        before = refusals()
         if way == "import":
             rows("delete from messages")
             request = transfer_service_pb2.ImportRequest(tenant_id="acme", messages=sent)
@@ -180,8 +189,10 @@ async def test_nobody_is_refused_by_an_old_figure(
             pin = revision_pb2.UpdateMessageRequest(tenant_id="acme", message_id=stored.id, pinned=True)
             await server.memory.UpdateMessage(pin)
         assert rows("select count(*) from message_revisions") == [(1,)]
+        assert refusals() == before, "it was let in"
         one.content = "d" * 2000
         await refused(server.memory.UpdateMessage(one))
+        assert refusals() == before + 1
 
 
 async def test_what_comes_at_once_fills_the_quota_to_the_message(start_server: StartServer, rows: Rows) -> None:

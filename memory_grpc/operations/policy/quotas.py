@@ -21,7 +21,6 @@ import structlog
 from memory_grpc import deadline
 from memory_grpc.domain.policy import StorageQuota
 from memory_grpc.errors import MemoryLayerError, QuotaExceeded
-from memory_grpc.observability import metrics
 from memory_grpc.offload import by_size
 from memory_grpc.operations.policy.policies import Policies
 from memory_grpc.store import quotas
@@ -106,7 +105,6 @@ class Room:
         messages, bytes_ = await _amount(usage.quota, said, adds=adds)
         if not usage.has_room(messages, bytes_):
             usage.is_doubted = True
-            metrics.CALLS_LIMITED.labels("quota").inc()
             raise QuotaExceeded
         self._messages += messages
         self._bytes += bytes_
