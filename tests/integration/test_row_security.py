@@ -39,6 +39,8 @@ from tests.chaos.harness import reported_each
 from tests.unit.test_queries import READ, TENANT_TABLES, code
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+# Of one message of each tenant; no statement asks at a later time unless it says so.
+EXPIRY = NOW + timedelta(days=36500)
 OURS, THEIRS = "acme", "rival"
 TABLES = TENANT_TABLES.split("|")
 
@@ -72,10 +74,24 @@ SAFE_BY_ITSELF |= {"listing.with_metadata"}
 FILTERED = ", filtered"
 TOUCHING += [name + FILTERED for name in TOUCHING if re.search(r"\{(filter|inline|late|metadata)\}", QUERIES[name])]
 
+# The statements of retention are run with each of the walks that they are filled with.
+DUE = {
+    "retention.archive": (("due", part("retention.archive_by_age")), ("place", "created_at")),
+    "retention.archive, by importance": (("due", part("retention.archive_by_importance")), ("place", "importance")),
+    "retention.delete": (("due", part("retention.delete_by_archival")), ("place", "archived_at")),
+    "retention.delete, by expiry": (("due", part("retention.delete_by_expiry")), ("place", "expires_at")),
+}
+TOUCHING += [name for name in DUE if name not in TOUCHING]
+
+
+def base(name: str) -> str:
+    """The name of a query in sql/queries, without the form of it that is run."""
+    return name.partition(", ")[0]
+
 
 def query_of(name: str) -> str:
-    """The text of a query, filtered or not."""
-    return QUERIES[name.removesuffix(FILTERED)]
+    """The text of a query, in whatever form."""
+    return QUERIES[base(name)]
 
 
 READING = [
@@ -306,21 +322,21 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "vocabularies.begin": {"next_config": "german/2"},
 }
 
+# What one form of a query needs otherwise.
+OF_ONE_FORM: dict[str, dict[str, Any]] = {
+    "retention.archive, by importance": {"importance_threshold": 1.0, "after_place": -1.0},
+    "retention.delete, by expiry": {"now": EXPIRY + timedelta(days=1)},
+}
+
 
 def params(name: str, **changes: Any) -> dict[str, Any]:
     """The parameters that a query asks for."""
     wanted = set(re.findall(r"%\((\w+)\)[sb]", filled_in(name)))
     policy = {p: None for p in wanted if name == "policy.set" and p not in DEFAULTS}
-    values = DEFAULTS | policy | OF_ONE_QUERY.get(name.removesuffix(FILTERED), {}) | changes
+    values = DEFAULTS | policy | OF_ONE_QUERY.get(base(name), {}) | OF_ONE_FORM.get(name, {}) | changes
     values |= filtered.filter.params if name.endswith(FILTERED) else {}
     assert wanted <= values.keys(), f"this test has no value for {sorted(wanted - values.keys())}: give it one"
     return {p: values[p] for p in wanted}
-
-
-DUE = {
-    "retention.archive": (("due", part("retention.archive_by_age")), ("place", "created_at")),
-    "retention.delete": (("due", part("retention.delete_by_archival")), ("place", "archived_at")),
-}
 
 
 def filled_in(name: str, dimensions: int = 8) -> str:
@@ -333,7 +349,7 @@ def filled_in(name: str, dimensions: int = 8) -> str:
     own += DUE.get(name, ())
     listed = (("direction", "asc"), ("beyond", ">"), ("lists_live", "true"), ("lists_archived", "true"))
     listed += (("statement", "select id, content from messages"),)
-    return text(name.removesuffix(FILTERED), (*own, *listed, ("of_metadata", ""), *of_filter))
+    return text(base(name), (*own, *listed, ("of_metadata", ""), *of_filter))
 
 
 def stripped(name: str) -> str:
@@ -405,10 +421,11 @@ def fill(connection: Connection, tenant: str, name: str) -> None:
             NOW,
             archived_at,
             number == 1,
+            EXPIRY if number == 2 else None,
         )
         connection.execute(
-            f"insert into messages (tenant_id, id, {columns}, archived_at, user_id, pinned) "
-            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'u', %s)".encode(),
+            f"insert into messages (tenant_id, id, {columns}, archived_at, user_id, pinned, expires_at) "
+            "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'u', %s, %s)".encode(),
             row,
         )
         connection.execute(
