@@ -72,6 +72,7 @@ class FairPlaces:
         future: Waiting = asyncio.get_running_loop().create_future()
         self._lines.setdefault(caller, deque()).append(future)
         self._waiting += 1
+        self._serve()  # what ``each`` says may have grown since a place was given back
         try:
             await future
         except BaseException:
@@ -89,6 +90,10 @@ class FairPlaces:
         self._free += 1
         if caller in self._lines:
             self._lines[caller] = self._lines.pop(caller)
+        self._serve()
+
+    def _serve(self) -> None:
+        """Gives what is free to those who wait and may have more."""
         while self._free and (ready := [one for one in self._lines if self.held[one] < self._each(one)]):
             # Of equals, who has waited longest since a place of theirs ended.
             after = min(ready, key=lambda one: (self.held[one], self._used(one)))

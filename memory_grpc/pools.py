@@ -10,6 +10,7 @@ from memory_grpc.observability import metrics
 from memory_grpc.observability.metrics import NodeFigures
 from memory_grpc.positions import Written
 from memory_grpc.settings import Settings
+from memory_grpc.store.connection_turns import Share, all_but_a_quarter, most_of_one
 from memory_grpc.store.database import Database
 from memory_grpc.store.follow import Followed, check_one_node
 from memory_grpc.store.replicas import Reader, Reads, Replica
@@ -32,7 +33,7 @@ class Place:
 
 
 async def _database(
-    stack: AsyncExitStack, settings: Settings, place: Place, min_size: int, max_size: int, *, by_turns: bool = False
+    stack: AsyncExitStack, settings: Settings, place: Place, min_size: int, max_size: int, share: Share | None = None
 ) -> Database:
     """An open pool, closed at the end of the stack."""
     database = Database(
@@ -47,7 +48,7 @@ async def _database(
         max_waiting=settings.database_pool_max_waiting,
         # For a replica the primary stands in.
         timeout_seconds=_REPLICA_SECONDS if place.is_replica else settings.database_pool_timeout_seconds,
-        by_turns=by_turns,
+        share=share,
     )
     await database.open()
     stack.push_async_callback(database.close)
@@ -77,11 +78,13 @@ async def opened(stack: AsyncExitStack, settings: Settings, place: Place) -> Poo
     written = Written()
     noted = replace(place, written=written if urls else None)
     smallest, largest = settings.database_pool_min_size, settings.database_pool_max_size
-    calls = await _database(stack, settings, noted, smallest, largest, by_turns=True)
+    calls = await _database(stack, settings, noted, smallest, largest, most_of_one)
     replicas = await _replicas(stack, settings, place, calls, written) if urls else None
     pools = Pools(
         calls=calls,
-        background=await _database(stack, settings, noted, 1, settings.database_background_pool_size, by_turns=True),
+        background=await _database(
+            stack, settings, noted, 1, settings.database_background_pool_size, all_but_a_quarter
+        ),
         keys=await _database(stack, settings, place, 1, _KEYS_CONNECTIONS),
         heartbeats=await _database(stack, settings, place, 0, _HEARTBEAT_CONNECTIONS),
         reads=replicas or calls,
@@ -106,7 +109,7 @@ async def _replicas(
     for number, url in enumerate(settings.read_conninfos, 1):
         check_one_node(url)
         at = Place(url, url, False, is_replica=True)
-        database = await _database(stack, settings, at, smallest, largest, by_turns=True)
+        database = await _database(stack, settings, at, smallest, largest, most_of_one)
         followed = Followed(url, f"replica-{number}", time.monotonic, primary=at_primary)
         stack.push_async_callback(followed.close)
         replicas.append(Replica(database, followed))

@@ -52,9 +52,10 @@ class AsyncMemoryClient(Base, AsyncCalls):
         request, attempts = self._request(rpc, arguments), self._attempts(rpc, timeout)
         while True:
             try:
+                begun = self._seen.begun()
                 call = self._stub("unary_unary", rpc)(request, **self._how(attempts))
                 answer: T = result(await call)
-                self._seen.note(await call.initial_metadata(), wrote=rpc.is_write)
+                self._noted(rpc, await call.initial_metadata(), begun)
                 return answer
             except grpc.aio.AioRpcError as error:
                 failure = self._failure(error)
@@ -93,18 +94,17 @@ class AsyncMemoryClient(Base, AsyncCalls):
         attempts = self._bounded(rpc, timeout)
         try:
             while True:
+                token = object()
                 stream = self._stub("stream_stream", rpc)(feed.requests(), **self._how(attempts))
                 try:
-                    wrote = False
                     async for response in stream:
                         attempts.progress()
-                        wrote = True
-                        self._seen.acknowledged()
+                        self._seen.acknowledged(token)
                         yield result(feed.answer(response))
-                    self._seen.note(await stream.trailing_metadata(), wrote=wrote)
+                    self._seen.ended(token, await stream.trailing_metadata(), well=True)
                     failure = None
                 except grpc.aio.AioRpcError as error:
-                    failure = told(self._failure(error, wrote=wrote))
+                    failure = told(self._failure(error, token))
                 finally:
                     stream.cancel()
                 if failure is None:

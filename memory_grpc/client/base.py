@@ -74,9 +74,16 @@ class Base:
         """The metadata of a call: the key, and what its answer has to have seen."""
         return (*self._metadata, *self._seen.metadata())
 
-    def _failure(self, error: Any, *, wrote: bool = False) -> MemoryServiceError:
+    def _noted(self, rpc: Rpc[Any], headers: Any, begun: int) -> None:
+        """What a call says that ended well."""
+        if rpc.is_write:
+            self._seen.wrote(headers, begun)
+        else:
+            self._seen.note(headers)
+
+    def _failure(self, error: Any, stream: object = None) -> MemoryServiceError:
         """The error of a call, which may have written before it failed: it says up to where, too."""
-        self._seen.note(error.trailing_metadata(), wrote=wrote)
+        self._seen.ended(stream, error.trailing_metadata(), well=False)
         return from_call(error)
 
     def __repr__(self) -> str:

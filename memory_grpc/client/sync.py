@@ -63,8 +63,9 @@ class MemoryClient(Base, Calls):
         """The protobuf answer to a protobuf request; ``note`` is told of failures that are waited out, for how long."""
         while True:
             try:
+                begun = self._seen.begun()
                 answer, call = self._stub("unary_unary", rpc).with_call(request, **self._how(attempts))
-                self._seen.note(call.initial_metadata(), wrote=rpc.is_write)
+                self._noted(rpc, call.initial_metadata(), begun)
                 return answer
             except grpc.RpcError as error:
                 failure = self._failure(error)
@@ -103,18 +104,17 @@ class MemoryClient(Base, Calls):
         feed = Feed(iter(requests), lambda value: self._request(rpc, {field: value}))
         attempts = self._bounded(rpc, timeout)
         while True:
+            token = object()
             stream = self._stub("stream_stream", rpc)(feed.requests(), **self._how(attempts))
             try:
-                wrote = False
                 for response in stream:
                     attempts.progress()
-                    wrote = True
-                    self._seen.acknowledged()
+                    self._seen.acknowledged(token)
                     yield result(feed.answer(response))
-                self._seen.note(stream.trailing_metadata(), wrote=wrote)
+                self._seen.ended(token, stream.trailing_metadata(), well=True)
                 failure = None
             except grpc.RpcError as error:
-                failure = self._failure(error, wrote=wrote)
+                failure = self._failure(error, token)
             finally:
                 stream.cancel()
             if failure is None:

@@ -38,7 +38,7 @@ from memory_grpc.interceptors import decode
 from memory_grpc.interceptors.authenticate import guard_reflection
 from memory_grpc.interceptors.call import UNKNOWN_METHOD, Call, Interceptor
 from memory_grpc.interceptors.encode import encode, encoded
-from memory_grpc.interceptors.observe import meter
+from memory_grpc.interceptors.observe import meter, new_request_id
 from memory_grpc.interceptors.translate import status_of
 
 MOST_HEADERS = 256
@@ -74,7 +74,7 @@ def _too_many_headers() -> Handler:
     async def refuse(_: AsyncIterator[bytes], context: Any) -> None:
         counts.started()
         counts.handled(code.name, 0.0)
-        await context.abort(code, str(error), trailers)
+        await context.abort(code, str(error), (("x-request-id", new_request_id()), *trailers))
 
     return grpc.stream_stream_rpc_method_handler(refuse)
 

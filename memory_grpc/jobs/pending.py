@@ -66,9 +66,14 @@ class EmbedPending:
         waiting = set(leased)
         trouble = Trouble(self._database, "pending")
         async with beating(partial(self._renew, waiting), self._seconds, since):
+            held_up: set[str] = set()  # tenants whose connection or lock was waited for long enough
             for batch in _batches(leased):
-                async with trouble.of_one():
+                if batch[0].tenant_id in held_up:
+                    continue
+                async with trouble.of_one() as attempt:
                     await self._embed(batch, waiting)
+                if attempt.failed:
+                    held_up.add(batch[0].tenant_id)
         return len(leased)
 
     async def _renew(self, waiting: set[Job]) -> bool:

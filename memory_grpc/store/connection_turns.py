@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import structlog
 from psycopg_pool import PoolTimeout, TooManyRequests
@@ -28,10 +29,24 @@ log = structlog.get_logger(__name__)
 _TOLD_EVERY_SECONDS = 60.0
 
 
+class Share(Protocol):
+    """Of so many connections those that one tenant may hold, and whether ``others`` came lately."""
+
+    def __call__(self, size: int, *, others: bool) -> int: ...
+
+
 def most_of_one(size: int, *, others: bool) -> int:
-    """Of so many connections those that one tenant may hold; ``others``: have come lately."""
-    quarter = max(1, size // 4)
-    return quarter if others else max(1, size - quarter)
+    """Of so many connections for calls those that one tenant may hold; ``others``: have come lately."""
+    return _quarter(size) if others else all_but_a_quarter(size)
+
+
+def all_but_a_quarter(size: int, *, others: bool = False) -> int:
+    """The same for work that may need two connections at once, also while others come."""
+    return max(1, size - _quarter(size))
+
+
+def _quarter(size: int) -> int:
+    return max(1, size // 4)
 
 
 class ConnectionTurns:
@@ -41,6 +56,7 @@ class ConnectionTurns:
         self,
         size: int = 0,
         most_waiting: int = 0,
+        share: Share = most_of_one,
         accounts: Accounts = ACCOUNTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -48,6 +64,7 @@ class ConnectionTurns:
         self._clock = clock
         self._told_at = float("-inf")
         self._size = size
+        self._share = share
         self._lately = Lately(clock)
         self._places = (
             FairPlaces(size, each=self._most, most_waiting=most_waiting, used=self._seconds) if size else None
@@ -92,7 +109,7 @@ class ConnectionTurns:
 
     def _most(self, tenant: Hashable) -> int:
         others = isinstance(tenant, str) and self._lately.others_than((tenant,))
-        return most_of_one(self._size, others=others)
+        return self._share(self._size, others=others)
 
     def _seconds(self, tenant: Hashable) -> float:
         return self._accounts.tenants.of(tenant)["database_seconds"] if isinstance(tenant, str) else 0.0

@@ -15,7 +15,7 @@ from memory_grpc import deadline
 from memory_grpc.errors import StoreUnavailable
 from memory_grpc.observability import tracing
 from memory_grpc.positions import Written
-from memory_grpc.store.connection_turns import ConnectionTurns
+from memory_grpc.store.connection_turns import ConnectionTurns, Share
 from memory_grpc.store.connections import PINS, configure, configure_shared
 from memory_grpc.store.errors import translated
 from memory_grpc.store.opening import EVERY_TENANT as EVERY_TENANT
@@ -51,15 +51,15 @@ class Database:
         direct: str | None = None,
         shared_sessions: bool = False,
         written: Written | None = None,
-        by_turns: bool = False,
+        share: Share | None = None,
         is_replica: bool = False,
         distributed: bool = False,
     ) -> None:
         """``direct`` leads to Postgres itself where ``conninfo`` leads to a pooler; ``shared_sessions`` when that gives
         each transaction another session. ``written`` is told where transactions for tenants end, for replicas.
-        ``by_turns`` has tenants take the connections in turns. ``distributed``: by Citus, which finds no shard by a
+        With a ``share`` tenants take the connections in turns. ``distributed``: by Citus, which finds no shard by a
         plan for any values."""
-        self._turns = ConnectionTurns(max_size, max_waiting) if by_turns else ConnectionTurns()
+        self._turns = ConnectionTurns(max_size, max_waiting, share) if share else ConnectionTurns()
         self._written = written
         self._is_replica = is_replica
         self._distributed = distributed

@@ -41,17 +41,18 @@ from (
 where tenant_id = %(tenant_id)s and id = %(erasure_id)s;
 
 -- name: erasures.crowd_out
--- Has a tenant's older plans expire where its plans together hold more than so many ids; one without any counts as one.
+-- Has a tenant's plans but the newest expire where they hold more than so many ids together; one without any counts as one.
 update erasures
 set expires_at = now()
 where tenant_id = %(tenant_id)s and state = 'planned' and id in (
     select id
     from (
-        select id, sum(planned + 1) over (order by planned_at desc, id desc) as together
+        select id, sum(planned + 1) over (order by planned_at desc, id desc) as together,
+            row_number() over (order by planned_at desc, id desc) as place
         from erasures
         where tenant_id = %(tenant_id)s and state = 'planned' and expires_at > now()
     ) as held
-    where together > %(most)s
+    where together > %(most)s and place > 1
 );
 
 -- name: erasures.sample

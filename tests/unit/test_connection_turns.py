@@ -9,7 +9,7 @@ import pytest
 from psycopg_pool import PoolTimeout
 
 from memory_grpc import lately
-from memory_grpc.store.connection_turns import ConnectionTurns, most_of_one
+from memory_grpc.store.connection_turns import ConnectionTurns, all_but_a_quarter, most_of_one
 from memory_grpc.store.opening import EVERY_TENANT, Tenant
 
 SIZE = 10
@@ -42,6 +42,10 @@ class Turns:
 def test_three_quarters_are_a_tenants_alone_and_a_quarter_beside_others() -> None:
     shares = {size: (most_of_one(size, others=False), most_of_one(size, others=True)) for size in (1, 2, 4, 10)}
     assert shares == {1: (1, 1), 2: (1, 1), 4: (3, 1), 10: (8, 2)}
+
+
+def test_work_that_needs_two_connections_at_once_has_them_beside_others() -> None:
+    assert [all_but_a_quarter(size, others=True) for size in (3, 4, 8)] == [2, 3, 6]
 
 
 @pytest.mark.asyncio

@@ -52,6 +52,20 @@ async def test_one_caller_leaves_places_for_whoever_comes() -> None:
     assert not callers.places.held and not callers.places.waiting
 
 
+async def test_a_share_that_grew_is_had_by_those_who_wait_when_the_next_comes() -> None:
+    each = 1
+    callers = Callers(FairPlaces(4, each=lambda caller: each))
+    tasks = [await callers.call("one") for _ in range(3)]
+    assert callers.served == ["one"]
+    each = 3
+    tasks.append(await callers.call("one"))
+    assert callers.served == ["one"] * 3
+    for task in tasks:
+        task.cancel()
+    await settle()
+    assert not callers.places.held and not callers.places.waiting
+
+
 async def test_next_is_who_has_fewest_and_then_who_has_had_least() -> None:
     seconds = {"greedy": 9.0, "new": 0.0, "old": 5.0}
     callers = Callers(FairPlaces(3, each=lambda caller: 3, used=lambda caller: seconds[str(caller)]))

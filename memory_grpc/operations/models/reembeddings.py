@@ -141,10 +141,15 @@ class Reembeddings:
                     await self._messages.some(waiting, model)
             except (TimeoutError, EmbeddingUnavailable):
                 return False
-        for one in await reembedding_store.refused(tx):
-            # What the new model refuses is not lost: pending messages are tried again, and are `failed` in the end.
-            async with self._database.transaction(tenant=one.tenant_id) as other:
-                await jobs.again(other, one.tenant_id, [one.message_id])
+        try:
+            async with asyncio.timeout_at(ends_at):
+                for one in await reembedding_store.refused(tx):
+                    # What the new model refuses is not lost: pending messages are tried again, and are `failed` in the
+                    # end.
+                    async with self._database.transaction(tenant=one.tenant_id) as other:
+                        await jobs.again(other, one.tenant_id, [one.message_id])
+        except TimeoutError:
+            return False
         await model_store.use(tx, work.model_id, work.tenant_id)
         await reembedding_store.clear(tx)
         await reembedding_store.advance(tx, id_, ["ready"], "cut_over")
