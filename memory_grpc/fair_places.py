@@ -65,6 +65,7 @@ class FairPlaces:
 
     async def take(self, caller: Hashable) -> None:
         """Takes a place, which is to be given back. Raises LineFull."""
+        self._serve()  # what ``each`` says may have grown since a place was given back
         if self._free and self.held[caller] < self._each(caller) and caller not in self._lines:
             self._hold(caller)
             return
@@ -72,7 +73,6 @@ class FairPlaces:
         future: Waiting = asyncio.get_running_loop().create_future()
         self._lines.setdefault(caller, deque()).append(future)
         self._waiting += 1
-        self._serve()  # what ``each`` says may have grown since a place was given back
         try:
             await future
         except BaseException:

@@ -92,7 +92,7 @@ COVERED = {
 READ = {
     r"(?:MEMORY_\w+=\S+ )*make ": "measurements take minutes and data sets; targets and arguments are read",
     r".venv/bin/python bench/": "the same",
-    r"export (FILE|ARGS)=": "the same",
+    r"(FILES|SETS)=": "the same",
     r"memory-grpc eval ": "needs a data set and the model; its arguments are read",
     r"OTEL_\S+ memory-grpc serve": "runs until it is ended; its arguments are read",
     r"pip install ": "needs the network; the extras are looked up",

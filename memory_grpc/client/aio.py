@@ -94,17 +94,17 @@ class AsyncMemoryClient(Base, AsyncCalls):
         attempts = self._bounded(rpc, timeout)
         try:
             while True:
-                token = object()
+                token, begun = object(), self._seen.begun()
                 stream = self._stub("stream_stream", rpc)(feed.requests(), **self._how(attempts))
                 try:
                     async for response in stream:
                         attempts.progress()
                         self._seen.acknowledged(token)
                         yield result(feed.answer(response))
-                    self._seen.ended(token, await stream.trailing_metadata(), well=True)
+                    self._seen.ended(token, await stream.trailing_metadata(), well=True, begun=begun)
                     failure = None
                 except grpc.aio.AioRpcError as error:
-                    failure = told(self._failure(error, token))
+                    failure = told(self._failure(error, token, begun))
                 finally:
                     stream.cancel()
                 if failure is None:

@@ -81,9 +81,9 @@ class Base:
         else:
             self._seen.note(headers)
 
-    def _failure(self, error: Any, stream: object = None) -> MemoryServiceError:
+    def _failure(self, error: Any, stream: object = None, begun: int = 0) -> MemoryServiceError:
         """The error of a call, which may have written before it failed: it says up to where, too."""
-        self._seen.ended(stream, error.trailing_metadata(), well=False)
+        self._seen.ended(stream, error.trailing_metadata(), well=False, begun=begun)
         return from_call(error)
 
     def __repr__(self) -> str:

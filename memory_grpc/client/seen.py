@@ -36,14 +36,21 @@ class Seen:
     def wrote(self, headers: Iterable[Any] | None, begun: int) -> None:
         """The headers of a write that ended well: it comes after all that was acknowledged before it began."""
         if self.note(headers):
-            for stream, number in list(self._open.items()):
-                if number <= begun:
-                    self._open.pop(stream, None)
+            self._close(begun)
 
-    def ended(self, stream: object, trailers: Iterable[Any] | None, *, well: bool) -> None:
-        """The trailers of a stream. One that ended well and says nothing knows of no replicas."""
-        if self.note(trailers) or well:
+    def ended(self, stream: object, trailers: Iterable[Any] | None, *, well: bool, begun: int = 0) -> None:
+        """The trailers of a stream. One that ended well and says nothing knows of no replicas; one that wrote and says
+        where is a write as others are."""
+        is_write, is_told = stream in self._open, self.note(trailers)
+        if is_told or well:
             self._open.pop(stream, None)
+        if is_told and is_write:
+            self._close(begun)
+
+    def _close(self, begun: int) -> None:
+        for stream, number in list(self._open.items()):
+            if number <= begun:
+                self._open.pop(stream, None)
 
     def note(self, headers: Iterable[Any] | None) -> bool:
         """Headers or trailers of an answer; whether they give a position."""

@@ -104,17 +104,17 @@ class MemoryClient(Base, Calls):
         feed = Feed(iter(requests), lambda value: self._request(rpc, {field: value}))
         attempts = self._bounded(rpc, timeout)
         while True:
-            token = object()
+            token, begun = object(), self._seen.begun()
             stream = self._stub("stream_stream", rpc)(feed.requests(), **self._how(attempts))
             try:
                 for response in stream:
                     attempts.progress()
                     self._seen.acknowledged(token)
                     yield result(feed.answer(response))
-                self._seen.ended(token, stream.trailing_metadata(), well=True)
+                self._seen.ended(token, stream.trailing_metadata(), well=True, begun=begun)
                 failure = None
             except grpc.RpcError as error:
-                failure = self._failure(error, token)
+                failure = self._failure(error, token, begun)
             finally:
                 stream.cancel()
             if failure is None:

@@ -7,8 +7,8 @@
        └─an hour: gone   └──┘ a batch a transaction      └──┘ again, after a server died
 
 A batch erases messages and takes them out of the plan in one transaction, so that whoever goes on, after whatever end,
-finds what is left. What is done in ``cleaning`` may be done twice. Tenants take turns, a batch of each: nobody waits
-for the end of another's million, or for a vacuum after each of another's hundreds.
+finds what is left. What is done in ``cleaning`` may be done twice. Tenants take turns, at most AT_ONCE batches of
+each: nobody waits for the end of another's million, or for a vacuum after each of another's hundreds.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 import structlog
 
 from memory_grpc.domain.erasure import Erasure
+from memory_grpc.errors import StoreUnavailable
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.trouble import Rests, Trouble, at_best
 from memory_grpc.operations.policy.policies import QUOTA
@@ -79,15 +80,15 @@ class Erase:
     async def _each(
         self, works: Sequence[Erasure], trouble: Trouble, step: Callable[[Erasure], Awaitable[None]]
     ) -> list[Erasure]:
-        """Those of which a step went well. When one of a tenant's fails, its others rest, too: what it lacks, a lock or
-        a connection, was waited for long enough."""
+        """Those of which a step went well. Where a tenant's lock or connection was not had, its others rest, too: that
+        was waited for long enough."""
         done, held_up = [], set[str]()
         for work in works:
             if work.tenant_id in held_up:
                 self._rests.begin(work.id)
             elif await self._try(work, trouble, step(work)):
                 done.append(work)
-            else:
+            elif trouble.last == StoreUnavailable.__name__:
                 held_up.add(work.tenant_id)
         return done
 
@@ -195,8 +196,7 @@ class Erase:
 
 
 def _turns(works: Sequence[Erasure]) -> Iterator[Erasure]:
-    """The erasures that have a batch to erase now: as many of each tenant's as of any other's, the first applied
-    first."""
+    """The erasures that have a batch to erase now: at most AT_ONCE of each tenant, the first applied first."""
     taken: Counter[str] = Counter()
     for work in works:
         if work.state == "erasing" and taken[work.tenant_id] < AT_ONCE:

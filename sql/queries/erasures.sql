@@ -41,7 +41,8 @@ from (
 where tenant_id = %(tenant_id)s and id = %(erasure_id)s;
 
 -- name: erasures.crowd_out
--- Has a tenant's plans but the newest expire where they hold more than so many ids together; one without any counts as one.
+-- Has a tenant's oldest plans expire, never the newest, where its plans hold more than so many ids together; one without any
+-- counts as one.
 update erasures
 set expires_at = now()
 where tenant_id = %(tenant_id)s and state = 'planned' and id in (

@@ -357,6 +357,29 @@ async def test_one_that_fails_keeps_no_other_from_its_turn_and_is_tried_again(
         assert (done.erased, done.last_error) == (5, "")
 
 
+async def test_one_that_fails_keeps_none_of_its_own_tenant_from_its_turn(
+    start_server: StartServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erase, "RETRY_SECONDS", 1.0)
+    async with start_server() as server:
+        await fill(server)
+        await fill(server, "u-8")
+        first, second = await plan(server), await plan(server, user_id="u-8")
+        rows(
+            "create function broken() returns trigger language plpgsql as $$ begin raise 'no'; end $$;"
+            "create trigger broken before delete on messages for each row when (old.user_id = 'u-7') "
+            "execute function broken()"
+        )
+        one = {"tenant_id": "acme", "erasure_id": first.erasure.erasure_id}
+        await server.erasure.ApplyErasure(pb.ApplyErasureRequest(**one))
+        async with asyncio.timeout(20):
+            while not (await server.erasure.GetErasure(pb.GetErasureRequest(**one))).last_error:
+                await asyncio.sleep(0.05)
+        assert (await apply(server, second)).erased == 5
+        rows("drop trigger broken on messages")
+        assert (await apply(server, first)).erased == 5
+
+
 async def test_a_tenant_s_plans_do_not_pile_up(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasures, "MOST_PLANNED", 11)
     await fill(server)

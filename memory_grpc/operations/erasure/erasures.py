@@ -31,8 +31,8 @@ class Erasures:
     async def plan(self, tenant_id: str, scope: str, where: Node, by: str, sample_size: int) -> Plan:
         """Keeps the ids of the messages that pass a filter, all as of one moment, and counts what belongs to them.
 
-        Where its plans hold too many ids, all but the newest expire, the oldest first, also when this one fails. Raises
-        StoreUnavailable and DeadlineExceeded; nothing is planned then.
+        Before that, where its older plans hold too many ids together, the oldest of them expire, never the newest; also
+        when this one fails. Raises StoreUnavailable and DeadlineExceeded; nothing is planned then.
         """
         id_ = self._new_id()
         async with self._database.transaction(tenant=tenant_id) as tx:

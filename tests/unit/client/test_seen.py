@@ -42,6 +42,19 @@ def test_a_stream_speaks_for_itself_alone() -> None:
     assert seen.metadata() == (("x-min-lsn", "0/20"),)
 
 
+def test_a_later_stream_that_says_where_it_ended_speaks_for_one_that_broke_off_before_it_began() -> None:
+    seen = Seen()
+    early = seen.begun()
+    seen.acknowledged("broken")
+    begun = seen.begun()
+    seen.ended("broken", None, well=False, begun=early)
+    seen.ended("nothing written", at("0/10"), well=True, begun=begun)
+    assert seen.metadata() == EVERYTHING
+    seen.acknowledged("next")
+    seen.ended("next", at("0/20"), well=True, begun=begun)
+    assert seen.metadata() == (("x-min-lsn", "0/20"),)
+
+
 def test_nothing_is_asked_for_where_a_server_knows_of_no_replicas() -> None:
     seen = Seen()
     seen.acknowledged("stream")
