@@ -60,7 +60,9 @@ _JOINTS = re.compile(_JOINT)
 _UNIT = re.compile(f"[{_UNSPACED}][{_MARKS}]*")
 # "5kg", "covid19", but neither "3rd" nor "h2": a letter beside a digit tells little.
 # Of long numbers, years only: the others are serial.
-_FIGURE = re.compile(r"(?<=[^\W\d_]{2})(?=(?:\d{1,3}|(?:19|20)\d\d)(?!\d))|(?<=\d)(?=[^\W\d_]{2})(?!(?:st|nd|rd|th)\b)")
+_FIGURE = re.compile(
+    r"(?<=[^\W\d_]{2})(?=(?:\d{1,3}|(?:19|20)\d\d)(?!\d))|(?<=\d)(?=[^\W\d_]{2})(?!(?i:st|nd|rd|th)(?![a-z]))"
+)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 _VERSION = re.compile(r"[vV]\d+")
 _ACCENTS = re.compile("([a-zα-ωе])[\u0300-\u036f]+")
@@ -82,6 +84,7 @@ _SHAPING = {
     0x200B: " ",
     0x2010: "-",
     0xDF: "ss",
+    0x1E9E: "SS",
 }
 _PLAIN = str.maketrans("øłđı", "oldi")
 

@@ -29,7 +29,6 @@ _DETERMINERS: Final = word_set("the a an this that my your his her our their its
 _NO_LAST_NAMES: Final = SENTENCE_OPENERS | NEVER_SMALL
 _OPENERS: Final = _NO_LAST_NAMES | LABELS
 _NO_FIRST_NAMES: Final = _OPENERS | PARTICLES
-_AUXILIARIES: Final = word_set("has would could should can will")
 _BEFORE_A_LETTER: Final = word_set(
     "did does do has had was is and or to from with by for about than asked told if that when"
 )
@@ -203,8 +202,8 @@ class Query:
         return self._is_asked_of(place, before) or (len(word.key) > 2 and word.key not in WORDS_TOO)
 
     def _is_asked_of(self, place: int, before: str) -> bool:
-        """Whether somebody has to stand here: after "did", and after "would" where that opens a question."""
-        if before not in _AUXILIARIES:
+        """Whether somebody has to stand here: after "did", and after "has" where that opens a question."""
+        if before != "has":
             return before in ("did", "does")
         return place == 1 or self.words[place - 2].key in ("why", "where", "when", "how")
 

@@ -12,7 +12,7 @@ def word_set(*lines: str) -> frozenset[str]:
 
 TITLES: Final = word_set(
     "mr mrs ms miss mx dr prof sir dame jr sr ii iii iv herr frau don dona mme mlle professor",
-    "captain aunt uncle",
+    "captain",
 )
 """Said before or after a name, or left out."""
 PARTICLES: Final = TITLES | word_set(

@@ -13,17 +13,21 @@ from dataclasses import dataclass
 
 from memory_grpc.ranking.name_index import NameIndex, forget, handle_of, indexed
 from memory_grpc.ranking.name_runs import Query, possessive_end
-from memory_grpc.ranking.name_words import COMPOUNDS, LABELS
+from memory_grpc.ranking.name_words import COMPOUNDS, LABELS, word_set
 from memory_grpc.ranking.words import Word, fold, is_unspaced, plain, split_words
 
 __all__ = ["Mention", "Participants", "find_mentions", "forget", "is_person", "rewrite", "speakers_named"]
 
+# "The party" and "the model" are seldom said of who speaks.
+_PEOPLE = LABELS - word_set("party group voice model human bot support admin team")
+_OF_WHOM = re.compile(r"\b(?:did|does|has|is|was|who|tell|told|ask|asked|with)\s+$", re.IGNORECASE)
+_WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
 # Read as a whole: a link, an e-mail address, a handle; and who is called by a role, "the system" means too much else.
 _WHOLES = re.compile(
     r"(?<!\w)\w++://\S+"
     r"|(?P<address>(?<![\w.+\-@])[\w.+\-]++@[\w\-]++(?:\.[\w\-]+)+)"
     r"|(?P<handle>(?<![\w@])@\w[\w.\-]*(?<=\w))"
-    rf"|\bthe\s+(?P<role>{'|'.join(sorted(LABELS))})\b(?![\s#_-]*\d)(?!\s+(?:{'|'.join(sorted(COMPOUNDS))})\b)",
+    rf"|\bthe\s+(?P<role>{'|'.join(sorted(_PEOPLE))})\b(?![\s#_-]*\d)(?!\s+(?:{'|'.join(sorted(COMPOUNDS))})\b)",
     re.IGNORECASE,
 )
 _REPEATED = re.compile(r"\b(I|my)((?:[\s-]+(?:I|my))+)\b")
@@ -90,11 +94,15 @@ def find_mentions(text: str, participants: Participants, spans: Iterable[tuple[i
 
 
 def is_person(text: str, span: tuple[int, int], participants: Participants) -> bool:
-    """Whether what may be read as a date is a participant: "from April", "May's", and not "in May"."""
+    """Whether what may be read as a date is a participant: "from April", "May's", and not "in May"; and not "do
+    Friday", but "did Friday"."""
     match = _MAYBE_DATE.fullmatch(text, *span)
     if match is None or not match[2][0].isupper() or not indexed(participants.names).called.get(plain(fold(match[2]))):
         return False
     before = match[1] and match[1].lower()
+    said_before = text[max(0, match.start() - 10) : match.start()]
+    if not before and match[2].lower() in _WEEKDAYS and _OF_WHOM.search(said_before):
+        return True
     return before in _OF_SOMEBODY or (before in _OF_A_TIME and possessive_end(text, match.end()) is not None)
 
 

@@ -57,6 +57,7 @@ def test_words_written_as_one_are_found_by_themselves_too() -> None:
     assert words("XMLParser") == ["XMLParser", "XML", "Parser"]
     assert words("PhD PDFs ABC iPad") == ["PhD", "PDFs", "ABC", "iPad", "i", "Pad"]
     assert words("5kg, covid19 LH454") == ["5kg", "5", "kg", "covid19", "covid", "19", "LH454", "LH", "454"]
+    assert words("2ND 1ST, 5thAvenue straẞe") == ["2ND", "1ST", "5thAvenue", "5th", "Avenue", "straSSe"]
     assert words("ran 12.5km") == ["ran", "12", "5km", "5", "km"]
     assert words("#TravelDiaries2024") == ["TravelDiaries2024", "TravelDiaries", "Travel", "Diaries", "2024"]
     assert words("iPhone15Pro") == ["iPhone15Pro", "iPhone", "i", "Phone", "15", "Pro"]

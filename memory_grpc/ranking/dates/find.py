@@ -154,6 +154,8 @@ def _is_another(text: str, start: int, last: Token, placed: Placed) -> bool:
             return is_plural or word in _MEASURES
         return _MAY_DO.search(read) is not None and word.islower() and word not in _AFTER_A_NUMBER
     if last.type in {"SEASON", "HOLIDAY"}:
+        if read.lower() in ("all fall", "all spring"):  # "did we all fall in love?"
+            return True
         return is_named or word in ("rolls", "onions", "onion", "cleaning", "water")
     if last.type == "WDAY":
         return word in ("mornings", "afternoons", "evenings", "nights")
@@ -162,8 +164,12 @@ def _is_another(text: str, start: int, last: Token, placed: Placed) -> bool:
 
 _VERBS = {"may", "march"}
 _MAY_DO = re.compile(r"\d\s+(?:may|march)$")  # "which of the 3 may come?"
-_JOINED = re.compile(r"%|-[^\W\d_]")  # "a week-end", "day-care"
-_HABIT = re.compile(r"\b(?:and|or|that|every|each|any|most|some|other|a|an|one|no)\s+(?:other\s+)?$", re.IGNORECASE)
+_JOINED = re.compile(r"%|-[^\W\d_]|\s+to\s+back\b")  # "a week-end", "day-care", "10 days back to back"
+_HABIT = re.compile(
+    r"\b(?:and|or|that|every|each|any|most|some|other|another|which|what|a|an|one|no|first|second|third|fourth)"
+    r"\s+(?:other\s+)?$",
+    re.IGNORECASE,
+)
 _NAME_BEFORE = re.compile(r"(?<=\s)(?!I\s)[A-Z][\w'’]*\s+$")
 _GOES_ON = re.compile(r"['’](?!s\b)\w|[.@-]\w|\s+(?!(?:" + "|".join(_AFTER_A_NUMBER) + r")\b)\w")
 
@@ -173,6 +179,7 @@ def _is_loosely_another(text: str, start: int, read: str, rest: str, is_named: b
     before = text[max(0, start - 40) : start]
     return (
         (read.islower() and len(read) < 6)
+        or read.lower() in ("sun", "sat", "mon")
         or is_named
         or _HABIT.search(before) is not None
         or (

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from memory_grpc.ranking.dates.spans import Calendar, DateRange, Span, add_months, week_of
 
 Spans = Callable[[Calendar], list[Span]]
+
+_FIRST_YEAR: Final = 1000
 
 ALWAYS: Final = frozenset({""})
 """A date wherever it stands."""
@@ -68,18 +70,23 @@ def fixed(of: Callable[[Calendar], Span], needs: frozenset[str] = ALWAYS, **more
 
 def matched(first: Meaning, last: Meaning) -> tuple[Meaning, Meaning]:
     """Two dates of which one has the month or the unit of both: "5 to 7 May", "two or three days ago"."""
-    if first.number is not None and last.like is not None:
+    if _is_count(first.number) and last.like is not None:
         return last.like(first.number), last
-    if last.number is not None and first.like is not None:
+    if _is_count(last.number) and first.like is not None:
         return first, first.like(last.number)
     return first, last
+
+
+def _is_count(number: int | None) -> TypeGuard[int]:
+    """And no year: "5 June 2023 to 2025"."""
+    return number is not None and number < _FIRST_YEAR
 
 
 def through(first: Meaning, last: Meaning, calendar: Calendar) -> Span:
     """From the start of the first to the end of the last."""
     if last.number is not None and first.over is not None:
         return first.over(last.number).one(calendar)
-    if first.number is not None and last.like is not None:
+    if _is_count(first.number) and last.like is not None:
         first = last.like(first.number)
         ends = first.one(calendar), last.one(calendar)  # "two to three weeks ago" goes back
         return Span(min(ends).start, max(end.end for end in ends)) if first.is_full else _in_turn(first, last, calendar)

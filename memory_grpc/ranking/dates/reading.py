@@ -1,4 +1,5 @@
-"""The grammar's rules to meanings: here what combines and places dates; core.py and named.py have the single ones."""
+"""The grammar's rules to meanings: here what combines and places dates; the modules beside it
+have the single ones."""
 
 from __future__ import annotations
 

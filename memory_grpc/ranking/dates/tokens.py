@@ -36,7 +36,7 @@ def _any(phrases: Any) -> str:
 _SHORT_MONTHS = [word for word, (kind, _) in WORDS.items() if kind == "ABBR"] + ["may"]
 _DECADES = {"thirties": 30, "forties": 40, "fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80,
             "nineties": 90}  # fmt: skip
-_AFTER_THE = r"(?:(?<=the\ )|(?<=early\ )|(?<=late\ )|(?<=mid.))"
+_AFTER_THE = r"(?:(?<=the\ )|(?<=the\ early\ )|(?<=the\ late\ )|(?<=the\ mid.))"
 _OTHER_CALENDARS = "chinese|lunar|jewish|islamic|persian|tamil|vietnamese"
 _TENS, _UNIT = "|".join(TENS), "|".join(UNITS)
 _SMALL_NUMBER = rf"(?:{_TENS})(?:[-\s]+(?:{_UNIT}))?|{'|'.join(TEENS)}|{_UNIT}"
