@@ -12,7 +12,7 @@ install() {
 timeout 120 apt-get update -q >/dev/null || echo "the lists of packages are old" >&2
 install ruby ruby-grpc ruby-grpc-tools
 install protobuf-compiler golang-go golang-google-grpc-dev golang-google-protobuf-dev golang-google-genproto-dev
-install protobuf-compiler-grpc-java-plugin libgrpc-java libnetty-java libperfmark-java libgoogle-common-protos-java \
+install protobuf-compiler-grpc-java-plugin libgrpc-java libprotobuf-java libnetty-java libperfmark-java libgoogle-common-protos-java \
   libgeronimo-annotation-1.3-spec-java
 [ -z "${TEST_CPP:-}" ] || install g++ pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc
 # protoc-gen-go conflicts with a library that gRPC for Go needs; the programs alone do not.

@@ -352,7 +352,7 @@ async def test_health(server: RunningServer, cli: Cli) -> None:
     assert json.loads(done.out)["database"] == "ok"
     assert "uptime_seconds" in (await cli("health", *at)).out
 
-    await server.application.server._set_health(2)
+    server.application.server._set_health(2)
     draining = await cli("health", "--grpc", *at)
     assert (draining.code, draining.out) == (3, "NOT_SERVING\n")
 
