@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from memory_grpc.resources import ENVOY_YAML
+from memory_grpc.rpcs import FACTS
 from tests.conftest import StartRest
 
 KEY = "canary-key-of-sixteen"
@@ -47,8 +49,9 @@ async def test_the_edge_writes_a_line_for_each_call_without_its_query(start_rest
         assert (await rest.http.get("/v1/admin/health")).status_code == 200
         assert (await rest.http.get("/v1/messages/canary-id", headers=long)).status_code == 400
         assert (await rest.http.get(f"/nowhere/{'z' * 300}canary?canary", headers=long)).status_code == 404
+        await rest.http.post("/memory_layer.v1.MemoryService/canary", headers={"content-type": "application/grpc"})
     written = tmp_path / "envoy/envoy.log"
-    stored, searched, unknown, one, nowhere = await lines(written, 5)
+    stored, searched, unknown, one, nowhere, no_method = await lines(written, 6)
     assert (stored["method"], stored["path"], stored["status"]) == ("POST", "/v1/messages", 202)
     assert (stored["request_id"], stored["traceparent"]) == ("call-1", TRACEPARENT)
     assert (stored["client"], stored["protocol"], stored["flags"]) == ("127.0.0.1", "HTTP/1.1", "-")
@@ -57,6 +60,7 @@ async def test_the_edge_writes_a_line_for_each_call_without_its_query(start_rest
     assert (searched["method"], searched["path"], searched["status"]) == ("GET", "/v1/memory/search", 200)
     assert unknown["status"] == 401
     assert (one["path"], nowhere["path"], nowhere["status"]) == ("/v1/messages/*", "/*/*", 404)
+    assert no_method["path"] == "/memory_layer.v1.MemoryService/*"
     assert "canary" not in written.read_text()
 
 
@@ -73,3 +77,9 @@ def test_the_edge_knows_the_words_of_every_path() -> None:
     known = re.search(r"string.gmatch\(\[\[(.*?)\]\]", Path("envoy.yaml").read_text(), re.DOTALL)
     assert known
     assert words <= set(known[1].split())
+
+
+def test_the_edge_knows_the_words_of_every_rpc() -> None:
+    """What is no word of the contract is a star in the log: a caller may name any method."""
+    listed = set(re.findall(r"for word in string.gmatch\(\[\[(.*?)\]\]", ENVOY_YAML.read_text(), re.DOTALL)[0].split())
+    assert {part for path in FACTS for part in path.strip("/").split("/")} <= listed

@@ -315,6 +315,7 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "erasures.apply": {"erasure_id": EMPTY},
     "erasures.advance": {"state": "cleaning"},
     "erasures.hold": {"state": "erasing"},
+    "erasures.crowd_out": {"most": 0},
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "configs": ["english"]} | READ,
     "lexical.fill": {"config": "english"} | READ_BOTH,

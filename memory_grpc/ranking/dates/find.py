@@ -99,7 +99,7 @@ def _readings(stream: Sequence[Token]) -> list[tuple[int, InteractiveParser]]:
             break
         try:
             parser.feed_token(token)
-        except (UnexpectedToken, ValueError):
+        except (UnexpectedToken, ValueError, OverflowError):
             break
         if "$END" in _choices(parser):
             found.append((used, parser.copy(deepcopy_values=False)))  # type: ignore[no-untyped-call]
