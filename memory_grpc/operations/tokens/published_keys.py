@@ -2,7 +2,8 @@
 
 A set that was read is used until another is, for KEEP_SECONDS at most: a provider that is down for a while stops
 nobody, and keys that it took back do not outlive it for long. Keys rotate by standing in the set side by side. A token
-that names a key which is not in the set has the set read again soon, once in AGAIN_SECONDS at most.
+that names a key which is not in the set has the set read again soon, once in AGAIN_SECONDS at most; so has any token
+while there is no set.
 """
 
 from __future__ import annotations
@@ -69,13 +70,18 @@ class PublishedKeys:
     def check(self) -> None:
         """Raises IdentityUnavailable when no set was read for too long."""
         if self._read_at is None or self._now() - self._read_at > KEEP_SECONDS:
+            self._ask()
             raise IdentityUnavailable
 
     def find(self, key_id: str) -> SigningKey | None:
         """The key of an id. Raises IdentityUnavailable as ``check``."""
         self.check()
         found = self._keys.get(key_id)
-        if found is None and (self._asked_at is None or self._now() - self._asked_at >= AGAIN_SECONDS):
+        if found is None:
+            self._ask()
+        return found
+
+    def _ask(self) -> None:
+        if self._asked_at is None or self._now() - self._asked_at >= AGAIN_SECONDS:
             self._asked_at = self._now()
             self._wake()
-        return found

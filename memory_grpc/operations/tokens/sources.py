@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ import httpx
 from memory_grpc.operations.tokens.key_set import MOST_BYTES
 
 SECONDS = 5.0
+"""For a request, from its first byte to the last of its answer, however the answer comes."""
 _DISCOVERY = "/.well-known/openid-configuration"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -27,7 +28,7 @@ class Source(Protocol):
     """How often it is worth looking."""
 
     def read(self) -> Any:
-        """The document, parsed; blocks, SECONDS per request at most. Raises SourceError."""
+        """The document, parsed; blocks, SECONDS per request at most, in a thread without a loop. Raises SourceError."""
 
 
 class FileSource:
@@ -75,7 +76,7 @@ class IssuerSource:
         if not isinstance(about, dict) or about.get("issuer") != self._issuer:
             raise SourceError("the discovery document belongs to another issuer")
         url = about.get("jwks_uri")
-        if not isinstance(url, str) or not is_safe(url):
+        if not isinstance(url, str) or not is_safe(url) or (is_here(url) and not is_here(self._issuer)):
             raise SourceError("the discovery document gives no https address for the key set")
         return get(url)
 
@@ -86,30 +87,46 @@ def is_safe(url: str) -> bool:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
         return False
-    return bool(parsed.host) and (parsed.scheme == "https" or (parsed.scheme == "http" and parsed.host in _LOOPBACK))
+    return bool(parsed.host) and (parsed.scheme == "https" or (parsed.scheme == "http" and is_here(url)))
+
+
+def is_here(url: str) -> bool:
+    """Whether it is on this machine. Raises httpx.InvalidURL."""
+    return httpx.URL(url).host in _LOOPBACK
 
 
 def get(url: str) -> Any:
     """A document by HTTP, of MOST_BYTES at most."""
-    raw, ends_at = b"", time.monotonic() + 2 * SECONDS
     try:
-        # What is on this machine is not asked for by way of a proxy.
-        proxied = httpx.URL(url).host not in _LOOPBACK
-        with (
-            httpx.Client(timeout=SECONDS, trust_env=proxied) as client,
-            client.stream("GET", url, headers={"accept": "application/json"}) as response,
-        ):
-            if response.status_code != 200:
-                raise SourceError(f"status {response.status_code}")
-            for part in response.iter_bytes():
-                raw += part
-                if len(raw) > MOST_BYTES:
-                    break
-                if time.monotonic() > ends_at:
-                    raise SourceError("too slow")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        # A loop of its own: only there does a time limit hold for all of the answer. A client that blocks waits anew
+        # for each byte, and a thread that hangs holds up the end of the server.
+        raw = asyncio.run(_fetched(url))
+    except TimeoutError:
+        raise SourceError("too slow") from None
+    except httpx.HTTPError as error:
         raise SourceError(type(error).__name__) from None
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        wrong = "the address, a proxy variable or SSL_CERT_FILE may be wrong"
+        raise SourceError(f"{type(error).__name__}: {wrong}") from None
     return _json(raw)
+
+
+async def _fetched(url: str) -> bytes:
+    raw = b""
+    async with (
+        asyncio.timeout(SECONDS),
+        # What is on this machine is not asked for by way of a proxy.
+        httpx.AsyncClient(timeout=None, trust_env=not is_here(url)) as client,  # noqa: S113 - the whole has a limit
+        client.stream("GET", url, headers={"accept": "application/json", "accept-encoding": "identity"}) as response,
+    ):
+        if response.status_code != 200:
+            raise SourceError(f"status {response.status_code}")
+        # As it comes, and never unpacked: that could be a thousand times as much, at each of several layers.
+        async for part in response.aiter_raw():
+            raw += part
+            if len(raw) > MOST_BYTES:
+                break
+    return raw
 
 
 def _json(raw: bytes) -> Any:

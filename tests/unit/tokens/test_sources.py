@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import socket
+import threading
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from memory_grpc.errors import IdentityUnavailable, StartupError
+from memory_grpc.operations.tokens import sources
 from memory_grpc.operations.tokens.configured import identity
 from memory_grpc.operations.tokens.key_set import MOST_BYTES
 from memory_grpc.operations.tokens.published_keys import PublishedKeys
@@ -51,6 +58,81 @@ def test_a_discovery_document_that_is_not_the_issuer_s_is_not_believed(about: An
         with pytest.raises(SourceError):
             IssuerSource(here.address).read()
         assert here.asked == ["/.well-known/openid-configuration"]
+
+
+def test_an_issuer_elsewhere_does_not_have_this_machine_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def get(url: str) -> Any:
+        asked.append(url)
+        return {"issuer": "https://login.example", "jwks_uri": "http://127.0.0.1:9464/metrics"}
+
+    monkeypatch.setattr(sources, "get", get)
+    with pytest.raises(SourceError, match="no https address"):
+        IssuerSource("https://login.example").read()
+    assert asked == ["https://login.example/.well-known/openid-configuration"]
+
+
+@contextmanager
+def answering(parts: Iterable[bytes], pause: float = 0.0) -> Iterator[str]:
+    """The URL of a server that answers with these bytes, part by part."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(65_536)
+                for part in parts:
+                    connection.sendall(part)
+                    time.sleep(pause)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
+        thread.join(5)
+
+
+STATUS = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "again"),
+    [
+        (STATUS + b"x: ", b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (STATUS + b"transfer-encoding: chunked\r\n\r\n5;", b"x"),
+        (STATUS + b"content-length: 9999\r\n\r\n", b" "),
+    ],
+    ids=["headers", "answers before the answer", "the length of a part", "body"],
+)
+def test_an_answer_that_goes_on_and_on_is_given_up(begun: bytes, again: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "SECONDS", 0.3)
+    # Over after 3 s, so that the test ends where nothing ends it.
+    with answering(chain([begun], repeat(again, 60)), 0.05) as url:
+        began = time.monotonic()
+        with pytest.raises(SourceError, match=r"^too slow$"):
+            UrlSource(url).read()
+        assert time.monotonic() - began < 2
+
+
+def test_nothing_packed_is_unpacked() -> None:
+    packed = gzip.compress(gzip.compress(json.dumps(key_set(jwk())).encode()))
+    head = STATUS + b"content-encoding: gzip, gzip\r\ncontent-length: %d\r\n\r\n" % len(packed)
+    with answering([head, packed]) as url, pytest.raises(SourceError, match=r"^not JSON$"):
+        UrlSource(url).read()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALL_PROXY", "socks5://127.0.0.1:1"), ("HTTPS_PROXY", "odd://user:canary@127.0.0.1"), ("SSL_CERT_FILE", "/none")],
+)
+async def test_odd_surroundings_do_not_stop_the_start(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SourceError) as failed:
+        await asyncio.to_thread(UrlSource("https://login.invalid/keys").read)
+    assert "may be wrong" in str(failed.value) and "canary" not in str(failed.value)
+    await PublishedKeys(UrlSource("https://login.invalid/keys"), ["RS256"], time.monotonic).begin()
 
 
 @pytest.mark.parametrize(

@@ -242,6 +242,19 @@ async def test_another_key_under_the_same_id_takes_the_place_of_the_first() -> N
 
 
 @pytest.mark.asyncio
+async def test_while_there_is_no_set_a_token_has_one_looked_for() -> None:
+    world = World()
+    for _ in range(3):
+        with pytest.raises(IdentityUnavailable):
+            world.tokens.find(token())
+    assert world.woken == 1
+    world.now += AGAIN_SECONDS
+    with pytest.raises(IdentityUnavailable):
+        world.tokens.find("nonsense")
+    assert world.woken == 2
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("away", [None, {}, {"keys": []}, {"keys": "x"}, [], "x", key_set(jwk(kid=None))])
 async def test_a_set_that_cannot_be_read_leaves_the_last_one_for_a_while_and_then_nobody_is_let_in(away: Any) -> None:
     world = World()
