@@ -1,10 +1,11 @@
-"""Whose API key a call is made with: this server's own, or the one that its HTTP caller sends."""
+"""Who makes a call: with this server's own API key, or the one that its HTTP caller sends, and from where."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Self
 
 from mcp.server.mcpserver.exceptions import ToolError
@@ -15,14 +16,28 @@ from memory_grpc.client.channel import key_metadata, open_channel_aio
 _BEARER = "bearer "
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a call; the address of one that came by HTTP."""
+
+    key: str | None = field(default=None, repr=False)
+    address: str | None = None
+
+
 class KeyedClient(AsyncMemoryClient):
     """A client whose connection serves callers with different keys."""
 
     _user_agent = "memory-grpc-mcp"
 
-    def with_key(self, api_key: str | None) -> Self:
-        """The same client with another key, or with none. Raises ValueError where no header can carry it."""
-        metadata = key_metadata(api_key)
+    def of(self, caller: Caller) -> Self:
+        """The same client for another caller. Raises ValueError where no header can carry the key.
+
+        The service counts callers by their addresses, where it trusts this server to name them: otherwise one
+        would use up the rate limit of all.
+        """
+        metadata = key_metadata(caller.key)
+        if caller.address is not None:
+            metadata += (("x-forwarded-for", caller.address),)
         if self._channel is None:  # opened by this one, and closed by it
             self._channel = open_channel_aio(self._endpoint, self._options, self._credentials)
         other = copy.copy(self)
@@ -32,7 +47,7 @@ class KeyedClient(AsyncMemoryClient):
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """Which key each call has.
+    """Who makes each call.
 
     ``by_header`` is of HTTP, where a caller brings its own key. One that brings none has ``own_key`` only if it is
     ``lent``: otherwise it has none, and the service decides.
@@ -43,16 +58,16 @@ class Callers:
     by_header: bool = False
     lent: bool = False
 
-    def key(self, headers: Mapping[str, str] | None) -> str | None:
-        """The key of a call that came with these headers."""
+    def of(self, headers: Mapping[str, str] | None, host: str | None) -> Caller:
+        """The caller of a call that came with these headers, from this host."""
         if not self.by_header:
-            return self.own_key
-        return _sent(headers or {}) or (self.own_key if self.lent else None)
+            return Caller(self.own_key)
+        return Caller(_sent(headers or {}) or (self.own_key if self.lent else None), _address(host))
 
-    def client_of(self, key: str | None) -> KeyedClient:
-        """A client with this key. Raises ToolError where it cannot be one."""
+    def client_of(self, caller: Caller) -> KeyedClient:
+        """A client with its key. Raises ToolError where it cannot be one."""
         try:
-            return self.client.with_key(key)
+            return self.client.of(caller)
         except ValueError:
             raise ToolError("The API key contains characters that a header cannot carry.") from None
 
@@ -65,3 +80,11 @@ def _sent(headers: Mapping[str, str]) -> str | None:
     if authorization.lower().startswith(_BEARER):
         return authorization[len(_BEARER) :].strip() or None
     return None
+
+
+def _address(host: str | None) -> str | None:
+    """An address; what a proxy wrote in its place is none."""
+    try:
+        return None if host is None else str(ip_address(host))
+    except ValueError:
+        return None

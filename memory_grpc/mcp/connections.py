@@ -1,14 +1,21 @@
-"""What one client of the HTTP transport may hold: one connection of many, while it has something to ask."""
+"""What one client of the HTTP transport may hold: one connection of many, while it has something to ask.
+
+Nobody is asked for a key before a body is parsed: the service checks keys.
+"""
 
 from __future__ import annotations
 
+from collections import deque
+
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
 from memory_grpc.bounded_connection import BoundedConnection
 
 SILENT_SECONDS = 15.0  # in which a request must move on: its headers, its body
+MOST_BYTES = 2 * 1024 * 1024
+MOST_BRACKETS = 50_000  # texts contain some, too
 
 
 class Connection(BoundedConnection):
@@ -45,3 +52,28 @@ class WithoutStreams:
             await Response(status_code=405, headers={"allow": "POST, DELETE"})(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+class BoundedBodies:
+    """Answers a body that is too large with 413, and one of too many parts: parsing it would hold up everybody."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One call, of ASGI."""
+        size = brackets = 0
+        held: deque[Message] = deque()
+        while scope["type"] == "http" and (not held or held[-1].get("more_body", False)):
+            held.append(await receive())
+            body = held[-1].get("body", b"")
+            size += len(body)
+            brackets += body.count(b"[") + body.count(b"{")
+            if size > MOST_BYTES or brackets > MOST_BRACKETS:
+                await Response("The body is too large, or has too many parts.", 413)(scope, receive, send)
+                return
+
+        async def again() -> Message:
+            return held.popleft() if held else await receive()
+
+        await self._app(scope, again, send)

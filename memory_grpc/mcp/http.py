@@ -14,7 +14,8 @@ from mcp.server.transport_security import TransportSecuritySettings
 from memory_grpc.addresses import bracketed, is_loopback
 from memory_grpc.client import AsyncMemoryClient, Unauthenticated
 from memory_grpc.commands.failure import USAGE, CommandError
-from memory_grpc.mcp.connections import Connection, WithoutStreams
+from memory_grpc.mcp.connections import BoundedBodies, Connection, WithoutStreams
+from memory_grpc.mcp.echo import WithoutEcho
 from memory_grpc.mcp.server import MemoryServer
 
 PATH = "/mcp"
@@ -55,8 +56,8 @@ async def check_closed(client: AsyncMemoryClient, tenant_id: str) -> None:
     )
 
 
-async def serve(server: MemoryServer, host: str, port: int, allowed: Sequence[str]) -> None:
-    """Serves until SIGINT or SIGTERM. Says where, on standard output."""
+def configuration(server: MemoryServer, host: str, allowed: Sequence[str]) -> uvicorn.Config:
+    """How uvicorn serves it."""
     app = server.streamable_http_app(
         streamable_http_path=PATH,
         json_response=True,
@@ -64,15 +65,21 @@ async def serve(server: MemoryServer, host: str, port: int, allowed: Sequence[st
         transport_security=security(host, allowed),
         host=host,
     )
-    config = uvicorn.Config(
-        WithoutStreams(app),
+    return uvicorn.Config(
+        WithoutStreams(BoundedBodies(WithoutEcho(app))),
         http=Connection,
+        log_config=None,
         log_level="error",
         access_log=False,
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=5,
     )
+
+
+async def serve(server: MemoryServer, host: str, port: int, allowed: Sequence[str]) -> None:
+    """Serves until SIGINT or SIGTERM. Says where, on standard output."""
+    config = configuration(server, host, allowed)
     with _listening(host, port) as listener:
         own = _Server(config)
         loop = asyncio.get_running_loop()

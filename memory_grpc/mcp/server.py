@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Never
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CallToolResult, InputRequiredResult, ToolAnnotations
 
 from memory_grpc import __version__
-from memory_grpc.mcp.callers import Callers
+from memory_grpc.mcp.callers import Caller, Callers
 from memory_grpc.mcp.failures import told
 from memory_grpc.mcp.forgetting import ForgettingTool
 from memory_grpc.mcp.reading import Reading
@@ -34,12 +35,12 @@ class MemoryServer(MCPServer[Any]):
             title="AI Memory Layer",
             instructions=INSTRUCTIONS,
             version=__version__,
-            log_level="ERROR",  # what the SDK says of failed calls below that is told to the caller, too
+            log_level="ERROR",  # what the SDK says of failed calls below that is told to the caller, too; see logs.py
             subscriptions=False,
         )
         self._callers = callers
         self._scope = scope
-        self._key: ContextVar[str | None] = ContextVar("key", default=None)
+        self._caller: ContextVar[Caller] = ContextVar("caller")
         reading, writing = Reading(self._current), Writing(self._current)
         forgetting = ForgettingTool(self._current)
         self._add(reading.search_memories, "Search memories", reads=True)
@@ -61,16 +62,28 @@ class MemoryServer(MCPServer[Any]):
             raise ToolError("There is no tool by that name.")
         if arguments.keys() - tool.parameters["properties"].keys():
             raise ToolError(f"{name} does not have one of these arguments.")
-        before = self._key.set(self._callers.key(None if context is None else context.headers))
+        before = self._caller.set(self._caller_of(context))
         try:
             with told(name):
                 return await super().call_tool(name, arguments, context)
         finally:
-            self._key.reset(before)
+            self._caller.reset(before)
+
+    async def get_prompt(self, name: str, *_: Any, **__: Any) -> Never:
+        """There are none, and the SDK would say and log which was asked for."""
+        raise MCPError(INVALID_PARAMS, "There are no prompts.")
+
+    async def read_resource(self, uri: Any, *_: Any, **__: Any) -> Never:
+        """There are none, and the SDK would say which was asked for."""
+        raise MCPError(INVALID_PARAMS, "There are no resources.")
+
+    def _caller_of(self, context: Context[Any, Any] | None) -> Caller:
+        client = None if context is None else getattr(context.request_context.request, "client", None)
+        return self._callers.of(None if context is None else context.headers, client.host if client else None)
 
     def _current(self) -> UserMemory:
-        key = self._key.get()
-        return UserMemory(self._scope, self._callers.client_of(key), key, self._callers.own_key)
+        caller = self._caller.get()
+        return UserMemory(self._scope, self._callers.client_of(caller), caller.key, self._callers.own_key)
 
     def _add(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from mcp.server.mcpserver.exceptions import ToolError
 
-from memory_grpc.mcp.callers import KeyedClient
+from memory_grpc.mcp.callers import Caller, KeyedClient
 from memory_grpc.mcp.forgetting import ForgettingTool
 from memory_grpc.mcp.user_memory import Scope, UserMemory
 from memory_layer.v1 import erasure_service_pb2 as erasure
@@ -56,7 +56,7 @@ class Server:
         self._own_key, self._scope = own_key, scope
 
     async def forget(self, key: str | None, **arguments: object) -> tuple[str, str]:
-        tool = ForgettingTool(lambda: UserMemory(self._scope, self._client.with_key(key), key, self._own_key))
+        tool = ForgettingTool(lambda: UserMemory(self._scope, self._client.of(Caller(key)), key, self._own_key))
         done = await tool.forget_memories(**arguments)  # type: ignore[arg-type]
         return done.plan_id, done.state
 

@@ -12,7 +12,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from memory_grpc.commands.client import connection_arguments
 from memory_grpc.commands.configuration import Target, target
 from memory_grpc.commands.failure import CommandError
-from memory_grpc.mcp.callers import Callers, KeyedClient
+from memory_grpc.mcp.callers import Caller, Callers, KeyedClient
 from memory_grpc.mcp.server import MemoryServer
 from memory_grpc.mcp.user_memory import Scope
 from memory_grpc.settings import Settings
@@ -79,7 +79,7 @@ async def test_the_page_lists_the_tools_and_their_hints():
 
 
 def key_of(callers: Callers, **headers: str) -> str | None:
-    return callers.key({name.replace("_", "-"): value for name, value in headers.items()})
+    return callers.of({name.replace("_", "-"): value for name, value in headers.items()}, None).key
 
 
 def test_a_caller_over_http_has_its_own_key_and_the_servers_only_if_it_is_lent():
@@ -90,7 +90,7 @@ def test_a_caller_over_http_has_its_own_key_and_the_servers_only_if_it_is_lent()
     assert key_of(keeping, authorization="BEARER mine ") == "mine"
     lending = Callers(client, "own", by_header=True, lent=True)
     assert (key_of(lending), key_of(lending, x_api_key="mine")) == ("own", "mine")
-    assert Callers(client, "own").key({"x-api-key": "mine"}) == "own"
+    assert Callers(client, "own").of({"x-api-key": "mine"}, "192.0.2.1") == Caller("own")
     assert "own" not in repr(keeping)
 
 
