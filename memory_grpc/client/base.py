@@ -43,7 +43,7 @@ class Base:
 
         Args:
             address: ``host:port`` or a URL, including that of REST; ``https`` and ``grpcs`` use TLS.
-            api_key: Sent with every call.
+            api_key: Sent with every call; a key, or a token (JWT) of the issuer that the service accepts.
             tenant_id: The tenant of every call that can name one and does not.
             timeout: Seconds for a call, including all its attempts, unless the call sets its own; ``math.inf`` for no
                 limit.

@@ -9,6 +9,7 @@ import grpc
 from memory_grpc.client.address import Endpoint
 
 Options = list[tuple[str, Any]]
+_JWT = "eyJ"  # how a header of JSON begins in base64
 _OPTIONS: Options = [
     # The service bounds its answers itself (MEMORY_MAX_ANSWER_BYTES).
     ("grpc.max_receive_message_length", -1),
@@ -52,7 +53,7 @@ def open_channel_aio(
 
 
 def key_metadata(api_key: str | None) -> tuple[tuple[str, str], ...]:
-    """The metadata of a call: the key, where there is one.
+    """The metadata of a call: the key, where there is one; a token (JWT) in its place goes where tokens go.
 
     Raises:
         ValueError: no header can carry it. The key is not in the message.
@@ -61,4 +62,6 @@ def key_metadata(api_key: str | None) -> tuple[tuple[str, str], ...]:
         return ()
     if not api_key or not (api_key.isascii() and api_key.isprintable()):
         raise ValueError("api_key: it is empty, or contains characters that a header cannot carry")
+    if api_key.startswith(_JWT) and api_key.count(".") == 2:
+        return (("authorization", f"Bearer {api_key}"),)
     return (("x-api-key", api_key),)

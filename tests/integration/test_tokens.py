@@ -13,10 +13,12 @@ import grpc
 import httpx
 import pytest
 
+from memory_grpc.client import AsyncMemoryClient
 from memory_grpc.operations.tokens import published_keys, verify
 from memory_layer.v1 import audit_service_pb2 as audit
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import until
+from tests.cli import Cli
 from tests.conftest import RunningRest, RunningServer, StartRest, StartServer
 from tests.tokens import AUDIENCE, jwk, key_set, provider, token
 
@@ -192,3 +194,27 @@ async def test_a_stream_ends_with_its_token(start_server: StartServer, monkeypat
                     assert time.time() < ends_at + 2
             assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
             assert sent > 1
+
+
+@pytest.mark.asyncio
+async def test_clients_and_tools_take_a_token_in_place_of_a_key(start_server: StartServer, cli: Cli) -> None:
+    with provider() as here:
+        here.publish(jwk())
+        async with start_server(jwt_jwks_url=f"{here.address}/keys", jwt_audience=AUDIENCE) as server:
+            text = token(memory_role="writer")
+            async with AsyncMemoryClient(server.grpc_address, api_key=text, tenant_id="acme") as client:
+                assert not (await client.search_memories(query="q")).items
+            options = ("--tenant", "acme", "--user", "ann", "--transport", "http", "--port", "0")
+            tools = await cli.start("mcp", *options, "--address", server.grpc_address)
+            assert tools.stdout is not None
+            url = (await tools.stdout.readline()).decode().removeprefix("MCP at ").strip()
+            call = {"name": "list_memories", "arguments": {}}
+            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+            async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+                refused = []
+                for shown in (text, text[:-4], token(memory_tenants=["rival"])):
+                    answer = await http.post(url, json=body, headers=bearer(shown) | {"accept": "application/json"})
+                    refused.append(answer.json()["result"]["isError"])
+            assert refused == [False, True, True]
+            tools.terminate()
+            await tools.communicate()
