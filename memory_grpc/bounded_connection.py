@@ -1,4 +1,4 @@
-"""uvicorn's connection with a bound on how many there are, and timers that may cut one off."""
+"""uvicorn's connection with a bound on how many there are and on what is read, and timers that may cut one off."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import asyncio
 from typing import ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_PIECE_BYTES = 8192
+_MOST_LINES = 400  # of a piece: its headers, and the lengths of chunks
 
 
 class BoundedConnection(H11Protocol):
@@ -24,6 +27,17 @@ class BoundedConnection(H11Protocol):
             return
         super().connection_made(transport)
         self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """In pieces. h11 works long on each header and each chunk of a body: a few hundred kilobytes of the smallest
+        would hold up all connections for seconds."""
+        for start in range(0, len(data), _PIECE_BYTES):
+            piece = data[start : start + _PIECE_BYTES]
+            if piece.count(b"\r\n") > _MOST_LINES:
+                self.transport.abort()
+            if self.transport.is_closing():
+                return
+            super().data_received(piece)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in self._timers:

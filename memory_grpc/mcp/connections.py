@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import RequestResponseCycle
@@ -15,7 +16,8 @@ from memory_grpc.bounded_connection import BoundedConnection
 
 SILENT_SECONDS = 15.0  # in which a request must move on: its headers, its body
 MOST_BYTES = 2 * 1024 * 1024
-MOST_BRACKETS = 50_000  # texts contain some, too
+_MOST_DIGITS = 9
+MOST_PARTS = 50_000  # brackets and colons; texts contain some, too
 
 
 class Connection(BoundedConnection):
@@ -62,16 +64,24 @@ class BoundedBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One call, of ASGI."""
-        size = brackets = 0
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "0")
+        is_too_large = len(declared) > _MOST_DIGITS or int(declared) > MOST_BYTES
+        size = parts = 0
         held: deque[Message] = deque()
-        while scope["type"] == "http" and (not held or held[-1].get("more_body", False)):
+        while not is_too_large and (not held or held[-1].get("more_body", False)):
             held.append(await receive())
+            if held[-1]["type"] == "http.disconnect":
+                return
             body = held[-1].get("body", b"")
             size += len(body)
-            brackets += body.count(b"[") + body.count(b"{")
-            if size > MOST_BYTES or brackets > MOST_BRACKETS:
-                await Response("The body is too large, or has too many parts.", 413)(scope, receive, send)
-                return
+            parts += body.count(b"[") + body.count(b"{") + body.count(b":")
+            is_too_large = size > MOST_BYTES or parts > MOST_PARTS
+        if is_too_large:
+            await Response("The body is too large, or has too many parts.", 413)(scope, receive, send)
+            return
 
         async def again() -> Message:
             return held.popleft() if held else await receive()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -114,3 +115,24 @@ def test_an_answer_that_is_taken_slowly_is_not(port: int, monkeypatch: pytest.Mo
             read += len(got)
             if time.monotonic() < until:
                 time.sleep(0.02)  # the pace that is tested
+
+
+@pytest.mark.parametrize(
+    ("head", "again"),
+    [(b"POST /mcp HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"), (b"", b"a:\r\n")],
+    ids=["chunks", "headers"],
+)
+def test_many_small_parts_do_not_hold_up_the_others(port: int, head: bytes, again: bytes) -> None:
+    head = head or b"POST /mcp HTTP/1.1\r\nHost: x\r\n"
+    before = time.process_time()
+    with socket.create_connection((HOST, port)) as hostile:
+        with contextlib.suppress(OSError):
+            hostile.sendall(head + again * 200_000)
+        assert closed(hostile)
+    assert time.process_time() - before < 0.5
+
+
+def test_a_body_in_chunks_of_some_size_is_read(port: int) -> None:
+    with httpx.Client(base_url=f"http://{HOST}:{port}", trust_env=False) as http:
+        assert http.post("/mcp", content=(b"x" * 1000 for _ in range(500))).text == "x" * 500_000
+        assert http.post("/mcp", content=b'    "a line": "of JSON, indented",\r\n' * 10_000).status_code == 200

@@ -17,7 +17,7 @@ import uvicorn
 
 from memory_grpc.mcp import http
 from memory_grpc.mcp.callers import Callers, KeyedClient
-from memory_grpc.mcp.connections import MOST_BRACKETS, MOST_BYTES
+from memory_grpc.mcp.connections import MOST_BYTES, MOST_PARTS
 from memory_grpc.mcp.logs import WithoutContent
 from memory_grpc.mcp.server import MemoryServer
 from memory_grpc.mcp.user_memory import Scope
@@ -95,12 +95,20 @@ def test_a_body_that_would_hold_up_everybody_is_refused_unread(client: httpx.Cli
             b"x" * padding,
         )
 
-    assert post(client, ping(MOST_BRACKETS - 10)).status_code == 200
+    assert post(client, ping(MOST_PARTS - 20)).status_code == 200
     assert post(client, ping(0, MOST_BYTES - 1000)).status_code == 200
-    for body in (ping(MOST_BRACKETS), ping(0, MOST_BYTES), ping(1_000_000)):
+    names = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{%s}}' % b",".join(
+        b'"%x":1' % n for n in range(MOST_PARTS)
+    )
+    for body in (ping(MOST_PARTS), ping(0, MOST_BYTES), ping(1_000_000), names):
         before = time.process_time()
         assert post(client, body).status_code == 413
         assert time.process_time() - before < 0.5
+    # What is declared is believed: nothing is waited for.
+    with socket.create_connection((HOST, client.base_url.port or 0)) as declaring:
+        declaring.sendall(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % 10**18)
+        declaring.settimeout(5)
+        assert declaring.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
 def test_logs_of_others_are_their_class_alone() -> None:
