@@ -7,8 +7,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,18 @@ class Cli:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
+
+    @asynccontextmanager
+    async def tools(self, address: str) -> AsyncIterator[str]:
+        """The URL of ``memory-grpc mcp`` over HTTP for Ann of acme, before the service at that address."""
+        options = ("--tenant", "acme", "--user", "ann", "--transport", "http", "--port", "0")
+        process = await self.start("mcp", *options, "--address", address)
+        assert process.stdout is not None
+        try:
+            yield (await process.stdout.readline()).decode().removeprefix("MCP at ").strip()
+        finally:
+            process.terminate()
+            await process.communicate()
 
     async def __call__(self, *arguments: str, **environment: str) -> Done:
         process = await self.start(*arguments, **environment)

@@ -64,22 +64,20 @@ async def test_wrong_usage_is_said_at_the_start(cli: Cli):
 async def test_one_caller_does_not_use_up_the_rate_limit_of_the_others(start_server: StartServer, cli: Cli):
     search = {"name": "search", "arguments": {"query": "x"}}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": search}
-    async with start_server(global_rate_limit="3/minute", api_keys=["a root key of some length"]) as server:
-        process = await cli.start(*OPTIONS, "--address", server.grpc_address)
-        assert process.stdout is not None
-        url = (await process.stdout.readline()).decode().removeprefix("MCP at ").strip()
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+    async with (
+        start_server(global_rate_limit="3/minute", api_keys=["a root key of some length"]) as server,
+        cli.tools(server.grpc_address) as url,
+        httpx.AsyncClient(trust_env=False, timeout=30) as http,
+    ):
 
-            async def said(address: str) -> str:
-                # As a proxy on this machine says who its client is.
-                headers = {"accept": b"application/json, text/event-stream", "x-forwarded-for": address.encode()}
-                answer = await http.post(url, json=body, headers=headers)
-                return str(answer.json()["result"]["content"][0]["text"])
+        async def said(address: str) -> str:
+            # As a proxy on this machine says who its client is.
+            headers = {"accept": b"application/json, text/event-stream", "x-forwarded-for": address.encode()}
+            answer = await http.post(url, json=body, headers=headers)
+            return str(answer.json()["result"]["content"][0]["text"])
 
-            hostile = [await said("192.0.2.1") for _ in range(5)]
-            assert "needs an API key" in hostile[0] and "too many" in hostile[-1].lower()
-            assert "needs an API key" in await said("192.0.2.2")
-            assert "needs an API key" in await said("2001:db8::1")
-            assert await said("no address, and \u00e9")
-        process.terminate()
-        await process.communicate()
+        hostile = [await said("192.0.2.1") for _ in range(5)]
+        assert "needs an API key" in hostile[0] and "too many" in hostile[-1].lower()
+        assert "needs an API key" in await said("192.0.2.2")
+        assert "needs an API key" in await said("2001:db8::1")
+        assert await said("no address, and \u00e9")

@@ -204,17 +204,11 @@ async def test_clients_and_tools_take_a_token_in_place_of_a_key(start_server: St
             text = token(memory_role="writer")
             async with AsyncMemoryClient(server.grpc_address, api_key=text, tenant_id="acme") as client:
                 assert not (await client.search_memories(query="q")).items
-            options = ("--tenant", "acme", "--user", "ann", "--transport", "http", "--port", "0")
-            tools = await cli.start("mcp", *options, "--address", server.grpc_address)
-            assert tools.stdout is not None
-            url = (await tools.stdout.readline()).decode().removeprefix("MCP at ").strip()
             call = {"name": "list_memories", "arguments": {}}
             body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
-            async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            async with cli.tools(server.grpc_address) as url, httpx.AsyncClient(trust_env=False, timeout=30) as http:
                 refused = []
                 for shown in (text, text[:-4], token(memory_tenants=["rival"])):
                     answer = await http.post(url, json=body, headers=bearer(shown) | {"accept": "application/json"})
                     refused.append(answer.json()["result"]["isError"])
             assert refused == [False, True, True]
-            tools.terminate()
-            await tools.communicate()
