@@ -16,8 +16,15 @@ from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
+import structlog
+
 from memory_grpc.fair_places import FairPlaces
 from memory_grpc.lately import Lately
+
+log = structlog.get_logger(__name__)
+
+_TOLD_EVERY_SECONDS = 60.0
+_MOST_TOLD = 10
 
 
 class AtWork:
@@ -25,12 +32,21 @@ class AtWork:
 
     def __init__(self, few: int, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._lately = Lately(clock)
+        self._clock = clock
+        self._told_at = float("-inf")
         self._places = FairPlaces(most, each=lambda caller: few if self._lately.others_than((caller,)) else most)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a place."""
+        return self._places.waiting
 
     @asynccontextmanager
     async def of(self, caller: Hashable) -> AsyncIterator[None]:
         """A place for a call of the caller's, as soon as one is free."""
         self._lately.came(caller)
+        if self._places.waits(caller):
+            self._tell(caller)
         await self._places.take(caller)
         place = _Place(self._places, caller)
         token = _place.set(place)
@@ -39,6 +55,14 @@ class AtWork:
         finally:
             _place.reset(token)
             place.give()
+
+    def _tell(self, caller: Hashable) -> None:
+        """Whose calls wait for each other while others come, once a minute at most."""
+        now = self._clock()
+        if now - self._told_at >= _TOLD_EVERY_SECONDS:
+            self._told_at = now
+            who = sorted(caller)[:_MOST_TOLD] if isinstance(caller, frozenset) else [str(caller)]
+            log.warning("work_share_met", caller=who, at_work=self._places.held[caller], waiting=self._places.waiting)
 
 
 class _Place:

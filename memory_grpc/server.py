@@ -110,6 +110,7 @@ class Server:
             await begun(lambda: slot.operations.trail, call)
 
         at_work = AtWork(max(1, settings.database_pool_max_size // 4), settings.max_calls_in_flight)
+        metrics.CALLS_AT_DOOR.set_function(lambda: at_work.waiting)
 
         def place(call: Call) -> AbstractAsyncContextManager[None]:
             return at_work.of(call.caller) if call.facts.kind in ("read", "write") else nullcontext()

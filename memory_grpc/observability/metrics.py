@@ -43,6 +43,10 @@ CALLS_SHED = Counter("memory_calls_shed", "Calls refused because too many of the
 CALLS_PLACES = Gauge(
     "memory_calls_places", "Calls of a kind that may be inside now; fewer while calls are late.", ["kind"]
 )
+CALLS_AT_DOOR = Gauge(
+    "memory_calls_at_door",
+    "Reads and writes that wait because others of their caller's are at work beside other callers'.",
+)
 CALLS_LIMITED = Counter(
     "memory_calls_limited", "Calls refused because there were too many of their client's, tenant's or key's.", ["limit"]
 )

@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from contextlib import suppress
 
 import pytest
+from structlog.testing import capture_logs
 
 from memory_grpc.at_work import AtWork, paused
 from tests.unit.clock import Clock, settle
@@ -52,11 +53,21 @@ async def test_beside_another_a_caller_has_a_few_and_the_other_is_served_at_once
     for name in "abcde":
         await calls.begin("one", name)
     assert calls.working == ["first", "a", "b"]
+    assert calls.at_work.waiting == 3
     await calls.begin("other", "second")
     assert calls.working == ["first", "a", "b", "second"]
     calls.end.set()
     await settle()
     assert calls.working == []
+
+
+async def test_whose_calls_wait_is_told_once_a_minute() -> None:
+    calls = Calls(few=1)
+    await calls.begin("other", "first")
+    with capture_logs() as logs:
+        for name in "abcd":
+            await calls.begin(frozenset({"acme"}), name)
+    assert logs == [{"event": "work_share_met", "log_level": "warning", "caller": ["acme"], "at_work": 1, "waiting": 1}]
 
 
 async def test_when_the_other_has_gone_for_a_while_it_is_alone_again() -> None:
