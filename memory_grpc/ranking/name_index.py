@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
+from memory_grpc.ranking.family_names import family_or_given
 from memory_grpc.ranking.name_words import ENDINGS, LABELS, PARTICLES, TITLES
 from memory_grpc.ranking.words import Word, fold, is_unspaced, plain, split_words
 
@@ -94,21 +95,15 @@ def _taken_apart(name: str) -> tuple[tuple[Word, ...], frozenset[str]]:
 
 
 def _other_spellings(words: Sequence[Word]) -> Iterator[str]:
-    """What a name is called that is no word of it: "oneil" of O'Neil, "jr" of J.R., the family or the given name where
-    both are one word, as 田中 of 田中太郎, 小明 of 王小明, 민수 of 김민수."""
+    """What a name is called that is no word of it: "oneil" of O'Neil, "jr" of J.R., 小明 of 王小明."""
     if len(words) == 1:
-        key = words[0].key
-        if _FAMILY_AND_GIVEN.fullmatch(key):
-            yield from (key[:2], key[2:]) if len(key) == 4 else (key[1:],)
+        yield from family_or_given(words[0].key)
         return
     for one, other in pairwise(words):
         if other.start - one.end == 1 and len(one.key) == 1 and not one.key.isdigit():
             yield one.key + other.key
     if len(words) > 2 and all(len(word.key) == 1 for word in words):
         yield "".join(word.key for word in words)
-
-
-_FAMILY_AND_GIVEN = re.compile("[\u4e00-\u9fff]{3,4}|[\uac00-\ud7a3]{3}")
 
 
 def is_discriminator(word: Word) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from memory_grpc.ranking.name_index import NameIndex, forget, handle_of, indexed
 from memory_grpc.ranking.name_runs import Query, possessive_end
-from memory_grpc.ranking.name_words import COMPOUNDS, LABELS, word_set
+from memory_grpc.ranking.name_words import ABBREVIATIONS, COMPOUNDS, LABELS, word_set
 from memory_grpc.ranking.words import Word, fold, is_unspaced, plain, split_words
 
 __all__ = ["Mention", "Participants", "find_mentions", "forget", "is_person", "rewrite", "speakers_named"]
@@ -22,9 +22,11 @@ __all__ = ["Mention", "Participants", "find_mentions", "forget", "is_person", "r
 _PEOPLE = LABELS - word_set("party group voice model human bot support admin team")
 _OF_WHOM = re.compile(r"\b(?:did|does|has|is|was|who|tell|told|ask|asked|with)\s+$", re.IGNORECASE)
 _WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
-# Read as a whole: a link, an e-mail address, a handle; and who is called by a role, "the system" means too much else.
+# Read as a whole: a link, a time of day, an e-mail address, a handle; and who is called by a role, "the system" means
+# too much else.
 _WHOLES = re.compile(
     r"(?<!\w)\w++://\S+"
+    r"|(?<!\d)\d\d?\s?[ap](?:m|\.\s?m\.?)(?!\w)"
     r"|(?P<address>(?<![\w.+\-@])[\w.+\-]++@[\w\-]++(?:\.[\w\-]+)+)"
     r"|(?P<handle>(?<![\w@])@\w[\w.\-]*(?<=\w))"
     rf"|\bthe\s+(?P<role>{'|'.join(sorted(_PEOPLE))})\b(?![\s#_-]*\d)(?!\s+(?:{'|'.join(sorted(COMPOUNDS))})\b)",
@@ -89,7 +91,7 @@ def find_mentions(text: str, participants: Participants, spans: Iterable[tuple[i
         words = _outside(split_words(text), dates)
         letters = [text[word.start] for word in words if text[word.start] != text[word.start].swapcase()]
         tells = len(letters) < 3 or not all(map(str.isupper, letters))
-        mentions += _spoken(Query(text, list(_broken_up(_outside(words, read), index)), index, tells))
+        mentions += _spoken(Query(text, list(_broken_up(text, _outside(words, read), index)), index, tells))
     return tuple(sorted(mentions, key=lambda mention: mention.start))
 
 
@@ -117,13 +119,26 @@ def _outside(words: Iterable[Word], spans: Sequence[tuple[int, int]]) -> list[Wo
     return [word for word in words if not is_taken(word)]
 
 
-def _broken_up(words: Iterable[Word], index: NameIndex) -> Iterator[Word]:
+def _follow(text: str, one: Word, other: Word) -> bool:
+    """Whether two letters are initials of one name: "J.R.", "J. R.", "J R"; not "A/B", nor "I a"."""
+    between = text[one.end : other.start]
+    return between in (".", ". ") or (between == " " and one.capitalised and other.capitalised)
+
+
+def _broken_up(text: str, words: Iterable[Word], index: NameIndex) -> Iterator[Word]:
     """The words of names that are written together with others, in place of those; initials as one ("J.R." of JR)."""
     initials: list[Word] = []
+    before = ""
     for word in [*words, None]:
-        if initials and (word is None or len(word.key) > 1 or word.start != initials[-1].end + 1):
+        if initials and (word is None or len(word.key) > 1 or not _follow(text, initials[-1], word)):
             together = "".join(letter.key for letter in initials)
-            if len(initials) > 1 and initials[0].key not in index.holding and together in index.holding:
+            is_abbreviation = before == "the" or (not initials[-1].capitalised and together in ABBREVIATIONS)
+            if (
+                len(initials) > 1
+                and initials[0].key not in index.holding
+                and together in index.holding
+                and not is_abbreviation
+            ):
                 yield Word(initials[0].start, initials[-1].end, together, together, together, True)
             else:
                 yield from initials
@@ -133,6 +148,7 @@ def _broken_up(words: Iterable[Word], index: NameIndex) -> Iterator[Word]:
         if len(word.key) == 1 and word.key.isascii() and word.key.isalpha():
             initials.append(word)
             continue
+        before = word.key
         if is_unspaced(word.key):
             yield from index.inside(word)
         elif word.key in index.holding or word.key.isascii():
