@@ -77,10 +77,11 @@ class Query:
         behind."""
         if place <= first:
             return self.words[place].start
-        before = self.words[place - 1]
-        has_title = before.key in TITLES and self._are_joined(place - 1, place)
-        has_article = before.key == "the" and not self._names(place)
-        return self.words[place - (has_title or has_article)].start
+        if not self._names(place):
+            place = max(first, self._article(place) or place)
+        elif self.words[place - 1].key in TITLES and self._are_joined(place - 1, place):
+            place -= 1
+        return self.words[place].start
 
     def _listed(self, place: int) -> tuple[int, int] | None:
         """The same for several of a label: "speakers 1 and 2"."""
@@ -101,17 +102,24 @@ class Query:
     def _family(self, place: int) -> tuple[int, int] | None:
         """Who has the family name that a word is the plural of: "the Smiths", "the Joneses"; no first name has one."""
         key = self.words[place].key
-        if (
-            not key.endswith("s")
-            or not place
-            or self.words[place - 1].key != "the"
-            or not self._is_spaced(place - 1, place)
-        ):
+        if not key.endswith("s") or self._article(place) is None:
+            return None
+        if place + 1 < len(self.words) and self.words[place + 1].key == "of":  # the Kings of Leon
             return None
         for name in (key[:-1], key.removesuffix("es")):
             chosen = self.index.called.get(name, 0) & ~self.index.begun.get(name, 0)
             if chosen and len(name) > 1 and (self._is_shown(self.words[place]) or name not in WORDS_TOO):
                 return 1, chosen
+        return None
+
+    def _article(self, place: int) -> int | None:
+        """Where "the" stands before a word or before the particles that belong to it: "the van der Bergs"."""
+        for before in range(place - 1, max(-1, place - 4), -1):
+            word = self.words[before]
+            if word.key == "the":
+                return before if self._is_spaced(before, before + 1) else None
+            if not self._are_joined(before, before + 1) or not (word.key in PARTICLES or len(word.key) == 1):
+                return None
         return None
 
     def _names(self, place: int) -> int:

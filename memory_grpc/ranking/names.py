@@ -26,7 +26,7 @@ _WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
 # too much else.
 _WHOLES = re.compile(
     r"(?<!\w)\w++://\S+"
-    r"|(?<!\d)\d\d?\s?[ap](?:m|\.\s?m\.?)(?!\w)"
+    r"|\d\d?(?<!\d\d\d)\s?[ap](?:m|\.\s?m\.?)(?!\w)"
     r"|(?P<address>(?<![\w.+\-@])[\w.+\-]++@[\w\-]++(?:\.[\w\-]+)+)"
     r"|(?P<handle>(?<![\w@])@\w[\w.\-]*(?<=\w))"
     rf"|\bthe\s+(?P<role>{'|'.join(sorted(_PEOPLE))})\b(?![\s#_-]*\d)(?!\s+(?:{'|'.join(sorted(COMPOUNDS))})\b)",
@@ -119,33 +119,18 @@ def _outside(words: Iterable[Word], spans: Sequence[tuple[int, int]]) -> list[Wo
     return [word for word in words if not is_taken(word)]
 
 
-def _follow(text: str, one: Word, other: Word) -> bool:
-    """Whether two letters are initials of one name: "J.R.", "J. R.", "J R"; not "A/B", nor "I a"."""
-    between = text[one.end : other.start]
-    return between in (".", ". ") or (between == " " and one.capitalised and other.capitalised)
-
-
 def _broken_up(text: str, words: Iterable[Word], index: NameIndex) -> Iterator[Word]:
     """The words of names that are written together with others, in place of those; initials as one ("J.R." of JR)."""
     initials: list[Word] = []
     before = ""
     for word in [*words, None]:
-        if initials and (word is None or len(word.key) > 1 or not _follow(text, initials[-1], word)):
-            together = "".join(letter.key for letter in initials)
-            is_abbreviation = before == "the" or (not initials[-1].capitalised and together in ABBREVIATIONS)
-            if (
-                len(initials) > 1
-                and initials[0].key not in index.holding
-                and together in index.holding
-                and not is_abbreviation
-            ):
-                yield Word(initials[0].start, initials[-1].end, together, together, together, True)
-            else:
-                yield from initials
+        is_letter = word is not None and len(word.key) == 1 and word.key.isascii() and word.key.isalpha()
+        if initials and not (is_letter and word and _follow(text, initials[-1], word)):
+            yield from _together(initials, before, index) if len(initials) > 1 else initials
             initials = []
         if word is None:
             return
-        if len(word.key) == 1 and word.key.isascii() and word.key.isalpha():
+        if is_letter:
             initials.append(word)
             continue
         before = word.key
@@ -155,6 +140,21 @@ def _broken_up(text: str, words: Iterable[Word], index: NameIndex) -> Iterator[W
             yield word
         else:
             yield index.without_ending(word)
+
+
+def _follow(text: str, one: Word, other: Word) -> bool:
+    """Whether two letters may be initials of one name: "J.R.", "J. R.", "J R"; not "A/B", nor "I a"."""
+    between = text[one.end : other.start]
+    return between in (".", ". ") or (between == " " and one.capitalised and other.capitalised)
+
+
+def _together(initials: Sequence[Word], before: str, index: NameIndex) -> Sequence[Word]:
+    """Letters as the one word of a name that they are, as themselves in "the U.S." and "e.g."."""
+    key = "".join(letter.key for letter in initials)
+    is_abbreviation = before == "the" or (not initials[-1].capitalised and key in ABBREVIATIONS)
+    if is_abbreviation or initials[0].key in index.holding or key not in index.holding:
+        return initials
+    return [Word(initials[0].start, initials[-1].end, key, key, key, True)]
 
 
 def _spoken(query: Query) -> Iterator[Mention]:

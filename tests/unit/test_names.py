@@ -186,8 +186,23 @@ def test_words_that_are_read_as_a_date_name_nobody_wherever_they_stand() -> None
         ("Aa 1 May, ", ALIKE),
         ("Speaker 7 ", SPEAKERS),
         ("@a.a@a.", SPEAKERS),
+        ("the Aas ", ALIKE),
+        ("A. B. ", SPEAKERS),
+        ("5 p.m. ", SPEAKERS),
     ],
-    ids=["unspaced", "nearly", "alike", "one run", "two words", "dates", "numbered", "addresses"],
+    ids=[
+        "unspaced",
+        "nearly",
+        "alike",
+        "one run",
+        "two words",
+        "dates",
+        "numbered",
+        "addresses",
+        "families",
+        "initials",
+        "times of day",
+    ],
 )
 def test_the_longest_query_is_read_in_a_moment_whoever_speaks_in_the_tenant(query: str, names: tuple[str, ...]) -> None:
     text = (query * LONGEST_QUERY)[:LONGEST_QUERY]

@@ -162,7 +162,7 @@ class Counted(Named):
     def ago_in_two(self, first: Count, unit: str, last: Count, smaller: str, _: Token) -> Meaning:
         """ "1 year 2 months ago" """
         counted = relative.parts(first, unit)
-        if not relative.are_falling((*counted, *relative.parts(last, smaller))):
+        if first.least != first.most or not relative.are_falling((*counted, *relative.parts(last, smaller))):
             raise ValueError("no one count")
         return self.ago(last, smaller, None, counted)
 
@@ -180,7 +180,8 @@ class Counted(Named):
         return self.ago(Count(-count.least, -count.most), unit, None)
 
     def ahead(self, count: Count, unit: str) -> Meaning:
-        return _ahead(self.ago(Count(-count.least, -count.most), unit, None))
+        found = _ahead(self.ago(Count(-count.least, -count.most), unit, None))
+        return found if count.least == count.most else replace(found, counted=())
 
     def _this(self, unit: str) -> Meaning:
         if unit not in _OF_THE_CALENDAR:

@@ -71,12 +71,12 @@ class Reading(Core):
     def between(self, _: Token, first: Meaning, __: Token, last: Meaning) -> Placed:
         return _placed("BOUND", self.through(first, None, last))
 
-    def longer_ago(self, _: Token, count: relative.Count, unit: str, __: Token) -> Placed:
-        length = relative.rolling(unit, count.most)
+    def longer_ago(self, _: Token, count: relative.Count, unit: str, *ago: Token) -> Placed:
+        length = relative.rolling(unit, count.most + (ago[0].value if len(ago) > 1 else 0))
         return Placed(lambda calendar: meaning.until(calendar.as_of - length))
 
-    def less_long_ago(self, _: Token, count: relative.Count, unit: str, __: Token) -> Placed:
-        length = relative.rolling(unit, count.most)
+    def less_long_ago(self, _: Token, count: relative.Count, unit: str, *ago: Token) -> Placed:
+        length = relative.rolling(unit, count.most + (ago[0].value if len(ago) > 1 else 0))
         return Placed(lambda calendar: meaning.since(calendar.as_of - length, calendar))
 
     def shortly_before(self, _: Token, side: Token, of: Meaning) -> Placed:
@@ -92,6 +92,8 @@ class Reading(Core):
         numbers = tuple(number for number in listed if number) if last.number else ()
         if joiner.type != "OR" and last.more is not None and relative.are_falling((*first.counted, *last.counted)):
             return last.more(first.counted)
+        if last.needs is AFTER_IN and first.needs is not AFTER_IN:  # "the last 2 weeks and 3 days"
+            raise Misplaced
         if joiner.type == "COMMA" and last.ends_bare and not numbers:
             raise Misplaced
         return Meaning(
@@ -120,6 +122,13 @@ class Reading(Core):
 
     def of_part(self, part: Token, _: Token, of: Meaning) -> Meaning:
         return replace(self.part_of_day(_bound(of), part), needs=meaning.ALWAYS, ends_bare=of.ends_bare)
+
+    def eve_of(self, _: Token, __: Token, of: Meaning) -> Meaning:
+        anchor = _bound(of)
+        return fixed(
+            lambda calendar: calendar.days(meaning.add_days(anchor.one(calendar).start, calendar, anchor.around - 1)),
+            told=_told(anchor),
+        )
 
     def part_within(self, of: Meaning, part: Token, far: Far) -> Meaning:
         return self.part_of_day(self.within(far, None, of), part)

@@ -82,8 +82,8 @@ def back(day: date, unit: str, count: float | None) -> date:
 
 
 def parts(count: Count, unit: str) -> tuple[Part, ...]:
-    """A count of units as a part of a longer one; none where it is no one number."""
-    return ((abs(count.least), unit),) if count.least == count.most else ()
+    """A count of units as a part of a longer one."""
+    return ((abs(count.most), unit),)
 
 
 def are_falling(counted: tuple[Part, ...]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from lark import Token
 
 from memory_grpc.ranking.dates.forms import DECADES, form_of
-from memory_grpc.ranking.dates.holidays import HOLIDAYS
+from memory_grpc.ranking.dates.holidays import HOLIDAYS, is_meant
 from memory_grpc.ranking.dates.vocabulary import (
     CORE,
     FIRST_TO_NINTH,
@@ -33,7 +33,7 @@ def _any(phrases: Any) -> str:
 
 _SHORT_MONTHS = [word for word, (kind, _) in WORDS.items() if kind == "ABBR"] + ["may"]
 _AFTER_THE = r"(?:(?<=the\ )|(?<=the\ early\ )|(?<=the\ late\ )|(?<=the\ mid.))"
-_OTHER_CALENDARS = "chinese|lunar|jewish|islamic|persian|tamil|vietnamese"
+_OTHER_CALENDARS = "jewish|islamic|persian|tamil|thai"
 _TENS, _UNIT = "|".join(TENS), "|".join(UNITS)
 _YEAR_FOLLOWS = r"(?=(?:20)?\d\d\b|\s?['’]\d\d\b|\s(?:of\s)?20\d\d\b)"
 _SMALL_NUMBER = rf"(?:{_TENS})(?:[-\s]+(?:{_UNIT}))?|{'|'.join(TEENS)}|{_UNIT}"
@@ -51,8 +51,8 @@ _TOKEN = re.compile(
     | (?P<COMPACT>(?:19|20)\d{{6}}(?!\w|[.,-]\w))
     | (?P<YM>(?<![\w/-])(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?![\w-]))
     | (?P<DECADE>(?:19|20)\d0s|['’][1-9]0s|{_AFTER_THE}(?:[1-9]0s|{"|".join(DECADES)}))\b
-    | (?P<SHORTYEAR>(?:(?<!\d)|(?<=\b[qh][1-4]))['’]\d\d(?![\w'’-])|(?<=\b[qh][1-4][-/])\d\d\b
-        |(?<=\b[1-4][qh])\d\d(?:\d\d)?\b|fy\s?['’]?(?:20)?\d\d\b|(?:19|20)\d\d-?(?=[qh][1-4]\b))
+    | (?P<SHORTYEAR>['’]\d\d(?:(?<!\d...)|(?<=\b[qh][1-4]...))(?![\w'’-])|\d\d\b(?<=\b[qh][1-4][-/]..)
+        |\d\d\b(?<=\b[1-4][qh]..)|\d{{4}}\b(?<=\b[1-4][qh]....)|fy\s?['’]?(?:20)?\d\d\b|(?:19|20)\d\d-?(?=(?:q[1-4]|h[12])\b))
     | (?P<newyear>(?:{_OTHER_CALENDARS})\s+new\s+year(?:['’]?s)?(?:\s+(?:eve|day))?)\b
     | (?P<money>[$€£¥#]\s?\d[\d.,]*|\d[\d.,]{{0,20}}\s?[%$€£¥]|\d+(?:\.\d+){{2,}}|\d+:\d[\d:]*)
     | (?P<ORD>(?:[12]?\d|3[01])(?:st|nd|rd|th))\b
@@ -108,6 +108,9 @@ def _joined(text: str) -> Iterator[Token]:
         yield last
 
 
+_RUN_UP = re.compile(r"-|\b(?:run|lead|build)\s+$", re.IGNORECASE)  # "in the run-up to Christmas"
+
+
 def _typed(text: str) -> Iterator[tuple[str, Any, int, int]]:
     for match in _TOKEN.finditer(text):
         group, word = match.lastgroup or OTHER, match.group()
@@ -122,6 +125,10 @@ def _typed(text: str) -> Iterator[tuple[str, Any, int, int]]:
                 kind, value = form_of(group, word)
             except (ValueError, KeyError):  # 2025-13-01; a long s is an s to a regex, and not to a look-up
                 pass
+        if group == "PHRASE" and kind == "UNTIL" and _RUN_UP.search(text[max(0, match.start() - 8) : match.start()]):
+            kind, value = OTHER, None
+        if value and kind == "HOLIDAY" and not is_meant(value, word, text[max(0, match.start() - 30) : match.start()]):
+            kind, value = OTHER, None
         yield kind, value, match.start(), match.end()
 
 

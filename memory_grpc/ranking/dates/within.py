@@ -138,6 +138,13 @@ class Within(Counted):
     def before_last(self, token: Token, *_: Token) -> Meaning:
         return fixed(lambda calendar: _named_back(token, 2, calendar))
 
+    def after_next(self, token: Token, *_: Token) -> Meaning:
+        return Meaning(lambda calendar: relative.last_weekdays(2, token.value, calendar, 1)[1:])
+
+    def weekday_of(self, token: Token, _: Token, __: Token, ___: Token, of: Meaning) -> Meaning:
+        """ "the Monday of the week of 12 October" """
+        return self.nth(Token("ORDW", 1), token, None, self.unit_of("week", _, of))
+
     def last_names(self, which: Token, count: Count, token: Token) -> Meaning:
         number = int(count.most)
         if token.type in ("WDAY", "WDAYS"):
