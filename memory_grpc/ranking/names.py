@@ -21,12 +21,11 @@ __all__ = ["Mention", "Participants", "find_mentions", "forget", "is_person", "r
 # "The party" and "the model" are seldom said of who speaks.
 _PEOPLE = LABELS - word_set("party group voice model human bot support admin team")
 _OF_WHOM = re.compile(r"\b(?:did|does|has|is|was|who|tell|told|ask|asked|with)\s+$", re.IGNORECASE)
+_OF_THE_DAY = ("am", "pm")
 _WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
-# Read as a whole: a link, a time of day, an e-mail address, a handle; and who is called by a role, "the system" means
-# too much else.
+# Read as a whole: a link, an e-mail address, a handle; and who is called by a role, "the system" means too much else.
 _WHOLES = re.compile(
     r"(?<!\w)\w++://\S+"
-    r"|\d\d?(?<!\d\d\d)\s?[ap](?:m|\.\s?m\.?)(?!\w)"
     r"|(?P<address>(?<![\w.+\-@])[\w.+\-]++@[\w\-]++(?:\.[\w\-]+)+)"
     r"|(?P<handle>(?<![\w@])@\w[\w.\-]*(?<=\w))"
     rf"|\bthe\s+(?P<role>{'|'.join(sorted(_PEOPLE))})\b(?![\s#_-]*\d)(?!\s+(?:{'|'.join(sorted(COMPOUNDS))})\b)",
@@ -133,7 +132,10 @@ def _broken_up(text: str, words: Iterable[Word], index: NameIndex) -> Iterator[W
         if is_letter:
             initials.append(word)
             continue
+        is_time = word.key in _OF_THE_DAY and before.isdigit()
         before = word.key
+        if is_time:
+            continue
         if is_unspaced(word.key):
             yield from index.inside(word)
         elif word.key in index.holding or word.key.isascii():
@@ -149,8 +151,10 @@ def _follow(text: str, one: Word, other: Word) -> bool:
 
 
 def _together(initials: Sequence[Word], before: str, index: NameIndex) -> Sequence[Word]:
-    """Letters as the one word of a name that they are, as themselves in "the U.S." and "e.g."."""
+    """Letters as the one word of a name that they are, as themselves in "the U.S." and "e.g."; none of "5 p.m."."""
     key = "".join(letter.key for letter in initials)
+    if key in _OF_THE_DAY and before.isdigit():
+        return ()
     is_abbreviation = before == "the" or (not initials[-1].capitalised and key in ABBREVIATIONS)
     if is_abbreviation or initials[0].key in index.holding or key not in index.holding:
         return initials

@@ -138,7 +138,7 @@ def _is_another(text: str, start: int, last: Token, placed: Placed) -> bool:
     is_named = word[:1].isupper() and word != "I" and not text.isupper()
     if _JOINED.match(rest) or (placed.is_loose and _is_loosely_another(text, start, read, rest, is_named)):
         return True
-    if read.endswith("back") and _is_had_back(text[max(0, start - 200) : start]):
+    if read.endswith("back") and _is_had_back(text[max(0, start - 60) : start]):
         return True
     if not word:
         return False

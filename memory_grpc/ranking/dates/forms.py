@@ -57,7 +57,7 @@ def form_of(group: str, word: str) -> tuple[str, Any]:
         case "ORDW":
             tens, unit = re.split(r"[-\s]+", key)
             return "ORDW", NUMBERS[tens] + ORDINALS[unit]
-        case "HOLIDAY":
+        case "HOLIDAY" | "NEWYEAR":
             return "HOLIDAY", _HOLIDAY_KEYS[key.replace("'", "")]
         case _:
             return PHRASES[key]

@@ -51,6 +51,8 @@ def _easter(days: int) -> Callable[[int], date]:
     return of
 
 
+OF_THE_MOON: Final = ("chinese", "lunar", "korean", "vietnamese")
+"""Whose new year is that of the Chinese calendar."""
 # What the name says is a day or an eve is that day; the others are celebrated around it.
 HOLIDAYS: Final = {
     "christmas eve": Holiday(_fixed(12, 24), 0),
@@ -121,9 +123,9 @@ HOLIDAYS: Final = {
     "martin luther king jr. day": Holiday(_nth(1, 0, 3), 0),
     "mlk day": Holiday(_nth(1, 0, 3), 0),
     **{
-        f"{whose} new year{rest}": Holiday(days_after_new_year(-1 if "eve" in rest else 0), 0 if rest else 1)
-        for whose in ("chinese", "lunar", "korean", "vietnamese")
-        for rest in ("", "'s eve", " eve", "'s day", " day")
+        f"{whose} new year{rest}": Holiday(days_after_new_year(-1 if "eve" in rest else 0), 0 if " " in rest else 1)
+        for whose in OF_THE_MOON
+        for rest in ("", "'s", "'s eve", " eve", "'s day", " day")
     },
     "seollal": Holiday(new_year, 1),
     "spring festival": Holiday(new_year, 1),

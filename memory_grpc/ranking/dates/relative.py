@@ -94,6 +94,8 @@ def are_falling(counted: tuple[Part, ...]) -> bool:
 
 def earlier(calendar: Calendar, counted: tuple[Part, ...], is_later: bool) -> Calendar:
     """The calendar so many units before; after it where they are later."""
+    if not counted:
+        return calendar
     as_of, sign = calendar.as_of, -1 if is_later else 1
     for number, unit in counted:
         if unit in _CLOCK:

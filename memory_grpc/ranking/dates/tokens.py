@@ -10,7 +10,7 @@ from typing import Any, Final
 from lark import Token
 
 from memory_grpc.ranking.dates.forms import DECADES, form_of
-from memory_grpc.ranking.dates.holidays import HOLIDAYS, is_meant
+from memory_grpc.ranking.dates.holidays import HOLIDAYS, OF_THE_MOON, is_meant
 from memory_grpc.ranking.dates.vocabulary import (
     CORE,
     FIRST_TO_NINTH,
@@ -33,7 +33,8 @@ def _any(phrases: Any) -> str:
 
 _SHORT_MONTHS = [word for word, (kind, _) in WORDS.items() if kind == "ABBR"] + ["may"]
 _AFTER_THE = r"(?:(?<=the\ )|(?<=the\ early\ )|(?<=the\ late\ )|(?<=the\ mid.))"
-_OTHER_CALENDARS = "jewish|islamic|persian|tamil|thai"
+_CALENDARS = "|".join((*OF_THE_MOON, "jewish", "islamic", "persian", "tamil", "thai"))
+_ONE_BY_ONE = [name for name in HOLIDAYS if not name.startswith(OF_THE_MOON)]
 _TENS, _UNIT = "|".join(TENS), "|".join(UNITS)
 _YEAR_FOLLOWS = r"(?=(?:20)?\d\d\b|\s?['’]\d\d\b|\s(?:of\s)?20\d\d\b)"
 _SMALL_NUMBER = rf"(?:{_TENS})(?:[-\s]+(?:{_UNIT}))?|{'|'.join(TEENS)}|{_UNIT}"
@@ -53,7 +54,7 @@ _TOKEN = re.compile(
     | (?P<DECADE>(?:19|20)\d0s|['’][1-9]0s|{_AFTER_THE}(?:[1-9]0s|{"|".join(DECADES)}))\b
     | (?P<SHORTYEAR>['’]\d\d(?:(?<!\d...)|(?<=\b[qh][1-4]...))(?![\w'’-])|\d\d\b(?<=\b[qh][1-4][-/]..)
         |\d\d\b(?<=\b[1-4][qh]..)|\d{{4}}\b(?<=\b[1-4][qh]....)|fy\s?['’]?(?:20)?\d\d\b|(?:19|20)\d\d-?(?=(?:q[1-4]|h[12])\b))
-    | (?P<newyear>(?:{_OTHER_CALENDARS})\s+new\s+year(?:['’]?s)?(?:\s+(?:eve|day))?)\b
+    | (?P<NEWYEAR>(?:{_CALENDARS})\s+new\s+year(?:['’]?s)?(?:\s+(?:eve|day))?)\b
     | (?P<money>[$€£¥#]\s?\d[\d.,]*|\d[\d.,]{{0,20}}\s?[%$€£¥]|\d+(?:\.\d+){{2,}}|\d+:\d[\d:]*)
     | (?P<ORD>(?:[12]?\d|3[01])(?:st|nd|rd|th))\b
     | (?P<NUMBER>\d{{1,3}}\s?½|\d{{1,3}}(?:,\d{{3}})+(?![\w,])|\d{{1,9}}(?:\.\d{{1,9}})?(?![\w]))
@@ -61,7 +62,7 @@ _TOKEN = re.compile(
     | (?P<HN>h[12]\b|(?-i:[12]H){_YEAR_FOLLOWS})
     | (?P<ORDW>(?:{_TENS})[-\s]+(?:{"|".join(FIRST_TO_NINTH)}))\b
     | (?P<NUMW>(?:(?:a|{_UNIT})\s+)?hundred(?:\s+and)?\s+(?:{_SMALL_NUMBER})|(?:{_TENS})[-\s]+(?:{_UNIT}))\b
-    | (?P<HOLIDAY>{_any(sorted(HOLIDAYS, key=len, reverse=True))})\b
+    | (?P<HOLIDAY>{_any(sorted(_ONE_BY_ONE, key=len, reverse=True))})\b
     | (?P<PHRASE>{_any(PHRASES)})\b
     | (?P<WORD>['’]s\b|\w+|[^\s\w])
     """,
@@ -120,10 +121,13 @@ def _typed(text: str) -> Iterator[tuple[str, Any, int, int]]:
             if word.lower() in SILENT:
                 continue
             kind, value = _word(word, text)
-        elif group not in ("link", "money", "newyear"):
+        elif group not in ("link", "money"):
             try:
                 kind, value = form_of(group, word)
-            except (ValueError, KeyError):  # 2025-13-01; a long s is an s to a regex, and not to a look-up
+            except (
+                ValueError,
+                KeyError,
+            ):  # 2025-13-01; Jewish New Year; a long s is an s to a regex alone
                 pass
         if group == "PHRASE" and kind == "UNTIL" and _RUN_UP.search(text[max(0, match.start() - 8) : match.start()]):
             kind, value = OTHER, None
