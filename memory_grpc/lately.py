@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 
 SECONDS = 10.0
 """What is longer ago is not lately."""
 
 
 class Lately:
-    """Tenants that came, by ``clock``."""
+    """Tenants, or callers, that came, by ``clock``."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._last: tuple[str, float] | None = None
-        self._other: tuple[str, float] | None = None
+        self._last: tuple[Hashable, float] | None = None
+        self._other: tuple[Hashable, float] | None = None
 
-    def came(self, tenant: str) -> None:
+    def came(self, tenant: Hashable) -> None:
         """A call of a tenant's has come."""
         if self._last is not None and self._last[0] != tenant:
             self._other = self._last
         self._last = tenant, self._clock()
 
-    def others_than(self, tenants: Collection[str]) -> bool:
+    def others_than(self, tenants: Collection[Hashable]) -> bool:
         """Whether a tenant that is none of these came within SECONDS."""
         after = self._clock() - SECONDS
         return any(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import grpc
@@ -11,6 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from memory_grpc import reflection
 from memory_grpc.addresses import bracketed
+from memory_grpc.at_work import AtWork
 from memory_grpc.errors import StartupError
 from memory_grpc.interceptors.audit import audit, begun
 from memory_grpc.interceptors.authenticate import Authenticate, Tokens
@@ -107,6 +109,11 @@ class Server:
                 share.admit(call, named)
             await begun(lambda: slot.operations.trail, call)
 
+        at_work = AtWork(max(1, settings.database_pool_max_size // 4), settings.max_calls_in_flight)
+
+        def place(call: Call) -> AbstractAsyncContextManager[None]:
+            return at_work.of(call.caller) if call.facts.kind in ("read", "write") else nullcontext()
+
         told = written(lambda: slot.operations.written.last)
         self.chain = Chain(
             [
@@ -128,6 +135,7 @@ class Server:
             Shed(self.gate, door),
             holds,
             told,
+            place,
         )
         self._server = grpc.aio.server(interceptors=[self.chain], options=_options(settings))
         add_services(self._server, slot, settings, lambda: time.monotonic() - self._started_at)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memory_grpc import at_work
 from memory_grpc.accounts import ACCOUNTS
 from memory_grpc.errors import Draining, ProviderDown
 from memory_grpc.observability import tracing
@@ -158,7 +159,8 @@ class Embedder:
         self._queue.submit(call)
         ACCOUNTS.charge("windows", len(windows), tenant)
         try:
-            await future
+            async with at_work.paused():
+                await future
         except asyncio.CancelledError:
             self._queue.drop(call)
             raise

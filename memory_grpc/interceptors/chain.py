@@ -26,7 +26,7 @@ with more headers than any client has: grpc bounds their bytes only once its cli
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from typing import Any, TypeAlias, cast
 
 import grpc
@@ -88,6 +88,11 @@ def no_headers(call: Call) -> headers.Headers:
     return []
 
 
+def no_places(call: Call) -> AbstractAsyncContextManager[None]:
+    """Any number of calls are at work at once."""
+    return nullcontext()
+
+
 class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
     """Wraps every RPC handler of a server in the interceptors, in order."""
 
@@ -99,6 +104,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
         shortcut: Shortcut = no_shortcut,
         holds: Permit = permit_all,
         done: Callable[[Call], headers.Headers] = no_headers,
+        at_work: Callable[[Call], AbstractAsyncContextManager[None]] = no_places,
     ) -> None:
         """``holds`` is asked before each answer of a stream whether it may still come; ``done`` gives the headers of a
         call that has succeeded: of a stream of answers to requests they come at its end."""
@@ -108,6 +114,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
         self._shortcut = shortcut
         self._holds = holds
         self._done = done
+        self._at_work = at_work
 
     async def intercept_service(
         self,
@@ -153,7 +160,8 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                 _bill(call, "bytes_in", len(raw))
                 given = headers.begin()
                 # Twice where a copy of the database fails it: what writes reads from none.
-                response = encode(await positions.read(lambda: handler.unary_unary(request, context)))
+                async with self._at_work(call):
+                    response = encode(await positions.read(lambda: handler.unary_unary(request, context)))
                 _bill(call, "bytes_out", len(response))
                 if call.facts.http_status != 200:
                     # Envoy's transcoder answers 200; a filter of ours makes it what this header says.

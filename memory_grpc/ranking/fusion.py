@@ -7,7 +7,7 @@ where the numbers of the corpus come from.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -114,7 +114,6 @@ def fuse(
     scores = lasting + decay * np.exp(exponents)
 
     def fused(window: int) -> Fused:
-        # numpy's exp may differ in its last bit from machine to machine: it chooses, math.exp is what is reported.
         faded = math.exp(float(exponents[window]))
         return Fused(
             message_id=memory.ids[memory.turn[window]].tobytes(),
@@ -132,12 +131,16 @@ def fuse(
     candidates = int(np.count_nonzero(np.bincount(memory.turn[passing])))
     wanted, kept = min(top_k, candidates), top_k + 16
     while True:
-        found: dict[bytes, Fused] = {}
-        for hit in best_first(fused(window) for window in _highest(passing, scores, kept)):
-            # A message is as similar as its most similar window.
-            found.setdefault(hit.message_id, hit)
-        if len(found) >= wanted:
-            return list(found.values())[:wanted], candidates
+        highest = _highest(passing, scores, kept)
+        # numpy's exp may differ in its last bit from machine to machine: it chooses, math.exp is what is reported.
+        told = lasting[highest] + decay * np.array([math.exp(exponent) for exponent in exponents[highest].tolist()])
+        turns = memory.turn[highest]
+        first, second = memory.ids[turns].view(">u8").T  # as their bytes are
+        order = np.lexsort((second, first, memory.created[highest], told))[::-1]
+        # A message is as similar as its most similar window.
+        _, places = np.unique(turns[order], return_index=True)
+        if len(places) >= wanted:
+            return [fused(int(highest[order[place]])) for place in np.sort(places)[:wanted]], candidates
         kept *= 4
 
 
@@ -146,10 +149,10 @@ def best_first(hits: Iterable[Fused]) -> list[Fused]:
     return sorted(hits, key=lambda hit: (hit.score, hit.created, hit.message_id), reverse=True)
 
 
-def _highest(windows: Integers, scores: Floats, count: int) -> Sequence[int]:
+def _highest(windows: Integers, scores: Floats, count: int) -> Integers:
     """The windows of the ``count`` highest scores, and all that are as high as the last of them."""
     if count >= windows.size:
-        return [int(window) for window in windows]
+        return windows
     among = scores[windows]
     least = np.partition(among, -count)[-count] - _SLACK
-    return [int(window) for window in windows[among >= least]]
+    return np.asarray(windows[among >= least])

@@ -111,7 +111,7 @@ def lexemes(*texts: str) -> Lexemes:
                 others.update(_grams(found))
             elif not found.isalnum() and _JOINTS.search(found):
                 words += _parts(found, others)
-            elif found.isalpha() and (found.islower() or found.istitle()):  # most are
+            elif found.isdigit() or (found.isalpha() and (found.islower() or found.istitle())):  # most are
                 words.append(found)
             else:
                 words += _humps(found)

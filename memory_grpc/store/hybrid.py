@@ -7,16 +7,12 @@ from uuid import UUID
 
 from memory_grpc.domain.policy import ScoreWeights
 from memory_grpc.domain.search import Ranked, Term
-from memory_grpc.offload import in_thread
 from memory_grpc.ranking.fusion import Fused
 from memory_grpc.store import hybrid_columns
 from memory_grpc.store.database import Transaction
 from memory_grpc.store.hybrid_pool import Pool, Pooled
 from memory_grpc.store.hybrid_pool_size import DEFAULT, PoolSize
 from memory_grpc.store.rank_request import HybridQuery, Ranking, RankRequest, fused
-
-# Windows that are ranked on the event loop: a millisecond for ten thousand.
-_MOST_AT_ONCE = 20_000
 
 
 class Hybrid:
@@ -46,10 +42,7 @@ class Hybrid:
     async def whole(self) -> Ranking | None:
         """Of all messages."""
         memory = await hybrid_columns.whole(self._tx, self._request, self._hybrid)
-        if len(memory.turn) <= _MOST_AT_ONCE:
-            return self._ranking(*fused(memory, self._request, self._hybrid), exact=True)
-        # A tenant of many more must not keep the event loop from other calls.
-        return self._ranking(*await in_thread(fused, memory, self._request, self._hybrid), exact=True)
+        return self._ranking(*await fused(memory, self._request, self._hybrid), exact=True)
 
     def _of_pool(self, found: Pooled | None) -> Ranking | None:
         return None if found is None else self._ranking(found.best, found.ranked, exact=found.is_all)

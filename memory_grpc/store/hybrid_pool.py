@@ -184,7 +184,7 @@ class Pool:
             turn_of[read.previous[kept]],
             ranked[kept],
         )
-        return fused(memory, self._request, self._hybrid, corpus)
+        return await fused(memory, self._request, self._hybrid, corpus)
 
     def _others(self, near: Windows, extents: Row | None) -> Iterator[Statement]:
         """All sources but the graph and the words: every term of the score has one."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memory_grpc.ranking import HybridWeights
+from memory_grpc.ranking import HybridWeights, fusion
 from memory_grpc.ranking.fusion import Fused, Memory, fuse
 from memory_grpc.store.hybrid_columns import places
 
@@ -64,6 +64,19 @@ def test_ties_at_the_edge_are_decided_by_the_id_however_few_are_asked_for() -> N
     of = memory([0.5] * 1000)
     assert best(of, top_k=3)[0] == [999, 998, 997]
     assert best(of, top_k=999)[0] == list(range(999, 0, -1))
+
+
+def test_of_many_equals_no_more_are_made_than_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+
+    def counted(**values: Any) -> Fused:
+        nonlocal made
+        made += 1
+        return Fused(**values)
+
+    monkeypatch.setattr(fusion, "Fused", counted)
+    assert best(memory([0.5] * 5000), top_k=3)[0] == [4999, 4998, 4997]
+    assert made == 3
 
 
 def test_a_message_of_many_windows_is_one_hit_and_hides_no_other() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory_grpc.ids import Uuid7
+from memory_grpc.ids import RandomBytes, Uuid7
 
 NOW = 0x0199_ABCD_EF01
 COUNTER = 2**42
@@ -22,6 +22,21 @@ def at(*moments: int, bits: bytes = bytes(10)) -> Uuid7:
     """A generator whose clock shows these milliseconds, then the last of them for ever, and draws the same bits."""
     clock = itertools.chain(moments, itertools.repeat(moments[-1]))
     return Uuid7(lambda: next(clock), lambda count: bits[:count])
+
+
+def test_random_bytes_are_drawn_ahead_and_each_is_given_once() -> None:
+    drawn: list[bytes] = []
+
+    def draw(count: int) -> bytes:
+        drawn.append(Random(len(drawn)).randbytes(count))
+        return drawn[-1]
+
+    random_bytes = RandomBytes(draw)
+    given = [random_bytes(10) for _ in range(1000)]
+    assert len(drawn) == 3
+    assert given[:409] == [drawn[0][10 * i : 10 * i + 10] for i in range(409)]
+    assert given[409] == drawn[1][:10]
+    assert len(set(given)) == 1000
 
 
 def milliseconds(id_: UUID) -> int:

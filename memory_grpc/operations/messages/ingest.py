@@ -40,6 +40,7 @@ from memory_grpc.store import clock, embeddings, idempotency, jobs, lexical, ree
 from memory_grpc.store import messages as message_store
 from memory_grpc.store.database import Database, Transaction
 from memory_grpc.store.idempotency import Claim
+from memory_grpc.store.portions import portions
 
 LONGEST_FUTURE = timedelta(days=1)
 LONGEST_USER_ID = 128
@@ -214,12 +215,13 @@ class Ingest:
             now = await clock.now(tx)
             _check_times(drafts, now)
         prepared = []
-        for draft in drafts:
-            m = draft.message
-            age = (now - m.created_at).total_seconds() if now and m.created_at else 0.0
-            importance = scoring.importance(age, m.role, m.importance_override, draft.policy.importance)
-            status = "pending" if draft.vectors is None else "completed"
-            prepared.append((draft, PreparedMessage(self._new_id(), m, importance, status)))
+        async for some in portions(drafts, lambda draft: 0):
+            for draft in some:
+                m = draft.message
+                age = (now - m.created_at).total_seconds() if now and m.created_at else 0.0
+                importance = scoring.importance(age, m.role, m.importance_override, draft.policy.importance)
+                status = "pending" if draft.vectors is None else "completed"
+                prepared.append((draft, PreparedMessage(self._new_id(), m, importance, status)))
         return prepared
 
     def _of_user(self, message: NewMessage) -> NewMessage:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from memory_grpc import deadline
+from memory_grpc import at_work, deadline
 from memory_grpc.domain.policy import ScoreWeights
 from memory_grpc.domain.search import SearchRequest
 from memory_grpc.observability import metrics
@@ -72,7 +72,8 @@ class Rerank:
         seconds = self._timeout if left is None else min(self._timeout, _MOST * left)
         started = time.monotonic()
         try:
-            scores = await self._reranker.scores(query, texts, seconds)
+            async with at_work.paused():
+                scores = await self._reranker.scores(query, texts, seconds)
         except RerankPaused:  # said by each failure that led to it: not once more by every search
             outcome, scores = "failed", None
         except RerankFailed as error:
