@@ -42,24 +42,28 @@ _NO_GIVEN: Final = word_set(
     "姐姐 弟弟 妹妹 爷爷 奶奶 外婆 外公 爸爸 妈妈 家人 朋友 孩子 客服 用户 客户 高兴",
     "快乐 开心 幸福 健康 安全 平安 阳光 光明 文化 文明 时间 时候 今天 明天 昨天 春天",
     "夏天 秋天 冬天 晚上 早上 上午 下午 中午 天气 天空 太阳 月亮 星星 大海 世界 中国",
-    "中國 国家 生活 生日 工作 学习 學習 学生 小时 小心 小学 大学 自由 自然 自己 希望",
+    "中國 国家 生活 生日 工作 学习 學習 学生 小时 小心 小学 大学 自由 自然 人民 自己 希望",
     "理想 成功 成长 努力 勇敢 诚实 善良 聪明 美丽 漂亮 可爱 温柔 温暖 安静 长久 永远",
     "未来 将来 现在 多人 人们",
     "电影 电视 电话 手机 音乐 音樂 蓝天 白云 草莓 玫瑰 天鹅 시간 사람 오늘",
     "내일 어제 아침 저녁 점심 생일 친구 가족 학교 회사 사랑 행복 건강 하루 지금 과장",
     "부장 차장 대리 사장 팀장 교수 박사 기자 변호 간호 사원",
 )
+MAKES_ANOTHER: Final = frozenset("节節币幣书書路街市省县縣区區店党黨族语語")
+"""After a given name, these make another word of it: 小红书, 国庆节."""
 _THREE_OR_FOUR: Final = re.compile("[\u4e00-\u9fff\u3005]{3,4}|[\uac00-\ud7a3]{3}")
 
 
 def family_or_given(name: str) -> Iterator[str]:
     """What somebody is called for short whose whole name is one word: 小明 of 王小明, 민수 of 김민수, 欧阳 and 修文 of
-    欧阳修文, 田中 and 太郎 of 田中太郎. Of what begins with no family name, nothing."""
+    欧阳修文, 田中 and 太郎 of 田中太郎, 伊藤 of 伊藤翔. Of what begins with no family name, nothing."""
     if not _THREE_OR_FOUR.fullmatch(name):
         return
     if len(name) == 4 or name[:2] in _DOUBLE:
         is_name = name[:2] in _DOUBLE or name[1] in _JAPANESE_ENDS
         parts = [name[:2], name[2:]] if is_name and name[2:] not in _NO_GIVEN else []
+    elif name[0] in _CHINESE or name[0] in _KOREAN:
+        parts = [name[1:]]
     else:
-        parts = [name[1:]] if name[0] in _CHINESE or name[0] in _KOREAN else []
+        parts = [name[:2]] if name[1] in _JAPANESE_ENDS else []
     yield from (part for part in parts if len(part) > 1 and part not in _NO_GIVEN)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
-from memory_grpc.ranking.family_names import family_or_given
+from memory_grpc.ranking.family_names import MAKES_ANOTHER, family_or_given
 from memory_grpc.ranking.name_words import ENDINGS, LABELS, PARTICLES, TITLES
 from memory_grpc.ranking.words import Word, fold, is_unspaced, plain, split_words
 
@@ -43,6 +43,8 @@ class NameIndex:
     """By how many words they have, titles not counted."""
     whole: dict[str, int] = field(default_factory=_masks)
     """By an address, or by all their letters and digits together: "annlee" of Ann Lee."""
+    given: set[str] = field(default_factory=set)
+    """The family and given names of those that are written as one word: 小明 of 王小明."""
     several: int = 0
     """Those with more than one word that stands for them: John Smith, not John."""
     numbered: int = 0
@@ -68,6 +70,8 @@ class NameIndex:
                 key[position : position + length] for length in self.lengths.get(key[position : position + 2], ())
             )
             part = next((candidate for candidate in candidates if candidate in self.holding), None)
+            if part in self.given and key[position + len(part) : position + len(part) + 1] in MAKES_ANOTHER:
+                part = None
             if part is not None:
                 start = word.start + position
                 yield Word(start, start + len(part), part, part, part, True)
@@ -125,6 +129,8 @@ def indexed(names: tuple[str, ...]) -> NameIndex:
                 if word.key in called:
                     index.called[spelling] |= bit
             index.spelt[word.exact] |= bit
+        if len(words) == 1:
+            index.given.update(family_or_given(words[0].key))
         for spelling in _other_spellings(words):
             index.holding[spelling] |= bit
             index.called[spelling] |= bit

@@ -136,6 +136,9 @@ class Reading(Core):
     def part_of_year(self, of: Meaning, part: Token, year: meaning.Year) -> Meaning:
         return self.part_of_day(once_within(lambda calendar: calendar.month(year(calendar), 1, 12), of), part)
 
+    def in_year(self, of: Meaning, _: Token, year: Token) -> Meaning:
+        return once_within(lambda calendar: calendar.month(year.value, 1, 12), of)
+
     def third(self, edge: Token, *rest: Any) -> Meaning:
         of = _bound(rest[-1])
         return fixed(lambda calendar: parts.third(of.one(calendar), edge.value, calendar), is_full=of.is_full)

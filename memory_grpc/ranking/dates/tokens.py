@@ -93,12 +93,19 @@ def tokens(text: str) -> Iterator[Token]:
 _MONTH_FOLLOWS = re.compile(r"\s*(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
 
 
+# "the Christmas party two years ago"
+_HELD = {"party", "dinner", "lunch", "brunch", "breakfast", "meal", "trip", "break", "holidays", "vacation", "parade",
+         "concert", "service", "market", "celebration", "celebrations", "gathering"}  # fmt: skip
+
+
 def _joined(text: str) -> Iterator[Token]:
-    """Without what belongs to the token before: "couple of", "Fri."."""
+    """Without what belongs to the token before: "couple of", "Fri.", "Christmas party"."""
     last: Token | None = None
     for kind, value, start, end in _typed(text):
         if last is not None:
             if kind == "OF" and last.type == "NUMW" and text[last.start_pos : start].lower() == "couple ":
+                continue
+            if last.type == "HOLIDAY" and kind == OTHER and text[start:end].lower() in _HELD:
                 continue
             is_its_dot = text[start] == "." and last.end_pos == start
             if is_its_dot and (
