@@ -46,6 +46,8 @@ class Instance(Attacker):
 
     server: ServerProcess
     victim: Client
+    envoy: int | None = None
+    """The process that both come through, if any."""
 
     def resident_mb(self) -> float:
         """Memory of the server process."""
@@ -92,9 +94,10 @@ async def behind_envoy(
     """The same, with an Envoy in front of it, through which both come."""
     async with (
         serving(dsn, directory, command=command, **_VARIABLES | variables) as server,
-        _envoy(server, directory) as address,
+        _envoy(server, directory) as (address, process),
         _both(server, address) as instance,
     ):
+        instance.envoy = process
         yield instance
 
 
@@ -106,7 +109,7 @@ async def _both(server: ServerProcess, address: str) -> AsyncIterator[Instance]:
 
 
 @asynccontextmanager
-async def _envoy(server: ServerProcess, directory: Path) -> AsyncIterator[str]:
+async def _envoy(server: ServerProcess, directory: Path) -> AsyncIterator[tuple[str, int | None]]:
     port = free_port()
     settings = settings_for_tests(
         grpc_port=server.grpc_port, metrics_port=server.metrics_port, http_port=port, api_keys=ROOT
@@ -115,7 +118,7 @@ async def _envoy(server: ServerProcess, directory: Path) -> AsyncIterator[str]:
     try:
         await asyncio.to_thread(envoy.start)
         await asyncio.to_thread(envoy.wait_ready)
-        yield f"127.0.0.1:{port}"
+        yield f"127.0.0.1:{port}", envoy.pid
     finally:
         await asyncio.to_thread(envoy.stop, 0.0)
 

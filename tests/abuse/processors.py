@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -18,19 +18,25 @@ class Used:
     victim: float = 0.0
     server: float = 0.0
     postgres: float = 0.0
+    envoy: float = 0.0
 
     def since(self, before: Used) -> Used:
         """What was used from then to now."""
-        return Used(self.victim - before.victim, self.server - before.server, self.postgres - before.postgres)
+        return Used(*(now - then for now, then in zip(astuple(self), astuple(before), strict=True)))
 
     def during(self, seconds: float) -> Used:
         """Of a processor, on an average over so many seconds."""
-        return Used(self.victim / seconds, self.server / seconds, self.postgres / seconds)
+        return Used(*(used / seconds for used in astuple(self)))
 
 
-def used(server: int, postmaster: int | None) -> Used:
-    """Until now: of this process, of a server, and of a Postgres with its backends, the ended ones too."""
-    return Used(sum(os.times()[:2]), _own(server), 0.0 if postmaster is None else _family(postmaster))
+def used(server: int, postmaster: int | None, envoy: int | None) -> Used:
+    """Until now: of this process, of a server, of a Postgres with its backends, the ended ones too, and of an Envoy."""
+    return Used(
+        sum(os.times()[:2]),
+        _own(server),
+        0.0 if postmaster is None else _family(postmaster),
+        0.0 if envoy is None else _own(envoy),
+    )
 
 
 def _own(process: int) -> float:

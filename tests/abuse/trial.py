@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,36 +70,26 @@ async def instance_of(dsn: str, directory: Path, program: str = "") -> AsyncIter
 
 async def trial(instance: Instance, seconds: float, *programs: str, postmaster: int | None = None) -> Trial:
     """So many seconds without the attack, and at least as many with it, over and over; with several all at once."""
-    command = ("-m", "tests.abuse.attacker", instance.address, *programs)
-    return await _trial(instance, command, seconds, postmaster)
-
-
-async def beside(instance: Instance, share: float, seconds: float) -> Trial:
-    """The same with a process that attacks nobody and has such a share of a processor."""
-    return await _trial(instance, ("-m", "tests.abuse.burner", str(share)), seconds, None)
-
-
-async def _trial(instance: Instance, command: tuple[str, ...], seconds: float, postmaster: int | None) -> Trial:
     assert instance.server.process is not None
     server, result = instance.server.process.pid, Trial()
     await _calls(instance, seconds / 4, Calls())  # what is slow only the first time
     await _calls(instance, seconds, result.idle)
-    async with _attacking(instance, command) as said:
-        before, started = used(server, postmaster), time.monotonic()
+    async with _attacking(instance, programs) as said:
+        before, started = used(server, postmaster, instance.envoy), time.monotonic()
         await _calls(instance, seconds, result.attacked)
-        after, ended = used(server, postmaster), time.monotonic()
+        after, ended = used(server, postmaster, instance.envoy), time.monotonic()
     result.used = after.since(before).during(ended - started)
     result.attacks, result.attacker_share = int(said[0]), said[1] / (ended - started)
     return result
 
 
 @asynccontextmanager
-async def _attacking(instance: Instance, command: tuple[str, ...]) -> AsyncIterator[list[float]]:
-    """A process that attacks while the block runs, so that it holds up nothing of the victim's; afterwards the list
-    holds how often it did, and its seconds of a processor."""
+async def _attacking(instance: Instance, programs: Sequence[str]) -> AsyncIterator[list[float]]:
+    """A process that attacks while the block runs; afterwards the list holds how often it did, and its seconds of a
+    processor. It gives way to all others, as an attacker elsewhere would have processors of its own."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *command,
+        *("nice", "-n", "19", sys.executable, "-m", "tests.abuse.attacker", instance.address),
+        *programs,
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}", "ATTACKER_KEY": instance.attacker_key},
         stdin=asyncio.subprocess.PIPE,
