@@ -125,7 +125,7 @@ def _broken_up(text: str, words: Iterable[Word], index: NameIndex) -> Iterator[W
     for word in [*words, None]:
         is_letter = word is not None and len(word.key) == 1 and word.key.isascii() and word.key.isalpha()
         if initials and not (is_letter and word and _follow(text, initials[-1], word)):
-            yield from _together(initials, before, index) if len(initials) > 1 else initials
+            yield from _together(text, initials, before, index) if len(initials) > 1 else initials
             initials = []
         if word is None:
             return
@@ -150,7 +150,7 @@ def _follow(text: str, one: Word, other: Word) -> bool:
     return between in (".", ". ") or (between == " " and one.capitalised and other.capitalised)
 
 
-def _together(initials: Sequence[Word], before: str, index: NameIndex) -> Sequence[Word]:
+def _together(text: str, initials: Sequence[Word], before: str, index: NameIndex) -> Sequence[Word]:
     """Letters as the one word of a name that they are, as themselves in "the U.S." and "e.g."; none of "5 p.m."."""
     key = "".join(letter.key for letter in initials)
     if key in _OF_THE_DAY and before.isdigit():
@@ -158,7 +158,9 @@ def _together(initials: Sequence[Word], before: str, index: NameIndex) -> Sequen
     is_abbreviation = before == "the" or (not initials[-1].capitalised and key in ABBREVIATIONS)
     if is_abbreviation or initials[0].key in index.holding or key not in index.holding:
         return initials
-    return [Word(initials[0].start, initials[-1].end, key, key, key, True)]
+    end = initials[-1].end
+    has_dots = text[initials[0].end] == "." and text[end : end + 1] == "."
+    return [Word(initials[0].start, end + has_dots, key, key, key, True)]
 
 
 def _spoken(query: Query) -> Iterator[Mention]:

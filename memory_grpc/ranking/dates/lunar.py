@@ -1,4 +1,4 @@
-"""Feasts of the Chinese calendar from 1970 to 2069, from the table of the Hong Kong Observatory."""
+"""Feasts of the Chinese calendar from 1970 to 2069, as lunardate 0.3.0 (PyPI) computes them."""
 
 from __future__ import annotations
 
