@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
+from memory_grpc.ranking.family_names import MAKES_ANOTHER, family_or_given
 from memory_grpc.ranking.name_words import ENDINGS, LABELS, PARTICLES, TITLES
 from memory_grpc.ranking.words import Word, fold, is_unspaced, plain, split_words
 
@@ -42,6 +43,8 @@ class NameIndex:
     """By how many words they have, titles not counted."""
     whole: dict[str, int] = field(default_factory=_masks)
     """By an address, or by all their letters and digits together: "annlee" of Ann Lee."""
+    given: set[str] = field(default_factory=set)
+    """The family and given names of those that are written as one word: 小明 of 王小明."""
     several: int = 0
     """Those with more than one word that stands for them: John Smith, not John."""
     numbered: int = 0
@@ -67,6 +70,8 @@ class NameIndex:
                 key[position : position + length] for length in self.lengths.get(key[position : position + 2], ())
             )
             part = next((candidate for candidate in candidates if candidate in self.holding), None)
+            if part in self.given and key[position + len(part) : position + len(part) + 1] in MAKES_ANOTHER:
+                part = None
             if part is not None:
                 start = word.start + position
                 yield Word(start, start + len(part), part, part, part, True)
@@ -94,21 +99,15 @@ def _taken_apart(name: str) -> tuple[tuple[Word, ...], frozenset[str]]:
 
 
 def _other_spellings(words: Sequence[Word]) -> Iterator[str]:
-    """What a name is called that is no word of it: "oneil" of O'Neil, "jr" of J.R., the family or the given name where
-    both are one word, as 田中 of 田中太郎, 小明 of 王小明, 민수 of 김민수."""
+    """What a name is called that is no word of it: "oneil" of O'Neil, "jr" of J.R., 小明 of 王小明."""
     if len(words) == 1:
-        key = words[0].key
-        if _FAMILY_AND_GIVEN.fullmatch(key):
-            yield from (key[:2], key[2:]) if len(key) == 4 else (key[1:],)
+        yield from family_or_given(words[0].key)
         return
     for one, other in pairwise(words):
         if other.start - one.end == 1 and len(one.key) == 1 and not one.key.isdigit():
             yield one.key + other.key
     if len(words) > 2 and all(len(word.key) == 1 for word in words):
         yield "".join(word.key for word in words)
-
-
-_FAMILY_AND_GIVEN = re.compile("[\u4e00-\u9fff]{3,4}|[\uac00-\ud7a3]{3}")
 
 
 def is_discriminator(word: Word) -> bool:
@@ -130,6 +129,8 @@ def indexed(names: tuple[str, ...]) -> NameIndex:
                 if word.key in called:
                     index.called[spelling] |= bit
             index.spelt[word.exact] |= bit
+        if len(words) == 1:
+            index.given.update(family_or_given(words[0].key))
         for spelling in _other_spellings(words):
             index.holding[spelling] |= bit
             index.called[spelling] |= bit

@@ -59,7 +59,7 @@ class Query:
         nobody."""
         first, mask = self.words[place], self._names(place)
         if not mask:
-            return self._listed(place)
+            return self._listed(place) or self._family(place)
         begins = mask & self.index.begun.get(first.key, 0) or self.text[first.end : first.end + 1] in ("'", "’")
         if is_discriminator(first) and not begins:
             return None
@@ -73,9 +73,15 @@ class Query:
         return (len(masks), chosen) if chosen and self._is_name(place, run) else None
 
     def start_of(self, place: int, first: int) -> int:
-        """Where a run begins, the title before it included ("Mr. Cruz") if that stands at ``first`` or behind."""
-        has_title = place > first and self.words[place - 1].key in TITLES and self._are_joined(place - 1, place)
-        return self.words[place - has_title].start
+        """Where a run begins, the title before it included ("Mr. Cruz", "the Smiths") if that stands at ``first`` or
+        behind."""
+        if place <= first:
+            return self.words[place].start
+        if not self._names(place):
+            place = max(first, self._article(place) or place)
+        elif self.words[place - 1].key in TITLES and self._are_joined(place - 1, place):
+            place -= 1
+        return self.words[place].start
 
     def _listed(self, place: int) -> tuple[int, int] | None:
         """The same for several of a label: "speakers 1 and 2"."""
@@ -92,6 +98,29 @@ class Query:
                 break
             at += 1
         return (length, chosen) if chosen else None
+
+    def _family(self, place: int) -> tuple[int, int] | None:
+        """Who has the family name that a word is the plural of: "the Smiths", "the Joneses"; no first name has one."""
+        key = self.words[place].key
+        if not key.endswith("s") or self._article(place) is None:
+            return None
+        if place + 1 < len(self.words) and self.words[place + 1].key == "of":  # the Kings of Leon
+            return None
+        for name in (key[:-1], key.removesuffix("es")):
+            chosen = self.index.called.get(name, 0) & ~self.index.begun.get(name, 0)
+            if chosen and len(name) > 1 and (self._is_shown(self.words[place]) or name not in WORDS_TOO):
+                return 1, chosen
+        return None
+
+    def _article(self, place: int) -> int | None:
+        """Where "the" stands before a word or before the particles that belong to it: "the van der Bergs"."""
+        for before in range(place - 1, max(-1, place - 4), -1):
+            word = self.words[before]
+            if word.key == "the":
+                return before if self._is_spaced(before, before + 1) else None
+            if not self._are_joined(before, before + 1) or not (word.key in PARTICLES or len(word.key) == 1):
+                return None
+        return None
 
     def _names(self, place: int) -> int:
         word, holding = self.words[place], self.index.holding

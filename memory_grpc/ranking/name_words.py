@@ -86,6 +86,8 @@ WORDS_TOO: Final = (
     )
 )
 """Names that are words as well: written small, they are mostly the word."""
+ABBREVIATIONS: Final = word_set("am pm eg ie ps us uk eu un ad bc aka nb cf pa ny la dc")
+"""Written small and with dots they are no initials of a name: "e.g.", "p.m."."""
 COMPOUNDS: Final = word_set(
     "interface interfaces manual manuals guide guides name names id ids account accounts story stories experience",
     "agent agents group groups data input inputs table tables settings profile profiles base research test tests",

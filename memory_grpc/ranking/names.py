@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from memory_grpc.ranking.name_index import NameIndex, forget, handle_of, indexed
 from memory_grpc.ranking.name_runs import Query, possessive_end
-from memory_grpc.ranking.name_words import COMPOUNDS, LABELS, word_set
+from memory_grpc.ranking.name_words import ABBREVIATIONS, COMPOUNDS, LABELS, word_set
 from memory_grpc.ranking.words import Word, fold, is_unspaced, plain, split_words
 
 __all__ = ["Mention", "Participants", "find_mentions", "forget", "is_person", "rewrite", "speakers_named"]
@@ -21,6 +21,7 @@ __all__ = ["Mention", "Participants", "find_mentions", "forget", "is_person", "r
 # "The party" and "the model" are seldom said of who speaks.
 _PEOPLE = LABELS - word_set("party group voice model human bot support admin team")
 _OF_WHOM = re.compile(r"\b(?:did|does|has|is|was|who|tell|told|ask|asked|with)\s+$", re.IGNORECASE)
+_OF_THE_DAY = ("am", "pm")
 _WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
 # Read as a whole: a link, an e-mail address, a handle; and who is called by a role, "the system" means too much else.
 _WHOLES = re.compile(
@@ -89,7 +90,7 @@ def find_mentions(text: str, participants: Participants, spans: Iterable[tuple[i
         words = _outside(split_words(text), dates)
         letters = [text[word.start] for word in words if text[word.start] != text[word.start].swapcase()]
         tells = len(letters) < 3 or not all(map(str.isupper, letters))
-        mentions += _spoken(Query(text, list(_broken_up(_outside(words, read), index)), index, tells))
+        mentions += _spoken(Query(text, list(_broken_up(text, _outside(words, read), index)), index, tells))
     return tuple(sorted(mentions, key=lambda mention: mention.start))
 
 
@@ -117,21 +118,23 @@ def _outside(words: Iterable[Word], spans: Sequence[tuple[int, int]]) -> list[Wo
     return [word for word in words if not is_taken(word)]
 
 
-def _broken_up(words: Iterable[Word], index: NameIndex) -> Iterator[Word]:
+def _broken_up(text: str, words: Iterable[Word], index: NameIndex) -> Iterator[Word]:
     """The words of names that are written together with others, in place of those; initials as one ("J.R." of JR)."""
     initials: list[Word] = []
+    before = ""
     for word in [*words, None]:
-        if initials and (word is None or len(word.key) > 1 or word.start != initials[-1].end + 1):
-            together = "".join(letter.key for letter in initials)
-            if len(initials) > 1 and initials[0].key not in index.holding and together in index.holding:
-                yield Word(initials[0].start, initials[-1].end, together, together, together, True)
-            else:
-                yield from initials
+        is_letter = word is not None and len(word.key) == 1 and word.key.isascii() and word.key.isalpha()
+        if initials and not (is_letter and word and _follow(text, initials[-1], word)):
+            yield from _together(text, initials, before, index) if len(initials) > 1 else initials
             initials = []
         if word is None:
             return
-        if len(word.key) == 1 and word.key.isascii() and word.key.isalpha():
+        if is_letter:
             initials.append(word)
+            continue
+        is_time = word.key in _OF_THE_DAY and before.isdigit()
+        before = word.key
+        if is_time:
             continue
         if is_unspaced(word.key):
             yield from index.inside(word)
@@ -139,6 +142,25 @@ def _broken_up(words: Iterable[Word], index: NameIndex) -> Iterator[Word]:
             yield word
         else:
             yield index.without_ending(word)
+
+
+def _follow(text: str, one: Word, other: Word) -> bool:
+    """Whether two letters may be initials of one name: "J.R.", "J. R.", "J R"; not "A/B", nor "I a"."""
+    between = text[one.end : other.start]
+    return between in (".", ". ") or (between == " " and one.capitalised and other.capitalised)
+
+
+def _together(text: str, initials: Sequence[Word], before: str, index: NameIndex) -> Sequence[Word]:
+    """Letters as the one word of a name that they are, as themselves in "the U.S." and "e.g."; none of "5 p.m."."""
+    key = "".join(letter.key for letter in initials)
+    if key in _OF_THE_DAY and before.isdigit():
+        return ()
+    is_abbreviation = before == "the" or (not initials[-1].capitalised and key in ABBREVIATIONS)
+    if is_abbreviation or initials[0].key in index.holding or key not in index.holding:
+        return initials
+    end = initials[-1].end
+    has_dots = text[initials[0].end] == "." and text[end : end + 1] == "."
+    return [Word(initials[0].start, end + has_dots, key, key, key, True)]
 
 
 def _spoken(query: Query) -> Iterator[Mention]:

@@ -83,6 +83,7 @@ def split_words(text: str) -> list[Word]:
                 exact = fold(piece) if kind != "digit" else "".join(str(unicodedata.digit(figure)) for figure in piece)
             key = exact.lstrip("0") or "0" if kind == "digit" else plain(exact)
             other = key if exact.isascii() else plain(exact.translate(_UMLAUTS))
-            words.append(Word(start, end, key, exact, other, not piece[0].islower()))
+            if key:  # marks that stand alone are no word
+                words.append(Word(start, end, key, exact, other, not piece[0].islower()))
         start = end
     return words

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import time as time_of_day
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from lark import Token
 
 from memory_grpc.ranking.dates import DateRange, find_dates, matching_ranges, tokens
+from memory_grpc.ranking.dates.lunar import dragon_boat, mid_autumn, new_year
 
 DATA = Path(__file__).parents[1] / "data"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -107,6 +110,21 @@ def test_slack_leaves_open_sides_open() -> None:
     assert matching_ranges(found, timedelta(days=1)) == (DateRange(None, datetime(2024, 1, 2, tzinfo=UTC)),)
 
 
+@pytest.mark.parametrize(("feast", "age"), [(new_year, 0), (dragon_boat, 4), (mid_autumn, 14)])
+def test_feasts_of_the_chinese_calendar_keep_to_the_moon(feast: Callable[[int], date], age: int) -> None:
+    """By the mean new moon of 6 January 2000 and the mean month of Meeus, Astronomical Algorithms, chapter 49; the true
+    one is up to 14 hours from it."""
+    mean_month, first = 29.530588861, datetime(2000, 1, 6, 14, 20, tzinfo=UTC) + timedelta(hours=8)
+    for year in range(1970, 2070):
+        noon = datetime.combine(feast(year), time_of_day(12), UTC)
+        days = (noon - first) / timedelta(days=1) % mean_month
+        assert abs((days - age + 15) % mean_month - 15) < 1.2, year
+
+
+def test_a_feast_beyond_the_table_is_no_date() -> None:
+    assert meant("at Chinese New Year 2070") == []
+
+
 def test_a_mention_is_the_longest_that_starts_first() -> None:
     text = "Did I call in the first week of June 2025, or last Friday?"
     assert [text[found.start : found.end] for found in find_dates(text, NOW)] == [
@@ -122,7 +140,7 @@ weekend month year years quarter decade ago now today tonight yesterday monday f
 2024 1,000 2.5 hundred 999999999 first second half early end morning night summer winter christmas easter
 25/12/2025 2024-02-30 2025-07 Q1 H2 couple two twenty-one 99999999 1990s earlier later just ſo far
 2025-07-04T09:00Z back all through either about / & Friday Fridays summers Christmases nights 24/12 20250706 '98
-2025-W27 2023/24 11/2025 twenty-first coming starting ending rest
+2025-W27 2023/24 11/2025 twenty-first coming starting ending rest 2025Q2 2H24 '25 FY25 eve Chuseok Epiphany 3 weeks
 """
 
 
@@ -157,6 +175,13 @@ def test_no_text_is_too_odd(text: str) -> None:
         "20250706,",
         "Monday and ",
         "4th, ",
+        "2 weeks and 3 days ",
+        "2 weeks 3 days ",
+        "1 year, ",
+        "on 30 June or 31 ",
+        "Christmas morning last ",
+        "2Q25 H2'",
+        "get 3 days back ",
     ],
 )
 def test_reading_takes_as_long_as_the_text(piece: str) -> None:

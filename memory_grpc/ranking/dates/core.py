@@ -7,7 +7,7 @@ from typing import Any
 
 from lark import Token, v_args
 
-from memory_grpc.ranking.dates import meaning
+from memory_grpc.ranking.dates import meaning, parts
 from memory_grpc.ranking.dates.meaning import (
     AFTER_A_WORD,
     AFTER_ON,
@@ -40,7 +40,7 @@ class Core(Within):
 
     def which_part(self, which: Token, part: Token) -> Meaning:
         return Meaning(
-            lambda calendar: meaning.part_of_day(
+            lambda calendar: parts.part_of_day(
                 [calendar.days(calendar.today + timedelta(days=which.value))], part.value, calendar
             )
         )
@@ -83,7 +83,7 @@ class Core(Within):
 
     def part_of_weekday(self, which: Token, weekday: Token, _: Token, part: Token) -> Meaning:
         day = self.which_weekday(which, weekday)
-        return Meaning(lambda calendar: meaning.part_of_day(day.of(calendar), part.value, calendar))
+        return Meaning(lambda calendar: parts.part_of_day(day.of(calendar), part.value, calendar))
 
     # -- numbers of days
 

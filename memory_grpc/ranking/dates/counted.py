@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lark import Token, v_args
 
-from memory_grpc.ranking.dates import meaning, relative
-from memory_grpc.ranking.dates.meaning import AFTER_IN, ALWAYS, Meaning, fixed
+from memory_grpc.ranking.dates import meaning, parts, relative
+from memory_grpc.ranking.dates.meaning import AFTER_IN, ALWAYS, Meaning, Part, fixed
 from memory_grpc.ranking.dates.named import Named
 from memory_grpc.ranking.dates.relative import Count
 from memory_grpc.ranking.dates.spans import Calendar, Span, weekday_before
@@ -107,7 +108,7 @@ class Counted(Named):
             raise ValueError("no date")
         return fixed(lambda calendar: calendar.days(meaning.add_days(of.one(calendar).end, calendar, -7), 7))
 
-    def nth(self, number: Token, unit: Any, _: Token, of: Meaning) -> Meaning:
+    def nth(self, number: Token, unit: Any, _: Token | None, of: Meaning) -> Meaning:
         if not of.stands("BOUND") or number.value == 0 or number.type in ("NEXT", "COMING", "PAST"):
             raise ValueError("no date")
         if isinstance(unit, Token) and unit.type == "WDAY":
@@ -115,12 +116,12 @@ class Counted(Named):
 
             def meant(calendar: Calendar) -> Span:
                 span = of.one(calendar)
-                days = meaning.weekdays(calendar.day_of(span.start), calendar.day_of(span.end), weekday)
-                return calendar.days(days[meaning.place(number.value, len(days))])
+                days = parts.weekdays(calendar.day_of(span.start), calendar.day_of(span.end), weekday)
+                return calendar.days(days[parts.place(number.value, len(days))])
 
             return fixed(meant, is_full=of.is_full)
         name = getattr(unit, "value", unit)
-        return fixed(lambda calendar: meaning.nth(of.one(calendar), number.value, name, calendar), is_full=of.is_full)
+        return fixed(lambda calendar: parts.nth(of.one(calendar), number.value, name, calendar), is_full=of.is_full)
 
     def nth_of_this(self, number: Token, unit: Any, of: Token, whole: str) -> Meaning:
         """ "the first half of the year" """
@@ -131,7 +132,7 @@ class Counted(Named):
         if not of.stands("BOUND") or number.value not in (1, -1) or number.type not in ("ORDW", "LAST"):
             raise ValueError("no date")
         return fixed(
-            lambda calendar: meaning.several(of.one(calendar), int(count.most), unit, number.value < 0, calendar),
+            lambda calendar: parts.several(of.one(calendar), int(count.most), unit, number.value < 0, calendar),
             is_full=of.is_full,
         )
 
@@ -149,11 +150,21 @@ class Counted(Named):
     def rolling_and_half(self, which: Token, unit: str, _: Token) -> Meaning:
         return self.rolling(which, Count(1.5, 1.5), unit)
 
-    def ago(self, count: Count, unit: str, _: Token | None) -> Meaning:
+    def ago(self, count: Count, unit: str, _: Token | None, before: tuple[Part, ...] = ()) -> Meaning:
+        is_later = count.most < 0
         return fixed(
-            lambda calendar: relative.away(count, unit, calendar),
+            lambda calendar: relative.away(count, unit, relative.earlier(calendar, before, is_later)),
             like=lambda number: self.ago(Count(number, number), unit, None),
+            counted=(*before, *relative.parts(count, unit)),
+            more=lambda others: self.ago(count, unit, None, others),
         )
+
+    def ago_in_two(self, first: Count, unit: str, last: Count, smaller: str, _: Token) -> Meaning:
+        """ "1 year 2 months ago" """
+        counted = relative.parts(first, unit)
+        if first.least != first.most or not relative.are_falling((*counted, *relative.parts(last, smaller))):
+            raise ValueError("no one count")
+        return self.ago(last, smaller, None, counted)
 
     def ago_and_half(self, count: Count, unit: str, *_: Token) -> Meaning:
         return self.ago(Count(count.least + 0.5, count.most + 0.5), unit, None)
@@ -169,10 +180,16 @@ class Counted(Named):
         return self.ago(Count(-count.least, -count.most), unit, None)
 
     def ahead(self, count: Count, unit: str) -> Meaning:
-        found = self.ago(Count(-count.least, -count.most), unit, None)
-        return Meaning(found.of, AFTER_IN)
+        found = _ahead(self.ago(Count(-count.least, -count.most), unit, None))
+        return found if count.least == count.most else replace(found, counted=())
 
     def _this(self, unit: str) -> Meaning:
         if unit not in _OF_THE_CALENDAR:
             raise ValueError("no unit that is looked at as a whole")
         return self.which_unit(Token("THIS", 0), unit)
+
+
+def _ahead(hence: Meaning) -> Meaning:
+    """A time to come that only "in" says: "in two weeks"."""
+    more = hence.more
+    return replace(hence, needs=AFTER_IN, like=None, more=None if more is None else lambda others: _ahead(more(others)))

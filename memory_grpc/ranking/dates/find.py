@@ -138,6 +138,8 @@ def _is_another(text: str, start: int, last: Token, placed: Placed) -> bool:
     is_named = word[:1].isupper() and word != "I" and not text.isupper()
     if _JOINED.match(rest) or (placed.is_loose and _is_loosely_another(text, start, read, rest, is_named)):
         return True
+    if read.endswith("back") and _is_had_back(text[max(0, start - 60) : start]):
+        return True
     if not word:
         return False
     if placed.ends_bare and last.type == "NUMBERS" and word == "of":  # "on 3/4 of the tests"
@@ -156,10 +158,27 @@ def _is_another(text: str, start: int, last: Token, placed: Placed) -> bool:
     if last.type in {"SEASON", "HOLIDAY"}:
         if read.lower() in ("all fall", "all spring"):  # "did we all fall in love?"
             return True
-        return is_named or word in ("rolls", "onions", "onion", "cleaning", "water")
+        return is_named or word in ("rolls", "onions", "onion", "cleaning", "water", "church", "school")
     if last.type == "WDAY":
         return word in ("mornings", "afternoons", "evenings", "nights")
     return word == "of" and last.type in {"UNIT", "DAY", "WEEK", "WEEKEND", "QUARTER", "YEAR"}
+
+
+_WHOSE_OR_OTHER = re.compile(r"\b(?:my|your|his|her|our|their|these|those|some|any|more|of)\s+$", re.IGNORECASE)
+_HAVING = re.compile(
+    r"\b(?:get|gets|got|getting|have|has|had|want|win|wins|won|give|gives|gave|given|take|took|bring|buy|bought|earn"
+    r"|earned|claim|claimed|need|pay|paid)(?:\s+(?:me|us|him|them|you|back))?\s+(?:the\s+)?$",
+    re.IGNORECASE,
+)
+_OF_WHAT = re.compile(r"\b(?:what|which|who|whom|whose)\b[^.?!;]*$", re.IGNORECASE)
+
+
+def _is_had_back(before: str) -> bool:
+    """Whether what stands before "3 days back" says that they are given back: "how do I get", "my"; not "what did I
+    get", which says already what."""
+    if _WHOSE_OR_OTHER.search(before):
+        return True
+    return _HAVING.search(before) is not None and _OF_WHAT.search(before) is None
 
 
 _VERBS = {"may", "march"}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Final, NamedTuple
+
+from memory_grpc.ranking.dates.lunar import days_after_new_year, dragon_boat, mid_autumn, new_year
 
 
 class Holiday(NamedTuple):
@@ -48,6 +51,8 @@ def _easter(days: int) -> Callable[[int], date]:
     return of
 
 
+OF_THE_MOON: Final = ("chinese", "lunar", "korean", "vietnamese")
+"""Whose new year is that of the Chinese calendar."""
 # What the name says is a day or an eve is that day; the others are celebrated around it.
 HOLIDAYS: Final = {
     "christmas eve": Holiday(_fixed(12, 24), 0),
@@ -117,4 +122,39 @@ HOLIDAYS: Final = {
     "martin luther king jr day": Holiday(_nth(1, 0, 3), 0),
     "martin luther king jr. day": Holiday(_nth(1, 0, 3), 0),
     "mlk day": Holiday(_nth(1, 0, 3), 0),
+    **{
+        f"{whose} new year{rest}": Holiday(days_after_new_year(-1 if "eve" in rest else 0), 0 if " " in rest else 1)
+        for whose in OF_THE_MOON
+        for rest in ("", "'s", "'s eve", " eve", "'s day", " day")
+    },
+    "seollal": Holiday(new_year, 1),
+    "spring festival": Holiday(new_year, 1),
+    "lantern festival": Holiday(days_after_new_year(14), 0),
+    "dragon boat festival": Holiday(dragon_boat, 0),
+    "mid-autumn festival": Holiday(mid_autumn, 0),
+    "moon festival": Holiday(mid_autumn, 0),
+    "chuseok": Holiday(mid_autumn, 1),
 }
+
+# Places, thoughts, a film and any feast in spring are called so as well.
+_ONLY_IF_SAID = frozenset({"corpus christi", "epiphany", "groundhog day", "spring festival"})
+_SAYS_SO = re.compile(
+    r"(?:\b(?:on|before|after|since|until|till|by|during|over|around|last|this|next|(?:day|eve|feast|week|weekend) of)"
+    r"|(?<!\bleave )(?<!\bleft )(?<!\bleaving )\bfor)\s+(?:the\s+)?(?:feast\s+of\s+)?$",
+    re.IGNORECASE,
+)
+_AS_A_FILM = re.compile(r"\b(?:watch|watched|watching|saw|seen|film|movie)\s+$", re.IGNORECASE)
+
+
+def is_meant(name: str, written: str, before: str) -> bool:
+    """Whether a holiday's name means its day: not in "the bus from Corpus Christi", "my epiphany", "we watched
+    Independence Day".
+
+    Args:
+        name: a key of HOLIDAYS.
+        written: the name as the text has it.
+        before: some of the text before it.
+    """
+    if name in _ONLY_IF_SAID and (written.islower() or not _SAYS_SO.search(before)):
+        return False
+    return not _AS_A_FILM.search(before)

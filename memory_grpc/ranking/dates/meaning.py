@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, TypeGuard
 
-from memory_grpc.ranking.dates.spans import Calendar, DateRange, Span, add_months, week_of
+from memory_grpc.ranking.dates.spans import Calendar, DateRange, NoSuchDay, Span, add_months, week_of
 
 Spans = Callable[[Calendar], list[Span]]
+Part = tuple[float, str]
+"""So many of a unit."""
 
 _FIRST_YEAR: Final = 1000
 
@@ -46,6 +48,12 @@ class Meaning:
     """Whether it is a day with a name of its own, on which what lies beside it is told of."""
     ends_bare: bool = False
     """Whether it ends with a number that may count what follows: "the 3rd floor"."""
+    around: int = 0
+    """How many days on each side of a day it takes in: of a holiday that is celebrated around its day."""
+    counted: tuple[Part, ...] = ()
+    """The counts of units that it has: of "2 weeks" in "2 weeks and 3 days ago"."""
+    more: Callable[[tuple[Part, ...]], Meaning] | None = None
+    """The same with those before its own: "2 weeks and 3 days ago" of "3 days ago"."""
     told: Spans | None = None
     """When it is spoken of, where that is another time: what happened the week before a day is told on the day."""
 
@@ -108,14 +116,27 @@ def _in_turn(first: Meaning, last: Meaning, calendar: Calendar) -> Span:
 
 
 def both(first: Meaning, last: Meaning, calendar: Calendar) -> list[Span]:
-    """The spans of the first and of the last, which may say the year of both."""
+    """The spans of the first and of the last, which may say the year of both. Of "30 June or 31" what there is."""
     if last.like is not None and first.numbers:
-        return [last.like(number).one(calendar) for number in first.numbers] + last.of(calendar)
+        return _existing([*map(last.like, first.numbers), last], calendar)
     first, last = matched(first, last)
     if first.is_full or not last.is_full:
-        return first.of(calendar) + last.of(calendar)
+        return _existing([first, last], calendar)
     spans = last.of(calendar)
     return first.of(on(calendar, calendar.day_of(spans[0].start))) + spans
+
+
+def _existing(several: list[Meaning], calendar: Calendar) -> list[Span]:
+    """The spans of those that name a day that there is. NoSuchDay where none does."""
+    found, missing = list[Span](), None
+    for one in several:
+        try:
+            found += one.of(calendar)
+        except NoSuchDay as error:
+            missing = error
+    if missing and not found:
+        raise missing
+    return found
 
 
 def on(calendar: Calendar, day: date) -> Calendar:
@@ -138,94 +159,9 @@ def since(start: datetime, calendar: Calendar) -> list[DateRange]:
     return [DateRange(start, calendar.as_of if start < calendar.as_of else None)]
 
 
-def third(span: Span, which: int, calendar: Calendar) -> Span:
-    """The early, the middle or the late part: ten days of a month, else a third of the months or of the days."""
-    first, end = calendar.day_of(span.start), calendar.day_of(span.end)
-    months = (end.year - first.year) * 12 + end.month - first.month
-    if months == 1 and first.day == 1:
-        start = first + timedelta(days=10 * which)
-        return Span(calendar.clock(start), span.end if which == 2 else calendar.clock(start + timedelta(days=10)))
-    if months >= 3 and first.day == 1 and months % 3 == 0:
-        start = add_months(first, which * months // 3)
-        return Span(calendar.clock(start), calendar.clock(add_months(start, months // 3)))
-    days = (end - first).days
-    if days < 3:
-        raise ValueError("too short to have parts")
-    bounds = [first + timedelta(days=days * part // 3) for part in range(4)]
-    return Span(calendar.clock(bounds[which]), calendar.clock(bounds[which + 1]))
-
-
-def nth(span: Span, number: int, unit: str, calendar: Calendar) -> Span:
-    """The `number`-th unit of a span, the last for -1; weeks count from its first day. ValueError past its end."""
-    first, end = calendar.day_of(span.start), calendar.day_of(span.end)
-    months = (end.year - first.year) * 12 + end.month - first.month
-    if unit in ("quarter", "half", "month"):
-        if unit == "half" and months == 1:
-            half = first + timedelta(days=15)
-            return [Span(span.start, calendar.clock(half)), Span(calendar.clock(half), span.end)][place(number, 2)]
-        length = {"quarter": 3, "half": months // 2, "month": 1}[unit]
-        if not length:
-            raise ValueError("too short to have halves")
-        start = add_months(first, length * place(number, months // length))
-        return calendar.month(start.year, start.month, length)
-    if unit == "weekend":
-        saturdays = weekdays(first, end, 5)
-        return calendar.days(saturdays[place(number, len(saturdays))], 2)
-    length = {"day": 1, "week": 7}[unit]
-    if number < 0:
-        return calendar.days(end - timedelta(days=length), length)
-    start = first + timedelta(days=length * (number - 1))
-    if start >= end:
-        raise ValueError("past its end")
-    return Span(calendar.clock(start), min(span.end, calendar.clock(start + timedelta(days=length))))
-
-
-def several(span: Span, count: int, unit: str, are_last: bool, calendar: Calendar) -> Span:
-    """The first or the last so many days, weeks or months of a span."""
-    first, end = calendar.day_of(span.start), calendar.day_of(span.end)
-    if unit in ("month", "quarter") and first.day == end.day == 1:
-        months = count * (3 if unit == "quarter" else 1)
-        edge = add_months(end if are_last else first, -months if are_last else months)
-    else:
-        days = count * {"day": 1, "week": 7}[unit]
-        edge = end - timedelta(days=days) if are_last else first + timedelta(days=days)
-    if not first <= edge <= end:
-        raise ValueError("past its end")
-    return Span(calendar.clock(edge), span.end) if are_last else Span(span.start, calendar.clock(edge))
-
-
 def in_a_week(calendar: Calendar) -> date:
     """The day before which a weekday is the next."""
     return calendar.today + timedelta(days=8)
-
-
-def weekdays(first: date, end: date, weekday: int) -> list[date]:
-    """The days from first to before end that fall on a weekday."""
-    start = first + timedelta(days=(weekday - first.weekday()) % 7)
-    return [start + timedelta(days=days) for days in range(0, max(0, (end - start).days), 7)]
-
-
-def place(number: int, count: int) -> int:
-    """The index of the `number`-th of `count`, of the last for -1. ValueError where there is none."""
-    index = count - 1 if number < 0 else number - 1
-    if not 0 <= index < count:
-        raise ValueError("past its end")
-    return index
-
-
-_HOURS: Final = {"morning": (5, 12), "afternoon": (12, 17), "evening": (17, 24), "night": (17, 29)}
-
-
-def part_of_day(spans: Iterable[Span], part: str, calendar: Calendar) -> list[Span]:
-    """The hours of each span, which must be days."""
-    first, last = _HOURS[part]
-    found = []
-    for span in spans:
-        day = calendar.day_of(span.start)
-        if span != calendar.days(day):
-            raise ValueError("no day")
-        found.append(Span(calendar.clock(day, first), calendar.clock(day, last)))
-    return found
 
 
 def unit_of(day: date, unit: str, calendar: Calendar, back: int = 0) -> Span:

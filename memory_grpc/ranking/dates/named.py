@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, timedelta
-from typing import Any
 
-from lark import Token, Transformer, v_args
+from lark import Token, v_args
 
 from memory_grpc.ranking.dates import meaning
 from memory_grpc.ranking.dates.holidays import HOLIDAYS
 from memory_grpc.ranking.dates.meaning import AFTER_A_BOUND, AFTER_A_SPAN, AFTER_A_WORD, Meaning, Year, fixed
+from memory_grpc.ranking.dates.quarters import Quarters, ended_of, which_year
 from memory_grpc.ranking.dates.spans import Calendar, NoSuchDay, Span
 
 _MONTHS = ("MONTH", "ABBR", "SMALLMONTH")
 
 
 @v_args(inline=True)
-class Named(Transformer[Token, Any]):
+class Named(Quarters):
     """The methods of the rules for dates of the calendar."""
 
     def instant(self, token: Token) -> Meaning:
@@ -75,7 +75,7 @@ class Named(Transformer[Token, Any]):
         return fixed(lambda calendar: calendar.month(year(calendar), month.value))
 
     def which_month(self, which: Token, month: Token) -> Meaning:
-        return _which(which, lambda year, calendar: calendar.month(year, month.value))
+        return which_year(which, lambda year, calendar: calendar.month(year, month.value))
 
     def year_alone(self, *parts: Token) -> Meaning:
         token = parts[-1]
@@ -87,28 +87,6 @@ class Named(Transformer[Token, Any]):
 
     def decade(self, token: Token) -> Meaning:
         return fixed(lambda calendar: calendar.month(token.value, 1, 120), AFTER_A_WORD)
-
-    def quarter(self, token: Token, *_: Token) -> Meaning:
-        first = _first_month(token)
-        return fixed(
-            lambda calendar: calendar.month(calendar.latest(first).year, first, 3),
-            AFTER_A_WORD if token.type == "ORDW" else meaning.ALWAYS,
-            is_full=False,
-        )
-
-    def quarter_of(self, token: Token, *rest: Any) -> Meaning:
-        year, quarter = (token, rest[-1]) if token.type == "Y" else (rest[-1], token)
-        first = _first_month(quarter)
-        return fixed(lambda calendar: calendar.month(year(calendar) if callable(year) else year.value, first, 3))
-
-    def half(self, token: Token) -> Meaning:
-        first = 6 * token.value - 5
-        return fixed(
-            lambda calendar: calendar.month(calendar.latest(first).year, first, 6), AFTER_A_BOUND, is_full=False
-        )
-
-    def half_of(self, token: Token, year: Year) -> Meaning:
-        return fixed(lambda calendar: calendar.month(year(calendar), 6 * token.value - 5, 6))
 
     def season(self, token: Token) -> Meaning:
         return fixed(
@@ -144,21 +122,15 @@ class Named(Transformer[Token, Any]):
         return fixed(lambda calendar: calendar.month(years[-1].value, 12, 3))
 
     def which_season(self, which: Token, token: Token) -> Meaning:
-        return _which(which, lambda year, calendar: calendar.month(year, token.value, 3))
+        return which_year(which, lambda year, calendar: calendar.month(year, token.value, 3))
 
     def holiday(self, token: Token) -> Meaning:
         return fixed(
-            lambda calendar: _holiday(token, _last_year(token, calendar), calendar), AFTER_A_WORD, is_full=False
+            lambda calendar: _holiday(token, _last_year(token, calendar), calendar),
+            AFTER_A_WORD,
+            is_full=False,
+            around=HOLIDAYS[token.value].around,
         )
-
-    def holiday_part(self, token: Token, part: Token) -> Meaning:
-        """Christmas morning: of the day itself."""
-
-        def meant(calendar: Calendar) -> list[Span]:
-            day = HOLIDAYS[token.value].of(_last_year(token, calendar))
-            return meaning.part_of_day([calendar.days(day)], part.value, calendar)
-
-        return Meaning(meant, AFTER_A_WORD, is_full=False)
 
     def holiday_unit(self, token: Token, unit: Token, year: Year | None = None) -> Meaning:
         """Christmas week is a week of the calendar, Labor Day weekend the nearest with the holiday."""
@@ -176,10 +148,11 @@ class Named(Transformer[Token, Any]):
         return fixed(meant, meaning.ALWAYS if year else AFTER_A_WORD, is_full=year is not None)
 
     def holiday_of(self, token: Token, year: Year) -> Meaning:
-        return fixed(lambda calendar: _holiday(token, year(calendar), calendar))
+        return fixed(lambda calendar: _holiday(token, year(calendar), calendar), around=HOLIDAYS[token.value].around)
 
     def which_holiday(self, which: Token, token: Token) -> Meaning:
-        return _which(which, lambda year, calendar: _holiday(token, year, calendar))
+        meant = which_year(which, lambda year, calendar: _holiday(token, year, calendar))
+        return replace(meant, around=HOLIDAYS[token.value].around)
 
 
 def _day(month: int, number: int, year: Year | None) -> Meaning:
@@ -194,12 +167,6 @@ def _day(month: int, number: int, year: Year | None) -> Meaning:
     return fixed(meant, is_full=year is not None, like=lambda other: _day(month, other, year), is_day=True)
 
 
-def _first_month(quarter: Token) -> int:
-    if quarter.value > 4:
-        raise ValueError("no quarter")
-    return 3 * int(quarter.value) - 2
-
-
 def _holiday(token: Token, year: int, calendar: Calendar) -> Span:
     holiday = HOLIDAYS[token.value]
     return calendar.days(holiday.of(year) - timedelta(days=holiday.around), 1 + 2 * holiday.around)
@@ -211,33 +178,8 @@ def _last_year(token: Token, calendar: Calendar) -> int:
     return year if HOLIDAYS[token.value].of(year) <= calendar.by else year - 1
 
 
-OfYear = Callable[[int, Calendar], Span]
-
-
 def ended(token: Token, number: int, calendar: Calendar) -> Span:
     """The last season or holiday of that name that has ended, for 1; the one before it for 2."""
     if token.type in ("SEASON", "SEASONS"):
-        return _ended(number, lambda year, calendar: calendar.month(year, token.value, 3), calendar)
-    return _ended(number, lambda year, calendar: _holiday(token, year, calendar), calendar)
-
-
-def _ended(number: int, of_year: OfYear, calendar: Calendar) -> Span:
-    this = calendar.today.year
-    later = sum(of_year(this + 1 - back, calendar).end > calendar.as_of for back in range(3))
-    return of_year(this + 2 - later - number, calendar)
-
-
-def _which(which: Token, of_year: OfYear) -> Meaning:
-    """Last: that has ended. Next: that begins. This: of this year, or that goes on from the last."""
-    if which.value < 0:
-        return fixed(lambda calendar: _ended(1, of_year, calendar))
-
-    def meant(calendar: Calendar) -> Span:
-        year = calendar.today.year
-        if which.value:
-            spans = (of_year(year + step, calendar) for step in range(3))
-            return next(span for span in spans if span.start > calendar.as_of)
-        before = of_year(year - 1, calendar)
-        return before if before.end > calendar.as_of else of_year(year, calendar)
-
-    return fixed(meant)
+        return ended_of(number, lambda year, calendar: calendar.month(year, token.value, 3), calendar)
+    return ended_of(number, lambda year, calendar: _holiday(token, year, calendar), calendar)

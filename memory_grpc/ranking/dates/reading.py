@@ -4,14 +4,16 @@ have the single ones."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from lark import Token, v_args
 
-from memory_grpc.ranking.dates import meaning, relative
+from memory_grpc.ranking.dates import meaning, parts, relative
 from memory_grpc.ranking.dates.core import Core
 from memory_grpc.ranking.dates.meaning import AFTER_IN, Meaning, fixed
 from memory_grpc.ranking.dates.spans import Calendar, DateRange, Span
+from memory_grpc.ranking.dates.within import Far, once_within
 
 
 class Placed(NamedTuple):
@@ -69,12 +71,12 @@ class Reading(Core):
     def between(self, _: Token, first: Meaning, __: Token, last: Meaning) -> Placed:
         return _placed("BOUND", self.through(first, None, last))
 
-    def longer_ago(self, _: Token, count: relative.Count, unit: str, __: Token) -> Placed:
-        length = relative.rolling(unit, count.most)
+    def longer_ago(self, _: Token, count: relative.Count, unit: str, *ago: Token) -> Placed:
+        length = relative.rolling(unit, count.most + (ago[0].value if len(ago) > 1 else 0))
         return Placed(lambda calendar: meaning.until(calendar.as_of - length))
 
-    def less_long_ago(self, _: Token, count: relative.Count, unit: str, __: Token) -> Placed:
-        length = relative.rolling(unit, count.most)
+    def less_long_ago(self, _: Token, count: relative.Count, unit: str, *ago: Token) -> Placed:
+        length = relative.rolling(unit, count.most + (ago[0].value if len(ago) > 1 else 0))
         return Placed(lambda calendar: meaning.since(calendar.as_of - length, calendar))
 
     def shortly_before(self, _: Token, side: Token, of: Meaning) -> Placed:
@@ -88,6 +90,10 @@ class Reading(Core):
     def joined(self, first: Meaning, joiner: Token, last: Meaning) -> Meaning:
         listed = (*first.numbers, first.number, last.number) if first.number or first.numbers else ()
         numbers = tuple(number for number in listed if number) if last.number else ()
+        if joiner.type != "OR" and last.more is not None and relative.are_falling((*first.counted, *last.counted)):
+            return last.more(first.counted)
+        if last.needs is AFTER_IN and first.needs is not AFTER_IN:  # "the last 2 weeks and 3 days"
+            raise Misplaced
         if joiner.type == "COMMA" and last.ends_bare and not numbers:
             raise Misplaced
         return Meaning(
@@ -110,14 +116,32 @@ class Reading(Core):
 
     def part_of_day(self, of: Meaning, *rest: Token) -> Meaning:
         part = rest[-1].value
-        return Meaning(lambda calendar: meaning.part_of_day(of.of(calendar), part, calendar), of.needs, of.is_full)
+        return Meaning(
+            lambda calendar: parts.part_of_day(of.of(calendar), part, calendar, of.around), of.needs, of.is_full
+        )
 
     def of_part(self, part: Token, _: Token, of: Meaning) -> Meaning:
-        return self.part_of_day(_bound(of), part)
+        return replace(self.part_of_day(_bound(of), part), needs=meaning.ALWAYS, ends_bare=of.ends_bare)
+
+    def eve_of(self, _: Token, __: Token, of: Meaning) -> Meaning:
+        anchor = _bound(of)
+        return fixed(
+            lambda calendar: calendar.days(meaning.add_days(anchor.one(calendar).start, calendar, anchor.around - 1)),
+            told=_told(anchor),
+        )
+
+    def part_within(self, of: Meaning, part: Token, far: Far) -> Meaning:
+        return self.part_of_day(self.within(far, None, of), part)
+
+    def part_of_year(self, of: Meaning, part: Token, year: meaning.Year) -> Meaning:
+        return self.part_of_day(once_within(lambda calendar: calendar.month(year(calendar), 1, 12), of), part)
+
+    def in_year(self, of: Meaning, _: Token, year: Token) -> Meaning:
+        return once_within(lambda calendar: calendar.month(year.value, 1, 12), of)
 
     def third(self, edge: Token, *rest: Any) -> Meaning:
         of = _bound(rest[-1])
-        return fixed(lambda calendar: meaning.third(of.one(calendar), edge.value, calendar), is_full=of.is_full)
+        return fixed(lambda calendar: parts.third(of.one(calendar), edge.value, calendar), is_full=of.is_full)
 
     def third_of_this(self, tip: Token, _: Token, unit: str) -> Meaning:
         return self.third(tip, self._this(unit))
@@ -140,25 +164,32 @@ class Reading(Core):
     def part_beside(self, part: Token, side: Token, of: Meaning) -> Meaning:
         """ "the morning after Halloween" """
         day = self.beside("day", side, of)
-        return Meaning(lambda calendar: meaning.part_of_day(day.of(calendar), part.value, calendar), told=day.told)
+        return Meaning(lambda calendar: parts.part_of_day(day.of(calendar), part.value, calendar), told=day.told)
 
     def which_beside(self, which: Token, unit: Any, side: Token, of: Meaning) -> Meaning:
         if which.value >= 0:
             raise Misplaced
         return self.beside(unit, side, of)
 
-    def count_beside(self, count: relative.Count, unit: str, side: Token, of: Meaning) -> Meaning:
-        anchor = _bound(of)
-        signed = relative.Count(-count.least, -count.most) if side.type == "AFTER" else count
+    def count_beside(
+        self, count: relative.Count, unit: str, side: Token, of: Meaning, before: tuple[meaning.Part, ...] = ()
+    ) -> Meaning:
+        anchor, is_after = _bound(of), side.type == "AFTER"
+        signed = relative.Count(-count.least, -count.most) if is_after else count
 
         def meant(calendar: Calendar) -> Span:
             span = anchor.one(calendar)
-            there = calendar.clock(calendar.day_of(span.end if side.type == "AFTER" else span.start))
-            if side.type == "AFTER":
+            there = calendar.clock(calendar.day_of(span.end if is_after else span.start))
+            if is_after:
                 there = calendar.clock(meaning.add_days(there, calendar, -1))
-            return relative.away(signed, unit, Calendar.at(there, calendar.zone))
+            return relative.away(signed, unit, relative.earlier(Calendar.at(there, calendar.zone), before, is_after))
 
-        return fixed(meant, told=_told(anchor))
+        return fixed(
+            meant,
+            told=_told(anchor),
+            counted=relative.parts(count, unit),
+            more=lambda others: self.count_beside(count, unit, side, of, others),
+        )
 
 
 def _placed(kind: str, of: Meaning) -> Placed:

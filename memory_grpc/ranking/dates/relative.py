@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import calendar as gregorian
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Final, NamedTuple
 
-from memory_grpc.ranking.dates.meaning import unit_of
+from memory_grpc.ranking.dates.meaning import Part, unit_of
 from memory_grpc.ranking.dates.spans import Calendar, Span, add_months, week_of, weekday_before
 
 _DAYS: Final = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "quarter": 91, "year": 365, "decade": 3652}
@@ -62,6 +64,46 @@ def _away(count: float, unit: str, calendar: Calendar) -> Span:
     if unit == "day":
         return calendar.days(today - timedelta(days=int(count)))
     return calendar.days(today - timedelta(days=round(count * _DAYS[unit]) + 3), 7)
+
+
+def back(day: date, unit: str, count: float | None) -> date:
+    """The day so many units before a day; of a shorter month the last."""
+    if count is None or count % 1:
+        raise ValueError("no one day")
+    days = {"day": 1, "week": 7, "fortnight": 14}
+    if unit in days:
+        return day - timedelta(days=days[unit] * count)
+    months = {"month": 1, "quarter": 3, "year": 12, "decade": 120}
+    if unit not in months:
+        raise ValueError(f"no days in a {unit}")
+    index = day.year * 12 + day.month - 1 - months[unit] * int(count)
+    year, month = index // 12, index % 12 + 1
+    return date(year, month, min(day.day, gregorian.monthrange(year, month)[1]))
+
+
+def parts(count: Count, unit: str) -> tuple[Part, ...]:
+    """A count of units as a part of a longer one."""
+    return ((abs(count.most), unit),)
+
+
+def are_falling(counted: tuple[Part, ...]) -> bool:
+    """Whether counts of units may be one: two or more, the longest unit first ("2 weeks and 3 days")."""
+    lengths = [rolling(unit, 1) for _, unit in counted if unit != "weekend"]
+    return len(lengths) > 1 and all(one > other for one, other in pairwise(lengths))
+
+
+def earlier(calendar: Calendar, counted: tuple[Part, ...], is_later: bool) -> Calendar:
+    """The calendar so many units before; after it where they are later."""
+    if not counted:
+        return calendar
+    as_of, sign = calendar.as_of, -1 if is_later else 1
+    for number, unit in counted:
+        if unit in _CLOCK:
+            as_of -= sign * number * _CLOCK[unit]
+        else:
+            today = calendar.day_of(as_of)
+            as_of -= today - back(today, unit, sign * number)
+    return Calendar.at(as_of, calendar.zone)
 
 
 def last_weekdays(count: int, weekday: int, calendar: Calendar, which: int) -> list[Span]:

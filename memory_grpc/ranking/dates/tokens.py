@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
 from itertools import chain, pairwise
 from typing import Any, Final
 
 from lark import Token
 
-from memory_grpc.ranking.dates.holidays import HOLIDAYS
+from memory_grpc.ranking.dates.forms import DECADES, form_of
+from memory_grpc.ranking.dates.holidays import HOLIDAYS, OF_THE_MOON, is_meant
 from memory_grpc.ranking.dates.vocabulary import (
     CORE,
     FIRST_TO_NINTH,
-    NUMBERS,
-    ORDINALS,
     PHRASES,
     SILENT,
     SMALL,
@@ -34,11 +32,11 @@ def _any(phrases: Any) -> str:
 
 
 _SHORT_MONTHS = [word for word, (kind, _) in WORDS.items() if kind == "ABBR"] + ["may"]
-_DECADES = {"thirties": 30, "forties": 40, "fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80,
-            "nineties": 90}  # fmt: skip
 _AFTER_THE = r"(?:(?<=the\ )|(?<=the\ early\ )|(?<=the\ late\ )|(?<=the\ mid.))"
-_OTHER_CALENDARS = "chinese|lunar|jewish|islamic|persian|tamil|vietnamese"
+_CALENDARS = "|".join((*OF_THE_MOON, "jewish", "islamic", "persian", "tamil", "thai"))
+_ONE_BY_ONE = [name for name in HOLIDAYS if not name.startswith(OF_THE_MOON)]
 _TENS, _UNIT = "|".join(TENS), "|".join(UNITS)
+_YEAR_FOLLOWS = r"(?=(?:20)?\d\d\b|\s?['’]\d\d\b|\s(?:of\s)?20\d\d\b)"
 _SMALL_NUMBER = rf"(?:{_TENS})(?:[-\s]+(?:{_UNIT}))?|{'|'.join(TEENS)}|{_UNIT}"
 _TOKEN = re.compile(
     rf"""
@@ -53,17 +51,18 @@ _TOKEN = re.compile(
     | (?P<DM>(?<![\w/.-])\d\d?/\d\d?(?!\w|[/.-]\w))
     | (?P<COMPACT>(?:19|20)\d{{6}}(?!\w|[.,-]\w))
     | (?P<YM>(?<![\w/-])(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?![\w-]))
-    | (?P<DECADE>(?:19|20)\d0s|['’][1-9]0s|{_AFTER_THE}(?:[1-9]0s|{"|".join(_DECADES)}))\b
-    | (?P<SHORTYEAR>(?<!\d)['’]\d\d(?![\w'’-]))
-    | (?P<newyear>(?:{_OTHER_CALENDARS})\s+new\s+year(?:['’]?s)?(?:\s+(?:eve|day))?)\b
+    | (?P<DECADE>(?:19|20)\d0s|['’][1-9]0s|{_AFTER_THE}(?:[1-9]0s|{"|".join(DECADES)}))\b
+    | (?P<SHORTYEAR>['’]\d\d(?:(?<!\d...)|(?<=\b[qh][1-4]...))(?![\w'’-])|\d\d\b(?<=\b[qh][1-4][-/]..)
+        |\d\d\b(?<=\b[1-4][qh]..)|\d{{4}}\b(?<=\b[1-4][qh]....)|fy\s?['’]?(?:20)?\d\d\b|(?:19|20)\d\d-?(?=(?:q[1-4]|h[12])\b))
+    | (?P<NEWYEAR>(?:{_CALENDARS})\s+new\s+year(?:['’]?s)?(?:\s+(?:eve|day))?)\b
     | (?P<money>[$€£¥#]\s?\d[\d.,]*|\d[\d.,]{{0,20}}\s?[%$€£¥]|\d+(?:\.\d+){{2,}}|\d+:\d[\d:]*)
     | (?P<ORD>(?:[12]?\d|3[01])(?:st|nd|rd|th))\b
     | (?P<NUMBER>\d{{1,3}}\s?½|\d{{1,3}}(?:,\d{{3}})+(?![\w,])|\d{{1,9}}(?:\.\d{{1,9}})?(?![\w]))
-    | (?P<QN>q[1-4])\b
-    | (?P<HN>h[12])\b
+    | (?P<QN>q[1-4]\b|(?-i:[1-4]Q)(?:\b|{_YEAR_FOLLOWS}))
+    | (?P<HN>h[12]\b|(?-i:[12]H){_YEAR_FOLLOWS})
     | (?P<ORDW>(?:{_TENS})[-\s]+(?:{"|".join(FIRST_TO_NINTH)}))\b
     | (?P<NUMW>(?:(?:a|{_UNIT})\s+)?hundred(?:\s+and)?\s+(?:{_SMALL_NUMBER})|(?:{_TENS})[-\s]+(?:{_UNIT}))\b
-    | (?P<HOLIDAY>{_any(sorted(HOLIDAYS, key=len, reverse=True))})\b
+    | (?P<HOLIDAY>{_any(sorted(_ONE_BY_ONE, key=len, reverse=True))})\b
     | (?P<PHRASE>{_any(PHRASES)})\b
     | (?P<WORD>['’]s\b|\w+|[^\s\w])
     """,
@@ -72,7 +71,7 @@ _TOKEN = re.compile(
 
 
 # A text names no date if it has no digit and none of these words.
-_TELLING = {word for word, (kind, _) in WORDS.items() if kind in CORE} | set(_DECADES)
+_TELLING = {word for word, (kind, _) in WORDS.items() if kind in CORE} | set(DECADES)
 _TELLING |= {
     spelled
     for name in HOLIDAYS
@@ -94,12 +93,19 @@ def tokens(text: str) -> Iterator[Token]:
 _MONTH_FOLLOWS = re.compile(r"\s*(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
 
 
+# "the Christmas party two years ago"
+_HELD = {"party", "dinner", "lunch", "brunch", "breakfast", "meal", "trip", "break", "holidays", "vacation", "parade",
+         "concert", "service", "market", "celebration", "celebrations", "gathering"}  # fmt: skip
+
+
 def _joined(text: str) -> Iterator[Token]:
-    """Without what belongs to the token before: "couple of", "Fri."."""
+    """Without what belongs to the token before: "couple of", "Fri.", "Christmas party"."""
     last: Token | None = None
     for kind, value, start, end in _typed(text):
         if last is not None:
             if kind == "OF" and last.type == "NUMW" and text[last.start_pos : start].lower() == "couple ":
+                continue
+            if last.type == "HOLIDAY" and kind == OTHER and text[start:end].lower() in _HELD:
                 continue
             is_its_dot = text[start] == "." and last.end_pos == start
             if is_its_dot and (
@@ -108,6 +114,9 @@ def _joined(text: str) -> Iterator[Token]:
                 continue
         last = Token(kind, value, start_pos=start, end_pos=end)
         yield last
+
+
+_RUN_UP = re.compile(r"-|\b(?:run|lead|build)\s+$", re.IGNORECASE)  # "in the run-up to Christmas"
 
 
 def _typed(text: str) -> Iterator[tuple[str, Any, int, int]]:
@@ -119,11 +128,18 @@ def _typed(text: str) -> Iterator[tuple[str, Any, int, int]]:
             if word.lower() in SILENT:
                 continue
             kind, value = _word(word, text)
-        elif group not in ("link", "money", "newyear"):
+        elif group not in ("link", "money"):
             try:
-                kind, value = _form(group, word)
-            except (ValueError, KeyError):  # 2025-13-01; a long s is an s to a regex, and not to a look-up
+                kind, value = form_of(group, word)
+            except (
+                ValueError,
+                KeyError,
+            ):  # 2025-13-01; Jewish New Year; a long s is an s to a regex alone
                 pass
+        if group == "PHRASE" and kind == "UNTIL" and _RUN_UP.search(text[max(0, match.start() - 8) : match.start()]):
+            kind, value = OTHER, None
+        if value and kind == "HOLIDAY" and not is_meant(value, word, text[max(0, match.start() - 30) : match.start()]):
+            kind, value = OTHER, None
         yield kind, value, match.start(), match.end()
 
 
@@ -135,90 +151,6 @@ def _word(word: str, text: str) -> tuple[str, Any]:
     if word == "APR" and not text.isupper():  # the annual percentage rate
         return OTHER, None
     return kind, value
-
-
-def _form(group: str, word: str) -> tuple[str, Any]:
-    """The token of a form that is more than a word. ValueError where there is no such date."""
-    key = " ".join(word.lower().replace("’", "'").split())
-    match group:
-        case "INSTANT":
-            return "INSTANT", datetime.fromisoformat(word.upper())
-        case "YMD" | "DMY":
-            first, second, third = map(int, re.split(r"[-/.]", word))
-            return "DATE", date(first, second, third) if group == "YMD" else _day_first(first, second, _year(third))
-        case "DMONY":
-            day, month, year = key.split("-")
-            return "DATE", date(_year(int(year)), 5 if month == "may" else WORDS[month][1], int(day))
-        case "COMPACT":
-            return "NUMBERS", date.fromisoformat(word)
-        case "DM":
-            first, second = map(int, word.split("/"))
-            found = _day_first(first, second, 2000)
-            return "NUMBERS", (found.month, found.day, max(first, second) > 12)
-        case "YW":
-            return "YW", date.fromisocalendar(int(word[:4]), int(word[-2:]), 1)
-        case "YEARS":
-            if (int(word[:4]) + 1) % 100 != int(word[-2:]):
-                raise ValueError("no years in a row")
-            return "YEARS", int(word[:4])
-        case "SHORTYEAR":
-            return "Y", _year(int(word[1:]))
-        case "MY":
-            first, second = map(int, word.split("/"))
-            return "MY", (first, second) if first > 12 else (second, first)
-        case "YM":
-            return "YM", (int(word[:4]), int(word[5:]))
-        case "DECADE":
-            digits = _DECADES.get(key) or int(re.sub(r"\D", "", word))
-            return "DECADE", _year(digits, 20)
-        case "ORD" | "QN" | "HN":
-            return group, int(re.sub(r"\D", "", word))
-        case "NUMBER":
-            return _number(word)
-        case "NUMW":
-            return "NUMW", _in_words(key)
-        case "ORDW":
-            tens, unit = re.split(r"[-\s]+", key)
-            return "ORDW", NUMBERS[tens] + ORDINALS[unit]
-        case "HOLIDAY":
-            return "HOLIDAY", _HOLIDAY_KEYS[key.replace("'", "")]
-        case _:
-            return PHRASES[key]
-
-
-_HOLIDAY_KEYS = {name.replace("'", ""): name for name in HOLIDAYS}
-
-
-def _day_first(first: int, second: int, year: int) -> date:
-    """25/12/2025, as most of the world writes it; month-first only where that is the one way to read it."""
-    return date(year, second, first) if second <= 12 else date(year, first, second)
-
-
-def _year(number: int, latest: int = 69) -> int:
-    """'98 is 1998, '24 is 2024."""
-    return number if number > 99 else number + (2000 if number <= latest else 1900)
-
-
-def _in_words(key: str) -> int:
-    """ "twenty-one", "two hundred and five" """
-    total = 0
-    for word in re.split(r"[-\s]+", key):
-        if word == "hundred":
-            total = 100 * (total or 1)
-        elif word != "and":
-            total += 1 if word == "a" else NUMBERS[word]
-    return total
-
-
-def _number(word: str) -> tuple[str, Any]:
-    if word.endswith("½"):
-        return "DEC", int(word[:-1]) + 0.5
-    if "." in word:
-        return "DEC", float(word)
-    number = int(word.replace(",", ""))
-    if len(word) == 4 and 1900 <= number < 2100:
-        return "Y", number
-    return ("NUM" if 1 <= number <= 31 else "INT"), number
 
 
 # "since about June", "in either June or July", "two weeks or so ago"
@@ -240,7 +172,7 @@ def _punctuated(found: Iterable[Token]) -> Iterator[Token]:
             continue
         if token.type == "NEARLY" and before in _NEARLY_AFTER:
             continue
-        if token.type == "OR" and token.value == "/" and before == "QN":  # "Q3/2025"
+        if token.value in ("/", "-") and before in {"QN", "HN"} and after == "Y":  # "Q3/2025"
             continue
         is_counted = token.type == "ORD" and after in {"DAY", "WEEK", "WEEKEND", "QUARTER", "HALF", "UNIT", "WDAY"}
         kept = token.update(type="ORDW") if is_counted else token  # "the 2nd half of May"

@@ -71,7 +71,7 @@ WORDS: Final[dict[str, tuple[str, Any]]] = {
     **dict.fromkeys(("starting", "commencing"), ("STARTING", 0)), "ending": ("ENDING", 0),
     **dict.fromkeys(("about", "approximately", "roughly", "either"), ("NEARLY", 0)),
     **dict.fromkeys(("onwards", "onward"), ("ONWARDS", 0)),
-    "early": ("EDGE", 0), "mid": ("EDGE", 1), "late": ("EDGE", 2),
+    "eve": ("EVE", 0), "early": ("EDGE", 0), "mid": ("EDGE", 1), "late": ("EDGE", 2),
     "beginning": ("TIP", 0), "start": ("TIP", 0), "middle": ("TIP", 1), "end": ("TIP", 2),
     "-": ("TO", "-"), "–": ("TO", "-"), "—": ("TO", "-"), ",": ("COMMA", ","),
 }  # fmt: skip

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import calendar as gregorian
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from lark import Token, v_args
 
-from memory_grpc.ranking.dates import meaning, relative
+from memory_grpc.ranking.dates import meaning, parts, relative
 from memory_grpc.ranking.dates.counted import Counted
 from memory_grpc.ranking.dates.meaning import Meaning, fixed
 from memory_grpc.ranking.dates.named import ended
@@ -55,7 +55,7 @@ class Within(Counted):
         return far.alone
 
     def part_of_far(self, far: Far, _: Token, part: Token) -> Meaning:
-        return Meaning(lambda calendar: meaning.part_of_day(far.alone.of(calendar), part.value, calendar))
+        return Meaning(lambda calendar: parts.part_of_day(far.alone.of(calendar), part.value, calendar))
 
     def so_far(self, far: Far, _: Token) -> Meaning:
         if far.back != 0:
@@ -67,7 +67,7 @@ class Within(Counted):
         far, near = (first, last) if isinstance(first, Far) else (last, None)
         return fixed(
             lambda calendar: calendar.days(
-                _back(calendar.today + timedelta(days=near.value if near else 0), far.unit, far.back)
+                relative.back(calendar.today + timedelta(days=near.value if near else 0), far.unit, far.back)
             )
         )
 
@@ -79,7 +79,7 @@ class Within(Counted):
                 first = calendar.today + timedelta(days=day.value)
             else:
                 first = weekday_before(calendar.today + timedelta(days=8), day.value)
-            return calendar.days(_back(first, unit, -count.least if count.least == count.most else None))
+            return calendar.days(relative.back(first, unit, -count.least if count.least == count.most else None))
 
         return fixed(meant)
 
@@ -88,24 +88,18 @@ class Within(Counted):
     def within(self, far: Far, _: Token | None, of: Meaning) -> Meaning:
         """The date that a year, month or week has once: "last year on 5 May", "last month on the 15th"."""
         counts = far.is_last and far.unit in ("day", "week", "weekend")
-        if not of.stands("BOUND") or (of.is_full and not counts):
+        if not counts:
+            return once_within(far.span, of)
+        if not of.stands("BOUND"):
             raise ValueError("no date")
 
         def meant(calendar: Calendar) -> Span:
-            if counts:
-                span = of.one(calendar)
-                if of.is_full or span.end - span.start > timedelta(days=8):  # "the last week in June"
-                    return meaning.nth(span, -1, far.unit, calendar)
-            span = far.span(calendar)
-            last = meaning.add_days(span.end, calendar, -1)
-            found, *others = (of.one(meaning.on(calendar, last - timedelta(days=earlier))) for earlier in (0, 7, 31))
-            if found.start >= span.end or found.end <= span.start:
-                raise ValueError("not within")
-            if any(other != found and other.start >= span.start for other in others):
-                raise ValueError("more than one")
-            return found
+            span = of.one(calendar)
+            if of.is_full or span.end - span.start > timedelta(days=8):  # "the last week in June"
+                return parts.nth(span, -1, far.unit, calendar)
+            return once_within(far.span, of).one(calendar)
 
-        return fixed(meant)
+        return fixed(meant, around=of.around)
 
     def which_within(self, which: Token, unit: str, token: Token) -> Meaning:
         return self.within(self.which_far(which, unit), None, self.named(token))
@@ -115,6 +109,16 @@ class Within(Counted):
 
     def named_within(self, token: Token, far: Far) -> Meaning:
         return self.within(far, None, self.named(token))
+
+    def holiday_unit_within(self, token: Token, unit: Token, far: Far) -> Meaning:
+        return self.within(far, None, self.holiday_unit(token, unit))
+
+    def nth_far(self, number: Token, unit: Any, far: Far) -> Meaning:
+        """ "the third quarter last year" """
+        return self.nth(number, unit, None, fixed(far.span))
+
+    def half_within(self, number: Token, half: Token, which: Token, unit: str) -> Meaning:
+        return self.nth_far(number, half, self.which_far(which, unit))
 
     def day_within(self, monthday: Any, far: Far) -> Meaning:
         return self.within(far, None, self.day(monthday))
@@ -134,6 +138,13 @@ class Within(Counted):
     def before_last(self, token: Token, *_: Token) -> Meaning:
         return fixed(lambda calendar: _named_back(token, 2, calendar))
 
+    def after_next(self, token: Token, *_: Token) -> Meaning:
+        return Meaning(lambda calendar: relative.last_weekdays(2, token.value, calendar, 1)[1:])
+
+    def weekday_of(self, token: Token, _: Token, __: Token, ___: Token, of: Meaning) -> Meaning:
+        """ "the Monday of the week of 12 October" """
+        return self.nth(Token("ORDW", 1), token, None, self.unit_of("week", _, of))
+
     def last_names(self, which: Token, count: Count, token: Token) -> Meaning:
         number = int(count.most)
         if token.type in ("WDAY", "WDAYS"):
@@ -149,20 +160,23 @@ def _named_back(token: Token, back: int, calendar: Calendar) -> Span:
         return relative.last_weekdays(back, token.value, calendar, -1)[-1]
     if token.type in ("PART", "PARTS"):
         day = calendar.days(calendar.today - timedelta(days=back))
-        return meaning.part_of_day([day], token.value, calendar)[0]
+        return parts.part_of_day([day], token.value, calendar)[0]
     return ended(token, back, calendar)
 
 
-def _back(day: date, unit: str, count: float | None) -> date:
-    """The day so many units before a day; of a shorter month the last."""
-    if count is None or count % 1:
-        raise ValueError("no one day")
-    days = {"day": 1, "week": 7, "fortnight": 14}
-    if unit in days:
-        return day - timedelta(days=days[unit] * count)
-    months = {"month": 1, "quarter": 3, "year": 12, "decade": 120}
-    if unit not in months:
-        raise ValueError(f"no days in a {unit}")
-    index = day.year * 12 + day.month - 1 - months[unit] * int(count)
-    year, month = index // 12, index % 12 + 1
-    return date(year, month, min(day.day, gregorian.monthrange(year, month)[1]))
+def once_within(span_of: Callable[[Calendar], Span], of: Meaning) -> Meaning:
+    """A date within a span that has it once."""
+    if not of.stands("BOUND") or of.is_full:
+        raise ValueError("no date")
+
+    def meant(calendar: Calendar) -> Span:
+        span = span_of(calendar)
+        last = meaning.add_days(span.end, calendar, -1)
+        found, *others = (of.one(meaning.on(calendar, last - timedelta(days=earlier))) for earlier in (0, 7, 31))
+        if found.start >= span.end or found.end <= span.start:
+            raise ValueError("not within")
+        if any(other != found and other.start >= span.start for other in others):
+            raise ValueError("more than one")
+        return found
+
+    return fixed(meant, around=of.around)
