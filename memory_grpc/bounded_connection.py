@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
+from http import HTTPStatus
+from typing import Any, ClassVar
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _PIECE_BYTES = 8192
-_MOST_LINES = 400  # of a piece: its headers, and the lengths of chunks
+MOST_CHUNKS = 10_000  # of one body; h11 takes 5 µs for each, however small
 
 
 class BoundedConnection(H11Protocol):
@@ -19,6 +21,11 @@ class BoundedConnection(H11Protocol):
 
     max_connections: ClassVar[int]
     _timers: tuple[asyncio.TimerHandle, ...] = ()
+    _is_refused = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.conn = _CountingChunks(h11.SERVER)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         if len(self.connections) >= self.max_connections:
@@ -29,21 +36,70 @@ class BoundedConnection(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """In pieces. h11 works long on each header and each chunk of a body: a few hundred kilobytes of the smallest
-        would hold up all connections for seconds."""
+        """In pieces: h11 bounds a head only while it is incomplete, and works long on each of its lines."""
         for start in range(0, len(data), _PIECE_BYTES):
-            piece = data[start : start + _PIECE_BYTES]
-            if piece.count(b"\r\n") > _MOST_LINES:
-                self.transport.abort()
-            if self.transport.is_closing():
+            # What comes after a refusal is thrown away: who is cut off while sending may not get to read the answer.
+            if self._is_refused or self.transport.is_closing():
                 return
-            super().data_received(piece)
+            super().data_received(data[start : start + _PIECE_BYTES])
+
+    def handle_events(self) -> None:
+        """Refuses what is in too many chunks. The timers end the connection if its client does not."""
+        try:
+            super().handle_events()
+        except _TooManyChunksError:
+            self._is_refused = True
+            self.cycle.disconnected = True  # for the application
+            self.cycle.message_event.set()
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body comes in too many chunks.")
+
+    def send_400_response(self, msg: str) -> None:
+        """What cannot be read as HTTP."""
+        self._refuse(HTTPStatus.BAD_REQUEST, msg)
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in self._timers:
             timer.cancel()
         super().connection_lost(exc)
 
+    def _refuse(self, status: HTTPStatus, text: str) -> None:
+        """Answers, unless an answer has begun: there is no second."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            return
+        headers, body = self._refusal(status, text)
+        headers |= {"Content-Length": str(len(body)), "Connection": "close"}
+        for event in (
+            h11.Response(status_code=status, headers=list(headers.items()), reason=status.phrase),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+
+    def _refusal(self, status: HTTPStatus, text: str) -> tuple[dict[str, str], bytes]:  # noqa: ARG002
+        """The headers and the body of an answer to what does not reach the application."""
+        return {"Content-Type": "text/plain; charset=utf-8"}, text.encode()
+
     def _watch(self) -> None:
         """Sets ``_timers``, once the connection is there."""
         raise NotImplementedError
+
+
+class _TooManyChunksError(Exception):
+    pass
+
+
+class _CountingChunks(h11.Connection):
+    """Raises _TooManyChunksError."""
+
+    _chunks = 0
+
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._chunks = 0
+        elif isinstance(event, h11.Data):
+            self._chunks += event.chunk_end
+            if self._chunks > MOST_CHUNKS:
+                raise _TooManyChunksError
+        return event

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-import h11
-
 from memory_grpc.bounded_connection import BoundedConnection
 from memory_grpc.observability import pages
 
@@ -25,21 +23,10 @@ class Connection(BoundedConnection):
             self.loop.call_later(REQUEST_SECONDS, self.transport.abort),
         )
 
-    def send_400_response(self, msg: str) -> None:
-        """What cannot be read as HTTP, in the service's error shape; ``msg`` is uvicorn's and not sent."""
-        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # an answer has begun: there is no second
-            self.transport.close()
-            return
-        status = HTTPStatus.BAD_REQUEST
+    def _refusal(self, status: HTTPStatus, text: str) -> tuple[dict[str, str], bytes]:  # noqa: ARG002
+        """In the service's error shape; ``text`` is not sent."""
         answer = pages.error(_INVALID_ARGUMENT, status.phrase.lower())
-        headers = {**pages.HEADERS, "Content-Type": answer.content_type, "Content-Length": str(len(answer.body))}
-        for event in (
-            h11.Response(status_code=status, headers=list(headers.items()), reason=status.phrase),
-            h11.Data(data=answer.body),
-            h11.EndOfMessage(),
-        ):
-            self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        return {**pages.HEADERS, "Content-Type": answer.content_type}, answer.body
 
     def _cut_if_silent(self) -> None:
         if self.cycle is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from memory_grpc import bounded_connection
 from memory_grpc.mcp import connections
 from memory_grpc.mcp.connections import Connection, WithoutStreams
 from tests.sockets import closed
@@ -117,22 +119,56 @@ def test_an_answer_that_is_taken_slowly_is_not(port: int, monkeypatch: pytest.Mo
                 time.sleep(0.02)  # the pace that is tested
 
 
+HEAD = b"POST /mcp HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    ("head", "again"),
-    [(b"POST /mcp HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"), (b"", b"a:\r\n")],
-    ids=["chunks", "headers"],
+    ("head", "again", "status"),
+    [(CHUNKED, b"1\r\nx\r\n", b"413"), (HEAD, b"a:\r\n", b"400"), (CHUNKED + b"0\r\n", b"a:\r\n", b"400")],
+    ids=["chunks", "headers", "trailers"],
 )
-def test_many_small_parts_do_not_hold_up_the_others(port: int, head: bytes, again: bytes) -> None:
-    head = head or b"POST /mcp HTTP/1.1\r\nHost: x\r\n"
+def test_many_small_parts_do_not_hold_up_the_others(port: int, head: bytes, again: bytes, status: bytes) -> None:
     before = time.process_time()
     with socket.create_connection((HOST, port)) as hostile:
         with contextlib.suppress(OSError):
             hostile.sendall(head + again * 200_000)
-        assert closed(hostile)
+        with contextlib.suppress(ConnectionResetError):
+            assert hostile.recv(100).startswith(b"HTTP/1.1 " + status)
     assert time.process_time() - before < 0.5
 
 
-def test_a_body_in_chunks_of_some_size_is_read(port: int) -> None:
+def test_who_sends_too_many_chunks_is_told(port: int) -> None:
     with httpx.Client(base_url=f"http://{HOST}:{port}", trust_env=False) as http:
+        most = bounded_connection.MOST_CHUNKS
+        for _ in range(2):  # each request has its own count
+            assert http.post("/mcp", content=(b"x" for _ in range(most))).text == "x" * most
+        answer = http.post("/mcp", content=(b"x" for _ in range(most * 2)))
+        assert (answer.status_code, answer.text) == (413, "The body comes in too many chunks.")
+        assert http.post("/mcp", content="again").text == "again"
+
+
+def test_who_goes_on_after_a_refusal_is_cut(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "SILENT_SECONDS", 0.1)
+    with socket.create_connection((HOST, port)) as going_on:
+        going_on.sendall(CHUNKED + b"1\r\nx\r\n" * (bounded_connection.MOST_CHUNKS + 1))
+        answer = b""
+        while not answer.endswith(b"chunks."):
+            answer += going_on.recv(1000)
+        assert closed(going_on)
+
+
+def test_bodies_are_read_as_clients_write_them(port: int) -> None:
+    memories = [{"content": f"I like tea, number {n}", "metadata": {"a": n, "b": [1, 2, 3]}} for n in range(50)]
+    indented = json.dumps(memories, indent=1).replace("\n", "\r\n").encode()
+    with httpx.Client(base_url=f"http://{HOST}:{port}", trust_env=False) as http:
+        streamed = (part.encode() for part in json.JSONEncoder().iterencode(memories))
+        assert http.post("/mcp", content=streamed).json() == memories
+        assert http.post("/mcp", content=indented * 20).content == indented * 20
         assert http.post("/mcp", content=(b"x" * 1000 for _ in range(500))).text == "x" * 500_000
-        assert http.post("/mcp", content=b'    "a line": "of JSON, indented",\r\n' * 10_000).status_code == 200
+    parts = [indented[start : start + 10] for start in range(0, len(indented), 10)]
+    in_one = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
+    with socket.create_connection((HOST, port)) as connection:
+        connection.sendall(CHUNKED + in_one + b"0\r\n\r\n")
+        connection.settimeout(5)
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")

@@ -111,6 +111,19 @@ def test_a_body_that_would_hold_up_everybody_is_refused_unread(client: httpx.Cli
         assert declaring.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+def test_what_comes_after_a_refusal_is_no_fault(client: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+    head = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    too_large, too_many = b"%x\r\n%s\r\n" % (MOST_PARTS * 2, b"[" * MOST_PARTS * 2), b"1\r\n[\r\n" * MOST_PARTS
+    for body, after in ((too_large, b"no chunk\r\n" * 2), (too_large, too_many), (too_many, too_many)):
+        with socket.create_connection((HOST, client.base_url.port or 0)) as connection:
+            connection.settimeout(5)
+            connection.sendall(head + body)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
+            connection.sendall(after)
+            assert post(client, {"jsonrpc": "2.0", "id": 1, "method": "ping"}).status_code == 200
+    assert [record.name for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 def test_logs_of_others_are_their_class_alone() -> None:
     def line(name: str, *, failed: bool) -> str:
         try:
