@@ -1,8 +1,9 @@
-"""Addresses to listen on: which of them only this machine reaches, and how they are written."""
+"""Addresses: which of them are on this machine, and how they are written."""
 
 from __future__ import annotations
 
 import ipaddress
+import socket
 
 
 def is_loopback(host: str) -> bool:
@@ -13,8 +14,21 @@ def is_loopback(host: str) -> bool:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
+    return _unmapped(address).is_loopback
+
+
+def leads_here(host: str) -> bool:
+    """Whether who connects to ``host`` reaches this machine: an address in any notation that sockets take, or
+    ``localhost``. Any other name may lead anywhere, here too."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost":
+        return True
+    try:
+        # Sockets take 127.1 and 2130706433 too.
+        address = _unmapped(ipaddress.ip_address(name if ":" in name else socket.inet_aton(name)))
+    except (OSError, ValueError):
+        return False
+    return address.is_loopback or address.is_unspecified
 
 
 def from_here(host: str) -> str:
@@ -30,3 +44,7 @@ def unbracketed(host: str) -> str:
 def bracketed(host: str) -> str:
     """``host`` as it stands before a port: an IPv6 address within brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _unmapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return (address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None) or address

@@ -76,7 +76,7 @@ class BoundedConnection(H11Protocol):
         ):
             self.transport.write(self.conn.send(event) or b"")
 
-    def _refusal(self, status: HTTPStatus, text: str) -> tuple[dict[str, str], bytes]:  # noqa: ARG002
+    def _refusal(self, status: HTTPStatus, text: str) -> tuple[dict[str, str], bytes]:
         """The headers and the body of an answer to what does not reach the application."""
         return {"Content-Type": "text/plain; charset=utf-8"}, text.encode()
 

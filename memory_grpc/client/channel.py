@@ -9,7 +9,7 @@ import grpc
 from memory_grpc.client.address import Endpoint
 
 Options = list[tuple[str, Any]]
-_JWT = "eyJ"  # how a header of JSON begins in base64
+_JWT = ("eyJ", "eyA", "ewo", "ew0", "ewk")  # how an object of JSON begins in base64, also with space after the brace
 _OPTIONS: Options = [
     # The service bounds its answers itself (MEMORY_MAX_ANSWER_BYTES).
     ("grpc.max_receive_message_length", -1),

@@ -83,8 +83,8 @@ def _sent(headers: Mapping[str, str]) -> str | None:
 
 
 def _address(host: str | None) -> str | None:
-    """An address; what a proxy wrote in its place is none."""
+    """An address, without the scope of one, which may be any text; what a proxy wrote in its place is none."""
     try:
-        return None if host is None else str(ip_address(host))
+        return None if host is None else str(ip_address(host.partition("%")[0]))
     except ValueError:
         return None

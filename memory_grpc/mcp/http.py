@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from memory_grpc.mcp.server import MemoryServer
 PATH = "/mcp"
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - not bound here
+_EVERYBODY = {"*", "0.0.0.0/0", "::/0"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -57,7 +59,12 @@ async def check_closed(client: AsyncMemoryClient, tenant_id: str) -> None:
 
 
 def configuration(server: MemoryServer, host: str, allowed: Sequence[str]) -> uvicorn.Config:
-    """How uvicorn serves it."""
+    """How uvicorn serves it. Raises CommandError when callers could choose their addresses, or nobody could call."""
+    trusted = {text.strip() for text in os.environ.get("FORWARDED_ALLOW_IPS", "").split(",")}
+    if trusted & _EVERYBODY:
+        raise CommandError(
+            "FORWARDED_ALLOW_IPS: name the proxies. If everybody is one, callers choose their address.", USAGE
+        )
     app = server.streamable_http_app(
         streamable_http_path=PATH,
         json_response=True,

@@ -23,7 +23,7 @@ class Connection(BoundedConnection):
             self.loop.call_later(REQUEST_SECONDS, self.transport.abort),
         )
 
-    def _refusal(self, status: HTTPStatus, text: str) -> tuple[dict[str, str], bytes]:  # noqa: ARG002
+    def _refusal(self, status: HTTPStatus, text: str) -> tuple[dict[str, str], bytes]:
         """In the service's error shape; ``text`` is not sent."""
         answer = pages.error(_INVALID_ARGUMENT, status.phrase.lower())
         return {**pages.HEADERS, "Content-Type": answer.content_type}, answer.body

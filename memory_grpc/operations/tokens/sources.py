@@ -9,12 +9,14 @@ from typing import Any, Protocol
 
 import httpx
 
+from memory_grpc.addresses import leads_here
 from memory_grpc.operations.tokens.key_set import MOST_BYTES
 
 SECONDS = 5.0
-"""For a request, from its first byte to the last of its answer, however the answer comes."""
+"""For a request, from the look-up of its name to the last byte of its answer, however the answer comes.
+
+A look-up goes on in its thread until the system gives it up; the end of the process waits for that."""
 _DISCOVERY = "/.well-known/openid-configuration"
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class SourceError(Exception):
@@ -92,7 +94,7 @@ def is_safe(url: str) -> bool:
 
 def is_here(url: str) -> bool:
     """Whether it is on this machine. Raises httpx.InvalidURL."""
-    return httpx.URL(url).host in _LOOPBACK
+    return leads_here(httpx.URL(url).host)
 
 
 def get(url: str) -> Any:
@@ -100,7 +102,12 @@ def get(url: str) -> Any:
     try:
         # A loop of its own: only there does a time limit hold for all of the answer. A client that blocks waits anew
         # for each byte, and a thread that hangs holds up the end of the server.
-        raw = asyncio.run(_fetched(url))
+        # It is not left to asyncio.run, which would wait for a name server that hangs.
+        loop = asyncio.new_event_loop()
+        try:
+            raw = loop.run_until_complete(_fetched(url))
+        finally:
+            loop.close()
     except TimeoutError:
         raise SourceError("too slow") from None
     except httpx.HTTPError as error:

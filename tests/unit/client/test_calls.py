@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import inspect
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -326,3 +327,13 @@ def test_threads_that_call_first_share_one_channel(flaky: Flaky, monkeypatch: py
 
 def test_a_client_does_not_show_its_key():
     assert "secret" not in repr(MemoryClient(api_key="secret"))
+
+
+@pytest.mark.parametrize(
+    "header", ['{"alg":"RS256"}', '{ "alg": "RS256"}', '{\n"alg":""}', '{\r\n "alg":""}', '{\t"alg":""}']
+)
+def test_a_token_goes_where_tokens_go(header: str) -> None:
+    token = base64.urlsafe_b64encode(header.encode()).decode().rstrip("=") + ".x.y"
+    assert channel.key_metadata(token) == (("authorization", f"Bearer {token}"),)
+    for key in (token.removesuffix(".y"), f"mk_{token}", "eyJ", "a.b.c"):
+        assert channel.key_metadata(key) == (("x-api-key", key),)

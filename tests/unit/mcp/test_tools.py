@@ -12,6 +12,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from memory_grpc.commands.client import connection_arguments
 from memory_grpc.commands.configuration import Target, target
 from memory_grpc.commands.failure import CommandError
+from memory_grpc.mcp import http
 from memory_grpc.mcp.callers import Caller, Callers, KeyedClient
 from memory_grpc.mcp.server import MemoryServer
 from memory_grpc.mcp.user_memory import Scope
@@ -92,6 +93,34 @@ def test_a_caller_over_http_has_its_own_key_and_the_servers_only_if_it_is_lent()
     assert (key_of(lending), key_of(lending, x_api_key="mine")) == ("own", "mine")
     assert Callers(client, "own").of({"x-api-key": "mine"}, "192.0.2.1") == Caller("own")
     assert "own" not in repr(keeping)
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("fe80::1%\x01\n", "fe80::1"),
+        ("fe80::1%\xe9", "fe80::1"),
+        ("192.0.2.1%1", "192.0.2.1"),
+        ("unknown", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_what_a_proxy_wrote_is_sent_on_only_as_an_address(host: str | None, address: str | None):
+    assert Callers(KeyedClient("127.0.0.1:1"), by_header=True).of({}, host).address == address
+
+
+@pytest.mark.parametrize("trusted", ["*", "127.0.0.1, *", "0.0.0.0/0", "::/0"])
+def test_a_caller_does_not_choose_its_address(trusted: str, monkeypatch: pytest.MonkeyPatch):
+    server = MemoryServer(Scope("acme", "ann", "mcp"), Callers(KeyedClient("127.0.0.1:1"), by_header=True))
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+    with pytest.raises(CommandError, match=r"^FORWARDED_ALLOW_IPS: "):
+        http.configuration(server, "127.0.0.1", ())
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1, 192.0.2.0/24")
+    http.configuration(server, "127.0.0.1", ())
 
 
 @pytest.mark.asyncio

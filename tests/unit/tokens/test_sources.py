@@ -60,12 +60,23 @@ def test_a_discovery_document_that_is_not_the_issuer_s_is_not_believed(about: An
         assert here.asked == ["/.well-known/openid-configuration"]
 
 
-def test_an_issuer_elsewhere_does_not_have_this_machine_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "here",
+    [
+        "http://127.0.0.1:9464/metrics",
+        "https://127.0.0.2/keys",
+        "https://127.1/keys",
+        "https://0.0.0.0/keys",
+        "https://localhost./keys",
+        "https://[::ffff:127.0.0.1]/keys",
+    ],
+)
+def test_an_issuer_elsewhere_does_not_have_this_machine_asked(here: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def get(url: str) -> Any:
         asked.append(url)
-        return {"issuer": "https://login.example", "jwks_uri": "http://127.0.0.1:9464/metrics"}
+        return {"issuer": "https://login.example", "jwks_uri": here}
 
     monkeypatch.setattr(sources, "get", get)
     with pytest.raises(SourceError, match="no https address"):
@@ -113,6 +124,23 @@ def test_an_answer_that_goes_on_and_on_is_given_up(begun: bytes, again: bytes, m
         with pytest.raises(SourceError, match=r"^too slow$"):
             UrlSource(url).read()
         assert time.monotonic() - began < 2
+
+
+def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_answer = threading.Event()
+
+    def hanging(*_: Any, **__: Any) -> Any:
+        may_answer.wait(5)
+        raise OSError
+
+    monkeypatch.setattr(sources, "SECONDS", 0.3)
+    began = time.monotonic()
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", hanging)
+        with pytest.raises(SourceError, match=r"^too slow$"):
+            UrlSource("https://login.example/keys").read()
+        assert time.monotonic() - began < 2
+        may_answer.set()
 
 
 def test_nothing_packed_is_unpacked() -> None:
