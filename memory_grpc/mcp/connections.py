@@ -17,7 +17,8 @@ from memory_grpc.bounded_connection import BoundedConnection
 SILENT_SECONDS = 15.0  # in which a request must move on: its headers, its body
 MOST_BYTES = 2 * 1024 * 1024
 _MOST_DIGITS = 9
-MOST_PARTS = 50_000  # brackets and colons; texts contain some, too
+# Brackets and colons, in texts too: the SDK parses a text once more that stands in the place of a list or an object.
+MOST_PARTS = 50_000
 
 
 class Connection(BoundedConnection):
@@ -80,7 +81,7 @@ class BoundedBodies:
             parts += body.count(b"[") + body.count(b"{") + body.count(b":")
             is_too_large = size > MOST_BYTES or parts > MOST_PARTS
         if is_too_large:
-            await Response("The body is too large, or has too many parts.", 413)(scope, receive, send)
+            await Response("The body is too large, or has too many brackets and colons. Send it in several calls.", 413)(scope, receive, send)
             return
 
         async def again() -> Message:

@@ -100,7 +100,10 @@ def test_a_body_that_would_hold_up_everybody_is_refused_unread(client: httpx.Cli
     names = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{%s}}' % b",".join(
         b'"%x":1' % n for n in range(MOST_PARTS)
     )
-    for body in (ping(MOST_PARTS), ping(0, MOST_BYTES), ping(1_000_000), names):
+    # The SDK would parse this text once more, as a list.
+    arguments = {"name": "add_memories", "arguments": {"memories": f"[{'{},' * MOST_PARTS}1]"}}
+    in_text = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": arguments}).encode()
+    for body in (ping(MOST_PARTS), ping(0, MOST_BYTES), ping(1_000_000), names, in_text):
         before = time.process_time()
         assert post(client, body).status_code == 413
         assert time.process_time() - before < 0.5
