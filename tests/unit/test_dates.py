@@ -182,6 +182,9 @@ def test_no_text_is_too_odd(text: str) -> None:
         "Christmas morning last ",
         "2Q25 H2'",
         "get 3 days back ",
+        "two days or ",
+        "the last 2 weeks and ",
+        "the day before Christmas ",
     ],
 )
 def test_reading_takes_as_long_as_the_text(piece: str) -> None:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from memory_grpc.ranking.dates.meaning import Part, unit_of
+from memory_grpc.ranking.dates.meaning import Part, add_days, unit_of
 from memory_grpc.ranking.dates.spans import Calendar, Span, add_months, week_of, weekday_before
 
 _DAYS: Final = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "quarter": 91, "year": 365, "decade": 3652}
@@ -81,6 +81,11 @@ def back(day: date, unit: str, count: float | None) -> date:
     return date(year, month, min(day.day, gregorian.monthrange(year, month)[1]))
 
 
+def signed(number: float, is_later: bool) -> Count:
+    """So many units before, or after."""
+    return Count(-number, -number) if is_later else Count(number, number)
+
+
 def parts(count: Count, unit: str) -> tuple[Part, ...]:
     """A count of units as a part of a longer one."""
     return ((abs(count.most), unit),)
@@ -138,7 +143,8 @@ def _check(count: int) -> None:
 def beside(anchor: Span, unit: str, is_after: bool, calendar: Calendar) -> Span:
     """The unit next to a span: "the week before 6 July" is the seven days before it."""
     if unit == "weekend":
-        saturday = _weekday_beside(anchor, 5, is_after, calendar)
+        friday = calendar.clock(add_days(anchor.start, calendar, -1))  # before a Sunday none ends on it
+        saturday = _weekday_beside(anchor if is_after else Span(friday, friday), 5, is_after, calendar)
         return calendar.days(saturday, 2)
     if unit in _CLOCK:
         edge = anchor.end if is_after else anchor.start
