@@ -58,6 +58,8 @@ class Meaning:
     """The same with those after its own: "the last 2 weeks" as "the last 2 weeks and 3 days"."""
     also: Callable[[Part], Meaning] | None = None
     """The same with another count alone: "two weeks ago" as "two days ago"."""
+    during: Spans | None = None
+    """What it means after "in", where that is more: all of "in the two weeks before 6 July"."""
     told: Spans | None = None
     """When it is spoken of, where that is another time: what happened the week before a day is told on the day."""
 

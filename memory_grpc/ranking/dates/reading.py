@@ -43,7 +43,7 @@ class Reading(Core):
         return _placed("", of)
 
     def placed(self, kind: str, of: Meaning) -> Placed:
-        return _placed(kind, of)
+        return _placed(kind, replace(of, of=of.during) if kind == "IN" and of.during else of)
 
     def onwards(self, kind: str, of: Meaning, _: Token) -> Placed:
         if kind != "FROM":
@@ -182,6 +182,7 @@ class Reading(Core):
     ) -> Meaning:
         anchor, is_after = _bound(of), side.type == "AFTER"
         signed = relative.Count(-count.least, -count.most) if is_after else count
+        is_whole = not before and unit != "weekend" and count.most % 1 == 0
 
         def meant(calendar: Calendar) -> Span:
             span = anchor.itself(calendar)
@@ -193,6 +194,11 @@ class Reading(Core):
         return fixed(
             meant,
             told=_told(anchor),
+            during=(
+                lambda calendar: [relative.beside(anchor.itself(calendar), unit, is_after, calendar, int(count.most))]
+            )
+            if is_whole
+            else None,
             counted=relative.parts(count, unit),
             more=lambda others: self.count_beside(count, unit, side, of, others),
             also=lambda part: self.count_beside(relative.Count(part[0], part[0]), part[1], side, of),
