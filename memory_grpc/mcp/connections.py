@@ -81,7 +81,9 @@ class BoundedBodies:
             parts += body.count(b"[") + body.count(b"{") + body.count(b":")
             is_too_large = size > MOST_BYTES or parts > MOST_PARTS
         if is_too_large:
-            await Response("The body is too large, or has too many brackets and colons. Send it in several calls.", 413)(scope, receive, send)
+            await Response(
+                "The body is too large, or has too many brackets and colons. Send it in several calls.", 413
+            )(scope, receive, send)
             return
 
         async def again() -> Message:

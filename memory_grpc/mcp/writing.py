@@ -22,8 +22,8 @@ class Writing:
 
     async def add_memories(self, memories: a.NewMemories, conversation_id: a.Into = None) -> Added:
         """Remember something of the user for later conversations: facts, preferences, plans, decisions. All of them are
-        stored, or none. What was stored in the same words within the hour is not stored twice. Send more than about half a
-        million characters in several calls."""
+        stored, or none. What was stored in the same words within the hour is not stored twice. Send more than about
+        half a million characters in several calls."""
         memory = self._current()
         stored = await answered(
             memory.client.batch_ingest_messages(
