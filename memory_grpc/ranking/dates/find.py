@@ -46,7 +46,10 @@ def find_dates(text: str, as_of: datetime, zone: tzinfo = UTC) -> list[DateMenti
         as_of: the instant that relative dates count from; must carry a time zone.
         zone: whose days, weeks and months are meant.
     """
-    calendar = Calendar.at(as_of, zone)
+    try:
+        calendar = Calendar.at(as_of, zone)
+    except OverflowError:  # in the first or the last hours of all time, another year there
+        return []
     found: list[DateMention] = []
     # No more of them are made than are looked at.
     unread, stream = tokens(text), list[Token]()
