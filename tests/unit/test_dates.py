@@ -142,7 +142,8 @@ weekend month year years quarter decade ago now today tonight yesterday monday f
 2024 1,000 2.5 hundred 999999999 first second half early end morning night summer winter christmas easter
 25/12/2025 2024-02-30 2025-07 Q1 H2 couple two twenty-one 99999999 1990s earlier later just ſo far
 2025-07-04T09:00Z back all through either about / & Friday Fridays summers Christmases nights 24/12 20250706 '98
-2025-W27 2023/24 11/2025 hour fortnight minutes fortnights decades twenty-first coming starting ending rest 2025Q2 2H24 '25 FY25 eve Chuseok Epiphany 3 weeks
+2025-W27 2023/24 11/2025 twenty-first coming starting ending rest 2025Q2 2H24 '25 FY25 eve Chuseok Epiphany 3 weeks
+hour minutes fortnight fortnights decades
 """
 
 
@@ -189,7 +190,7 @@ def test_no_sentence_of_the_grammar_is_too_odd(zone: str) -> None:
 @pytest.mark.parametrize("as_of", EDGES)
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
 def test_no_day_is_too_early_or_too_late(as_of: datetime, zone: str) -> None:
-    find_dates("What did I do yesterday, tomorrow, 2 years ago, in 2 decades and last Christmas?", as_of, ZoneInfo(zone))
+    find_dates("What did I do yesterday, tomorrow, in 2 decades and last Christmas?", as_of, ZoneInfo(zone))
 
 
 @pytest.mark.parametrize(
