@@ -12,6 +12,12 @@ _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12, "decade": 120}
 _DAYS: Final = {"day": 1, "week": 7, "fortnight": 14}
 
 
+def _days(unit: str) -> int:
+    if unit not in _DAYS:
+        raise ValueError(f"no {unit} of a span is counted")
+    return _DAYS[unit]
+
+
 def third(span: Span, which: int, calendar: Calendar) -> Span:
     """The early, the middle or the late part: ten days of a month, else a third of the months or of the days."""
     first, end = calendar.day_of(span.start), calendar.day_of(span.end)
@@ -30,15 +36,14 @@ def third(span: Span, which: int, calendar: Calendar) -> Span:
 
 
 def nth(span: Span, number: int, unit: str, calendar: Calendar) -> Span:
-    """The `number`-th unit of a span, the last for -1; weeks count from its first day. ValueError past its
-    end, and of a unit that it has none of."""
+    """The `number`-th unit of a span, the last for -1; weeks count from its first day. ValueError past its end."""
     first, end = calendar.day_of(span.start), calendar.day_of(span.end)
     months = (end.year - first.year) * 12 + end.month - first.month
-    if unit == "half" or unit in _MONTHS:
+    if unit in _MONTHS or unit == "half":
         if unit == "half" and months == 1:
             half = first + timedelta(days=15)
             return [Span(span.start, calendar.clock(half)), Span(calendar.clock(half), span.end)][place(number, 2)]
-        length = _MONTHS.get(unit, months // 2)
+        length = months // 2 if unit == "half" else _MONTHS[unit]
         if not length:
             raise ValueError("too short to have halves")
         start = add_months(first, length * place(number, months // length))
@@ -46,7 +51,7 @@ def nth(span: Span, number: int, unit: str, calendar: Calendar) -> Span:
     if unit == "weekend":
         saturdays = weekdays(first, end, 5)
         return calendar.days(saturdays[place(number, len(saturdays))], 2)
-    length = _days_of(unit)
+    length = _days(unit)
     if number < 0:
         return calendar.days(end - timedelta(days=length), length)
     start = first + timedelta(days=length * (number - 1))
@@ -56,24 +61,17 @@ def nth(span: Span, number: int, unit: str, calendar: Calendar) -> Span:
 
 
 def several(span: Span, count: int, unit: str, are_last: bool, calendar: Calendar) -> Span:
-    """The first or the last so many days, weeks, months or years of a span. ValueError where it has fewer."""
+    """The first or the last so many days, weeks or months of a span."""
     first, end = calendar.day_of(span.start), calendar.day_of(span.end)
     if unit in _MONTHS and first.day == end.day == 1:
         months = count * _MONTHS[unit]
         edge = add_months(end if are_last else first, -months if are_last else months)
     else:
-        days = count * _days_of(unit)
+        days = count * _days(unit)
         edge = end - timedelta(days=days) if are_last else first + timedelta(days=days)
     if not first <= edge <= end:
         raise ValueError("past its end")
     return Span(calendar.clock(edge), span.end) if are_last else Span(span.start, calendar.clock(edge))
-
-
-def _days_of(unit: str) -> int:
-    """ValueError where it is no number of days."""
-    if unit not in _DAYS:
-        raise ValueError(f"no days in a {unit}")
-    return _DAYS[unit]
 
 
 def weekdays(first: date, end: date, weekday: int) -> list[date]:
