@@ -235,6 +235,8 @@ def test_every_unit_beside_or_in_every_date_is_read_or_is_none(unit: str, whole:
         "2Q25 H2'",
         "get 3 days back ",
         "two days or ",
+        "5 years 2 months 3 days ",
+        "for 2 weeks, 3 days ago ",
         "the last 2 weeks and ",
         "the day before Christmas ",
     ],
