@@ -141,7 +141,7 @@ def _is_another(text: str, start: int, last: Token, placed: Placed) -> bool:
     is_named = word[:1].isupper() and word != "I" and not text.isupper()
     if _JOINED.match(rest) or (placed.is_loose and _is_loosely_another(text, start, read, rest, is_named)):
         return True
-    if placed.is_sum and (_A_LENGTH.match(read) or _HOW_LONG.search(text[max(0, start - 20) : start])):
+    if placed.is_sum and (_A_LENGTH.match(read) or _HOW_LONG.search(text[max(0, start - 30) : start])):
         return True
     if last.type == "QN" and _PLACE_3Q.search(text[max(0, start - 20) : _end(last)]):
         return True
@@ -175,7 +175,11 @@ def _is_another(text: str, start: int, last: Token, placed: Placed) -> bool:
 
 # "for 2 weeks, 3 days ago we left", "5 dollars a month, 3 days ago it rose", "3 times a week and 2 days ago I fell"
 _A_LENGTH = re.compile(r"for\b|an?\s+\w+\s*,", re.IGNORECASE)
-_HOW_LONG = re.compile(r"\b(?:for|took|takes|taken|lasts|lasted|times|once|twice|every|per)\s+$", re.IGNORECASE)
+_HOW_LONG = re.compile(
+    r"\b(?:for|took|takes|taken|lasts|lasted|times|once|twice|every|per)"
+    r"(?:\s+(?:about|almost|nearly|only|just|roughly|approximately|the|(?:more|less)\s+than))?\s+$",
+    re.IGNORECASE,
+)
 _WHOSE_OR_OTHER = re.compile(r"\b(?:my|your|his|her|our|their|these|those|some|any|more|of)\s+$", re.IGNORECASE)
 _HAVING = re.compile(
     r"\b(?:(?:get|gets|getting|have|has|want|give|gives|take|bring|buy|earn|claim|need)(?:\s+(?:me|us|him|them|you|back))?"

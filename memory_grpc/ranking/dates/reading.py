@@ -75,11 +75,11 @@ class Reading(Core):
 
     def longer_ago(self, _: Token, *counted: Any) -> Placed:
         length = _length(counted)
-        return Placed(lambda calendar: meaning.until(calendar.as_of - length))
+        return Placed(lambda calendar: meaning.until(calendar.as_of - length), is_sum=len(counted) > 4)
 
     def less_long_ago(self, _: Token, *counted: Any) -> Placed:
         length = _length(counted)
-        return Placed(lambda calendar: meaning.since(calendar.as_of - length, calendar))
+        return Placed(lambda calendar: meaning.since(calendar.as_of - length, calendar), is_sum=len(counted) > 4)
 
     def shortly_before(self, _: Token, side: Token, of: Meaning) -> Placed:
         return _placed("", self.beside("week", side, of))
