@@ -38,6 +38,7 @@ def of(embedding: Any) -> Callable[[str, list[str]], bytes]:
     )
 
 
+_ENDLESS = "body"
 _DATE = "Tue, 21 Oct 2025 07:28:00"
 
 
@@ -46,8 +47,8 @@ def _bomb() -> bytes:
     return packed(bytes(1 << 28), layers=2)
 
 
-# How it fails: from what was sent (head and texts) to the bytes that come back before it hangs up, or those of ENDLESS
-# with which it goes on.
+# How it fails: from what was sent (head and texts) to the bytes that come back before it hangs up, or goes on without
+# end.
 FAULTS: dict[str, Callable[[str, list[str]], bytes]] = {
     "hangs up at once": lambda head, texts: b"",
     "hangs up in mid-head": lambda head, texts: b"HTTP/1.1 200 OK\r\ncontent-le",
@@ -79,7 +80,7 @@ FAULTS: dict[str, Callable[[str, list[str]], bytes]] = {
     "zeros": of([0.0] * DIMENSIONS),
     "words": of(["no"] * DIMENSIONS),
     "null": of(None),
-    **{kind: lambda head, texts, begun=begun: begun for kind, (begun, _) in ENDLESS.items()},
+    _ENDLESS: lambda head, texts: ENDLESS[_ENDLESS][0],
 }
 
 
@@ -100,9 +101,9 @@ class RemoteModel:
             self.asked += 1
             writer.write(FAULTS[self.fault](head, texts) if self.fault else answer(vectors(texts)))
             await writer.drain()
-            while self.fault in ENDLESS:
+            while self.fault == _ENDLESS:
                 await asyncio.sleep(0.05)
-                writer.write(ENDLESS[self.fault][1])
+                writer.write(ENDLESS[_ENDLESS][1])
                 await writer.drain()
         writer.close()
 

@@ -32,7 +32,7 @@ async def test_5_a_remote_model_that_crashes_or_answers_garbage(dsn: str, tmp_pa
                 OPENAI_BASE_URL=model.url,
                 OPENAI_API_KEY=f"{CANARY}-key",
                 OPENAI_MAX_RETRIES=0,
-                OPENAI_TIMEOUT_SECONDS=1,
+                OPENAI_TIMEOUT_SECONDS=0.5,
                 LOG_LEVEL="DEBUG",
             ) as server,
             connected(server.address) as client,
