@@ -3,8 +3,9 @@
 The loop takes what is ready in the order in which it came. Each step of a call is short, but a call takes some twenty,
 and waits in front of each for one of every other call that is under way. So a caller of whom fifty calls are under way
 makes everybody's take fifty times as long, however little of the database or the model each may have. The further
-calls of a caller wait at the door, where they cost nothing, until one ends or waits for the model: what waits for that
-is embedded together, the more the better.
+calls of a caller wait at the door, where they cost nothing, until one ends or waits for something else than the loop:
+for the model, for a reranker, for messages of several calls to be committed. That is done together, the more the
+better.
 
 Only of reads and writes of one answer: streams come as fast as they are read, and administration may take minutes.
 """
@@ -23,12 +24,12 @@ from memory_grpc.lately import Lately
 
 log = structlog.get_logger(__name__)
 
+_LONG_SECONDS = 0.1
 _TOLD_EVERY_SECONDS = 60.0
-_MOST_TOLD = 10
 
 
 class AtWork:
-    """Places of a server process: ``few`` for a caller beside others who came lately, any number for one alone."""
+    """Places of a server process: ``few`` for a caller beside others who came lately, ``most`` for one alone."""
 
     def __init__(self, few: int, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._lately = Lately(clock)
@@ -42,13 +43,12 @@ class AtWork:
         return self._places.waiting
 
     @asynccontextmanager
-    async def of(self, caller: Hashable) -> AsyncIterator[None]:
-        """A place for a call of the caller's, as soon as one is free."""
+    async def of(self, caller: Hashable, waited: Callable[[float], None] = lambda seconds: None) -> AsyncIterator[None]:
+        """A place for a call of the caller's, as soon as one is free. ``waited`` is told the seconds of each wait for
+        one, however it ends."""
         self._lately.came(caller)
-        if self._places.waits(caller):
-            self._tell(caller)
-        await self._places.take(caller)
-        place = _Place(self._places, caller)
+        place = _Place(self, caller, waited)
+        await place.take()
         token = _place.set(place)
         try:
             yield
@@ -56,28 +56,46 @@ class AtWork:
             _place.reset(token)
             place.give()
 
+    async def take(self, caller: Hashable, waited: Callable[[float], None]) -> None:
+        """Takes a place, which is to be given back."""
+        began = self._clock()
+        try:
+            await self._places.take(caller)
+        finally:
+            seconds = self._clock() - began
+            waited(seconds)
+            if seconds >= _LONG_SECONDS:
+                self._tell(caller)
+
+    def give(self, caller: Hashable) -> None:
+        """Gives a place back."""
+        self._places.give(caller)
+
     def _tell(self, caller: Hashable) -> None:
         """Whose calls wait for each other while others come, once a minute at most."""
         now = self._clock()
         if now - self._told_at >= _TOLD_EVERY_SECONDS:
             self._told_at = now
-            who = sorted(caller)[:_MOST_TOLD] if isinstance(caller, frozenset) else [str(caller)]
-            log.warning("work_share_met", caller=who, at_work=self._places.held[caller], waiting=self._places.waiting)
+            places = self._places
+            log.warning("work_share_met", caller=str(caller), at_work=places.held[caller], waiting=places.waits(caller))
 
 
 class _Place:
-    def __init__(self, places: FairPlaces, caller: Hashable) -> None:
-        self._places = places
+    """Of one call, which has it but for the time that it waits for something else."""
+
+    def __init__(self, at_work: AtWork, caller: Hashable, waited: Callable[[float], None]) -> None:
+        self._at_work = at_work
         self._caller = caller
-        self._is_held = True
+        self._waited = waited
+        self._is_held = False
 
     def give(self) -> None:
         if self._is_held:
             self._is_held = False
-            self._places.give(self._caller)
+            self._at_work.give(self._caller)
 
     async def take(self) -> None:
-        await self._places.take(self._caller)
+        await self._at_work.take(self._caller, self._waited)
         self._is_held = True
 
 
@@ -87,11 +105,15 @@ _place: ContextVar[_Place | None] = ContextVar("place", default=None)
 @asynccontextmanager
 async def paused() -> AsyncIterator[None]:
     """The call that runs in this context waits for something else than the loop: another of its caller's has its place
-    meanwhile. After an error it goes on without one: it has nothing left to do but to end."""
+    meanwhile. Around any time limit of that wait, as what follows it waits for the place again, after an error too."""
     place = _place.get()
     if place is None:
         yield
         return
     place.give()
-    yield
+    try:
+        yield
+    except Exception:
+        await place.take()
+        raise
     await place.take()

@@ -50,9 +50,9 @@ class FairPlaces:
         """Calls that wait."""
         return self._waiting
 
-    def waits(self, caller: Hashable) -> bool:
-        """Whether a call of the caller's waits."""
-        return caller in self._lines
+    def waits(self, caller: Hashable) -> int:
+        """Calls of the caller's that wait."""
+        return len(self._lines.get(caller, ()))
 
     @asynccontextmanager
     async def of(self, caller: Hashable) -> AsyncIterator[None]:

@@ -109,11 +109,15 @@ class Server:
                 share.admit(call, named)
             await begun(lambda: slot.operations.trail, call)
 
-        at_work = AtWork(max(1, settings.database_pool_max_size // 4), settings.max_calls_in_flight)
+        # As many reads, and as many writes, as may be inside at all.
+        at_work = AtWork(max(1, settings.database_pool_max_size // 4), 2 * settings.max_calls_in_flight)
         metrics.CALLS_AT_DOOR.set_function(lambda: at_work.waiting)
 
         def place(call: Call) -> AbstractAsyncContextManager[None]:
-            return at_work.of(call.caller) if call.facts.kind in ("read", "write") else nullcontext()
+            if call.facts.kind not in ("read", "write"):
+                return nullcontext()
+            # By tenant, as connections are; without one by caller.
+            return at_work.of(call.account or call.caller, call.waited)
 
         told = written(lambda: slot.operations.written.last)
         self.chain = Chain(

@@ -119,8 +119,9 @@ class Embedder:
         if (cached := self._cache.get(self.identity, text)) is not None:
             return cached
         with tracing.span("embed", kind="query"):
-            windows = await self._windows([text], is_query=True)
-            vector: Vectors = (await self._embed("query", windows[0][:1], tenant))[0]
+            async with at_work.paused():
+                windows = await self._windows([text], is_query=True)
+                vector: Vectors = (await self._embed("query", windows[0][:1], tenant))[0]
         self._cache.put(self.identity, text, vector)
         return vector
 
@@ -167,8 +168,7 @@ class Embedder:
         self._queue.submit(call)
         ACCOUNTS.charge("windows", len(windows), tenant)
         try:
-            async with at_work.paused():
-                await future
+            await future
         except asyncio.CancelledError:
             self._queue.drop(call)
             raise

@@ -33,6 +33,8 @@ class Call:
     """Whose share of the places it has; see ``concurrency.py`` and ``share.py``."""
     account: str = ""
     """The tenant that it is charged to: the first that its request names."""
+    seconds_at_door: float = 0.0
+    """That it waited for others of its caller's; see ``at_work.py``."""
     counted: frozenset[str] = frozenset()
     """Tenants whose rate limit it was counted against."""
     was_shed: bool = False
@@ -44,6 +46,10 @@ class Call:
     some tenants."""
     trailers: Headers = field(default_factory=list)
     """What an error of it is told with, besides what every error has."""
+
+    def waited(self, seconds: float) -> None:
+        """It has waited at the door."""
+        self.seconds_at_door += seconds
 
     @property
     def service(self) -> str:

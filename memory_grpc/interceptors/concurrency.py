@@ -193,4 +193,6 @@ class ConcurrencyLimiter:
             tells = tells and self._away_at < started
             # A stream lasts as long as its client likes, and a sweep by hand as long as there is something to sweep.
             tells = tells and kind in ("read", "write")
-            bound.leave((self._clock() - started) / allowed if tells else None, call.caller)
+            # Nor has the server made it wait for others of its caller's.
+            seconds = self._clock() - started - call.seconds_at_door
+            bound.leave(seconds / allowed if tells else None, call.caller)

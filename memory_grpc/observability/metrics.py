@@ -45,7 +45,7 @@ CALLS_PLACES = Gauge(
 )
 CALLS_AT_DOOR = Gauge(
     "memory_calls_at_door",
-    "Reads and writes that wait because others of their caller's are at work beside other callers'.",
+    "Reads and writes that wait for others of their tenant, while other tenants come too.",
 )
 CALLS_LIMITED = Counter(
     "memory_calls_limited", "Calls refused because there were too many of their client's, tenant's or key's.", ["limit"]

@@ -27,8 +27,8 @@ ALL = 2**31 - 2
 # The newest are looked at besides what a graph gives, as far as decay adds this much to the score.
 _DECAY_COUNTS = 0.02
 _DECAY_SECONDS = 604_800
-# Other work on a byte takes as long as ranking so many turns by a word: 30 ns each.
-_QUICKER = 4
+# Other work on a byte takes as long as ranking so many turns by a word, 30 ns each; a window takes as long as some.
+_QUICKER, _OF_WINDOW = 4, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ async def fused(
         corpus=corpus,
     )
     turns, words = memory.counts.shape
-    return await by_size(turns * (1 + words) // _QUICKER, work)
+    return await by_size((turns * (1 + words) + _OF_WINDOW * len(memory.turn)) // _QUICKER, work)
 
 
 def newest_seconds(weights: ScoreWeights) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from memory_grpc.embedding import Embedder
+from memory_grpc.operations.messages.group_commit import GroupCommit
 from memory_grpc.operations.search.search import Search
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -76,3 +78,51 @@ async def test_beside_others_it_has_a_few_and_the_others_and_administration_are_
     assert held.inside == FEW
     held.go.set()
     assert await asyncio.gather(*searches) == [0] * 12
+
+
+async def test_single_messages_are_stored_together_beside_others_too(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    work: Any = GroupCommit._do
+
+    async def counted(commit: Any, group: Any) -> None:
+        if commit._name == "ingest.store":
+            groups.append(len(group))
+        await work(commit, group)
+
+    monkeypatch.setattr(GroupCommit, "_do", counted)
+    await search(server, OTHER)
+    said = (
+        pb.IngestMessageRequest(tenant_id=GREEDY, conversation_id="c", role="user", content=f"{n}") for n in range(96)
+    )
+    await asyncio.gather(*(server.memory.IngestMessage(one, metadata=METADATA) for one in said))
+    assert sum(groups) == 96 and max(groups) > FEW
+
+
+async def test_a_vector_is_kept_however_long_its_call_then_waits_for_others_of_its_callers(
+    server: RunningServer, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed, begun, go = Embedder.embed_messages, asyncio.Event(), asyncio.Event()
+
+    async def slowly(self: Embedder, texts: Sequence[str], **options: Any) -> Any:
+        begun.set()
+        await go.wait()
+        return await embed(self, texts, **options)
+
+    monkeypatch.setattr(Embedder, "embed_messages", slowly)
+    await search(server, OTHER)
+    request = pb.IngestMessageRequest(tenant_id=GREEDY, conversation_id="c", role="user", content="hello")
+
+    async def ingest() -> str:
+        return (await server.memory.IngestMessage(request, metadata=METADATA, timeout=2.0)).embedding_status
+
+    message = asyncio.create_task(ingest())
+    await begun.wait()
+    searches = [asyncio.create_task(search(server, GREEDY)) for _ in range(FEW)]
+    await until(lambda: held.inside == FEW, 20, "all of its places are taken")
+    go.set()
+    await asyncio.sleep(1.7)  # more than the four fifths of its time that the model has
+    held.go.set()
+    assert await message == "completed"
+    assert await asyncio.gather(*searches)

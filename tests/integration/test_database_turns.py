@@ -14,7 +14,9 @@ from google.rpc import error_details_pb2, status_pb2
 from prometheus_client.registry import REGISTRY
 from structlog.testing import capture_logs
 
+from memory_grpc import server as serving
 from memory_grpc.accounts import ACCOUNTS
+from memory_grpc.at_work import AtWork
 from memory_grpc.operations.search import search as operation
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import until
@@ -54,7 +56,9 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
 
 
 @pytest_asyncio.fixture
-async def few(start_server: StartServer, slow: Slow) -> AsyncIterator[RunningServer]:
+async def few(start_server: StartServer, slow: Slow, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningServer]:
+    # As for streams and what else has no place at the door: all calls come to the connections.
+    monkeypatch.setattr(serving, "AtWork", lambda few, most: AtWork(most, most))
     async with start_server(
         database_pool_max_size=CONNECTIONS, database_pool_max_waiting=WAITING, database_pool_timeout_seconds=60
     ) as server:

@@ -61,13 +61,41 @@ async def test_beside_another_a_caller_has_a_few_and_the_other_is_served_at_once
     assert calls.working == []
 
 
-async def test_whose_calls_wait_is_told_once_a_minute() -> None:
+async def test_whose_calls_wait_long_is_told_once_a_minute() -> None:
     calls = Calls(few=1)
     await calls.begin("other", "first")
     with capture_logs() as logs:
-        for name in "abcd":
-            await calls.begin(frozenset({"acme"}), name)
-    assert logs == [{"event": "work_share_met", "log_level": "warning", "caller": ["acme"], "at_work": 1, "waiting": 1}]
+        tasks = [await calls.begin("acme", name) for name in "abcd"]
+        tasks[1].cancel()
+        await settle()
+        assert logs == [], "not long"
+        await calls.clock.pass_(0.2)
+        tasks[2].cancel()
+        await settle()
+        tasks[3].cancel()
+        await settle()
+    assert logs == [{"event": "work_share_met", "log_level": "warning", "caller": "acme", "at_work": 1, "waiting": 1}]
+
+
+async def test_the_seconds_of_each_wait_are_told_however_it_ends() -> None:
+    calls = Calls(few=1)
+    await calls.begin("other", "first")
+    await calls.begin("one", "a")
+    told: list[float] = []
+
+    async def wait() -> None:
+        async with calls.at_work.of("one", told.append):
+            pass
+
+    served, cancelled = asyncio.create_task(wait()), asyncio.create_task(wait())
+    await settle()
+    await calls.clock.pass_(0.5)
+    cancelled.cancel()
+    await settle()
+    await calls.clock.pass_(1.5)
+    calls.end.set()
+    await served
+    assert sorted(told) == [0.5, 2.0]
 
 
 async def test_when_the_other_has_gone_for_a_while_it_is_alone_again() -> None:
@@ -113,28 +141,25 @@ async def test_a_call_that_is_cancelled_at_the_door_or_while_it_waits_for_the_mo
     assert calls.working == ["d"]
 
 
-async def test_after_an_error_of_the_model_a_call_goes_on_without_a_place_and_gives_none_back_twice() -> None:
+async def test_after_an_error_of_the_model_a_call_has_its_place_again_before_it_goes_on() -> None:
     calls = Calls(few=1)
     await calls.begin("other", "first")
 
     async def fails() -> None:
         async with calls.at_work.of("one"):
             with suppress(TimeoutError):
-                async with asyncio.timeout(0), paused():
+                async with paused(), asyncio.timeout(0):
                     await asyncio.sleep(60)
+            calls.working.append("failed")
             await calls.end.wait()
 
+    await calls.begin("one", "a")
     task = asyncio.create_task(fails())
     await settle()
-    await calls.begin("one", "a")
     assert calls.working == ["first", "a"]
     calls.end.set()
     await task
-    calls.end.clear()
-    await settle()
-    for name in "bc":
-        await calls.begin("one", name)
-    assert calls.working == ["b"]
+    assert calls.working == ["failed"]
 
 
 async def test_work_that_is_no_call_waits_for_the_model_without_more_ado() -> None:

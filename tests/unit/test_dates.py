@@ -157,6 +157,21 @@ def test_no_text_is_too_odd(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "whole", ["yesterday", "May 2025", "2024", "the 1990s", "Christmas", "this week", "2025-07-04T09:00Z"]
+)
+@pytest.mark.parametrize(
+    "unit", ["second", "minute", "hour", "day", "week", "weekend", "fortnight", "month", "quarter", "year", "decade"]
+)
+def test_every_unit_beside_or_in_every_date_is_read_or_is_none(unit: str, whole: str) -> None:
+    for count in ("first {}", "last {}", "third {}", "first two {}s", "last three {}s"):
+        find_dates(f"in the {count.format(unit)} of {whole}", NOW)
+    for count in ("{}", "a {}", "two {}s", "a {} or two", "2 and a half {}s"):
+        for side in ("before", "after"):
+            find_dates(f"in the {count.format(unit)} {side} {whole}", NOW)
+            find_dates(f"the last {count.format(unit)} and 3 days {side} {whole} or two {unit}s ago", NOW)
+
+
+@pytest.mark.parametrize(
     "piece",
     [
         "a ",
@@ -182,6 +197,9 @@ def test_no_text_is_too_odd(text: str) -> None:
         "Christmas morning last ",
         "2Q25 H2'",
         "get 3 days back ",
+        "two days or ",
+        "the last 2 weeks and ",
+        "the day before Christmas ",
     ],
 )
 def test_reading_takes_as_long_as_the_text(piece: str) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from memory_grpc.offload import INLINE_BYTES
 from memory_grpc.ranking import HybridWeights, fusion
 from memory_grpc.ranking.fusion import Fused, Memory, fuse
+from memory_grpc.store import rank_request
 from memory_grpc.store.hybrid_columns import places
 
 DAY = 86_400_000_000
@@ -168,3 +171,20 @@ def test_places_of_so_many_ids_that_some_share_a_slot() -> None:
     ids = ids.astype(np.uint64)
     wanted = np.concatenate([ids[::-1], rng.integers(0, 2**64, (500, 2), np.uint64)])
     assert places(ids, wanted).tolist() == [*range(len(ids))[::-1], *[-1] * 500]
+
+
+@pytest.mark.parametrize(("turns", "windows", "words"), [(1000, 200_000, 5), (2000, 2000, 64), (16_000, 16_000, 3)])
+@pytest.mark.asyncio
+async def test_what_takes_long_is_ranked_in_a_thread(
+    turns: int, windows: int, words: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    async def by_size(size: int, work: Any) -> Any:
+        sizes.append(size)
+
+    monkeypatch.setattr(rank_request, "by_size", by_size)
+    of = memory_with(memory([0.0] * turns), turn=np.zeros(windows, np.int64), counts=np.zeros((turns, words), np.uint8))
+    request: Any = SimpleNamespace(weights=SimpleNamespace(similarity=1.0, importance=0.0, decay=0.0), top_k=1)
+    await rank_request.fused(of, request, cast(Any, SimpleNamespace(parts=HybridWeights())))
+    assert sizes[0] > INLINE_BYTES

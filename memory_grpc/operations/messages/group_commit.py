@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from memory_grpc import accounts, deadline
+from memory_grpc import accounts, at_work, deadline
 from memory_grpc.errors import DeadlineExceeded, Unavailable
 from memory_grpc.observability import tracing
 
@@ -83,7 +83,9 @@ class GroupCommit(Generic[Item, Answer]):
             task.add_done_callback(self._tasks.discard)
         with tracing.span("group"):
             waiting.append(_Waiting(item, conflicts, deadline.remaining(), future, tracing.here(), accounts.payer()))
-            return await future
+            # The group works for all of its calls, the more the better: none of them is at work itself.
+            async with at_work.paused():
+                return await future
 
     async def _run(self, key: Hashable, waiting: deque[_Waiting[Item, Answer]]) -> None:
         """Works until nothing waits. A task begins after the calls of one wake-up have all queued their items."""

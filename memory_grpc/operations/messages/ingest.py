@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from memory_grpc import deadline, scoring
+from memory_grpc import at_work, deadline, scoring
 from memory_grpc.domain.messages import Ingested, NewMessage, PreparedMessage
 from memory_grpc.domain.policy import Policy
 from memory_grpc.errors import (
@@ -197,7 +197,7 @@ class Ingest:
         try:
             model = await self._models.of(tenant_id)
             # A text of 100,000 characters is hundreds of windows: a model that is busy has it embedded afterwards.
-            async with deadline.most_of_it(EmbeddingUnavailable):
+            async with at_work.paused(), deadline.most_of_it(EmbeddingUnavailable):
                 vectors = await model.embedder.embed_messages([d.message.content for d in now], tenant=tenant_id)
         except EmbeddingUnavailable:
             return None, list(drafts)

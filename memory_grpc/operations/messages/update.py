@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from memory_grpc import deadline, scoring
+from memory_grpc import at_work, deadline, scoring
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.domain.policy import Policy
 from memory_grpc.domain.revisions import MessageUpdate
@@ -76,7 +76,7 @@ class Update:
             return None, None
         try:
             model = await self._models.of(update.tenant_id)
-            async with deadline.most_of_it(EmbeddingUnavailable):
+            async with at_work.paused(), deadline.most_of_it(EmbeddingUnavailable):
                 (vectors,) = await model.embedder.embed_messages([content], tenant=update.tenant_id)
         except (EmbeddingUnavailable, QueueFull):
             return None, None

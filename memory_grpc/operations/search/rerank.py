@@ -52,7 +52,8 @@ class Rerank:
         """The ranking with the reranker's term; None when it fails or is late."""
         if not passages:
             return ranking
-        scores = await self._scores(query, list(passages.values()))
+        async with at_work.paused():
+            scores = await self._scores(query, list(passages.values()))
         if scores is None:
             return None
         values = {id_.bytes: score for id_, score in zip(passages, scores, strict=True)}
@@ -72,8 +73,7 @@ class Rerank:
         seconds = self._timeout if left is None else min(self._timeout, _MOST * left)
         started = time.monotonic()
         try:
-            async with at_work.paused():
-                scores = await self._reranker.scores(query, texts, seconds)
+            scores = await self._reranker.scores(query, texts, seconds)
         except RerankPaused:  # said by each failure that led to it: not once more by every search
             outcome, scores = "failed", None
         except RerankFailed as error:

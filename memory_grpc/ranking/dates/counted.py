@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from lark import Token, v_args
@@ -52,9 +53,12 @@ class Counted(Named):
             return fixed(lambda calendar: calendar.days(weekday_before(meaning.in_a_week(calendar), 5), 2))
         is_rolling = which.type == "PAST" and unit != "weekend"
         if is_rolling or unit in ("second", "minute", "hour", "fortnight") or (unit == "day" and step):
-            needs = AFTER_IN if unit in ("second", "minute", "day") else ALWAYS
-            return fixed(self.rolling(which, Count(1, 1), unit).one, needs)
-        return fixed(lambda calendar: meaning.unit_of(calendar.today, unit, calendar, -step))
+            return _rolling(((1, unit),), step or -1, AFTER_IN if unit in ("second", "minute", "day") else ALWAYS)
+        goes_on = which.type in ("LAST", "NEXT") and unit != "weekend"  # "in the last year and six months"
+        return fixed(
+            lambda calendar: meaning.unit_of(calendar.today, unit, calendar, -step),
+            **(_going_on(((1, unit),), step, AFTER_IN) if goes_on else {}),
+        )
 
     def weekend(self, _: Token) -> Meaning:
         """Over the weekend: the last that has begun."""
@@ -90,8 +94,11 @@ class Counted(Named):
             raise ValueError("no date")
 
         def meant(calendar: Calendar) -> Span:
-            span = of.one(calendar)
-            found = meaning.unit_of(calendar.day_of(span.start), unit, calendar)
+            span = of.itself(calendar)
+            day = calendar.day_of(span.start)
+            if unit == "weekend" and span == calendar.days(day):
+                return meaning.weekend_near(day, calendar)
+            found = meaning.unit_of(day, unit, calendar)
             if unit == "day" or found.end < span.end:  # "the day of Christmas", "the week of June"
                 return span
             return found
@@ -101,12 +108,12 @@ class Counted(Named):
     def week_starting(self, _: Token, start: Token, of: Meaning) -> Meaning:
         if start.value or not of.stands("BOUND"):  # no "week middle"
             raise ValueError("no date")
-        return fixed(lambda calendar: calendar.days(calendar.day_of(of.one(calendar).start), 7))
+        return fixed(lambda calendar: calendar.days(calendar.day_of(of.itself(calendar).start), 7))
 
     def week_ending(self, _: Token, __: Token, of: Meaning) -> Meaning:
         if not of.stands("BOUND"):
             raise ValueError("no date")
-        return fixed(lambda calendar: calendar.days(meaning.add_days(of.one(calendar).end, calendar, -7), 7))
+        return fixed(lambda calendar: calendar.days(meaning.add_days(of.itself(calendar).end, calendar, -7), 7))
 
     def nth(self, number: Token, unit: Any, _: Token | None, of: Meaning) -> Meaning:
         if not of.stands("BOUND") or number.value == 0 or number.type in ("NEXT", "COMING", "PAST"):
@@ -142,10 +149,20 @@ class Counted(Named):
         number, step = count.most, which.value or -1
         if unit == "weekend":
             return Meaning(lambda calendar: relative.last_weekends(int(number), calendar, step))
-        length = relative.rolling(unit, number)
-        if step > 0:
-            return fixed(lambda calendar: Span(calendar.as_of, calendar.as_of + length))
-        return fixed(lambda calendar: Span(calendar.as_of - length, calendar.as_of))
+        return _rolling(((number, unit),), step, ALWAYS)
+
+    def rolling_in_two(self, which: Token, first: Count, unit: str, last: Count, smaller: str) -> Meaning:
+        """ "the last 2 weeks 3 days" """
+        counted = ((first.most, unit), (last.most, smaller))
+        if not relative.are_falling(counted):
+            raise ValueError("no one count")
+        return _rolling(counted, which.value or -1, ALWAYS)
+
+    def rolling_or_two(self, which: Token, unit: str, _: Token) -> Meaning:
+        """ "the last day or two" """
+        if not which.value:
+            raise ValueError("this is no two")
+        return self.rolling(which, Count(2, 2), unit)
 
     def rolling_and_half(self, which: Token, unit: str, _: Token) -> Meaning:
         return self.rolling(which, Count(1.5, 1.5), unit)
@@ -157,6 +174,7 @@ class Counted(Named):
             like=lambda number: self.ago(Count(number, number), unit, None),
             counted=(*before, *relative.parts(count, unit)),
             more=lambda others: self.ago(count, unit, None, others),
+            also=lambda part: self.ago(relative.signed(part[0], is_later), part[1], None),
         )
 
     def ago_in_two(self, first: Count, unit: str, last: Count, smaller: str, _: Token) -> Meaning:
@@ -176,6 +194,9 @@ class Counted(Named):
         """The other day: as few days ago as "a few days ago"."""
         return self.ago(Count(2, 5) if token.value == "day" else Count(1, 3), token.value, None)
 
+    def hence_or_two(self, count: Count, unit: str, _: Token, hence: Token) -> Meaning:
+        return self.hence(Count(count.least, 2), unit, hence)
+
     def hence(self, count: Count, unit: str, _: Token) -> Meaning:
         return self.ago(Count(-count.least, -count.most), unit, None)
 
@@ -192,4 +213,27 @@ class Counted(Named):
 def _ahead(hence: Meaning) -> Meaning:
     """A time to come that only "in" says: "in two weeks"."""
     more = hence.more
-    return replace(hence, needs=AFTER_IN, like=None, more=None if more is None else lambda others: _ahead(more(others)))
+    return replace(
+        hence, needs=AFTER_IN, like=None, also=None, more=None if more is None else lambda others: _ahead(more(others))
+    )
+
+
+def _rolling(counted: tuple[Part, ...], step: int, needs: frozenset[str]) -> Meaning:
+    """As long as these counts together, up to now, or from now where `step` is above zero."""
+    length = sum((relative.rolling(unit, number) for number, unit in counted), timedelta())
+    return fixed(
+        lambda calendar: (
+            Span(calendar.as_of, calendar.as_of + length) if step > 0 else Span(calendar.as_of - length, calendar.as_of)
+        ),
+        needs,
+        **_going_on(counted, step, needs),
+    )
+
+
+def _going_on(counted: tuple[Part, ...], step: int, needs: frozenset[str]) -> dict[str, Any]:
+    """What makes of such a count a longer one, or another."""
+    return {
+        "counted": counted,
+        "longer": lambda others: _rolling((*counted, *others), step, needs),
+        "also": lambda part: _rolling((part,), step, needs),
+    }

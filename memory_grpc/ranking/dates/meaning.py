@@ -54,6 +54,12 @@ class Meaning:
     """The counts of units that it has: of "2 weeks" in "2 weeks and 3 days ago"."""
     more: Callable[[tuple[Part, ...]], Meaning] | None = None
     """The same with those before its own: "2 weeks and 3 days ago" of "3 days ago"."""
+    longer: Callable[[tuple[Part, ...]], Meaning] | None = None
+    """The same with those after its own: "the last 2 weeks" as "the last 2 weeks and 3 days"."""
+    also: Callable[[Part], Meaning] | None = None
+    """The same with another count alone: "two weeks ago" as "two days ago"."""
+    during: Spans | None = None
+    """What it means after "in", where that is more: all of "in the two weeks before 6 July"."""
     told: Spans | None = None
     """When it is spoken of, where that is another time: what happened the week before a day is told on the day."""
 
@@ -65,6 +71,14 @@ class Meaning:
         """From the first instant to the last."""
         spans = self.of(calendar)
         return Span(min(span.start for span in spans), max(span.end for span in spans))
+
+    def itself(self, calendar: Calendar) -> Span:
+        """The same without the days around it: other dates are counted from Christmas Day, not from its neighbours."""
+        span = self.one(calendar)
+        if not self.around:
+            return span
+        first, end = add_days(span.start, calendar, self.around), add_days(span.end, calendar, -self.around)
+        return Span(calendar.clock(first), calendar.clock(end))
 
 
 Year = Callable[[Calendar], int]
@@ -82,6 +96,16 @@ def matched(first: Meaning, last: Meaning) -> tuple[Meaning, Meaning]:
         return last.like(first.number), last
     if _is_count(last.number) and first.like is not None:
         return first, first.like(last.number)
+    return first, last
+
+
+def counted_alike(first: Meaning, last: Meaning) -> tuple[Meaning, Meaning]:
+    """Two counts of units of which one says from where, or how: "two days or a week ago", "the last hour or 2 days"."""
+    if first.longer is not None:
+        if first.also is not None and last.needs is AFTER_IN and len(last.counted) == 1:
+            return first, first.also(last.counted[0])
+    elif last.also is not None and first.needs is AFTER_IN and len(first.counted) == 1:
+        return last.also(first.counted[0]), last
     return first, last
 
 
@@ -162,6 +186,11 @@ def since(start: datetime, calendar: Calendar) -> list[DateRange]:
 def in_a_week(calendar: Calendar) -> date:
     """The day before which a weekday is the next."""
     return calendar.today + timedelta(days=8)
+
+
+def weekend_near(day: date, calendar: Calendar) -> Span:
+    """The weekend that a day belongs to: of a Monday the one before, of another day that of its week."""
+    return calendar.days(day + timedelta(days=(5 - day.weekday() + 2) % 7 - 2), 2)
 
 
 def unit_of(day: date, unit: str, calendar: Calendar, back: int = 0) -> Span:

@@ -129,7 +129,7 @@ class Named(Quarters):
             lambda calendar: _holiday(token, _last_year(token, calendar), calendar),
             AFTER_A_WORD,
             is_full=False,
-            around=HOLIDAYS[token.value].around,
+            around=around_of(token),
         )
 
     def holiday_unit(self, token: Token, unit: Token, year: Year | None = None) -> Meaning:
@@ -141,18 +141,17 @@ class Named(Quarters):
             if unit.type == "WEEK":
                 return meaning.unit_of(day, "week", calendar)
             holiday = _holiday(token, in_year, calendar)
-            saturday = day + timedelta(days=(5 - day.weekday() + 2) % 7 - 2)
-            weekend = calendar.days(saturday, 2)
+            weekend = meaning.weekend_near(day, calendar)
             return Span(min(weekend.start, holiday.start), max(weekend.end, holiday.end))
 
         return fixed(meant, meaning.ALWAYS if year else AFTER_A_WORD, is_full=year is not None)
 
     def holiday_of(self, token: Token, year: Year) -> Meaning:
-        return fixed(lambda calendar: _holiday(token, year(calendar), calendar), around=HOLIDAYS[token.value].around)
+        return fixed(lambda calendar: _holiday(token, year(calendar), calendar), around=around_of(token))
 
     def which_holiday(self, which: Token, token: Token) -> Meaning:
         meant = which_year(which, lambda year, calendar: _holiday(token, year, calendar))
-        return replace(meant, around=HOLIDAYS[token.value].around)
+        return replace(meant, around=around_of(token))
 
 
 def _day(month: int, number: int, year: Year | None) -> Meaning:
@@ -170,6 +169,11 @@ def _day(month: int, number: int, year: Year | None) -> Meaning:
 def _holiday(token: Token, year: int, calendar: Calendar) -> Span:
     holiday = HOLIDAYS[token.value]
     return calendar.days(holiday.of(year) - timedelta(days=holiday.around), 1 + 2 * holiday.around)
+
+
+def around_of(token: Token) -> int:
+    """How many days on each side of its own day a name takes in."""
+    return HOLIDAYS[token.value].around if token.type in ("HOLIDAY", "HOLIDAYS") else 0
 
 
 def _last_year(token: Token, calendar: Calendar) -> int:

@@ -8,6 +8,15 @@ from typing import Final
 
 from memory_grpc.ranking.dates.spans import Calendar, Span, add_months
 
+_MONTHS: Final = {"month": 1, "quarter": 3, "year": 12, "decade": 120}
+_DAYS: Final = {"day": 1, "week": 7, "fortnight": 14}
+
+
+def _days(unit: str) -> int:
+    if unit not in _DAYS:
+        raise ValueError(f"no {unit} of a span is counted")
+    return _DAYS[unit]
+
 
 def third(span: Span, which: int, calendar: Calendar) -> Span:
     """The early, the middle or the late part: ten days of a month, else a third of the months or of the days."""
@@ -30,11 +39,11 @@ def nth(span: Span, number: int, unit: str, calendar: Calendar) -> Span:
     """The `number`-th unit of a span, the last for -1; weeks count from its first day. ValueError past its end."""
     first, end = calendar.day_of(span.start), calendar.day_of(span.end)
     months = (end.year - first.year) * 12 + end.month - first.month
-    if unit in ("quarter", "half", "month"):
+    if unit in _MONTHS or unit == "half":
         if unit == "half" and months == 1:
             half = first + timedelta(days=15)
             return [Span(span.start, calendar.clock(half)), Span(calendar.clock(half), span.end)][place(number, 2)]
-        length = {"quarter": 3, "half": months // 2, "month": 1}[unit]
+        length = months // 2 if unit == "half" else _MONTHS[unit]
         if not length:
             raise ValueError("too short to have halves")
         start = add_months(first, length * place(number, months // length))
@@ -42,7 +51,7 @@ def nth(span: Span, number: int, unit: str, calendar: Calendar) -> Span:
     if unit == "weekend":
         saturdays = weekdays(first, end, 5)
         return calendar.days(saturdays[place(number, len(saturdays))], 2)
-    length = {"day": 1, "week": 7}[unit]
+    length = _days(unit)
     if number < 0:
         return calendar.days(end - timedelta(days=length), length)
     start = first + timedelta(days=length * (number - 1))
@@ -54,11 +63,11 @@ def nth(span: Span, number: int, unit: str, calendar: Calendar) -> Span:
 def several(span: Span, count: int, unit: str, are_last: bool, calendar: Calendar) -> Span:
     """The first or the last so many days, weeks or months of a span."""
     first, end = calendar.day_of(span.start), calendar.day_of(span.end)
-    if unit in ("month", "quarter") and first.day == end.day == 1:
-        months = count * (3 if unit == "quarter" else 1)
+    if unit in _MONTHS and first.day == end.day == 1:
+        months = count * _MONTHS[unit]
         edge = add_months(end if are_last else first, -months if are_last else months)
     else:
-        days = count * {"day": 1, "week": 7}[unit]
+        days = count * _days(unit)
         edge = end - timedelta(days=days) if are_last else first + timedelta(days=days)
     if not first <= edge <= end:
         raise ValueError("past its end")

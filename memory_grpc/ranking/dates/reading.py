@@ -43,7 +43,7 @@ class Reading(Core):
         return _placed("", of)
 
     def placed(self, kind: str, of: Meaning) -> Placed:
-        return _placed(kind, of)
+        return _placed(kind, replace(of, of=of.during) if kind == "IN" and of.during else of)
 
     def onwards(self, kind: str, of: Meaning, _: Token) -> Placed:
         if kind != "FROM":
@@ -54,13 +54,13 @@ class Reading(Core):
         return word.type
 
     def before(self, _: Token, of: Meaning) -> Placed:
-        return _open(of, lambda span, calendar: meaning.until(span.start))
+        return _open(of, lambda span, calendar: meaning.until(span.start), is_beside=True)
 
     def until(self, _: Token, of: Meaning) -> Placed:
         return _open(of, lambda span, calendar: meaning.until(span.end))
 
     def after(self, _: Token, of: Meaning) -> Placed:
-        return _open(of, lambda span, calendar: meaning.since(span.end, calendar))
+        return _open(of, lambda span, calendar: meaning.since(span.end, calendar), is_beside=True)
 
     def since(self, _: Token | None, of: Meaning) -> Placed:
         return _open(of, lambda span, calendar: meaning.since(span.start, calendar))
@@ -90,9 +90,15 @@ class Reading(Core):
     def joined(self, first: Meaning, joiner: Token, last: Meaning) -> Meaning:
         listed = (*first.numbers, first.number, last.number) if first.number or first.numbers else ()
         numbers = tuple(number for number in listed if number) if last.number else ()
-        if joiner.type != "OR" and last.more is not None and relative.are_falling((*first.counted, *last.counted)):
-            return last.more(first.counted)
-        if last.needs is AFTER_IN and first.needs is not AFTER_IN:  # "the last 2 weeks and 3 days"
+        if joiner.type != "OR" and relative.are_falling((*first.counted, *last.counted)):
+            if first.longer is None and last.more is not None:
+                return last.more(first.counted)
+            if first.longer is not None and last.needs is AFTER_IN:  # "the last 2 weeks and 3 days"
+                longer = first.longer(last.counted)
+                return replace(longer, needs=frozenset()) if joiner.type == "COMMA" else longer
+        if joiner.type == "OR" and last.longer is None:
+            first, last = meaning.counted_alike(first, last)
+        if last.needs is AFTER_IN and first.needs is not AFTER_IN:
             raise Misplaced
         if joiner.type == "COMMA" and last.ends_bare and not numbers:
             raise Misplaced
@@ -126,7 +132,7 @@ class Reading(Core):
     def eve_of(self, _: Token, __: Token, of: Meaning) -> Meaning:
         anchor = _bound(of)
         return fixed(
-            lambda calendar: calendar.days(meaning.add_days(anchor.one(calendar).start, calendar, anchor.around - 1)),
+            lambda calendar: calendar.days(meaning.add_days(anchor.itself(calendar).start, calendar, -1)),
             told=_told(anchor),
         )
 
@@ -153,12 +159,12 @@ class Reading(Core):
         if isinstance(unit, Token) and unit.type == "WDAY":
             weekday = unit.value
             return fixed(
-                lambda calendar: relative.weekday_beside(anchor.one(calendar), weekday, is_after, calendar),
+                lambda calendar: relative.weekday_beside(anchor.itself(calendar), weekday, is_after, calendar),
                 told=_told(anchor),
             )
         name = getattr(unit, "value", unit)
         return fixed(
-            lambda calendar: relative.beside(anchor.one(calendar), name, is_after, calendar), told=_told(anchor)
+            lambda calendar: relative.beside(anchor.itself(calendar), name, is_after, calendar), told=_told(anchor)
         )
 
     def part_beside(self, part: Token, side: Token, of: Meaning) -> Meaning:
@@ -176,9 +182,10 @@ class Reading(Core):
     ) -> Meaning:
         anchor, is_after = _bound(of), side.type == "AFTER"
         signed = relative.Count(-count.least, -count.most) if is_after else count
+        is_whole = not before and unit != "weekend" and count.most % 1 == 0
 
         def meant(calendar: Calendar) -> Span:
-            span = anchor.one(calendar)
+            span = anchor.itself(calendar)
             there = calendar.clock(calendar.day_of(span.end if is_after else span.start))
             if is_after:
                 there = calendar.clock(meaning.add_days(there, calendar, -1))
@@ -187,9 +194,18 @@ class Reading(Core):
         return fixed(
             meant,
             told=_told(anchor),
+            during=(
+                lambda calendar: [relative.beside(anchor.itself(calendar), unit, is_after, calendar, int(count.most))]
+            )
+            if is_whole
+            else None,
             counted=relative.parts(count, unit),
             more=lambda others: self.count_beside(count, unit, side, of, others),
+            also=lambda part: self.count_beside(relative.Count(part[0], part[0]), part[1], side, of),
         )
+
+    def count_beside_or_two(self, count: relative.Count, unit: str, _: Token, side: Token, of: Meaning) -> Meaning:
+        return self.count_beside(relative.Count(count.least, 2), unit, side, of)
 
 
 def _placed(kind: str, of: Meaning) -> Placed:
@@ -217,6 +233,7 @@ def _needs(first: Meaning, last: Meaning) -> frozenset[str]:
     return strong if strong in (first.needs, last.needs) else first.needs & last.needs
 
 
-def _open(of: Meaning, ranges: Callable[[Span, Calendar], list[DateRange]]) -> Placed:
+def _open(of: Meaning, ranges: Callable[[Span, Calendar], list[DateRange]], *, is_beside: bool = False) -> Placed:
     anchor = _bound(of)
-    return Placed(lambda calendar: ranges(anchor.one(calendar), calendar), ends_bare=anchor.ends_bare)
+    span = anchor.itself if is_beside else anchor.one
+    return Placed(lambda calendar: ranges(span(calendar), calendar), ends_bare=anchor.ends_bare)

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from memory_grpc.ranking.dates.meaning import Part, unit_of
+from memory_grpc.ranking.dates.meaning import Part, add_days, unit_of
 from memory_grpc.ranking.dates.spans import Calendar, Span, add_months, week_of, weekday_before
 
 _DAYS: Final = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "quarter": 91, "year": 365, "decade": 3652}
@@ -81,6 +81,11 @@ def back(day: date, unit: str, count: float | None) -> date:
     return date(year, month, min(day.day, gregorian.monthrange(year, month)[1]))
 
 
+def signed(number: float, is_later: bool) -> Count:
+    """So many units before, or after."""
+    return Count(-number, -number) if is_later else Count(number, number)
+
+
 def parts(count: Count, unit: str) -> tuple[Part, ...]:
     """A count of units as a part of a longer one."""
     return ((abs(count.most), unit),)
@@ -135,20 +140,22 @@ def _check(count: int) -> None:
         raise ValueError("too many to list")
 
 
-def beside(anchor: Span, unit: str, is_after: bool, calendar: Calendar) -> Span:
-    """The unit next to a span: "the week before 6 July" is the seven days before it."""
+def beside(anchor: Span, unit: str, is_after: bool, calendar: Calendar, count: int = 1) -> Span:
+    """The unit next to a span, or so many: "the week before 6 July" is the seven days before it."""
     if unit == "weekend":
-        saturday = _weekday_beside(anchor, 5, is_after, calendar)
+        friday = calendar.clock(add_days(anchor.start, calendar, -1))  # before a Sunday none ends on it
+        saturday = _weekday_beside(anchor if is_after else Span(friday, friday), 5, is_after, calendar)
         return calendar.days(saturday, 2)
     if unit in _CLOCK:
-        edge = anchor.end if is_after else anchor.start
-        return Span(edge, edge + _CLOCK[unit]) if is_after else Span(edge - _CLOCK[unit], edge)
+        time = count * _CLOCK[unit]
+        return Span(anchor.end, anchor.end + time) if is_after else Span(anchor.start - time, anchor.start)
     first, end = calendar.day_of(anchor.start), calendar.day_of(anchor.end)
     if unit in ("month", "quarter", "year") and anchor == unit_of(first, unit, calendar):
-        return unit_of(first, unit, calendar, -1 if is_after else 1)
+        nearest, farthest = (unit_of(first, unit, calendar, -far if is_after else far) for far in (1, count))
+        return Span(nearest.start, farthest.end) if is_after else Span(farthest.start, nearest.end)
     if unit not in _DAYS:
         raise ValueError(f"no length of a {unit}")
-    length = _DAYS[unit]
+    length = count * _DAYS[unit]
     return calendar.days(end if is_after else first - timedelta(days=length), length)
 
 

@@ -157,6 +157,10 @@ def _word(word: str, text: str) -> tuple[str, Any]:
 _NEARLY_AFTER = {"SINCE", "UNTIL", "BEFORE", "AFTER", "IN", "ON", "FROM", "UNIT", "DAY", "WEEK", "YEAR"}
 
 
+_UNITS = {"UNIT", "DAY", "WEEK", "WEEKEND", "QUARTER", "YEAR"}
+_COUNTED = {*_UNITS, "WDAYS", "SEASONS", "HOLIDAYS", "PARTS", "NUMW", "ANDHALF"}
+
+
 def _punctuated(found: Iterable[Token]) -> Iterator[Token]:
     """Without the punctuation that belongs to its neighbours: "Fri.", "6 July, 2023", "Monday, 6 July", "mid-June"."""
     before = OTHER
@@ -171,6 +175,11 @@ def _punctuated(found: Iterable[Token]) -> Iterator[Token]:
         if token.type == "TO" and token.value == "-" and before == "EDGE":
             continue
         if token.type == "NEARLY" and before in _NEARLY_AFTER:
+            continue
+        if token.type == "ORTWO" and before not in {"NUM", "NUMW"} and after in _COUNTED:  # "a day or two weeks ago"
+            before = "NUMW"
+            yield token.update(type="OR")
+            yield Token("NUMW", 2, start_pos=(token.end_pos or 0) - len("two"), end_pos=token.end_pos)
             continue
         if token.value in ("/", "-") and before in {"QN", "HN"} and after == "Y":  # "Q3/2025"
             continue

@@ -12,7 +12,7 @@ from lark import Token, v_args
 from memory_grpc.ranking.dates import meaning, parts, relative
 from memory_grpc.ranking.dates.counted import Counted
 from memory_grpc.ranking.dates.meaning import Meaning, fixed
-from memory_grpc.ranking.dates.named import ended
+from memory_grpc.ranking.dates.named import around_of, ended
 from memory_grpc.ranking.dates.relative import Count
 from memory_grpc.ranking.dates.spans import Calendar, Span, weekday_before
 
@@ -132,11 +132,12 @@ class Within(Counted):
         if count.most % 1:
             raise ValueError("no whole number")
         return Meaning(
-            lambda calendar: [_named_back(token, back, calendar) for back in {int(count.least), int(count.most)}]
+            lambda calendar: [_named_back(token, back, calendar) for back in {int(count.least), int(count.most)}],
+            around=around_of(token),
         )
 
     def before_last(self, token: Token, *_: Token) -> Meaning:
-        return fixed(lambda calendar: _named_back(token, 2, calendar))
+        return fixed(lambda calendar: _named_back(token, 2, calendar), around=around_of(token))
 
     def after_next(self, token: Token, *_: Token) -> Meaning:
         return Meaning(lambda calendar: relative.last_weekdays(2, token.value, calendar, 1)[1:])

@@ -116,6 +116,19 @@ async def test_calls_that_use_up_their_time_lower_the_bound(error: type[BaseExce
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("error", [DeadlineExceeded, asyncio.CancelledError])
+async def test_calls_that_waited_for_others_of_their_callers_do_not_lower_the_bound(error: type[BaseException]) -> None:
+    clock = Clock()
+    door = admit(10, clock=clock)
+    for _ in range(100):
+        call = known_call(INGEST, time_remaining=2.0)
+        call.waited(0.8)
+        call.waited(0.8)
+        await ended(door, clock, call, 2.0, error)
+    assert door.bounds["write"].limit == 10
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("error", [DeadlineExceeded, asyncio.CancelledError])
 @pytest.mark.parametrize("seconds", [0.0, 0.002, 0.4])
 async def test_deadlines_that_are_too_short_do_not_lower_the_bound(error: type[BaseException], seconds: float) -> None:
     clock = Clock()
