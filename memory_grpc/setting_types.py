@@ -6,6 +6,7 @@ Of the validators before a type, the last one runs first.
 from __future__ import annotations
 
 import json
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +44,14 @@ def _stripped(value: object) -> object:
 def _unset(value: object) -> object:
     """An empty value means none; an empty path would be the working directory."""
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _no_pipe(path: Path | None) -> Path | None:
+    """To read a pipe would hold up the start until somebody writes. Whoever reads a file says what else is wrong."""
+    with suppress(OSError):
+        if path is not None and not (stat.S_ISREG(mode := path.stat().st_mode) or stat.S_ISDIR(mode)):
+            raise PydanticCustomError("pipe", "a file is expected, and this is a pipe or a device")
+    return path
 
 
 def _not_blank(value: object) -> object:
@@ -88,7 +97,7 @@ TimeZone = Annotated[str, AfterValidator(_known_zone)]
 Host = Annotated[str, BeforeValidator(_host)]
 # A number that may be left to what else decides it.
 OwnWeight = Annotated[float | None, BeforeValidator(_unset)]
-File = Annotated[Path | None, BeforeValidator(_unset)]
+File = Annotated[Path | None, AfterValidator(_no_pipe), BeforeValidator(_unset)]
 # Of the validators, the last is the first to be asked.
 Key = Annotated[SecretStr | None, BeforeValidator(_stripped), BeforeValidator(_not_blank)]
 Keys = Annotated[list[SecretStr], NoDecode, AfterValidator(_not_guessed), COMMAS, BeforeValidator(_none_blank)]

@@ -56,6 +56,8 @@ def _look_at_env_file(path: Any, known: set[str]) -> list[str]:
     from memory_grpc.env_file import look
 
     if not isinstance(path, str) or not Path(path).is_file():
+        if isinstance(path, str) and Path(path).is_fifo():
+            raise CommandError(f"{path} is a pipe, and is to be a file: nobody may ever write into it.")
         return []
     found = look(Path(path))
     if found.faults:

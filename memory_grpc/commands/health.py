@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from memory_grpc.commands.configuration import Target
 from memory_grpc.commands.failure import OK, UNHEALTHY, CommandError, complain
+
+_MOST_BYTES = 1024 * 1024
 
 
 def standard_check(target: Target, *, as_json: bool) -> int:
@@ -52,15 +56,20 @@ def rest_report(url: str, timeout_seconds: float, *, as_json: bool, is_own: bool
     """
     import httpx
 
+    from memory_grpc.whole_answer import Answer, NoAnswerError, whole_answer
+
+    async def asked() -> Answer:
+        # The whole answer has one time limit, and the client none.
+        async with httpx.AsyncClient(timeout=None, trust_env=False, verify=not is_own) as client:  # noqa: S113
+            where = f"{url.rstrip('/')}/v1/admin/health"
+            return await whole_answer(client, "GET", where, seconds=timeout_seconds, most=_MOST_BYTES)
+
     try:
-        response = httpx.get(
-            f"{url.rstrip('/')}/v1/admin/health", timeout=timeout_seconds, trust_env=False, verify=not is_own
-        )
-        response.raise_for_status()
-        body = response.json()
-    except httpx.HTTPStatusError as error:
-        raise CommandError(f"{url} answers {error.response.status_code}.", UNHEALTHY) from None
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        answer = asyncio.run(asked())
+        if answer.status != 200:
+            raise CommandError(f"{url} answers {answer.status}.", UNHEALTHY)
+        body = answer.json()
+    except (NoAnswerError, ValueError):
         raise CommandError(f"No service answers at {url}.", UNHEALTHY) from None
     if not isinstance(body, dict):
         raise CommandError(f"{url} is another service.", UNHEALTHY)

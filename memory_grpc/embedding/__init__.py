@@ -46,9 +46,6 @@ def _provider(settings: Settings) -> EmbeddingProvider:
 
         return HashingProvider(settings.embedding_dimensions)
     if settings.embedding_provider == "openai":
-        import httpx
-
-        from .local_service import past_proxies
         from .openai_compatible import OpenAICompatibleProvider
         from .token_counts import read_tokenizer
 
@@ -63,7 +60,6 @@ def _provider(settings: Settings) -> EmbeddingProvider:
             api_key=settings.openai_api_key,
             timeout_seconds=settings.openai_timeout_seconds,
             max_retries=settings.openai_max_retries,
-            transport=past_proxies(settings.openai_base_url, httpx.HTTPTransport),
         )
     from .sentence_transformer import SentenceTransformerProvider
 

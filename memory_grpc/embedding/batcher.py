@@ -30,6 +30,9 @@ from .tokenising import Tokenising
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+LAST_SECONDS = 2.0
+"""At the end nobody waits for the model any more, and messages that it has not embedded are pending."""
+
 
 class Embedder:
     """Micro-batching front of one provider, which it owns and closes. Use from one event loop, after ``start``."""
@@ -90,14 +93,19 @@ class Embedder:
         self._inference.start()
 
     async def close(self) -> None:
-        """Refuse new calls, embed what waits, join the threads, close the provider. Harmless when repeated."""
+        """Refuse new calls, embed what waits, join the threads, close the provider. Harmless when repeated.
+
+        What takes longer than LAST_SECONDS is given up where the provider can give it up.
+        """
         if self._closed:
             return
         self._closed = True
         self._queue.close()
-        await self._inference.close()
-        await asyncio.to_thread(self._tokenising.close)
+        joined = asyncio.create_task(self._inference.close())
+        await asyncio.wait([joined], timeout=LAST_SECONDS)
         await asyncio.to_thread(self._provider.close)
+        await joined
+        await asyncio.to_thread(self._tokenising.close)
 
     async def embed_query(self, text: str, *, tenant: str = "") -> Vectors:
         """The text's vector, float32 ``[dimensions]``, read-only; goes ahead of ingest, and is cached.

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from copy import copy
 from typing import Any, Literal
 
-import httpx
 import numpy as np
 import numpy.typing as npt
 
 from memory_grpc.errors import EmbeddingUnavailable
+from memory_grpc.whole_answer import Answer
 
 from .prompts import Prompts
 
@@ -56,9 +56,9 @@ class Dialect:
             body["input_type"] = "query" if is_query else "document"
         return body
 
-    def without_refused(self, response: httpx.Response) -> Dialect | None:
+    def without_refused(self, answer: Answer) -> Dialect | None:
         """The same without the optional fields that a refusal names; None when it names none."""
-        words = said(response).replace("matryoshka", "dimensions")
+        words = said(answer).replace("matryoshka", "dimensions")
         kept = {name: value for name, value in self._optional.items() if name not in words}
         if kept == self._optional:
             return None
@@ -74,12 +74,12 @@ def headers(host: str, key: str) -> dict[str, str]:
     return {"api-key": key} if host.endswith(AZURE_HOSTS) else {"authorization": f"Bearer {key}"}
 
 
-def refusal(response: httpx.Response) -> Refusal | None:
+def refusal(answer: Answer) -> Refusal | None:
     """Why an answer refuses its texts; None when it says nothing about them."""
-    status = response.status_code
+    status = answer.status
     if status not in (400, 413, 422, 500):
         return None
-    words = said(response)
+    words = said(answer)
     if _FIELD.search(words) and (status != 500 or _UNKNOWN.search(words)):
         return "no such field"
     if status != 500 and _TOO_MANY.search(words) and "token" not in words and "too large to process" not in words:
@@ -89,11 +89,11 @@ def refusal(response: httpx.Response) -> Refusal | None:
     return None if status == 500 else "other"
 
 
-def said(response: httpx.Response) -> str:
+def said(answer: Answer) -> str:
     """What a service says is wrong, in small letters: to be looked at, and never shown, since it may hold content."""
     try:
-        return " ".join(_strings(response.json())).lower()
-    except (ValueError, RecursionError):
+        return " ".join(_strings(answer.json())).lower()
+    except ValueError:
         return ""
 
 
@@ -108,21 +108,25 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(value.get(name))
 
 
-def vectors(response: httpx.Response, count: int) -> npt.NDArray[np.float64]:
+def vectors(answer: Answer, count: int) -> npt.NDArray[np.float64]:
     """An answer's vectors, ``[count, n]``; EmbeddingUnavailable when it is malformed.
 
     They stand in the order of ``index``. Some services leave it out, or give 0 for all: theirs are in the order asked.
     """
     try:
-        rows = response.json()["data"]
+        rows = answer.json()["data"]
         places = [row.get("index") or 0 for row in rows]
         if any(places):
             rows = [row for _, row in sorted(zip(places, rows, strict=True), key=lambda pair: pair[0])]
             if sorted(places) != list(range(count)):
                 raise ValueError
-        found = np.array([row["embedding"] for row in rows], dtype=np.float64)
+        lists = [row["embedding"] for row in rows]
+        # numpy would take "1.5" and true for numbers, too.
+        if any(not {int, float}.issuperset(map(type, values)) for values in lists):
+            raise ValueError
+        found = np.array(lists, dtype=np.float64)
         if found.ndim != 2 or len(found) != count:
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise EmbeddingUnavailable("The embedding service returned an answer that cannot be read.") from None
     return found

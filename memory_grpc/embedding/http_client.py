@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+import asyncio
+import json
+import threading
+from concurrent.futures import Future
+from typing import Any, NamedTuple
 
 import httpx
 
 from memory_grpc.errors import StartupError
+from memory_grpc.whole_answer import Answer, NoAnswerError, whole_answer
 
 from . import dialects
+from .local_service import past_proxies
 
-Client = TypeVar("Client", httpx.Client, httpx.AsyncClient)
+_REPEATED = 8
+_SLACK_BYTES = 64 * 1024
 
 
 class Variables(NamedTuple):
@@ -31,18 +38,75 @@ def http_url(text: str, variable: str, example: str) -> httpx.URL:
     return url
 
 
-def opened(kind: type[Client], url: httpx.URL, key: str, variables: Variables, **options: Any) -> Client:
-    """A client that sends the key; no request is made.
+class Posting:
+    """Posts to one URL, from a thread with an event loop of its own.
 
-    StartupError when the key cannot be sent or the environment's proxies cannot be taken.
+    Only in a loop does a time limit hold for all of an answer, and what a service sends must not hold up the loop that
+    serves others.
     """
-    headers = dialects.headers(url.host, key)
+
+    def __init__(
+        self, url: httpx.URL, key: str, variables: Variables, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        """StartupError when the key cannot be sent or the environment's proxies cannot be taken. No request is made."""
+        self._url = url
+        self._client = _client(url, key, variables, transport)
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="model_service", daemon=True)
+        self._thread.start()
+
+    def post(self, body: dict[str, Any], *, seconds: float | None, besides: int = 0) -> Future[Answer]:
+        """The answer to come, or NoAnswerError, also once this is closed. Cancelling it ends the request.
+
+        It may be ``besides`` bytes long, and repeat some times what was sent, which services do that refuse it.
+        """
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        most = besides + _REPEATED * len(content) + _SLACK_BYTES
+        with self._lock:
+            if self._is_closed:
+                raise NoAnswerError("closed")
+            return asyncio.run_coroutine_threadsafe(self._answer(content, seconds, most), self._loop)
+
+    def close(self) -> None:
+        """Gives up what is under way, and returns when it has ended. Harmless when repeated."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _answer(self, content: bytes, seconds: float | None, most: int) -> Answer:
+        try:
+            return await whole_answer(self._client, "POST", self._url, seconds=seconds, most=most, content=content)
+        except asyncio.CancelledError:
+            if self._is_closed:  # whoever waits was not cancelled, and must not look so
+                raise NoAnswerError("closed") from None
+            raise
+
+    async def _end(self) -> None:
+        under_way = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await self._client.aclose()
+
+
+def _client(
+    url: httpx.URL, key: str, variables: Variables, transport: httpx.AsyncBaseTransport | None
+) -> httpx.AsyncClient:
+    headers = dialects.headers(url.host, key) | {"content-type": "application/json"}
     try:
         httpx.Headers(headers)
     except (UnicodeEncodeError, ValueError):
         raise StartupError(f"{variables.key} contains characters that a header cannot carry.") from None
     try:
-        return kind(headers=headers, **options)
+        # No time limit of the client's: there is one for the whole of an answer.
+        return httpx.AsyncClient(headers=headers, timeout=None, transport=transport or past_proxies(url))  # noqa: S113
     except (ImportError, OSError, ValueError, httpx.InvalidURL):
         raise StartupError(
             f"Cannot connect to {variables.url}: one of HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, "

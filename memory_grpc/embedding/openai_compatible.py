@@ -28,6 +28,8 @@ from .text_windows import CHARACTERS_A_TOKEN, TextWindows
 MAX_TOKENS = 8_000
 """OpenAI's models read 8,191."""
 BATCH_WINDOWS = 8
+BYTES_A_NUMBER = 48
+"""Of an answer, at most: the longest double has 24, and some services put each on a line of its own."""
 SMALLEST_PIECE = 64
 """Characters. A service that refuses these as too long means something else."""
 
@@ -146,14 +148,15 @@ class OpenAICompatibleProvider:
     def _ask(self, texts: list[str], is_query: bool) -> Rows:
         """One request's vectors; another's, without the fields that the service does not know, if it says so."""
         dialect = self._dialect
-        response, why = self._service.post(dialect.body(texts, is_query=is_query))
-        while why == "no such field" and (other := dialect.without_refused(response)) is not None:
+        besides = len(texts) * self._identity.dimensions * BYTES_A_NUMBER
+        answer, why = self._service.post(dialect.body(texts, is_query=is_query), besides=besides)
+        while why == "no such field" and (other := dialect.without_refused(answer)) is not None:
             dialect = other
-            response, why = self._service.post(dialect.body(texts, is_query=is_query))
+            answer, why = self._service.post(dialect.body(texts, is_query=is_query), besides=besides)
         if why in ("too long", "too many"):
-            raise _TooMuchError(response.status_code, why)
+            raise _TooMuchError(answer.status, why)
         if why is not None:
-            raise EmbeddingUnavailable(_REFUSED.format(response.status_code))
-        rows = dialects.vectors(response, len(texts))
+            raise EmbeddingUnavailable(_REFUSED.format(answer.status))
+        rows = dialects.vectors(answer, len(texts))
         self._dialect = dialect
         return rows

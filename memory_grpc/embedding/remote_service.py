@@ -17,9 +17,10 @@ import httpx
 import structlog
 
 from memory_grpc.errors import ProviderDown
+from memory_grpc.whole_answer import Answer, NoAnswerError
 
 from . import dialects
-from .http_client import Variables, opened
+from .http_client import Posting, Variables
 from .resilience import Backoff, CircuitBreaker
 
 LONGEST_RETRY_AFTER_SECONDS = 30.0
@@ -46,11 +47,11 @@ class RemoteService:
         random: Callable[[], float] = random_module.random,
         sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """StartupError when the key cannot be sent or the environment's proxies cannot be taken. No request is made."""
-        self.url = url
-        self.client = opened(httpx.Client, url, key, VARIABLES, timeout=timeout_seconds, transport=transport)
+        self._posting = Posting(url, key, VARIABLES, transport)
+        self._seconds = timeout_seconds
         self._tries = max_retries + 1
         self._backoff = backoff or Backoff()
         self._breaker = CircuitBreaker(
@@ -61,8 +62,11 @@ class RemoteService:
         # Waiting on the event, not sleeping, lets close() end the wait.
         self._sleep: Callable[[float], object] = self._closed.wait if sleep is None else sleep
 
-    def post(self, body: dict[str, Any]) -> tuple[httpx.Response, dialects.Refusal | None]:
-        """A 200 response, or one that refuses the body and why; ProviderDown when neither is to be had."""
+    def post(self, body: dict[str, Any], *, besides: int) -> tuple[Answer, dialects.Refusal | None]:
+        """A 200 answer, or one that refuses the body and why; ProviderDown when neither is to be had.
+
+        An answer may be about ``besides`` bytes long, and repeat what was sent.
+        """
         for attempt in range(self._tries):
             if self._closed.is_set():
                 raise ProviderDown("The embedding service is no longer used by this process.")
@@ -70,19 +74,19 @@ class RemoteService:
                 raise ProviderDown("The embedding service keeps failing, so calls to it are paused; try again.")
             retry_after: float | None = None
             try:
-                response = self.client.post(self.url, json=body)
-            except httpx.TransportError as error:
-                reason = type(error).__name__
+                answer = self._posting.post(body, seconds=self._seconds, besides=besides).result()
+            except NoAnswerError as error:
+                reason = str(error)
             else:
-                status = response.status_code
-                why = dialects.refusal(response)
+                status = answer.status
+                why = dialects.refusal(answer)
                 if status == 200 or why is not None:
                     self._breaker.succeeded()  # it answered, so it is not down
-                    return response, why
+                    return answer, why
                 if status not in (408, 429) and status < 500:
                     self._breaker.succeeded()
                     raise ProviderDown(f"The embedding service refused the request (HTTP {status}).")
-                reason, retry_after = f"HTTP {status}", retry_after_seconds(response)
+                reason, retry_after = f"HTTP {status}", retry_after_seconds(answer.headers)
             self._breaker.failed()
             log.warning("embedding_service_failed", reason=reason, attempt=attempt + 1, tries=self._tries)
             if attempt + 1 == self._tries:
@@ -96,22 +100,22 @@ class RemoteService:
         raise ProviderDown(f"The embedding service does not answer ({reason}); try again.")
 
     def close(self) -> None:
-        """Wakes a thread that waits to try again, then closes the connections."""
+        """Wakes threads that wait, to try again or for an answer, and closes the connections."""
         self._closed.set()
-        self.client.close()
+        self._posting.close()
 
 
-def retry_after_seconds(response: httpx.Response) -> float | None:
+def retry_after_seconds(headers: httpx.Headers) -> float | None:
     """Seconds the service asks to wait, from retry-after-ms (Azure) or retry-after in either of its forms."""
     try:
-        if (milliseconds := response.headers.get("retry-after-ms")) is not None:
+        if (milliseconds := headers.get("retry-after-ms")) is not None:
             return max(0.0, float(milliseconds) / 1000)
-        if (value := response.headers.get("retry-after")) is None:
+        if (value := headers.get("retry-after")) is None:
             return None
         if value.strip().isdigit():
             return float(value)
-        # A date is measured from the response's own date, so no clock of ours (or its error) plays a part.
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(response.headers["date"])
+        # A date is measured from the answer's own date, so no clock of ours (or its error) plays a part.
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers["date"])
         return max(0.0, wait.total_seconds())
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None

@@ -72,6 +72,8 @@ def configuration(server: MemoryServer, host: str, allowed: Sequence[str]) -> uv
         transport_security=security(host, allowed),
         host=host,
     )
+    # Else /mcp/ is sent on to whatever host the request names, before anybody looks at that.
+    app.router.redirect_slashes = False
     return uvicorn.Config(
         WithoutStreams(BoundedBodies(WithoutEcho(app))),
         http=Connection,

@@ -49,8 +49,11 @@ _NO_GIVEN: Final = word_set(
     "내일 어제 아침 저녁 점심 생일 친구 가족 학교 회사 사랑 행복 건강 하루 지금 과장",
     "부장 차장 대리 사장 팀장 교수 박사 기자 변호 간호 사원",
 )
-MAKES_ANOTHER: Final = frozenset("节節币幣书書路街市省县縣区區店党黨族语語")
-"""After a given name, these make another word of it: 小红书, 国庆节."""
+OTHER_WORDS: Final = re.compile(
+    "小红书(?![包架桌房本])|小红帽|小紅書|小明星|国庆[节日假]|國慶[節日]|建国[路门街]|建國路|建军节|解放[军路]|人民[币路]|人民日报"
+    "|中山[路市县]|中山大学|中正路|新华[社网路]|新华书店|新华字典|和平[路街]|天安门|南京路|光华路|红旗路|胜利路|长春市|海南省"
+)
+"""Words that begin with what may be a given name."""
 _THREE_OR_FOUR: Final = re.compile("[\u4e00-\u9fff\u3005]{3,4}|[\uac00-\ud7a3]{3}")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
-from memory_grpc.ranking.family_names import MAKES_ANOTHER, family_or_given
+from memory_grpc.ranking.family_names import OTHER_WORDS, family_or_given
 from memory_grpc.ranking.name_words import ENDINGS, LABELS, PARTICLES, TITLES
 from memory_grpc.ranking.words import Word, fold, is_unspaced, plain, split_words
 
@@ -70,7 +70,7 @@ class NameIndex:
                 key[position : position + length] for length in self.lengths.get(key[position : position + 2], ())
             )
             part = next((candidate for candidate in candidates if candidate in self.holding), None)
-            if part in self.given and key[position + len(part) : position + len(part) + 1] in MAKES_ANOTHER:
+            if part in self.given and OTHER_WORDS.match(key, position):
                 part = None
             if part is not None:
                 start = word.start + position

@@ -9,6 +9,8 @@ from typing import Final
 
 from memory_grpc.ranking.name_index import NameIndex, is_discriminator
 from memory_grpc.ranking.name_words import (
+    AFTER_NO_FAMILY,
+    BEFORE_A_LETTER,
     LABELS,
     NEVER_SMALL,
     NUMBERS,
@@ -29,9 +31,6 @@ _DETERMINERS: Final = word_set("the a an this that my your his her our their its
 _NO_LAST_NAMES: Final = SENTENCE_OPENERS | NEVER_SMALL
 _OPENERS: Final = _NO_LAST_NAMES | LABELS
 _NO_FIRST_NAMES: Final = _OPENERS | PARTICLES
-_BEFORE_A_LETTER: Final = word_set(
-    "did does do has had was is and or to from with by for about than asked told if that when"
-)
 
 
 def possessive_end(text: str, end: int) -> int | None:
@@ -53,6 +52,8 @@ class Query:
     index: NameIndex
     capitals_tell: bool
     """Whether a capital says that a word is a name: not where all words have one."""
+    is_of_groups: bool
+    """Whether it is about parties or teams: the Greens in an election."""
 
     def run_at(self, place: int) -> tuple[int, int] | None:
         """How many words from ``place`` on are of one name, and the set of names that is meant by them; None for
@@ -78,7 +79,8 @@ class Query:
         if place <= first:
             return self.words[place].start
         if not self._names(place):
-            place = max(first, self._article(place) or place)
+            article = self._article(place)
+            place = place if article is None else max(first, article)
         elif self.words[place - 1].key in TITLES and self._are_joined(place - 1, place):
             place -= 1
         return self.words[place].start
@@ -102,13 +104,13 @@ class Query:
     def _family(self, place: int) -> tuple[int, int] | None:
         """Who has the family name that a word is the plural of: "the Smiths", "the Joneses"; no first name has one."""
         key = self.words[place].key
-        if not key.endswith("s") or self._article(place) is None:
-            return None
-        if place + 1 < len(self.words) and self.words[place + 1].key == "of":  # the Kings of Leon
+        after = self.words[place + 1].key if place + 1 < len(self.words) else ""
+        if not key.endswith("s") or self._article(place) is None or after in AFTER_NO_FAMILY:
             return None
         for name in (key[:-1], key.removesuffix("es")):
             chosen = self.index.called.get(name, 0) & ~self.index.begun.get(name, 0)
-            if chosen and len(name) > 1 and (self._is_shown(self.words[place]) or name not in WORDS_TOO):
+            is_likely = name not in WORDS_TOO or (self._is_shown(self.words[place]) and not self.is_of_groups)
+            if chosen and len(name) > 1 and is_likely:
                 return 1, chosen
         return None
 
@@ -215,7 +217,7 @@ class Query:
         if len(strong) == 1 and len(strong[0].key) == 1 and is_discriminator(strong[0]):
             is_capital = self.text[strong[0].start].isupper() and strong[0].key != "i"
             opens = self._opens_sentence(run[0]) and strong[0].key not in SENTENCE_OPENERS
-            return is_capital and (is_owner or opens or before in _BEFORE_A_LETTER)
+            return is_capital and (is_owner or opens or before in BEFORE_A_LETTER)
         if len(run) > 1 and (len(strong) > 1 or is_discriminator(run[-1])):
             common = all(
                 not self._is_shown(word) and word.key in WORDS_TOO for word in run if not is_discriminator(word)

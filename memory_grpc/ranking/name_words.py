@@ -95,6 +95,19 @@ COMPOUNDS: Final = word_set(
     "producer pool service services software number numbers record records file files list lists satisfaction",
 )
 """What follows "the user" or "the customer" where they are only the beginning of a word for something else."""
+BEFORE_A_LETTER: Final = word_set(
+    "did does do has had was is and or to from with by for about than asked told if that when"
+)
+"""Before who is called by a letter: "Did A call?"."""
+AFTER_NO_FAMILY: Final = word_set(
+    "of app apps party election team band album song songs game match league page website store icon folder widget",
+)
+"""What follows the plural of a family name where that is something else: the Kings of Leon, the Notes app."""
+OF_GROUPS: Final = word_set(
+    "election elections parliament parliamentary coalition referendum league playoffs stadium touchdown nfl nba nhl",
+    "mlb",
+)
+"""A question with one of these is rather about a party or a team than about a family."""
 _NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve"
 NUMBERS: Final = {word: str(number) for number, word in enumerate(_NUMBERS.split())}
 ENDINGS: Final = frozenset(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from memory_grpc.ranking.name_index import NameIndex, forget, handle_of, indexed
 from memory_grpc.ranking.name_runs import Query, possessive_end
-from memory_grpc.ranking.name_words import ABBREVIATIONS, COMPOUNDS, LABELS, word_set
+from memory_grpc.ranking.name_words import ABBREVIATIONS, COMPOUNDS, LABELS, OF_GROUPS, word_set
 from memory_grpc.ranking.words import Word, fold, is_unspaced, plain, split_words
 
 __all__ = ["Mention", "Participants", "find_mentions", "forget", "is_person", "rewrite", "speakers_named"]
@@ -90,7 +90,9 @@ def find_mentions(text: str, participants: Participants, spans: Iterable[tuple[i
         words = _outside(split_words(text), dates)
         letters = [text[word.start] for word in words if text[word.start] != text[word.start].swapcase()]
         tells = len(letters) < 3 or not all(map(str.isupper, letters))
-        mentions += _spoken(Query(text, list(_broken_up(text, _outside(words, read), index)), index, tells))
+        is_of_groups = any(word.key in OF_GROUPS for word in words)
+        spoken = list(_broken_up(text, _outside(words, read), index))
+        mentions += _spoken(Query(text, spoken, index, tells, is_of_groups))
     return tuple(sorted(mentions, key=lambda mention: mention.start))
 
 
@@ -121,7 +123,7 @@ def _outside(words: Iterable[Word], spans: Sequence[tuple[int, int]]) -> list[Wo
 def _broken_up(text: str, words: Iterable[Word], index: NameIndex) -> Iterator[Word]:
     """The words of names that are written together with others, in place of those; initials as one ("J.R." of JR)."""
     initials: list[Word] = []
-    before = ""
+    before: Word | None = None
     for word in [*words, None]:
         is_letter = word is not None and len(word.key) == 1 and word.key.isascii() and word.key.isalpha()
         if initials and not (is_letter and word and _follow(text, initials[-1], word)):
@@ -132,8 +134,8 @@ def _broken_up(text: str, words: Iterable[Word], index: NameIndex) -> Iterator[W
         if is_letter:
             initials.append(word)
             continue
-        is_time = word.key in _OF_THE_DAY and before.isdigit()
-        before = word.key
+        is_time = word.key in _OF_THE_DAY and _is_hour(text, before, word)
+        before = word
         if is_time:
             continue
         if is_unspaced(word.key):
@@ -145,17 +147,29 @@ def _broken_up(text: str, words: Iterable[Word], index: NameIndex) -> Iterator[W
 
 
 def _follow(text: str, one: Word, other: Word) -> bool:
-    """Whether two letters may be initials of one name: "J.R.", "J. R.", "J R"; not "A/B", nor "I a"."""
+    """Whether two letters may be initials of one name: "J.R.", "J. R.", "J R"; not "A/B", "I a", nor "A. I"."""
     between = text[one.end : other.start]
-    return between in (".", ". ") or (between == " " and one.capitalised and other.capitalised)
+    if between == ". ":
+        return text[other.end : other.end + 1] == "."
+    return between == "." or (between == " " and one.capitalised and other.capitalised)
 
 
-def _together(text: str, initials: Sequence[Word], before: str, index: NameIndex) -> Sequence[Word]:
+def _is_hour(text: str, number: Word | None, other: Word) -> bool:
+    """Whether a number just before a word may be the hour or the minute of a time."""
+    if number is None or not number.key.isdigit() or len(number.key) > 3:
+        return False
+    between = text[number.end : other.start]
+    return not between or between.isspace()
+
+
+def _together(text: str, initials: Sequence[Word], before: Word | None, index: NameIndex) -> Sequence[Word]:
     """Letters as the one word of a name that they are, as themselves in "the U.S." and "e.g."; none of "5 p.m."."""
     key = "".join(letter.key for letter in initials)
-    if key in _OF_THE_DAY and before.isdigit():
+    if key in _OF_THE_DAY and _is_hour(text, before, initials[0]):
         return ()
-    is_abbreviation = before == "the" or (not initials[-1].capitalised and key in ABBREVIATIONS)
+    is_abbreviation = (before is not None and before.key == "the") or (
+        not initials[-1].capitalised and key in ABBREVIATIONS
+    )
     if is_abbreviation or initials[0].key in index.holding or key not in index.holding:
         return initials
     end = initials[-1].end

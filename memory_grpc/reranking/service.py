@@ -10,15 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-import httpx
 import structlog
 from pydantic import SecretStr
 
 from memory_grpc.embedding import dialects
-from memory_grpc.embedding.http_client import Variables, http_url, opened
-from memory_grpc.embedding.local_service import past_proxies
+from memory_grpc.embedding.http_client import Posting, Variables, http_url
 from memory_grpc.embedding.resilience import CircuitBreaker
 from memory_grpc.errors import StartupError
+from memory_grpc.whole_answer import NoAnswerError
 
 from .reranker import RerankFailed, RerankLate, RerankPaused
 from .shapes import SHAPES
@@ -49,17 +48,10 @@ class RerankService:
         self._shape = SHAPES[shape]
         if self._shape.has_model and not model:
             raise StartupError("MEMORY_RERANK_MODEL must name one of the service's reranking models.")
-        self._url = http_url(url, VARIABLES.url, "https://api.cohere.com/v2/rerank")
+        where = http_url(url, VARIABLES.url, "https://api.cohere.com/v2/rerank")
         self._model = model
         self._timeout = timeout_seconds
-        self._client = opened(
-            httpx.AsyncClient,
-            self._url,
-            api_key.get_secret_value() if api_key else "",
-            VARIABLES,
-            timeout=None,  # the caller's deadline ends it
-            transport=past_proxies(url, httpx.AsyncHTTPTransport),
-        )
+        self._posting = Posting(where, api_key.get_secret_value() if api_key else "", VARIABLES)
         self._breaker = CircuitBreaker(
             threshold=breaker_threshold, cooldown_seconds=breaker_cooldown_seconds, clock=clock
         )
@@ -82,25 +74,27 @@ class RerankService:
         except RerankFailed:
             self._breaker.failed()
             raise
-        except httpx.RequestError as error:
+        except NoAnswerError as error:
             self._breaker.failed()
-            raise RerankFailed(f"The reranking service does not answer ({type(error).__name__}).") from None
+            raise RerankFailed(f"The reranking service does not answer ({error}).") from None
         self._breaker.succeeded()
         return scores
 
     async def close(self) -> None:
-        """Closes the connections."""
-        await self._client.aclose()
+        """Gives up what is under way, and closes the connections."""
+        await asyncio.to_thread(self._posting.close)
 
     async def _of(self, query: str, texts: Sequence[str]) -> list[float]:
         """What the service refuses as too much is asked for in halves."""
-        response = await self._client.post(self._url, json=self._shape.body(self._model, query, texts))
-        if response.status_code == 200:
-            return self._shape.scores(response, len(texts))
-        why = dialects.refusal(response)
+        # Whoever waits ends it.
+        posted = self._posting.post(self._shape.body(self._model, query, texts), seconds=None)
+        answer = await asyncio.wrap_future(posted)
+        if answer.status == 200:
+            return self._shape.scores(answer, len(texts))
+        why = dialects.refusal(answer)
         if why == "too many" and len(texts) > 1:
             self._most = half = -(-len(texts) // 2)
             return [*await self._of(query, texts[:half]), *await self._of(query, texts[half:])]
         if why == "too long" and (longest := max(map(len, texts))) > SMALLEST_PIECE:
             return await self._of(query, [text[: longest // 2] for text in texts])
-        raise RerankFailed(f"The reranking service refused the request (HTTP {response.status_code}).")
+        raise RerankFailed(f"The reranking service refused the request (HTTP {answer.status}).")

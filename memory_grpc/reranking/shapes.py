@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+from memory_grpc.whole_answer import Answer
 
 from .reranker import RerankFailed, fitted
 
@@ -27,14 +27,17 @@ class Shape:
         named = {"model": model} if self.has_model else {}
         return {**named, "query": query, self.texts: list(texts), **self.besides}
 
-    def scores(self, response: httpx.Response, count: int) -> list[float]:
+    def scores(self, answer: Answer, count: int) -> list[float]:
         """An answer's scores, in the order asked; RerankFailed when it is malformed."""
         try:
-            answer = response.json()
-            rows = answer if self.results is None else answer[self.results]
-            found = {int(row["index"]): float(row[self.score]) for row in rows}
-            return fitted([found[at] for at in range(len(rows))], count)
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            said = answer.json()
+            rows = said if self.results is None else said[self.results]
+            found = {row["index"]: row[self.score] for row in rows}
+            # float() would take "0.5" and true for numbers, too.
+            if not {int, float}.issuperset(map(type, found.values())):
+                raise ValueError
+            return fitted([float(found[at]) for at in range(len(rows))], count)
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise RerankFailed("The reranking service returned an answer that cannot be read.") from None
 
 

@@ -7,7 +7,10 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+from tests.bad_answers import ENDLESS, packed
 
 DIMENSIONS = 384
 
@@ -35,7 +38,17 @@ def of(embedding: Any) -> Callable[[str, list[str]], bytes]:
     )
 
 
-# How it fails: from what was sent (head and texts) to the bytes that come back before it hangs up.
+_ENDLESS = "body"
+_DATE = "Tue, 21 Oct 2025 07:28:00"
+
+
+@cache
+def _bomb() -> bytes:
+    return packed(bytes(1 << 28), layers=2)
+
+
+# How it fails: from what was sent (head and texts) to the bytes that come back before it hangs up, or goes on without
+# end.
 FAULTS: dict[str, Callable[[str, list[str]], bytes]] = {
     "hangs up at once": lambda head, texts: b"",
     "hangs up in mid-head": lambda head, texts: b"HTTP/1.1 200 OK\r\ncontent-le",
@@ -48,6 +61,15 @@ FAULTS: dict[str, Callable[[str, list[str]], bytes]] = {
     "JSON without an end": lambda head, texts: answer(vectors(texts)[:-20]),
     "brackets": lambda head, texts: answer(b"[" * 100_000),
     "a broken gzip": lambda head, texts: answer(b"\x1f\x8b\x08" + b"\xff" * 99, "content-encoding: gzip"),
+    "a gzip": lambda head, texts: packed(vectors(texts)),
+    "256 MiB, packed twice": lambda head, texts: _bomb(),
+    "a broken zstd": lambda head, texts: answer(head.encode(), "content-encoding: zstd"),
+    "much": lambda head, texts: answer(b"[" + b"[]," * 10_000_000 + b"0]"),
+    "a date beyond all time": lambda head, texts: answer(
+        b"", f"retry-after: {_DATE} +99999999999999999", f"date: {_DATE} +0000", status="503 Service Unavailable"
+    ),
+    "a redirect to a file": lambda head, texts: answer(b"", "location: file:///etc/passwd", status="302 Found"),
+    "numbers as texts": of(["1.5"] * DIMENSIONS),
     "a redirect": lambda head, texts: answer(b"", "location: http://127.0.0.1:1/", status="307 Temporary Redirect"),
     "no vectors": lambda head, texts: answer(vectors([])),
     "one too many": lambda head, texts: answer(vectors([*texts, "more"])),
@@ -58,6 +80,7 @@ FAULTS: dict[str, Callable[[str, list[str]], bytes]] = {
     "zeros": of([0.0] * DIMENSIONS),
     "words": of(["no"] * DIMENSIONS),
     "null": of(None),
+    _ENDLESS: lambda head, texts: ENDLESS[_ENDLESS][0],
 }
 
 
@@ -78,6 +101,10 @@ class RemoteModel:
             self.asked += 1
             writer.write(FAULTS[self.fault](head, texts) if self.fault else answer(vectors(texts)))
             await writer.drain()
+            while self.fault == _ENDLESS:
+                await asyncio.sleep(0.05)
+                writer.write(ENDLESS[_ENDLESS][1])
+                await writer.drain()
         writer.close()
 
 

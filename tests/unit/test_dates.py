@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as time_of_day
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lark import Token
+from lark import Token, UnexpectedToken
 
-from memory_grpc.ranking.dates import DateRange, find_dates, matching_ranges, tokens
+from memory_grpc.ranking.dates import DateRange, find, find_dates, matching_ranges, tokens
 from memory_grpc.ranking.dates.lunar import dragon_boat, mid_autumn, new_year
 
 DATA = Path(__file__).parents[1] / "data"
@@ -141,7 +143,11 @@ weekend month year years quarter decade ago now today tonight yesterday monday f
 25/12/2025 2024-02-30 2025-07 Q1 H2 couple two twenty-one 99999999 1990s earlier later just ſo far
 2025-07-04T09:00Z back all through either about / & Friday Fridays summers Christmases nights 24/12 20250706 '98
 2025-W27 2023/24 11/2025 twenty-first coming starting ending rest 2025Q2 2H24 '25 FY25 eve Chuseok Epiphany 3 weeks
+hour minutes fortnight fortnights decades
 """
+
+
+EDGES = [datetime.min.replace(tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)]
 
 
 @settings(deadline=None)
@@ -154,6 +160,37 @@ def test_no_text_is_too_odd(text: str) -> None:
     for ranges in [matching_ranges(found, timedelta(0)), *(one.ranges for one in found)]:
         assert all(one.start is None or one.end is None or one.start < one.end for one in ranges)
         assert all(a.end is not None and b.start is not None and a.end < b.start for a, b in pairwise(ranges))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Apia"])
+def test_no_sentence_of_the_grammar_is_too_odd(zone: str) -> None:
+    """Texts at random, of words that the grammar lets follow each other: rules that few questions reach."""
+    words: dict[str, list[Token]] = defaultdict(list)
+    for word in sorted({*PIECES.split(), "from now", "this time", "or two", "and a half", "rest of", "more than"}):
+        first = next(tokens.tokens(f"{word} | 1"))
+        words[first.type].append(first.update(value=(word, first.value)))
+    chance = Random(zone)
+    for _ in range(5000):
+        parser, text = find._PARSER.copy(deepcopy_values=False), ""  # type: ignore[no-untyped-call]
+        while len(text) < 60:
+            kinds = sorted(words.keys() & set(parser.choices()))
+            if not kinds or ("$END" in parser.choices() and chance.random() < 0.2):
+                break
+            token = chance.choice(words[chance.choice(kinds)])
+            word, value = token.value
+            text += f"{word} "
+            try:
+                parser.feed_token(token.update(value=value))
+            except (ValueError, OverflowError, UnexpectedToken):
+                break
+        as_of = chance.choice([NOW, datetime(2024, 2, 29, 23, 59, tzinfo=UTC), *EDGES])
+        assert all(one.ranges for one in find_dates(text, as_of, ZoneInfo(zone)))
+
+
+@pytest.mark.parametrize("as_of", EDGES)
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_no_day_is_too_early_or_too_late(as_of: datetime, zone: str) -> None:
+    find_dates("What did I do yesterday, tomorrow, in 2 decades and last Christmas?", as_of, ZoneInfo(zone))
 
 
 @pytest.mark.parametrize(
@@ -198,6 +235,8 @@ def test_every_unit_beside_or_in_every_date_is_read_or_is_none(unit: str, whole:
         "2Q25 H2'",
         "get 3 days back ",
         "two days or ",
+        "5 years 2 months 3 days ",
+        "for 2 weeks, 3 days ago ",
         "the last 2 weeks and ",
         "the day before Christmas ",
     ],

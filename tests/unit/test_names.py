@@ -74,6 +74,8 @@ def test_the_one_who_is_meant_is_named_or_nobody(case: dict[str, Any]) -> None:
         ("Did J.R.'s son call?", ("JR",), "Did my son call?"),
         ("What did speakers 1 and 2 eat?", ("Speaker 1", "Speaker 2"), "What did I eat?"),
         ("What did the speaker eat in May?", ("Speaker 2", "May"), "What did the speaker eat in May?"),
+        ("The Smiths moved, where to?", ("Ann Smith",), "I moved, where to?"),
+        ("The van der Bergs moved, where to?", ("Ann van der Berg",), "I moved, where to?"),
     ],
 )
 def test_a_name_is_replaced_as_a_whole(query: str, names: tuple[str, ...], rewritten: str) -> None:

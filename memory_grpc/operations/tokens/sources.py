@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import stat
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +13,7 @@ import httpx
 
 from memory_grpc.addresses import leads_here
 from memory_grpc.operations.tokens.key_set import MOST_BYTES
+from memory_grpc.whole_answer import Answer, NoAnswerError, whole_answer
 
 SECONDS = 5.0
 """For a request, from the look-up of its name to the last byte of its answer, however the answer comes.
@@ -44,10 +47,14 @@ class FileSource:
     def read(self) -> Any:
         """The file's JSON."""
         try:
-            with self._path.open("rb") as file:
+            with open(self._path, "rb", opener=_at_once) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise SourceError("a pipe or a device, and no file")
                 raw = file.read(MOST_BYTES + 1)
         except OSError as error:
             raise SourceError(f"the file cannot be read: {error.strerror}") from None
+        if len(raw) > MOST_BYTES:
+            raise SourceError("too large")
         return _json(raw)
 
 
@@ -83,6 +90,11 @@ class IssuerSource:
         return get(url)
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Opens a file without waiting for who would write into a pipe that is in its place."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def is_safe(url: str) -> bool:
     """Whether nobody in between can answer in its place: https, or this machine."""
     try:
@@ -105,40 +117,26 @@ def get(url: str) -> Any:
         # It is not left to asyncio.run, which would wait for a name server that hangs.
         loop = asyncio.new_event_loop()
         try:
-            raw = loop.run_until_complete(_fetched(url))
+            answer = loop.run_until_complete(_fetched(url))
         finally:
             loop.close()
-    except TimeoutError:
-        raise SourceError("too slow") from None
-    except httpx.HTTPError as error:
-        raise SourceError(type(error).__name__) from None
+    except NoAnswerError as error:
+        raise SourceError(str(error)) from None
     except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
         wrong = "the address, a proxy variable or SSL_CERT_FILE may be wrong"
         raise SourceError(f"{type(error).__name__}: {wrong}") from None
-    return _json(raw)
+    if answer.status != 200:
+        raise SourceError(f"status {answer.status}")
+    return _json(answer.body)
 
 
-async def _fetched(url: str) -> bytes:
-    raw = b""
-    async with (
-        asyncio.timeout(SECONDS),
-        # What is on this machine is not asked for by way of a proxy.
-        httpx.AsyncClient(timeout=None, trust_env=not is_here(url)) as client,  # noqa: S113 - the whole has a limit
-        client.stream("GET", url, headers={"accept": "application/json", "accept-encoding": "identity"}) as response,
-    ):
-        if response.status_code != 200:
-            raise SourceError(f"status {response.status_code}")
-        # As it comes, and never unpacked: that could be a thousand times as much, at each of several layers.
-        async for part in response.aiter_raw():
-            raw += part
-            if len(raw) > MOST_BYTES:
-                break
-    return raw
+async def _fetched(url: str) -> Answer:
+    # What is on this machine is not asked for by way of a proxy.
+    async with httpx.AsyncClient(timeout=None, trust_env=not is_here(url)) as client:  # noqa: S113 - the whole has a limit
+        return await whole_answer(client, "GET", url, seconds=SECONDS, most=MOST_BYTES)
 
 
 def _json(raw: bytes) -> Any:
-    if len(raw) > MOST_BYTES:
-        raise SourceError("too large")
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):

@@ -173,16 +173,18 @@ class Counted(Named):
             lambda calendar: relative.away(count, unit, relative.earlier(calendar, before, is_later)),
             like=lambda number: self.ago(Count(number, number), unit, None),
             counted=(*before, *relative.parts(count, unit)),
-            more=lambda others: self.ago(count, unit, None, others),
+            more=lambda others: self.ago(count, unit, None, (*others, *before)),
             also=lambda part: self.ago(relative.signed(part[0], is_later), part[1], None),
         )
 
-    def ago_in_two(self, first: Count, unit: str, last: Count, smaller: str, _: Token) -> Meaning:
+    def ago_in_parts(self, *counted: Any) -> Meaning:
         """ "1 year 2 months ago" """
-        counted = relative.parts(first, unit)
-        if first.least != first.most or not relative.are_falling((*counted, *relative.parts(last, smaller))):
+        *before, last = zip(counted[:-1:2], counted[1::2], strict=True)
+        parts = tuple((count.most, unit) for count, unit in before)
+        is_one = all(count.least == count.most for count, _ in before)
+        if not is_one or not relative.are_falling((*parts, *relative.parts(*last))):
             raise ValueError("no one count")
-        return self.ago(last, smaller, None, counted)
+        return self.ago(*last, None, parts)
 
     def ago_and_half(self, count: Count, unit: str, *_: Token) -> Meaning:
         return self.ago(Count(count.least + 0.5, count.most + 0.5), unit, None)

@@ -46,7 +46,10 @@ def find_dates(text: str, as_of: datetime, zone: tzinfo = UTC) -> list[DateMenti
         as_of: the instant that relative dates count from; must carry a time zone.
         zone: whose days, weeks and months are meant.
     """
-    calendar = Calendar.at(as_of, zone)
+    try:
+        calendar = Calendar.at(as_of, zone)
+    except OverflowError:  # in the first or the last hours of all time, another year there
+        return []
     found: list[DateMention] = []
     # No more of them are made than are looked at.
     unread, stream = tokens(text), list[Token]()
@@ -138,6 +141,10 @@ def _is_another(text: str, start: int, last: Token, placed: Placed) -> bool:
     is_named = word[:1].isupper() and word != "I" and not text.isupper()
     if _JOINED.match(rest) or (placed.is_loose and _is_loosely_another(text, start, read, rest, is_named)):
         return True
+    if placed.is_sum and (_A_LENGTH.match(read) or _HOW_LONG.search(text[max(0, start - 30) : start])):
+        return True
+    if last.type == "QN" and _PLACE_3Q.search(text[max(0, start - 20) : _end(last)]):
+        return True
     if read.endswith("back") and _is_had_back(text[max(0, start - 60) : start]):
         return True
     if not word:
@@ -158,16 +165,25 @@ def _is_another(text: str, start: int, last: Token, placed: Placed) -> bool:
     if last.type in {"SEASON", "HOLIDAY"}:
         if read.lower() in ("all fall", "all spring"):  # "did we all fall in love?"
             return True
-        return is_named or word in ("rolls", "onions", "onion", "cleaning", "water", "church", "school")
+        if word in ("church", "school"):  # "at the summer school", but "after Easter school began"
+            return _OF_A_PLACE.search(text[max(0, (last.start_pos or 0) - 10) : last.start_pos]) is not None
+        return is_named or word in ("rolls", "onions", "onion", "cleaning", "water")
     if last.type == "WDAY":
         return word in ("mornings", "afternoons", "evenings", "nights")
     return word == "of" and last.type in {"UNIT", "DAY", "WEEK", "WEEKEND", "QUARTER", "YEAR"}
 
 
+# "for 2 weeks, 3 days ago we left", "5 dollars a month, 3 days ago it rose", "3 times a week and 2 days ago I fell"
+_A_LENGTH = re.compile(r"for\b|an?\s+\w+\s*,", re.IGNORECASE)
+_HOW_LONG = re.compile(
+    r"\b(?:for|took|takes|taken|lasts|lasted|times|once|twice|every|per)"
+    r"(?:\s+(?:about|almost|nearly|only|just|roughly|approximately|the|(?:more|less)\s+than))?\s+$",
+    re.IGNORECASE,
+)
 _WHOSE_OR_OTHER = re.compile(r"\b(?:my|your|his|her|our|their|these|those|some|any|more|of)\s+$", re.IGNORECASE)
 _HAVING = re.compile(
-    r"\b(?:get|gets|got|getting|have|has|had|want|win|wins|won|give|gives|gave|given|take|took|bring|buy|bought|earn"
-    r"|earned|claim|claimed|need|pay|paid)(?:\s+(?:me|us|him|them|you|back))?\s+(?:the\s+)?$",
+    r"\b(?:(?:get|gets|getting|have|has|want|give|gives|take|bring|buy|earn|claim|need)(?:\s+(?:me|us|him|them|you|back))?"
+    r"|(?:gave|given|got|took)\s+(?:me|us|you))\s+(?:the\s+)?$",
     re.IGNORECASE,
 )
 _OF_WHAT = re.compile(r"\b(?:what|which|who|whom|whose)\b[^.?!;]*$", re.IGNORECASE)
@@ -181,6 +197,11 @@ def _is_had_back(before: str) -> bool:
     return _HAVING.search(before) is not None and _OF_WHAT.search(before) is None
 
 
+_OF_A_PLACE = re.compile(r"(?:^|\b(?:the|at|to)\s+)$", re.IGNORECASE)
+_PLACE_3Q = re.compile(
+    r"\b(?:gate|room|flight|seat|row|platform|apartment|apt|flat|suite|unit|bus|block|building|locker|terminal|model)\s+\dQ$",
+    re.IGNORECASE,
+)
 _VERBS = {"may", "march"}
 _MAY_DO = re.compile(r"\d\s+(?:may|march)$")  # "which of the 3 may come?"
 _JOINED = re.compile(r"%|-[^\W\d_]|\s+to\s+back\b")  # "a week-end", "day-care", "10 days back to back"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from lark import Token, Transformer, v_args
@@ -32,7 +33,8 @@ class Quarters(Transformer[Token, Any]):
         return fixed(lambda calendar: of_year(year(calendar) if callable(year) else year.value, calendar))
 
     def which_quarter(self, which: Token, token: Token) -> Meaning:
-        return which_year(which, _of_year(token))
+        """ "last Q3"; "the last H2" may be a heading or a database."""
+        return replace(which_year(which, _of_year(token)), ends_bare=token.type == "HN")
 
     def half(self, token: Token) -> Meaning:
         of_year = _of_year(token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from lark import Token, v_args
@@ -13,7 +14,6 @@ from memory_grpc.ranking.dates import meaning, parts, relative
 from memory_grpc.ranking.dates.core import Core
 from memory_grpc.ranking.dates.meaning import AFTER_IN, Meaning, fixed
 from memory_grpc.ranking.dates.spans import Calendar, DateRange, Span
-from memory_grpc.ranking.dates.within import Far, once_within
 
 
 class Placed(NamedTuple):
@@ -24,6 +24,8 @@ class Placed(NamedTuple):
     ends_bare: bool = False
     is_loose: bool = False
     """Whether no word before it says that it is one."""
+    is_sum: bool = False
+    """Whether several counts make one: "2 weeks and 3 days ago"."""
 
 
 class Misplaced(ValueError):
@@ -71,13 +73,13 @@ class Reading(Core):
     def between(self, _: Token, first: Meaning, __: Token, last: Meaning) -> Placed:
         return _placed("BOUND", self.through(first, None, last))
 
-    def longer_ago(self, _: Token, count: relative.Count, unit: str, *ago: Token) -> Placed:
-        length = relative.rolling(unit, count.most + (ago[0].value if len(ago) > 1 else 0))
-        return Placed(lambda calendar: meaning.until(calendar.as_of - length))
+    def longer_ago(self, _: Token, *counted: Any) -> Placed:
+        length = _length(counted)
+        return Placed(lambda calendar: meaning.until(calendar.as_of - length), is_sum=len(counted) > 4)
 
-    def less_long_ago(self, _: Token, count: relative.Count, unit: str, *ago: Token) -> Placed:
-        length = relative.rolling(unit, count.most + (ago[0].value if len(ago) > 1 else 0))
-        return Placed(lambda calendar: meaning.since(calendar.as_of - length, calendar))
+    def less_long_ago(self, _: Token, *counted: Any) -> Placed:
+        length = _length(counted)
+        return Placed(lambda calendar: meaning.since(calendar.as_of - length, calendar), is_sum=len(counted) > 4)
 
     def shortly_before(self, _: Token, side: Token, of: Meaning) -> Placed:
         return _placed("", self.beside("week", side, of))
@@ -91,7 +93,7 @@ class Reading(Core):
         listed = (*first.numbers, first.number, last.number) if first.number or first.numbers else ()
         numbers = tuple(number for number in listed if number) if last.number else ()
         if joiner.type != "OR" and relative.are_falling((*first.counted, *last.counted)):
-            if first.longer is None and last.more is not None:
+            if first.needs is AFTER_IN and first.longer is None and last.more is not None:
                 return last.more(first.counted)
             if first.longer is not None and last.needs is AFTER_IN:  # "the last 2 weeks and 3 days"
                 longer = first.longer(last.counted)
@@ -120,12 +122,6 @@ class Reading(Core):
 
     # -- parts of dates
 
-    def part_of_day(self, of: Meaning, *rest: Token) -> Meaning:
-        part = rest[-1].value
-        return Meaning(
-            lambda calendar: parts.part_of_day(of.of(calendar), part, calendar, of.around), of.needs, of.is_full
-        )
-
     def of_part(self, part: Token, _: Token, of: Meaning) -> Meaning:
         return replace(self.part_of_day(_bound(of), part), needs=meaning.ALWAYS, ends_bare=of.ends_bare)
 
@@ -135,15 +131,6 @@ class Reading(Core):
             lambda calendar: calendar.days(meaning.add_days(anchor.itself(calendar).start, calendar, -1)),
             told=_told(anchor),
         )
-
-    def part_within(self, of: Meaning, part: Token, far: Far) -> Meaning:
-        return self.part_of_day(self.within(far, None, of), part)
-
-    def part_of_year(self, of: Meaning, part: Token, year: meaning.Year) -> Meaning:
-        return self.part_of_day(once_within(lambda calendar: calendar.month(year(calendar), 1, 12), of), part)
-
-    def in_year(self, of: Meaning, _: Token, year: Token) -> Meaning:
-        return once_within(lambda calendar: calendar.month(year.value, 1, 12), of)
 
     def third(self, edge: Token, *rest: Any) -> Meaning:
         of = _bound(rest[-1])
@@ -199,8 +186,8 @@ class Reading(Core):
             )
             if is_whole
             else None,
-            counted=relative.parts(count, unit),
-            more=lambda others: self.count_beside(count, unit, side, of, others),
+            counted=(*before, *relative.parts(count, unit)),
+            more=lambda others: self.count_beside(count, unit, side, of, (*others, *before)),
             also=lambda part: self.count_beside(relative.Count(part[0], part[0]), part[1], side, of),
         )
 
@@ -211,7 +198,15 @@ class Reading(Core):
 def _placed(kind: str, of: Meaning) -> Placed:
     if not of.stands(kind):
         raise Misplaced
-    return Placed(of.of, of.told, of.ends_bare)
+    return Placed(of.of, of.told, of.ends_bare, is_sum=len(of.counted) > 1 and of.longer is None)
+
+
+def _length(counted: Sequence[Any]) -> timedelta:
+    """How long "2 years and 3 months" are, or "2 years and a half"."""
+    half = sum(part.value for part in counted if isinstance(part, Token) and part.type == "ANDHALF")
+    counts = [part for part in counted if not isinstance(part, Token)]
+    lengths = [relative.rolling(unit, count.most + half) for count, unit in zip(counts[::2], counts[1::2], strict=True)]
+    return sum(lengths, timedelta())
 
 
 def _bound(of: Meaning) -> Meaning:

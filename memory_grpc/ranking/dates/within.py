@@ -11,7 +11,7 @@ from lark import Token, v_args
 
 from memory_grpc.ranking.dates import meaning, parts, relative
 from memory_grpc.ranking.dates.counted import Counted
-from memory_grpc.ranking.dates.meaning import Meaning, fixed
+from memory_grpc.ranking.dates.meaning import Meaning, Year, fixed
 from memory_grpc.ranking.dates.named import around_of, ended
 from memory_grpc.ranking.dates.relative import Count
 from memory_grpc.ranking.dates.spans import Calendar, Span, weekday_before
@@ -122,6 +122,29 @@ class Within(Counted):
 
     def day_within(self, monthday: Any, far: Far) -> Meaning:
         return self.within(far, None, self.day(monthday))
+
+    # -- parts of days within a unit
+
+    def part_of_day(self, of: Meaning, *rest: Token) -> Meaning:
+        part = rest[-1].value
+        return Meaning(
+            lambda calendar: parts.part_of_day(of.of(calendar), part, calendar, of.around), of.needs, of.is_full
+        )
+
+    def part_within(self, of: Meaning, part: Token, far: Far) -> Meaning:
+        return self.part_of_day(self.within(far, None, of), part)
+
+    def part_of_year(self, of: Meaning, part: Token, year: Year) -> Meaning:
+        return self.part_of_day(once_within(lambda calendar: calendar.month(year(calendar), 1, 12), of), part)
+
+    def in_year(self, of: Meaning, _: Token, year: Token) -> Meaning:
+        return once_within(lambda calendar: calendar.month(year.value, 1, 12), of)
+
+    def part_in_year(self, of: Meaning, part: Token, _: Token, year: Token) -> Meaning:
+        return self.part_of_day(self.in_year(of, _, year), part)
+
+    def of_part_in_year(self, part: Token, _: Token, of: Meaning, __: Token, year: Token) -> Meaning:
+        return self.part_in_year(of, part, __, year)
 
     # -- so many of a kind
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +19,10 @@ from memory_grpc.commands import output
 from memory_grpc.commands.configuration import load_settings, target
 from memory_grpc.commands.extras import needed
 from memory_grpc.commands.failure import CommandError, said_plainly
+from memory_grpc.commands.health import rest_report
 from memory_grpc.commands.options import moment
+from memory_grpc.settings import Settings
+from tests.bad_answers import ENDLESS, answering, endless
 
 COMMANDS = ["up", "serve", "migrate", "envoy-config", "health", "import", "search", "policy show"]
 COMMANDS += ["retention run", "retention simulate", "retention restore"]
@@ -29,6 +34,31 @@ def test_every_command_explains_itself(command: str) -> None:
     assert result.exit_code == 0
     assert "Example" in result.output
     assert "Exit codes" in result.output
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_health_check_does_not_wait_for_an_answer_that_goes_on_and_on(kind: str) -> None:
+    with answering(endless(kind), 0.05) as url:
+        began = time.monotonic()
+        with pytest.raises(CommandError, match="No service answers"):
+            rest_report(url, 0.3, as_json=False)
+        assert time.monotonic() - began < 2
+
+
+def test_no_pipe_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    started = [sys.executable, "-m", "memory_grpc", "serve"]
+    files = [name for name, field in Settings.model_fields.items() if "Path | None" in str(field.annotation)]
+    assert "jwt_jwks_file" in files and "tls_key_file" in files and len(files) > 9
+    for name in files:
+        variable = f"MEMORY_{name.upper()}"
+        with pytest.raises(CommandError, match=f"{variable}: .* a pipe"), monkeypatch.context() as here:
+            here.setenv(variable, "pipe")
+            load_settings()
+    Path("pipe").rename(".env")
+    done = subprocess.run(started, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1 and ".env is a pipe" in done.stderr
 
 
 def test_help_imports_nothing_heavy() -> None:

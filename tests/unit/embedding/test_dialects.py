@@ -3,7 +3,7 @@ refuse, and how they answer."""
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -210,9 +210,12 @@ def recorded(base_url: str, **changes: Any) -> tuple[OpenAICompatibleProvider, l
     """A provider of a host that is not here, and what it sends."""
     sent: list[httpx.Request] = []
 
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"data": [{"embedding": [1.0, 1.0, 1.0], "index": 0}]}'
+
     def answer(request: httpx.Request) -> httpx.Response:
         sent.append(request)
-        return httpx.Response(200, json={"data": [{"embedding": [1.0] * 3, "index": 0}]})
+        return httpx.Response(200, content=body())
 
     transport = httpx.MockTransport(answer)
     provider = OpenAICompatibleProvider(

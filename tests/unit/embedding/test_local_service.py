@@ -63,13 +63,11 @@ def test_it_answers_whatever_proxy_is_set(
         provider.close()
 
 
-@pytest.mark.parametrize(
-    "url", ["http://10.0.0.1/v1", "https://api.openai.com/v1", "", "http://", "http://[", "localhost"]
-)
+@pytest.mark.parametrize("url", ["http://10.0.0.1/v1", "https://api.openai.com/v1"])
 def test_other_machines_are_called_through_them(url: str) -> None:
-    assert past_proxies(url, httpx.HTTPTransport) is None
+    assert past_proxies(httpx.URL(url)) is None
 
 
 def test_a_certificate_that_is_not_there_is_left_to_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent.pem")
-    assert past_proxies("https://[::1]:8443/v1", httpx.HTTPTransport) is None
+    assert past_proxies(httpx.URL("https://[::1]:8443/v1")) is None

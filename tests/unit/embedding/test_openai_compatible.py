@@ -1,7 +1,11 @@
 """The remote provider against a real HTTP server on loopback that speaks the API, with an embedder behind it."""
 
+import json
+import resource
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -17,6 +21,7 @@ from memory_grpc.embedding.remote_service import retry_after_seconds
 from memory_grpc.embedding.resilience import Backoff
 from memory_grpc.errors import EmbeddingUnavailable, ProviderDown, StartupError
 from memory_grpc.settings import Settings
+from tests.bad_answers import ENDLESS, STATUS, answering, endless, packed
 from tests.embeddings_server import Server
 
 KEY = "sk-very-secret"
@@ -121,8 +126,8 @@ def test_retry_after_is_honoured(
 
 def test_a_retry_after_date_is_measured_from_the_service_own_clock() -> None:
     dates = {"date": "Tue, 21 Oct 2025 07:28:00 GMT", "retry-after": "Tue, 21 Oct 2025 07:28:09 GMT"}
-    assert retry_after_seconds(httpx.Response(429, headers=dates)) == 9
-    assert retry_after_seconds(httpx.Response(429, headers={"retry-after": dates["retry-after"]})) is None
+    assert retry_after_seconds(httpx.Headers(dates)) == 9
+    assert retry_after_seconds(httpx.Headers({"retry-after": dates["retry-after"]})) is None
 
 
 def test_a_very_long_retry_after_is_not_waited_for(make: Any, server: Server, sleeps: Sleeps) -> None:
@@ -141,7 +146,7 @@ def test_the_last_failure_is_provider_down(make: Any, server: Server, sleeps: Sl
 
 def test_a_service_that_does_not_answer_in_time_is_down(make: Any, server: Server) -> None:
     server.hold = threading.Event()
-    with pytest.raises(ProviderDown, match="ReadTimeout"):
+    with pytest.raises(ProviderDown, match="too slow"):
         encode(make(max_retries=0, timeout_seconds=0.05), "one")
     server.hold.set()
 
@@ -190,6 +195,11 @@ def test_the_circuit_opens_and_a_trial_closes_it(make: Any, server: Server) -> N
         {"data": [{"index": 0, "embedding": [float("nan")] + [1.0] * 63}]},
         {"data": [{"index": 0, "embedding": [float("inf")] + [1.0] * 63}]},
         {"data": [{"index": 0, "embedding": ["x"] * 64}]},
+        {"data": [{"index": 0, "embedding": ["1.5"] * 64}]},
+        {"data": [{"index": 0, "embedding": [True] * 64}]},
+        {"data": [{"index": 0, "embedding": "1" * 64}]},
+        {"data": [{"index": 0, "embedding": [[1.0]] * 64}]},
+        {"data": [{"index": 0, "embedding": [10**400] * 64}]},
         {"data": [{"index": 0, "embedding": None}]},
         {"data": [{"index": 0, "embedding": 1.0}]},
         {"data": None},
@@ -199,6 +209,77 @@ def test_unfit_answers_are_refused(make: Any, server: Server, reply: Any) -> Non
     server.replies = [(200, {}, reply)]
     with pytest.raises(EmbeddingUnavailable):
         encode(make(), "one")
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_answer_that_goes_on_and_on_is_given_up(kind: str, make: Any) -> None:
+    with answering(endless(kind), 0.05) as url:
+        provider = make(base_url=url, max_retries=0, timeout_seconds=0.3)
+        began = time.monotonic()
+        with pytest.raises(ProviderDown, match="too slow"):
+            encode(provider, "one")
+        assert time.monotonic() - began < 2
+
+
+def test_closing_wakes_a_thread_that_waits_for_an_answer(make: Any) -> None:
+    with answering(endless("body"), 0.05) as url:
+        provider = make(base_url=url, max_retries=9, timeout_seconds=60)
+        threading.Timer(0.2, provider.close).start()
+        began = time.monotonic()
+        with pytest.raises(ProviderDown, match="no longer used"):
+            encode(provider, "one")
+        assert time.monotonic() - began < 2
+    with pytest.raises(ProviderDown, match="no longer used"):
+        encode(provider, "one")
+    provider.close()
+
+
+def test_nothing_packed_is_unpacked(make: Any) -> None:
+    with answering([packed(b" " * (200 << 20))]) as url, _no_more_than(50), pytest.raises(EmbeddingUnavailable):
+        encode(make(base_url=url, max_retries=0), "one")
+    sane = json.dumps({"data": [{"index": 0, "embedding": [1.0] * 64}]}).encode()
+    with answering([packed(sane)]) as url, pytest.raises(EmbeddingUnavailable, match="cannot be read"):
+        encode(make(base_url=url, max_retries=0), "one")
+
+
+@pytest.mark.parametrize("head", [STATUS + b"content-length: 300000000\r\n\r\n", STATUS + b"\r\n"])
+def test_no_more_is_held_of_an_answer_than_its_vectors_take(head: bytes, make: Any) -> None:
+    parts = [head, *[b" " * (1 << 20)] * 280]
+    with answering(parts) as url, _no_more_than(50), pytest.raises(ProviderDown, match="too large"):
+        encode(make(base_url=url, max_retries=0), "one")
+
+
+@contextmanager
+def _no_more_than(megabytes: int) -> Iterator[None]:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < megabytes * 1024
+
+
+def test_vectors_that_are_written_at_length_are_read(make: Any, server: Server) -> None:
+    texts = [str(number) for number in range(64)]
+    data = [{"index": at, "embedding": [-1.2345678901234567e-100] * 63 + [1.0]} for at in range(64)]
+    server.replies = [(200, {}, json.dumps({"data": data}, indent=4).encode())]
+    assert encode(make(), *texts).shape == (64, 64)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-encoding": "zstd"},
+        {"content-encoding": "br, gzip"},
+        {"retry-after": "Tue, 21 Oct 2025 07:28:00 +99999999999999999"},
+        {"location": "file:///etc/passwd"},
+        {"location": "http://[canary"},
+    ],
+)
+def test_odd_headers_make_a_failure_like_any_other(headers: dict[str, str], make: Any, server: Server) -> None:
+    for status in (200, 307, 503):
+        server.replies = [(status, headers, b"canary")]
+        with pytest.raises(EmbeddingUnavailable) as caught:
+            encode(make(max_retries=0), "one")
+        assert "canary" not in str(caught.value)
+    assert {path for path, _, _ in server.requests} == {"/v1/embeddings"}
 
 
 def test_closing_wakes_a_thread_that_waits_to_try_again(server: Server) -> None:

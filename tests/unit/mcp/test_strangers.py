@@ -88,6 +88,12 @@ def test_what_is_not_there_is_neither_repeated_nor_logged(
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
+def test_nobody_is_sent_on_to_a_host_of_their_own(client: httpx.Client) -> None:
+    for path in ("/mcp/", "/mcp//", "//evil.example/mcp"):
+        answer = client.post(path, content=b"{}", headers={"host": "evil.example"})
+        assert answer.status_code in (404, 421) and "location" not in answer.headers
+
+
 def test_a_body_that_would_hold_up_everybody_is_refused_unread(client: httpx.Client) -> None:
     def ping(parts: int, padding: int = 0) -> bytes:
         return b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":[%s1],"b":"%s"}}' % (

@@ -1,7 +1,9 @@
 """A reranker over HTTP against a real server on loopback, made after the services' documents."""
 
 import asyncio
+import resource
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ from pydantic import SecretStr
 from memory_grpc.errors import StartupError
 from memory_grpc.reranking import RerankFailed, RerankLate, RerankPaused
 from memory_grpc.reranking.service import RerankService
+from tests.bad_answers import ENDLESS, STATUS, answering, endless, packed
 from tests.rerank_server import KEY, Server, overlap, reranking
 
 SHAPES = ["cohere", "jina", "tei", "voyage"]
@@ -69,6 +72,11 @@ async def test_texts_that_are_refused_as_too_long_are_cut(server: Server) -> Non
         (200, {"results": [{"index": n, "relevance_score": float("nan")} for n in range(4)]}),
         (200, {"results": [{"index": 0, "relevance_score": 1.0}] * 4}),
         (200, {"results": [{"index": n, "relevance_score": "high"} for n in range(4)]}),
+        (200, {"results": [{"index": n, "relevance_score": "0.5"} for n in range(4)]}),
+        (200, {"results": [{"index": n, "relevance_score": True} for n in range(4)]}),
+        (200, {"results": [{"index": str(n), "relevance_score": 0.5} for n in range(4)]}),
+        (200, {"results": [{"index": n, "relevance_score": 10**400} for n in range(4)]}),
+        (200, {"results": [{"index": [n], "relevance_score": 0.5} for n in range(4)]}),
         (400, {"message": f"bad: {TEXTS[1]}"}),
         (500, {"message": f"bad: {TEXTS[1]}"}),
     ],
@@ -148,6 +156,65 @@ async def test_a_body_that_is_not_what_its_headers_say_is_a_failure() -> None:
         await reranker.scores(QUERY, TEXTS, 5)
     await reranker.close()
     server.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_an_answer_that_goes_on_and_on_is_given_up(kind: str) -> None:
+    with answering(endless(kind), 0.05) as url:
+        reranker = RerankService("tei", url=url)
+        began = time.monotonic()
+        with pytest.raises(RerankLate):
+            await reranker.scores(QUERY, TEXTS, 0.3)
+        assert time.monotonic() - began < 2
+        await reranker.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [packed(b" " * (400 << 20), layers=2)],
+        [STATUS + b"\r\n", *[b" " * (1 << 20)] * 280],
+        [STATUS + b"\r\n[", *[b"[]," * 300_000] * 10, b"0]"],
+    ],
+    ids=["packed twice", "large", "many parts"],
+)
+async def test_what_is_too_much_holds_up_nobody(parts: list[bytes]) -> None:
+    before, longest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0.0
+
+    async def others() -> None:
+        nonlocal longest
+        while True:
+            since = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - since)
+
+    with answering(parts) as url:
+        reranker = RerankService("tei", url=url)
+        served = asyncio.create_task(others())
+        with pytest.raises(RerankFailed):
+            await reranker.scores(QUERY, TEXTS, 5)
+        await asyncio.sleep(0.02)
+        served.cancel()
+        await reranker.close()
+    assert longest < 0.4
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
+
+
+@pytest.mark.asyncio
+async def test_closing_ends_what_is_waited_for() -> None:
+    with answering(endless("body"), 0.05) as url:
+        reranker = RerankService("tei", url=url)
+        asking = asyncio.create_task(reranker.scores(QUERY, TEXTS, 60))
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        await reranker.close()
+        with pytest.raises(RerankFailed):
+            await asking
+        assert time.monotonic() - began < 2
+    with pytest.raises(RerankFailed):
+        await reranker.scores(QUERY, TEXTS, 60)
 
 
 @pytest.mark.asyncio

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
+import os
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from memory_grpc.operations.tokens.configured import identity
 from memory_grpc.operations.tokens.key_set import MOST_BYTES
 from memory_grpc.operations.tokens.published_keys import PublishedKeys
 from memory_grpc.operations.tokens.sources import FileSource, IssuerSource, SourceError, UrlSource, is_safe
+from tests.bad_answers import ENDLESS, answering, endless, packed
 from tests.chaos.harness import until
 from tests.conftest import settings_for_tests
 from tests.tokens import jwk, key_set, provider
@@ -84,42 +82,10 @@ def test_an_issuer_elsewhere_does_not_have_this_machine_asked(here: str, monkeyp
     assert asked == ["https://login.example/.well-known/openid-configuration"]
 
 
-@contextmanager
-def answering(parts: Iterable[bytes], pause: float = 0.0) -> Iterator[str]:
-    """The URL of a server that answers with these bytes, part by part."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def answer() -> None:
-            connection, _ = listener.accept()
-            with connection, suppress(OSError):
-                connection.recv(65_536)
-                for part in parts:
-                    connection.sendall(part)
-                    time.sleep(pause)
-
-        thread = threading.Thread(target=answer, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
-        thread.join(5)
-
-
-STATUS = b"HTTP/1.1 200 OK\r\n"
-
-
-@pytest.mark.parametrize(
-    ("begun", "again"),
-    [
-        (STATUS + b"x: ", b"x"),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-        (STATUS + b"transfer-encoding: chunked\r\n\r\n5;", b"x"),
-        (STATUS + b"content-length: 9999\r\n\r\n", b" "),
-    ],
-    ids=["headers", "answers before the answer", "the length of a part", "body"],
-)
-def test_an_answer_that_goes_on_and_on_is_given_up(begun: bytes, again: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_answer_that_goes_on_and_on_is_given_up(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "SECONDS", 0.3)
-    # Over after 3 s, so that the test ends where nothing ends it.
-    with answering(chain([begun], repeat(again, 60)), 0.05) as url:
+    with answering(endless(kind), 0.05) as url:
         began = time.monotonic()
         with pytest.raises(SourceError, match=r"^too slow$"):
             UrlSource(url).read()
@@ -144,10 +110,22 @@ def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPa
 
 
 def test_nothing_packed_is_unpacked() -> None:
-    packed = gzip.compress(gzip.compress(json.dumps(key_set(jwk())).encode()))
-    head = STATUS + b"content-encoding: gzip, gzip\r\ncontent-length: %d\r\n\r\n" % len(packed)
-    with answering([head, packed]) as url, pytest.raises(SourceError, match=r"^not JSON$"):
+    answer = packed(json.dumps(key_set(jwk())).encode(), layers=2)
+    with answering([answer]) as url, pytest.raises(SourceError, match=r"^not JSON$"):
         UrlSource(url).read()
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "keys.json")
+    read = threading.Event()
+
+    def reading() -> None:
+        with pytest.raises(SourceError, match="a pipe"):
+            FileSource(tmp_path / "keys.json").read()
+        read.set()
+
+    threading.Thread(target=reading, daemon=True).start()
+    assert read.wait(5)
 
 
 @pytest.mark.asyncio

@@ -1,0 +1,58 @@
+"""An answer by HTTP from a service that may be slow, broken or hostile: whole, within one time limit, and not large.
+
+A client's own time limits are for each read: a service that sends a byte now and then keeps it waiting for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, NamedTuple
+
+import httpx
+
+
+class NoAnswerError(Exception):
+    """There is no whole answer. The text says of which kind that is, and nothing that was sent or answered."""
+
+
+class TooSlowError(NoAnswerError):
+    """It took longer than was given."""
+
+
+class Answer(NamedTuple):
+    """What came back. A redirect is an answer, and is not followed."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    def json(self) -> Any:
+        """The body's JSON. Raises ValueError, whose text holds content."""
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+
+async def whole_answer(
+    client: httpx.AsyncClient, method: str, url: httpx.URL | str, *, seconds: float | None, most: int, **sent: Any
+) -> Answer:
+    """The answer to one request, within ``seconds`` from its first byte to the last; None: whoever waits ends it.
+
+    Raises NoAnswerError: also past ``most`` bytes, which are all that is held of it.
+    """
+    # Nothing is ever unpacked: that could be a thousand times as much, at each of several layers.
+    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds), client.stream(method, url, headers=headers, **sent) as response:
+            async for part in response.aiter_raw():
+                body += part
+                if len(body) > most:
+                    raise NoAnswerError("too large")
+    except TimeoutError:
+        raise TooSlowError("too slow") from None
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise NoAnswerError(type(error).__name__) from None
+    return Answer(response.status_code, response.headers, bytes(body))
