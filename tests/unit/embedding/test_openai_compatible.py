@@ -263,6 +263,17 @@ def test_vectors_that_are_written_at_length_are_read(make: Any, server: Server) 
     assert encode(make(), *texts).shape == (64, 64)
 
 
+@pytest.mark.parametrize("indent", [None, 8])
+def test_vectors_of_another_length_are_no_failure_of_the_service(indent: int | None, make: Any, server: Server) -> None:
+    texts = [str(number) for number in range(64)]
+    data = [{"index": at, "embedding": [-0.012345678901234567] * 4096} for at in range(64)]
+    server.replies = [(200, {}, json.dumps({"data": data}, indent=indent).encode())]
+    with pytest.raises(EmbeddingUnavailable, match="returned vectors of 4096 dimensions; 64 are configured") as failed:
+        encode(make(), *texts)
+    assert not isinstance(failed.value, ProviderDown)
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize(
     "headers",
     [
