@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import threading
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import httpx
@@ -33,6 +36,32 @@ class Answer(NamedTuple):
             return json.loads(self.body)
         except RecursionError:
             raise ValueError("nested too deeply") from None
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Its look-ups of names hold up nothing. Those of asyncio's own loops hold up the end of the process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: dict[tuple[Any, ...], Future[Any]] = {}
+
+    async def getaddrinfo(self, host: Any, port: Any, **kinds: Any) -> Any:
+        """As any loop's. Whoever asks while the same is being asked gets the same answer."""
+        asked = (host, port, *sorted(kinds.items()))
+        found = self._found.get(asked)
+        if found is None or found.done():
+            found = Future()
+            found.set_running_or_notify_cancel()  # so that no one of those who wait can cancel it
+            threading.Thread(target=_look_up, args=(found, host, port, kinds), name="look_up", daemon=True).start()
+            self._found[asked] = found
+        return await asyncio.wrap_future(found)
+
+
+def _look_up(found: Future[Any], host: Any, port: Any, kinds: dict[str, Any]) -> None:
+    try:
+        found.set_result(socket.getaddrinfo(host, port, **kinds))
+    except Exception as error:  # whatever it is, it is whoever asks who gets it
+        found.set_exception(error)
 
 
 async def whole_answer(

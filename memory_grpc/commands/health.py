@@ -56,7 +56,7 @@ def rest_report(url: str, timeout_seconds: float, *, as_json: bool, is_own: bool
     """
     import httpx
 
-    from memory_grpc.whole_answer import Answer, NoAnswerError, whole_answer
+    from memory_grpc.whole_answer import Answer, Loop, NoAnswerError, whole_answer
 
     async def asked() -> Answer:
         # The whole answer has one time limit, and the client none.
@@ -65,7 +65,8 @@ def rest_report(url: str, timeout_seconds: float, *, as_json: bool, is_own: bool
             return await whole_answer(client, "GET", where, seconds=timeout_seconds, most=_MOST_BYTES)
 
     try:
-        answer = asyncio.run(asked())
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            answer = runner.run(asked())
         if answer.status != 200:
             raise CommandError(f"{url} answers {answer.status}.", UNHEALTHY)
         body = answer.json()

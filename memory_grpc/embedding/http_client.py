@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 import httpx
 
 from memory_grpc.errors import StartupError
-from memory_grpc.whole_answer import Answer, NoAnswerError, whole_answer
+from memory_grpc.whole_answer import Answer, Loop, NoAnswerError, TooSlowError, whole_answer
 
 from . import dialects
 from .local_service import past_proxies
 
 _REPEATED = 8
 _SLACK_BYTES = 64 * 1024
+MOST_AT_ONCE = 64
+"""Posts. Beyond its 100 connections, each step of each of them takes httpx a walk through all that wait."""
+_CLOSED = "closed"
 
 
 class Variables(NamedTuple):
@@ -53,7 +56,8 @@ class Posting:
         self._client = _client(url, key, variables, transport)
         self._lock = threading.Lock()
         self._is_closed = False
-        self._loop = asyncio.new_event_loop()
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
+        self._loop = Loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="model_service", daemon=True)
         self._thread.start()
 
@@ -66,7 +70,7 @@ class Posting:
         most = besides + _REPEATED * len(content) + _SLACK_BYTES
         with self._lock:
             if self._is_closed:
-                raise NoAnswerError("closed")
+                raise NoAnswerError(_CLOSED)
             return asyncio.run_coroutine_threadsafe(self._answer(content, seconds, most), self._loop)
 
     def close(self) -> None:
@@ -82,18 +86,23 @@ class Posting:
 
     async def _answer(self, content: bytes, seconds: float | None, most: int) -> Answer:
         try:
-            return await whole_answer(self._client, "POST", self._url, seconds=seconds, most=most, content=content)
-        except asyncio.CancelledError:
-            if self._is_closed:  # whoever waits was not cancelled, and must not look so
-                raise NoAnswerError("closed") from None
+            async with asyncio.timeout(seconds), self._places:
+                return await whole_answer(self._client, "POST", self._url, seconds=None, most=most, content=content)
+        except TimeoutError:
+            raise TooSlowError("too slow") from None
+        except asyncio.CancelledError as error:
+            if _CLOSED in error.args:  # whoever waits was not cancelled, and must not look so
+                raise NoAnswerError(_CLOSED) from None
             raise
 
     async def _end(self) -> None:
         under_way = asyncio.all_tasks() - {asyncio.current_task()}
         for task in under_way:
-            task.cancel()
+            if not task.cancelling():
+                task.cancel(_CLOSED)
         await asyncio.gather(*under_way, return_exceptions=True)
         await self._client.aclose()
+        await asyncio.get_running_loop().shutdown_asyncgens()  # of answers that were cut off
 
 
 def _client(

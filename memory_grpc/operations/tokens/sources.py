@@ -13,12 +13,10 @@ import httpx
 
 from memory_grpc.addresses import leads_here
 from memory_grpc.operations.tokens.key_set import MOST_BYTES
-from memory_grpc.whole_answer import Answer, NoAnswerError, whole_answer
+from memory_grpc.whole_answer import Answer, Loop, NoAnswerError, whole_answer
 
 SECONDS = 5.0
-"""For a request, from the look-up of its name to the last byte of its answer, however the answer comes.
-
-A look-up goes on in its thread until the system gives it up; the end of the process waits for that."""
+"""For a request, from the look-up of its name to the last byte of its answer, however the answer comes."""
 _DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -114,12 +112,8 @@ def get(url: str) -> Any:
     try:
         # A loop of its own: only there does a time limit hold for all of the answer. A client that blocks waits anew
         # for each byte, and a thread that hangs holds up the end of the server.
-        # It is not left to asyncio.run, which would wait for a name server that hangs.
-        loop = asyncio.new_event_loop()
-        try:
-            answer = loop.run_until_complete(_fetched(url))
-        finally:
-            loop.close()
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            answer = runner.run(_fetched(url))
     except NoAnswerError as error:
         raise SourceError(str(error)) from None
     except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -92,21 +93,18 @@ def test_an_answer_that_goes_on_and_on_is_given_up(kind: str, monkeypatch: pytes
         assert time.monotonic() - began < 2
 
 
-def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    may_answer = threading.Event()
-
-    def hanging(*_: Any, **__: Any) -> Any:
-        may_answer.wait(5)
-        raise OSError
-
-    monkeypatch.setattr(sources, "SECONDS", 0.3)
+def test_a_name_server_that_hangs_is_not_waited_for_at_the_end_either() -> None:
+    program = (
+        "import socket, time\n"
+        "socket.getaddrinfo = lambda *_, **__: time.sleep(20)\n"
+        "from memory_grpc.operations.tokens import sources\n"
+        "sources.SECONDS = 0.3\n"
+        "sources.get('https://login.example/keys')"
+    )
     began = time.monotonic()
-    with monkeypatch.context() as patched:
-        patched.setattr(socket, "getaddrinfo", hanging)
-        with pytest.raises(SourceError, match=r"^too slow$"):
-            UrlSource("https://login.example/keys").read()
-        assert time.monotonic() - began < 2
-        may_answer.set()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.endswith("SourceError: too slow\n")
+    assert time.monotonic() - began < 15
 
 
 def test_nothing_packed_is_unpacked() -> None:
@@ -139,6 +137,15 @@ async def test_odd_surroundings_do_not_stop_the_start(name: str, value: str, mon
         await asyncio.to_thread(UrlSource("https://login.invalid/keys").read)
     assert "may be wrong" in str(failed.value) and "canary" not in str(failed.value)
     await PublishedKeys(UrlSource("https://login.invalid/keys"), ["RS256"], time.monotonic).begin()
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_an_answer_that_is_cut_off_leaves_nothing_behind(status: int) -> None:
+    program = "import sys; from memory_grpc.operations.tokens import sources; sources.get(sys.argv[1])"
+    with answering([b"HTTP/1.1 %d Some\r\n\r\n" % status, b" " * (MOST_BYTES + 70_000)]) as url:
+        done = subprocess.run([sys.executable, "-c", program, url], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].startswith("memory_grpc.operations.tokens.sources.SourceError: ")
+    assert "Task was destroyed" not in done.stderr
 
 
 @pytest.mark.parametrize(
