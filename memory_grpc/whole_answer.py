@@ -69,7 +69,8 @@ async def whole_answer(
 ) -> Answer:
     """The answer to one request, within ``seconds`` from its first byte to the last; None: whoever waits ends it.
 
-    Raises NoAnswerError: also past ``most`` bytes, which are all that is held of it.
+    Raises NoAnswerError: also past ``most`` bytes, which are all that is held of it. A failure that says more than that
+    has its status, and no body.
     """
     # Nothing is ever unpacked: that could be a thousand times as much, at each of several layers.
     headers = {"accept": "application/json", "accept-encoding": "identity"}
@@ -79,6 +80,8 @@ async def whole_answer(
             async for part in response.aiter_raw():
                 body += part
                 if len(body) > most:
+                    if response.status_code != 200:
+                        return Answer(response.status_code, response.headers, b"")
                     raise NoAnswerError("too large")
     except TimeoutError:
         raise TooSlowError("too slow") from None

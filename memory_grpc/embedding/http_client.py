@@ -16,7 +16,6 @@ from memory_grpc.whole_answer import Answer, Loop, NoAnswerError, TooSlowError, 
 from . import dialects
 from .local_service import past_proxies
 
-_REPEATED = 8
 _SLACK_BYTES = 64 * 1024
 MOST_AT_ONCE = 64
 """Posts. Beyond its 100 connections, each step of each of them takes httpx a walk through all that wait."""
@@ -61,13 +60,13 @@ class Posting:
         self._thread = threading.Thread(target=self._loop.run_forever, name="model_service", daemon=True)
         self._thread.start()
 
-    def post(self, body: dict[str, Any], *, seconds: float | None, besides: int = 0) -> Future[Answer]:
+    def post(self, body: dict[str, Any], *, seconds: float | None, repeated: int, besides: int) -> Future[Answer]:
         """The answer to come, or NoAnswerError, also once this is closed. Cancelling it ends the request.
 
-        It may be ``besides`` bytes long, and repeat some times what was sent, which services do that refuse it.
+        It may be ``besides`` bytes long, and ``repeated`` times what was sent.
         """
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-        most = besides + _REPEATED * len(content) + _SLACK_BYTES
+        most = besides + repeated * len(content) + _SLACK_BYTES
         with self._lock:
             if self._is_closed:
                 raise NoAnswerError(_CLOSED)

@@ -28,6 +28,9 @@ LONGEST_RETRY_AFTER_SECONDS = 30.0
 
 VARIABLES = Variables("MEMORY_OPENAI_BASE_URL", "MEMORY_OPENAI_API_KEY")
 
+_REPEATED = 8
+"""Some services that refuse a text repeat it, several times and escaped."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -74,7 +77,7 @@ class RemoteService:
                 raise ProviderDown("The embedding service keeps failing, so calls to it are paused; try again.")
             retry_after: float | None = None
             try:
-                answer = self._posting.post(body, seconds=self._seconds, besides=besides).result()
+                answer = self._posting.post(body, seconds=self._seconds, repeated=_REPEATED, besides=besides).result()
             except NoAnswerError as error:
                 reason = str(error)
             else:

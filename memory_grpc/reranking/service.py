@@ -25,6 +25,10 @@ from .shapes import SHAPES
 VARIABLES = Variables("MEMORY_RERANK_URL", "MEMORY_RERANK_API_KEY")
 SMALLEST_PIECE = 64
 """Characters. A service that refuses these as too long means something else."""
+REPEATED = 4
+"""Some services answer with the texts, and escaped they are three times as long."""
+BYTES_A_SCORE = 200
+"""Of an answer, besides its text."""
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +91,8 @@ class RerankService:
     async def _of(self, query: str, texts: Sequence[str]) -> list[float]:
         """What the service refuses as too much is asked for in halves."""
         # Whoever waits ends it.
-        posted = self._posting.post(self._shape.body(self._model, query, texts), seconds=None)
+        body = self._shape.body(self._model, query, texts)
+        posted = self._posting.post(body, seconds=None, repeated=REPEATED, besides=BYTES_A_SCORE * len(texts))
         answer = await asyncio.wrap_future(posted)
         if answer.status == 200:
             return self._shape.scores(answer, len(texts))

@@ -42,7 +42,7 @@ def test_no_more_are_under_way_at_once_than_a_pool_of_connections_bears() -> Non
         return httpx.Response(200, stream=_Nothing())
 
     service = posting("http://model.example", httpx.MockTransport(held))
-    answers = [service.post({}, seconds=60) for _ in range(3 * MOST_AT_ONCE)]
+    answers = [service.post({}, seconds=60, repeated=1, besides=0) for _ in range(3 * MOST_AT_ONCE)]
     assert {answer.result(60).status for answer in answers} == {200}
     service.close()
     assert most == MOST_AT_ONCE
@@ -54,9 +54,9 @@ def test_whoever_waits_for_others_waits_no_longer_than_it_may() -> None:
         return httpx.Response(200, json={})
 
     service = posting("http://model.example", httpx.MockTransport(held))
-    before = [service.post({}, seconds=None) for _ in range(MOST_AT_ONCE)]
+    before = [service.post({}, seconds=None, repeated=1, besides=0) for _ in range(MOST_AT_ONCE)]
     with pytest.raises(TooSlowError):
-        service.post({}, seconds=0.1).result(5)
+        service.post({}, seconds=0.1, repeated=1, besides=0).result(5)
     service.close()
     assert {str(answer.exception()) for answer in before} == {"closed"}
 
@@ -65,7 +65,7 @@ def test_a_close_amid_cancelled_posts_leaves_nothing_behind() -> None:
     program = (
         "import gc, sys, time, httpx; from memory_grpc.embedding.http_client import Posting, Variables\n"
         "service = Posting(httpx.URL(sys.argv[1]), '', Variables('URL', 'KEY'))\n"
-        "answers = [service.post({}, seconds=None) for _ in range(20)]\n"
+        "answers = [service.post({}, seconds=None, repeated=1, besides=0) for _ in range(20)]\n"
         "time.sleep(0.3)\n"
         "service._is_closed = True  # as close() begins\n"
         "[answer.cancel() for answer in answers]\n"
@@ -84,7 +84,7 @@ def test_an_answer_that_is_cut_off_leaves_nothing_behind() -> None:
     program = (
         "import sys, httpx; from memory_grpc.embedding.http_client import Posting, Variables\n"
         "service = Posting(httpx.URL(sys.argv[1]), '', Variables('URL', 'KEY'))\n"
-        "print(service.post({}, seconds=5).exception())\n"
+        "print(service.post({}, seconds=5, repeated=1, besides=0).exception())\n"
         "service.close()"
     )
     with answering([STATUS + b"\r\n", *[b" " * 200_000] * 9]) as url:
@@ -100,7 +100,7 @@ def test_a_name_server_that_hangs_is_asked_once_and_holds_up_neither_a_close_nor
         "socket.getaddrinfo = hanging\n"
         "from memory_grpc.embedding.http_client import Posting, Variables\n"
         "service = Posting(httpx.URL('http://model.example'), '', Variables('URL', 'KEY'))\n"
-        "answers = [service.post({}, seconds=0.3) for _ in range(3)]\n"
+        "answers = [service.post({}, seconds=0.3, repeated=1, besides=0) for _ in range(3)]\n"
         "print(*[answer.exception() for answer in answers], len(asked))\n"
         "service.close()"
     )
@@ -128,7 +128,7 @@ def test_a_name_is_looked_up_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> 
         with monkeypatch.context() as patched:
             patched.setattr(socket, "getaddrinfo", looked_up)
             with pytest.raises(NoAnswerError, match="ConnectError"):
-                service.post({}, seconds=5).result(5)
-            assert service.post({}, seconds=5).result(5).json() == {}
+                service.post({}, seconds=5, repeated=1, besides=0).result(5)
+            assert service.post({}, seconds=5, repeated=1, besides=0).result(5).json() == {}
         service.close()
     assert len(asked) == 2

@@ -249,6 +249,13 @@ def test_no_more_is_held_of_an_answer_than_its_vectors_take(head: bytes, make: A
         encode(make(base_url=url, max_retries=0), "one")
 
 
+@pytest.mark.parametrize("status", [401, 404, 503])
+def test_a_failure_is_told_by_its_status_however_much_it_says(status: int, make: Any) -> None:
+    parts = [b"HTTP/1.1 %d Some\r\n\r\n" % status, *[b" " * (1 << 20)] * 280]
+    with answering(parts) as url, _no_more_than(50), pytest.raises(ProviderDown, match=f"HTTP {status}"):
+        encode(make(base_url=url, max_retries=0), "one")
+
+
 @contextmanager
 def _no_more_than(megabytes: int) -> Iterator[None]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,6 +1,7 @@
 """A reranker over HTTP against a real server on loopback, made after the services' documents."""
 
 import asyncio
+import json
 import resource
 import threading
 import time
@@ -200,6 +201,31 @@ async def test_what_is_too_much_holds_up_nobody(parts: list[bytes]) -> None:
         await reranker.close()
     assert longest < 0.4
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
+
+
+# 50 messages of the length that is sent at most, in the alphabets that JSON may write at length.
+FULL_SIZE = [["word " * 800] * 50, ["слово " * 666] * 50, ["\U0001f600" * 4000] * 50, ["\x01" * 4000] * 50]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("texts", FULL_SIZE, ids=["latin", "cyrillic", "emoji", "controls"])
+async def test_an_answer_that_repeats_the_texts_is_read(server: Server, texts: list[str]) -> None:
+    rows = [{"index": at, "document": {"text": text}, "relevance_score": 0.5} for at, text in enumerate(texts)]
+    server.replies = [(200, json.dumps({"results": rows}, indent=4).encode())]
+    reranker = service(server)
+    assert await reranker.scores(QUERY, texts, 5) == [0.5] * 50
+    await reranker.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("texts", FULL_SIZE[:2], ids=["latin", "cyrillic"])
+async def test_an_answer_of_many_parts_for_full_texts_is_not_read(server: Server, texts: list[str]) -> None:
+    sent = sum(len(text.encode()) for text in texts)
+    server.replies = [(200, b"[" + b"[]," * (5 * sent // 3) + b"0]")]
+    reranker = service(server)
+    with pytest.raises(RerankFailed, match="too large"):
+        await reranker.scores(QUERY, texts, 5)
+    await reranker.close()
 
 
 @pytest.mark.asyncio

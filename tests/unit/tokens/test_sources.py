@@ -158,6 +158,8 @@ def test_an_answer_that_is_cut_off_leaves_nothing_behind(status: int) -> None:
         (200, b"\xff", "not JSON"),
         (200, b"[" * 100_000, "not JSON"),
         (200, b" " * (MOST_BYTES + 1), "too large"),
+        (404, b" " * (MOST_BYTES + 1), "status 404"),
+        (500, b" " * (MOST_BYTES + 1), "status 500"),
     ],
 )
 def test_what_is_no_key_set_is_told_by_its_kind(status: int, body: bytes, said: str) -> None:
