@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 
 import httpx
 
+MOST_PARTS = 250_000
+"""Of JSON. Each may take twenty times its own bytes, and no other thread runs until all are parsed."""
+
 
 class NoAnswerError(Exception):
     """There is no whole answer. The text says of which kind that is, and nothing that was sent or answered."""
@@ -30,8 +33,10 @@ class Answer(NamedTuple):
     headers: httpx.Headers
     body: bytes
 
-    def json(self) -> Any:
-        """The body's JSON. Raises ValueError, whose text holds content."""
+    def json(self, parts: int = MOST_PARTS) -> Any:
+        """The body's JSON, of so many parts at most. Raises ValueError, whose text holds content."""
+        if sum(map(self.body.count, (b",", b"[", b"{"))) > parts:
+            raise ValueError("too many parts")
         try:
             return json.loads(self.body)
         except RecursionError:

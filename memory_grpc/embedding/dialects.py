@@ -11,9 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from memory_grpc.errors import EmbeddingUnavailable
-from memory_grpc.whole_answer import Answer
+from memory_grpc.whole_answer import MOST_PARTS, Answer
 
 from .prompts import Prompts
+
+LONGEST_VECTOR = 8192
+"""Numbers. A vector of another length than is configured is read as well: only then can the error say so."""
+BYTES_A_NUMBER = 64
+"""Of an answer, at most: the longest double has 24, and some services indent each on a line of its own."""
 
 Refusal = Literal["too long", "too many", "no such field", "other"]
 
@@ -114,7 +119,7 @@ def vectors(answer: Answer, count: int) -> npt.NDArray[np.float64]:
     They stand in the order of ``index``. Some services leave it out, or give 0 for all: theirs are in the order asked.
     """
     try:
-        rows = answer.json()["data"]
+        rows = answer.json(MOST_PARTS + count * LONGEST_VECTOR)["data"]
         places = [row.get("index") or 0 for row in rows]
         if any(places):
             rows = [row for _, row in sorted(zip(places, rows, strict=True), key=lambda pair: pair[0])]

@@ -28,9 +28,6 @@ from .text_windows import CHARACTERS_A_TOKEN, TextWindows
 MAX_TOKENS = 8_000
 """OpenAI's models read 8,191."""
 BATCH_WINDOWS = 8
-LARGEST_VECTOR = 64 * 8192
-"""Bytes of an answer. The longest double has 24, and some services indent each on a line of its own. Vectors of another
-length than is configured are read as well: only then can the error say so."""
 SMALLEST_PIECE = 64
 """Characters. A service that refuses these as too long means something else."""
 
@@ -149,7 +146,7 @@ class OpenAICompatibleProvider:
     def _ask(self, texts: list[str], is_query: bool) -> Rows:
         """One request's vectors; another's, without the fields that the service does not know, if it says so."""
         dialect = self._dialect
-        besides = len(texts) * LARGEST_VECTOR
+        besides = len(texts) * dialects.LONGEST_VECTOR * dialects.BYTES_A_NUMBER
         answer, why = self._service.post(dialect.body(texts, is_query=is_query), besides=besides)
         while why == "no such field" and (other := dialect.without_refused(answer)) is not None:
             dialect = other

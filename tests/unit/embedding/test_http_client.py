@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from memory_grpc.embedding.http_client import MOST_AT_ONCE, Posting, Variables
-from memory_grpc.whole_answer import NoAnswerError, TooSlowError
+from memory_grpc.whole_answer import Answer, NoAnswerError, TooSlowError
 from tests.bad_answers import STATUS, answering
 
 NAMES = Variables("URL", "KEY")
@@ -26,6 +26,17 @@ def posting(url: str, transport: httpx.AsyncBaseTransport | None = None) -> Post
 class _Nothing(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield b""
+
+
+@pytest.mark.parametrize("part", [b"1,", b"[],", b"{},", b'"",'])
+def test_no_more_parts_of_an_answer_are_parsed_than_anyone_waits_for(part: bytes) -> None:
+    for many, is_read in ((100_000, True), (300_000, False)):
+        answer = Answer(200, httpx.Headers(), b"[" + part * many + b"0]")
+        if is_read:
+            assert len(answer.json()) == many + 1
+        else:
+            with pytest.raises(ValueError, match="too many parts"):
+                answer.json()
 
 
 def test_no_more_are_under_way_at_once_than_a_pool_of_connections_bears() -> None:

@@ -256,6 +256,15 @@ def test_a_failure_is_told_by_its_status_however_much_it_says(status: int, make:
         encode(make(base_url=url, max_retries=0), "one")
 
 
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_answer_of_nothing_but_parts_is_not_taken_apart(status: int, make: Any, server: Server) -> None:
+    texts = [str(number) for number in range(64)]
+    server.replies = [(status, {}, b'{"data":[' + b"[]," * 10_000_000 + b"0]}")]
+    with _no_more_than(200), pytest.raises(EmbeddingUnavailable):
+        encode(make(max_retries=0), *texts)
+    assert len(server.requests) == 1
+
+
 @contextmanager
 def _no_more_than(megabytes: int) -> Iterator[None]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
