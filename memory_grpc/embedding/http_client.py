@@ -97,8 +97,7 @@ class Posting:
     async def _end(self) -> None:
         under_way = asyncio.all_tasks() - {asyncio.current_task()}
         for task in under_way:
-            if not task.cancelling():
-                task.cancel(_CLOSED)
+            task.cancel(None if task.cancelling() else _CLOSED)
         await asyncio.gather(*under_way, return_exceptions=True)
         await self._client.aclose()
         await asyncio.get_running_loop().shutdown_asyncgens()  # of answers that were cut off
