@@ -17,8 +17,8 @@ from . import dialects
 from .local_service import past_proxies
 
 _SLACK_BYTES = 64 * 1024
-MOST_AT_ONCE = 64
-"""Posts. Beyond its 100 connections, each step of each of them takes httpx a walk through all that wait."""
+MOST_AT_ONCE = 100
+"""Posts: as many as httpx has connections. Beyond, each step of each takes it a walk through all that wait."""
 _CLOSED = "closed"
 
 
