@@ -19,8 +19,8 @@ def moment_of(id_: UUID) -> datetime | None:
 
 
 class RandomBytes:
-    """``os.urandom``, drawn ahead. Each call of the system lets another thread have the interpreter: beside a busy one,
-    a thousand ids took 50 ms. Not for several threads, nor for both sides of a fork."""
+    """``os.urandom``, drawn ahead: each call of the system lets another thread have the interpreter. Not for several
+    threads, nor for both sides of a fork."""
 
     def __init__(self, draw: Callable[[int], bytes] = os.urandom) -> None:
         self._draw = draw

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -53,3 +55,20 @@ def endless(kind: str) -> Iterator[bytes]:
     yield begun
     for _ in range(60):
         yield again
+
+
+def without_names(program: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program of Python whose look-ups of names hang for 20 seconds, each counted in ``asked``. Fails if it
+    waits for one."""
+    hanging = (
+        "import socket, time\n"
+        "asked = []\n"
+        "def hanging(*_, **__): asked.append(1); time.sleep(20)\n"
+        "socket.getaddrinfo = hanging\n"
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", hanging + program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert time.monotonic() - began < 15
+    return done

@@ -79,10 +79,8 @@ class EnvoyProcess:
             self.log.replace(self.log.with_name("envoy.log.1"))
         self._offset = self.log.stat().st_size if self.log.exists() else 0
         command: list[str | Path] = [program, "--config-path", config, "--log-level", "warning"]
-        # Two threads carry more than the server answers, but one that makes JSON of a large answer keeps all of its
-        # connections waiting for some 20 ms: the more threads, the fewer they are. Hot restart would share memory
-        # between unrelated Envoys.
-        command += ["--concurrency", "8", "--disable-hot-restart"]
+        # Two threads carry more than the server answers. Hot restart would share memory between unrelated Envoys.
+        command += ["--concurrency", "2", "--disable-hot-restart"]
         self._process = child.spawn(command, log=self.log, death_signal=signal.SIGKILL, account=user)
 
     def wait_ready(self, timeout_seconds: float = 10.0) -> None:

@@ -129,9 +129,9 @@ def indexed(names: tuple[str, ...]) -> NameIndex:
                 if word.key in called:
                     index.called[spelling] |= bit
             index.spelt[word.exact] |= bit
-        if len(words) == 1:
-            index.given.update(family_or_given(words[0].key))
         for spelling in _other_spellings(words):
+            if len(words) == 1:
+                index.given.add(spelling)
             index.holding[spelling] |= bit
             index.called[spelling] |= bit
         if words:

@@ -22,7 +22,7 @@ from memory_grpc.commands.failure import CommandError, said_plainly
 from memory_grpc.commands.health import rest_report
 from memory_grpc.commands.options import moment
 from memory_grpc.settings import Settings
-from tests.bad_answers import ENDLESS, answering, endless
+from tests.bad_answers import ENDLESS, answering, endless, without_names
 
 COMMANDS = ["up", "serve", "migrate", "envoy-config", "health", "import", "search", "policy show"]
 COMMANDS += ["retention run", "retention simulate", "retention restore"]
@@ -46,16 +46,10 @@ def test_a_health_check_does_not_wait_for_an_answer_that_goes_on_and_on(kind: st
 
 
 def test_a_health_check_does_not_wait_for_a_name_server_that_hangs() -> None:
-    program = (
-        "import socket, time\n"
-        "socket.getaddrinfo = lambda *_, **__: time.sleep(20)\n"
-        "from memory_grpc.commands.health import rest_report\n"
-        "rest_report('http://model.example', 0.3, as_json=False)"
+    done = without_names(
+        "from memory_grpc.commands.health import rest_report\nrest_report('http://model.example', 0.3, as_json=False)"
     )
-    began = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert "No service answers" in done.stderr
-    assert time.monotonic() - began < 15
 
 
 def test_no_pipe_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
