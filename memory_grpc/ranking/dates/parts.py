@@ -8,14 +8,15 @@ from typing import Final
 
 from memory_grpc.ranking.dates.spans import Calendar, Span, add_months
 
-_MONTHS: Final = {"month": 1, "quarter": 3, "year": 12, "decade": 120}
-_DAYS: Final = {"day": 1, "week": 7, "fortnight": 14}
+MONTHS: Final = {"month": 1, "quarter": 3, "year": 12, "decade": 120}
+DAYS: Final = {"day": 1, "week": 7, "fortnight": 14}
+"""How many months and days there are in a unit that has a whole number of them."""
 
 
 def _days(unit: str) -> int:
-    if unit not in _DAYS:
+    if unit not in DAYS:
         raise ValueError(f"no {unit} of a span is counted")
-    return _DAYS[unit]
+    return DAYS[unit]
 
 
 def third(span: Span, which: int, calendar: Calendar) -> Span:
@@ -39,11 +40,11 @@ def nth(span: Span, number: int, unit: str, calendar: Calendar) -> Span:
     """The `number`-th unit of a span, the last for -1; weeks count from its first day. ValueError past its end."""
     first, end = calendar.day_of(span.start), calendar.day_of(span.end)
     months = (end.year - first.year) * 12 + end.month - first.month
-    if unit in _MONTHS or unit == "half":
+    if unit in MONTHS or unit == "half":
         if unit == "half" and months == 1:
             half = first + timedelta(days=15)
             return [Span(span.start, calendar.clock(half)), Span(calendar.clock(half), span.end)][place(number, 2)]
-        length = months // 2 if unit == "half" else _MONTHS[unit]
+        length = months // 2 if unit == "half" else MONTHS[unit]
         if not length:
             raise ValueError("too short to have halves")
         start = add_months(first, length * place(number, months // length))
@@ -63,8 +64,8 @@ def nth(span: Span, number: int, unit: str, calendar: Calendar) -> Span:
 def several(span: Span, count: int, unit: str, are_last: bool, calendar: Calendar) -> Span:
     """The first or the last so many days, weeks or months of a span."""
     first, end = calendar.day_of(span.start), calendar.day_of(span.end)
-    if unit in _MONTHS and first.day == end.day == 1:
-        months = count * _MONTHS[unit]
+    if unit in MONTHS and first.day == end.day == 1:
+        months = count * MONTHS[unit]
         edge = add_months(end if are_last else first, -months if are_last else months)
     else:
         days = count * _days(unit)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from memory_grpc.ranking.dates.meaning import Part, add_days, unit_of
+from memory_grpc.ranking.dates.parts import DAYS, MONTHS
 from memory_grpc.ranking.dates.spans import Calendar, Span, add_months, week_of, weekday_before
 
 _DAYS: Final = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "quarter": 91, "year": 365, "decade": 3652}
@@ -70,13 +71,11 @@ def back(day: date, unit: str, count: float | None) -> date:
     """The day so many units before a day; of a shorter month the last."""
     if count is None or count % 1:
         raise ValueError("no one day")
-    days = {"day": 1, "week": 7, "fortnight": 14}
-    if unit in days:
-        return day - timedelta(days=days[unit] * count)
-    months = {"month": 1, "quarter": 3, "year": 12, "decade": 120}
-    if unit not in months:
+    if unit in DAYS:
+        return day - timedelta(days=DAYS[unit] * count)
+    if unit not in MONTHS:
         raise ValueError(f"no days in a {unit}")
-    index = day.year * 12 + day.month - 1 - months[unit] * int(count)
+    index = day.year * 12 + day.month - 1 - MONTHS[unit] * int(count)
     year, month = index // 12, index % 12 + 1
     return date(year, month, min(day.day, gregorian.monthrange(year, month)[1]))
 
