@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -91,10 +91,22 @@ class RemoteModel:
     url: str = ""
     fault: str = ""
     asked: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer."""
-        with suppress(OSError, asyncio.IncompleteReadError):
+        task = asyncio.create_task(self._serve(reader, writer))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def close(self) -> None:
+        """Hangs up on whoever still waits."""
+        for task in list(self.tasks):
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer), suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             length = next(int(line[15:]) for line in head.lower().splitlines() if line.startswith("content-length:"))
             texts = json.loads(await reader.readexactly(length))["input"]
@@ -105,7 +117,6 @@ class RemoteModel:
                 await asyncio.sleep(0.05)
                 writer.write(ENDLESS[_ENDLESS][1])
                 await writer.drain()
-        writer.close()
 
 
 @asynccontextmanager
@@ -118,4 +129,5 @@ async def remote_model() -> AsyncIterator[RemoteModel]:
         yield model
     finally:
         listener.close()
+        await model.close()
         await listener.wait_closed()
