@@ -1,9 +1,15 @@
-"""Addresses: which of them are on this machine, and how they are written."""
+"""Addresses: which of them are on this machine, how they are written, and how clients are counted by theirs."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from typing import TypeAlias
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# What one customer of a provider gets at least: whoever has an IPv6 address has as many as that.
+_IPV6_PREFIX = 64
 
 
 def is_loopback(host: str) -> bool:
@@ -46,5 +52,22 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
-def _unmapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def parsed(text: str) -> Address | None:
+    """The address that a text is, with or without its scope; None for what is none. A server that listens on :: sees
+    IPv4 clients as ::ffff:127.0.0.1."""
+    try:
+        return _unmapped(ipaddress.ip_address(text.partition("%")[0]))
+    except ValueError:
+        return None
+
+
+def counted(address: str) -> str:
+    """What an address is counted as: itself, or its network of IPv6, which belongs to one client."""
+    ip = parsed(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((ip, _IPV6_PREFIX), strict=False))
+    return address
+
+
+def _unmapped(address: Address) -> Address:
     return (address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None) or address

@@ -1,15 +1,14 @@
-"""Whose address a call comes from, and how addresses are counted."""
+"""Whose address a call comes from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 from urllib.parse import unquote
 
+from memory_grpc.addresses import parsed
 from memory_grpc.errors import StartupError
 
-# What one customer of a provider gets at least: whoever has an IPv6 address has as many as that.
-_IPV6_PREFIX = 64
 # Of what is no address: it is a stranger's text, if a proxy lets it through, and reaches neither log nor counts.
 UNKNOWN = "unknown"
 
@@ -38,14 +37,8 @@ class ClientAddresses:
 
     def is_trusted(self, address: str) -> bool:
         """Whether it is a proxy's that is believed."""
-        ip = _parsed(address)
+        ip = parsed(address)
         return ip is not None and any(ip in network for network in self._trusted)
-
-
-def counted(address: str) -> str:
-    """What an address is counted as: itself, or its network of IPv6, which belongs to one client."""
-    ip = _parsed(address)
-    return str(ip_network((ip, _IPV6_PREFIX), strict=False)) if isinstance(ip, IPv6Address) else address
 
 
 def _peer_address(peer: str) -> str:
@@ -59,14 +52,5 @@ def _spelt(text: str) -> str:
     host, bracket, _ = text.removeprefix("[").partition("]")
     if not bracket and text.count(":") == 1:
         host = text.partition(":")[0]
-    ip = _parsed(host)
+    ip = parsed(host)
     return str(ip) if ip is not None else UNKNOWN
-
-
-def _parsed(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        ip = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    # A server that listens on :: sees IPv4 clients as ::ffff:127.0.0.1.
-    return (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip

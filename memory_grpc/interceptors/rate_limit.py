@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+from memory_grpc.addresses import counted
 from memory_grpc.errors import RateLimited, TenantRateLimited
 from memory_grpc.interceptors.call import Call
-from memory_grpc.interceptors.client_address import ClientAddresses, counted
+from memory_grpc.interceptors.client_address import ClientAddresses
 from memory_grpc.interceptors.counts import Counts, limits_of
 from memory_grpc.observability import metrics
 

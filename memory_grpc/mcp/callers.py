@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Self
 
 from mcp.server.mcpserver.exceptions import ToolError
 
+from memory_grpc.addresses import parsed
 from memory_grpc.client import AsyncMemoryClient
 from memory_grpc.client.channel import key_metadata, open_channel_aio
 
@@ -84,7 +84,5 @@ def _sent(headers: Mapping[str, str]) -> str | None:
 
 def _address(host: str | None) -> str | None:
     """An address, without the scope of one, which may be any text; what a proxy wrote in its place is none."""
-    try:
-        return None if host is None else str(ip_address(host.partition("%")[0]))
-    except ValueError:
-        return None
+    address = parsed(host or "")
+    return None if address is None else str(address)

@@ -36,8 +36,7 @@ class Connection(BoundedConnection):
         cycle, unread = self.cycle, self.transport.get_write_buffer_size()
         # A call that was answered since the last time is another state: its connection has only just become idle.
         seen = None if cycle is None else (cycle, cycle.more_body, cycle.response_complete)
-        is_waited_for = seen == self._seen and (cycle is None or cycle.more_body or cycle.response_complete)
-        if unread == self._unread if unread else is_waited_for:
+        if unread == self._unread if unread else seen == self._seen and self._is_idle():
             self.transport.abort()
             return
         self._seen, self._unread = seen, unread

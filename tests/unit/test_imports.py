@@ -47,7 +47,7 @@ FLOW: dict[str, set[str]] = {
     "lately": set(),
     "at_work": {"fair_places", "lately"},
     "addresses": set(),
-    "bounded_connection": set(),
+    "bounded_connection": {"addresses"},
     "whole_answer": set(),
     "paging": PURE,
     "observability": {*PURE, "bounded_connection", "resources", "version"},
@@ -143,6 +143,7 @@ FLOW: dict[str, set[str]] = {
     },
     "interceptors": {
         *PURE,
+        "addresses",
         "accounts",
         "access",
         "headers",

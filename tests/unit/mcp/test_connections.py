@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -28,9 +29,14 @@ HOST = "127.0.0.1"
 LARGE = 20_000_000
 
 
+RELEASED = threading.Event()
+
+
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Gives back what it gets; at /large something large."""
+    """Gives back what it gets; at /large something large, and at /held once it is released."""
     body = await Request(scope, receive).body()
+    if scope["path"] == "/held":
+        await asyncio.to_thread(RELEASED.wait, 20)
     await Response(bytes(LARGE) if scope["path"] == "/large" else body)(scope, receive, send)
 
 
@@ -63,6 +69,71 @@ def test_connections_are_bounded(port: int, monkeypatch: pytest.MonkeyPatch) -> 
             assert closed(second)
         first.sendall(b"Content-Length: 0\r\n\r\n")
         assert first.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def opened(stack: contextlib.ExitStack, port: int, address: str, sent: bytes = b"") -> socket.socket:
+    """A connection from an address."""
+    connection = stack.enter_context(socket.create_connection((HOST, port), source_address=(address, 0)))
+    connection.sendall(sent)
+    return connection
+
+
+def answered(connection: socket.socket) -> bool:
+    """Whether the server takes a request there, or the rest of one."""
+    connection.settimeout(5)
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    return connection.recv(1000).startswith(b"HTTP/1.1 ")
+
+
+def test_who_holds_the_most_gives_one_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "max_connections", 3)
+    with contextlib.ExitStack() as stack:
+        held = []
+        for _ in range(3):
+            held.append(opened(stack, port, "127.0.0.1"))
+            assert answered(held[-1])
+        other = opened(stack, port, "127.0.0.2")
+        assert answered(other)
+        assert closed(held[0])
+        # Two and one: neither the one nor the other gets a place of its own kind.
+        assert closed(opened(stack, port, "127.0.0.1"))
+        assert closed(opened(stack, port, "127.0.0.2"))
+        assert answered(opened(stack, port, "127.0.0.3"))
+        assert closed(held[1])
+        assert closed(opened(stack, port, "127.0.0.4")), "each has one"
+        assert all(map(answered, (held[2], other)))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /mcp HTTP/1.1\r\nHost: x\r\n",
+        b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf",
+        b"POST /large HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=["nothing", "half of the headers", "half of the body", "an answer that is not taken"],
+)
+def test_who_is_waited_for_makes_room(port: int, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    monkeypatch.setattr(Connection, "max_connections", 2)
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            opened(stack, port, "127.0.0.1", sent)
+        time.sleep(0.2)  # until what was sent is there
+        assert answered(opened(stack, port, "127.0.0.2"))
+
+
+def test_a_call_at_work_does_not(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "max_connections", 2)
+    RELEASED.clear()
+    with contextlib.ExitStack() as stack:
+        stack.callback(RELEASED.set)
+        call = b"POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+        held = [opened(stack, port, "127.0.0.1", call) for _ in range(2)]
+        time.sleep(0.2)  # until what was sent is there
+        assert closed(opened(stack, port, "127.0.0.2"))
+        RELEASED.set()
+        assert all(map(answered, held))
 
 
 @pytest.mark.parametrize(
