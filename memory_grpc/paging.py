@@ -19,7 +19,7 @@ import binascii
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -69,6 +69,10 @@ class PageRequest:
         if not is_own:
             raise InvalidInput.of("page_token", "must be the next_page_token of a page of the same request")
         return place
+
+    def cut(self, fitting: int) -> PageRequest:
+        """The same of so many rows at most: where texts are long, a page ends before its size."""
+        return replace(self, size=min(self.size, fitting))
 
     def of(self, found: Sequence[T], place: Callable[[T], Place]) -> Page[T]:
         """The page, out of up to ``size + 1`` rows: the one too many says that there is another."""

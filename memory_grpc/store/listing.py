@@ -9,6 +9,7 @@ from uuid import UUID
 
 from memory_grpc.domain.listing import Conversation, User
 from memory_grpc.domain.messages import StoredMessage
+from memory_grpc.store import page_bytes
 from memory_grpc.store.database import Transaction
 from memory_grpc.store.filters import Filter
 from memory_grpc.store.queries import Parts, part
@@ -16,10 +17,6 @@ from memory_grpc.store.queries import Parts, part
 # Of a conversation or a user so many messages are counted.
 MOST_COUNTED = 10_000
 MOST_USERS = 20
-# Text on a page of messages: what stands behind is left to the next page, so that Envoy passes every answer on.
-PAGE_BYTES = 16 * 2**20
-# How much longer than that the read goes on: longer than any text, so that it sees whether there is a next page.
-_BEYOND_BYTES = 2**20
 # Where metadata leads to more messages than these, they are found by their age.
 _MOST_BY_METADATA = 10_000
 
@@ -49,10 +46,10 @@ async def messages(
     *,
     newest_first: bool,
 ) -> tuple[list[StoredMessage], int]:
-    """Up to ``limit`` messages that pass, behind a place; and how many of them fit on a page of PAGE_BYTES: fewer where
-    the rest is not on it. ``among`` is what ``with_metadata`` found."""
+    """Up to ``limit`` messages that pass, behind a place; and how many of them fit on a page (``page_bytes``): fewer
+    where the rest is not on it. ``among`` is what ``with_metadata`` found."""
     after_at, after_id = after or (_END if newest_first else _START)
-    place = {"after_at": after_at, "after_id": after_id, "limit": limit, "most_bytes": PAGE_BYTES + _BEYOND_BYTES}
+    place = {"after_at": after_at, "after_id": after_id, "limit": limit, "most_bytes": page_bytes.most_bytes()}
     parts = (
         ("direction", part("listing.newest_first" if newest_first else "listing.oldest_first")),
         ("beyond", part("listing.earlier" if newest_first else "listing.later")),
@@ -64,7 +61,7 @@ async def messages(
         _params(tenant_id, filter_, among) | place,
         parts=(*parts, *_of_metadata(among), *filter_.parts),
     )
-    fitting = sum(row.pop("bytes_before") < PAGE_BYTES for row in rows)
+    fitting = page_bytes.take_fitting(rows)
     return [StoredMessage(**row) for row in rows], fitting
 
 

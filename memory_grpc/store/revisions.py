@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.domain.revisions import Revision
-from memory_grpc.store import lexical
+from memory_grpc.store import lexical, page_bytes
 from memory_grpc.store.database import Transaction
 
 _BEFORE_ALL = 2**31 - 1
@@ -62,14 +62,19 @@ async def replace(tx: Transaction, before: StoredMessage, after: StoredMessage, 
     return updated
 
 
-async def page(tx: Transaction, tenant_id: str, message_id: UUID, before: int | None, limit: int) -> list[Revision]:
-    """The revisions of a message before one, the last first."""
+async def page(
+    tx: Transaction, tenant_id: str, message_id: UUID, before: int | None, limit: int
+) -> tuple[list[Revision], int]:
+    """Up to ``limit`` revisions of a message before one, the last first; and how many of them fit on a page
+    (``page_bytes``): fewer where the rest is not on it."""
     given = {"tenant_id": tenant_id, "id": message_id, "before": _BEFORE_ALL if before is None else before}
-    rows = await tx.all("revisions.page", given | {"limit": limit})
-    return [
+    rows = await tx.all("revisions.page", given | {"limit": limit, "most_bytes": page_bytes.most_bytes()})
+    fitting = page_bytes.take_fitting(rows)
+    found = [
         Revision(valid_from=row.pop("valid_from"), valid_to=row.pop("valid_to"), message=StoredMessage(**row))
         for row in rows
     ]
+    return found, fitting
 
 
 async def look_back(tx: Transaction, tenant_id: str, moment: datetime | None) -> bool:

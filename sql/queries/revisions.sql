@@ -72,15 +72,24 @@ delete from message_lexemes where tenant_id = %(tenant_id)s and message_id = %(i
 update message_lexemes set archived = true where tenant_id = %(tenant_id)s and message_id = %(id)s;
 
 -- name: revisions.page
--- The revisions of a message before a place, the last first.
+-- The revisions of a message before a place, the last first. `bytes_before` and `most_bytes` are as in listing.messages.
 select r.tenant_id, m.id, m.conversation_id, r.user_id, m.role, r.name, r.content, r.metadata, r.importance,
     r.embedding_status, m.created_at, r.updated_at, m.archived_at, r.pinned, r.expires_at, r.revision, m.language,
-    r.valid_from, r.valid_to
-from message_revisions r
+    r.valid_from, r.valid_to, r.bytes_before
+from (
+    select *, (sum(octet_length(content)) over (order by revision desc rows unbounded preceding)
+        - octet_length(content))::bigint as bytes_before
+    from (
+        select *
+        from message_revisions
+        where tenant_id = %(tenant_id)s and message_id = %(id)s and revision < %(before)s
+        order by revision desc
+        limit %(limit)s
+    ) as page
+) as r
 join messages m on m.tenant_id = r.tenant_id and m.id = r.message_id
-where r.tenant_id = %(tenant_id)s and r.message_id = %(id)s and r.revision < %(before)s
-order by r.revision desc
-limit %(limit)s;
+where m.tenant_id = %(tenant_id)s and m.id = %(id)s and r.bytes_before < %(most_bytes)s
+order by r.revision desc;
 
 -- name: revisions.any_since
 -- Whether a message of a tenant was updated or archived after a moment.

@@ -15,7 +15,7 @@ import pytest
 
 from memory_grpc.domain.search import SearchFilters
 from memory_grpc.filtering import parse
-from memory_grpc.store import filters, listing
+from memory_grpc.store import filters, listing, page_bytes
 from memory_grpc.store.database import Database
 from memory_grpc.store.queries import text
 from memory_layer.v1 import listing_pb2 as pb
@@ -132,8 +132,8 @@ async def test_nothing_is_missed_or_repeated_while_messages_arrive(server: Runni
 async def test_a_page_of_long_texts_ends_before_its_size(
     server: RunningServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "PAGE_BYTES", 250)
-    monkeypatch.setattr(listing, "_BEYOND_BYTES", 200)
+    monkeypatch.setattr(page_bytes, "PAGE_BYTES", 250)
+    monkeypatch.setattr(page_bytes, "BEYOND_BYTES", 200)
     for number in range(5):
         await server.memory.IngestMessage(message(str(number) * 100))
     sizes, token = [], ""

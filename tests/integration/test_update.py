@@ -18,6 +18,7 @@ from memory_grpc.embedding import Embedder
 from memory_grpc.errors import EmbeddingUnavailable
 from memory_grpc.jobs import start
 from memory_grpc.operations.models.reembed_messages import ReembedMessages, nobody_counts
+from memory_grpc.store import page_bytes
 from memory_grpc.store.guard import no_guard
 from memory_layer.v1 import context_pb2, revision_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -206,6 +207,25 @@ async def test_an_update_of_what_another_has_changed_is_refused(rest: RunningRes
     ).json()
     assert [one["message"]["content"] for one in listed["revisions"]] == [stored.content]
     assert listed["next_page_token"] == ""
+
+
+async def test_a_page_of_long_revisions_ends_before_its_size(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_bytes, "PAGE_BYTES", 250)
+    monkeypatch.setattr(page_bytes, "BEYOND_BYTES", 200)
+    stored = await server.memory.IngestMessage(message("0" * 100))
+    for number in range(1, 6):
+        await server.memory.UpdateMessage(update(stored.id, content=str(number) * 100))
+    sizes, token = [], ""
+    while True:
+        request = revision_pb2.ListRevisionsRequest(message_id=stored.id, tenant_id="acme", page_token=token)
+        page = await server.memory.ListRevisions(request)
+        sizes.append([one.message.content[0] for one in page.revisions])
+        token = page.next_page_token
+        if not token:
+            break
+    assert sizes == [["4", "3", "2"], ["1", "0"]]
 
 
 async def test_what_cannot_be_changed_is_named(server: RunningServer) -> None:

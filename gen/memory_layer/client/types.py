@@ -704,7 +704,9 @@ class ListRevisionsResponse:
     """A page of revisions."""
 
     revisions: tuple[Revision, ...] = ()
-    """The previous states of the message, the most recent first. Empty when it was never updated."""
+    """The previous states of the message, the most recent first. Empty when it was never updated. There may be fewer
+    than `page_size` if the texts are long: a page holds about 16 MiB of them.
+    """
 
     next_page_token: str = ""
     """The token of the next page; empty on the last page."""

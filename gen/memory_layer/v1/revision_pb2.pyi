@@ -188,7 +188,9 @@ class ListRevisionsResponse(_message.Message):
     """The token of the next page; empty on the last page."""
     @_builtins.property
     def revisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Revision]:
-        """The previous states of the message, the most recent first. Empty when it was never updated."""
+        """The previous states of the message, the most recent first. Empty when it was never updated. There may be fewer than
+        `page_size` if the texts are long: a page holds about 16 MiB of them.
+        """
 
     def __init__(
         self,

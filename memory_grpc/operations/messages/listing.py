@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -33,9 +32,7 @@ class Listing:
                 tx, tenant_id, filter_, among, after, page.size + 1, newest_first=wanted.newest_first
             )
             total = await listing.total(tx, tenant_id, filter_, among) if wanted.has_total else None
-        # Where texts are long, a page ends before its size.
-        cut = replace(page, size=min(page.size, fitting)) if found else page
-        return cut.of(found, lambda message: (message.created_at, message.id)), total
+        return page.cut(fitting).of(found, lambda message: (message.created_at, message.id)), total
 
     async def conversations(self, tenant_id: str, page: PageRequest) -> Page[Conversation]:
         """Conversations in the byte order of their ids."""

@@ -23,5 +23,5 @@ class Revisions:
         async with self._database.transaction(tenant=tenant_id, plan="each", at_one_moment=True) as tx:
             if await messages.get(tx, message_id, [tenant_id]) is None:
                 raise NotFound
-            found = await revisions.page(tx, tenant_id, message_id, before, page.size + 1)
-        return page.of(found, lambda revision: (revision.message.revision,))
+            found, fitting = await revisions.page(tx, tenant_id, message_id, before, page.size + 1)
+        return page.cut(fitting).of(found, lambda revision: (revision.message.revision,))
