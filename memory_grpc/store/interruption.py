@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 
 import psycopg
 from psycopg import waiting
@@ -60,10 +59,15 @@ class Connection(psycopg.AsyncConnection[Row]):
 
 
 async def to_its_end(work: Coroutine[None, None, None]) -> None:
-    """Waits for ``work``, however often the caller is cancelled meanwhile; only the end of the process ends it."""
+    """Waits for ``work`` however often the caller is cancelled meanwhile, and raises its cancellation only then; what
+    else ends ``work`` is raised before."""
     task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
     while not task.done():
-        with suppress(asyncio.CancelledError):
+        try:
             await asyncio.wait({task})
-    with suppress(asyncio.CancelledError):
-        task.result()
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
