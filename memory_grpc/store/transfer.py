@@ -13,17 +13,20 @@ from memory_grpc.filtering import Where
 from memory_grpc.store.database import Params, Transaction
 from memory_grpc.store.portions import portions
 
+# Of the texts on a page: to read more at once would hold everybody's calls up.
+_PAGE_BYTES = 2 * 2**20
+
 
 async def page(
     tx: Transaction, tenant_id: str, where: Where, after: UUID, limit: int
 ) -> tuple[list[StoredMessage], UUID | None]:
-    """Of the next ``limit`` messages past ``after`` those that pass, by id; and the last that was looked at, None where
-    there are no more."""
-    params = {**where.params, "tenant_id": tenant_id, "after": after, "limit": limit}
+    """Of the next ``limit`` messages past ``after``, or fewer long ones, those that pass, by id; and the last that was
+    looked at, None where there are no more."""
+    params = {**where.params, "tenant_id": tenant_id, "after": after, "limit": limit, "most_bytes": _PAGE_BYTES}
     rows = await tx.all("transfer.page", params, parts=(("filter", where.text),))
     last_id = rows[0]["last_id"] if rows else None
     for row in rows:
-        del row["last_id"]
+        del row["last_id"], row["bytes_before"]
     return [StoredMessage(**row) for row in rows if row["id"] is not None], last_id
 
 

@@ -1,12 +1,21 @@
 -- name: transfer.page
 -- Of the next `limit` messages of a tenant after `after`, by their ids, those that pass and are not expired; and in each
 -- row, `last_id` of the last that was looked at. No row: there are no more. So a page is as much work whatever passes.
+-- Fewer are looked at where the texts of those before are `most_bytes` long: one at least.
 with looked as materialized (
-    select {{messages.columns}}
-    from messages
-    where tenant_id = %(tenant_id)s and id > %(after)s
-    order by id
-    limit %(limit)s
+    select *
+    from (
+        select *, sum(octet_length(content)) over (order by id rows unbounded preceding) - octet_length(content)
+            as bytes_before
+        from (
+            select {{messages.columns}}
+            from messages
+            where tenant_id = %(tenant_id)s and id > %(after)s
+            order by id
+            limit %(limit)s
+        ) as next
+    ) as page
+    where bytes_before < %(most_bytes)s
 )
 select last.id as last_id, m.*
 from (select id from looked order by id desc limit 1) as last

@@ -13,7 +13,10 @@ import numpy as np
 import psycopg
 import pytest
 
+from memory_grpc.filtering import EVERYTHING, where
 from memory_grpc.operations.transfer import export as export_module
+from memory_grpc.store import transfer as transfer_store
+from memory_grpc.store.database import Database
 from memory_layer.v1 import admin_service_pb2 as admin
 from memory_layer.v1 import key_service_pb2 as keys
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -287,6 +290,24 @@ async def test_an_export_by_a_filter(server: RunningServer, rows: Rows, monkeypa
     assert len(await exported(server, "nobody")) == 1
     error = await refused(exported(server, filter="user_id ="))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_pages_of_long_texts_have_fewer_messages(
+    server: RunningServer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the reading of one would hold everybody up."""
+    monkeypatch.setattr(transfer_store, "_PAGE_BYTES", 1_000)
+    lengths = [400, 400, 400, 400, 5_000, 5_000, *[10] * 20]
+    sent = [message(f"{number} ".ljust(length, "x")) for number, length in enumerate(lengths)]
+    await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=sent))
+    pages: list[list[int]] = []
+    last: UUID | None = UUID(int=0)
+    async with database.transaction(tenant="acme") as tx:
+        while last is not None:
+            found, last = await transfer_store.page(tx, "acme", where(EVERYTHING, "m"), last, 8)
+            pages.append([len(one.content) for one in found])
+    assert pages == [[400, 400, 400], [400, 5_000], [5_000], [10] * 8, [10] * 8, [10] * 4, []]
+    assert [one.content for one in messages(await exported(server))] == [one.content for one in sent]
 
 
 async def test_a_slow_reader_holds_no_transaction_open(server: RunningServer, rows: Rows) -> None:

@@ -20,7 +20,7 @@ from memory_grpc.store import policy as policy_store
 from memory_grpc.store.database import Transaction
 from memory_grpc.store.replicas import Reader
 
-# Messages that are looked at for a page. The longest are 400 KB each.
+# Messages that are looked at for a page, or fewer where they are long.
 _PAGE = 128
 _BEFORE_ALL = UUID(int=0)
 
