@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import grpc
 import httpx
@@ -15,11 +16,12 @@ from google.api import annotations_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.json_format import MessageToJson, ParseDict
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from memory_grpc.rpcs import METHODS
 from memory_layer.v1 import access_pb2, errors_pb2, limits_pb2, rpc_pb2
+from tests.grpc_web import framed, unframed
 
 Body = dict[str, Any]
 VARIABLE = re.compile(r"\{([a-z_]+)\}")
@@ -141,11 +143,12 @@ class Caller:
     seen: list[str] = field(default_factory=list)
 
     def grpc_places(self, rpc: Rpc, values: Body) -> list[Place]:
-        """The message itself, to the server and through Envoy."""
+        """The message itself, to the server and through Envoy, as browsers send it too."""
         body = request(rpc.method.input_type, values)
         return [
-            Place(name, self._grpc(channel, rpc, body))
-            for name, channel in (("grpc", self.direct), ("grpc through Envoy", self.envoy))
+            Place("grpc", self._grpc(self.direct, rpc, body)),
+            Place("grpc through Envoy", self._grpc(self.envoy, rpc, body)),
+            Place("grpc-web", self._grpc_web(rpc, body)),
         ]
 
     def rest_places(self, rpc: Rpc, values: Body) -> Iterator[Place]:
@@ -235,6 +238,24 @@ class Caller:
 
         return send
 
+    def _grpc_web(self, rpc: Rpc, body: Body) -> Send:
+        content = framed(ParseDict(body, GetMessageClass(rpc.method.input_type)()))
+        answer = GetMessageClass(rpc.method.output_type)
+
+        async def send(key: str | None) -> Outcome:
+            headers = {"content-type": "application/grpc-web+proto", **dict(shown(key))}
+            response = await self.http.post(rpc.path, content=content, headers=headers)
+            messages, trailers = unframed(response.content)
+            told = dict(response.headers) | trailers
+            code = CODES[int(told["grpc-status"])]
+            if code == "OK":
+                found = [MessageToJson(answer.FromString(item), ensure_ascii=False) for item in messages]
+                return Outcome("OK", everything=" ".join(found))
+            status = status_pb2.Status.FromString(b64decode(told["grpc-status-details-bin"] + "=="))
+            return Outcome(code, _reason(status), unquote(told["grpc-message"]), f"{told} {status}")
+
+        return send
+
 
 def shown(key: str | None) -> list[tuple[str, str]]:
     """How a key, or a token after its scheme, is sent."""
@@ -246,10 +267,14 @@ def shown(key: str | None) -> list[tuple[str, str]]:
 def _failure(error: grpc.aio.AioRpcError) -> Outcome:
     status = rpc_status.from_call(error)
     assert status is not None, f"no details: {error}"
+    everything = f"{error.code()} {error.details()} {status} {error.debug_error_string()}"
+    return Outcome(error.code().name, _reason(status), str(error.details()), everything)
+
+
+def _reason(status: status_pb2.Status) -> str:
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
-    everything = f"{error.code()} {error.details()} {status} {error.debug_error_string()}"
-    return Outcome(error.code().name, info.reason, str(error.details()), everything)
+    return str(info.reason)
 
 
 def _camel(name: str) -> str:

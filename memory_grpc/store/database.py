@@ -18,6 +18,7 @@ from memory_grpc.positions import Written
 from memory_grpc.store.connection_turns import ConnectionTurns, Share
 from memory_grpc.store.connections import PINS, configure, configure_shared
 from memory_grpc.store.errors import translated
+from memory_grpc.store.interruption import Connection, to_its_end
 from memory_grpc.store.opening import EVERY_TENANT as EVERY_TENANT
 from memory_grpc.store.opening import Plan as Plan
 from memory_grpc.store.opening import Tenant, opening
@@ -66,9 +67,9 @@ class Database:
         self._direct = direct or conninfo
         self._timeout = timeout_seconds
         self._each_begins_with: LiteralString = ""
-        self.pool: AsyncConnectionPool[psycopg.AsyncConnection[Row]] = AsyncConnectionPool(
+        self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
-            connection_class=psycopg.AsyncConnection[Row],
+            connection_class=Connection,
             kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "memory-grpc"},
             min_size=min(min_size, max_size),
             max_size=max_size,
@@ -136,19 +137,23 @@ class Database:
                     if end:
                         await end.note()
                 except BaseException:
-                    if not connection.closed:
-                        with suppress(psycopg.Error):  # the pool throws the connection away; the cause is what counts
-                            await connection.rollback()
+                    await to_its_end(self._give_back(connection))
                     raise
-                finally:
-                    await self.pool.putconn(connection)
+                await self.pool.putconn(connection)
 
     def _patience(self) -> float:
         """How long a call waits for a connection, in seconds."""
         left = deadline.remaining()
         return self._timeout if left is None else min(self._timeout, left)
 
-    async def _begin(self, tenant: Tenant, plan: Plan, at_one_moment: bool) -> psycopg.AsyncConnection[Row]:
+    async def _give_back(self, connection: Connection) -> None:
+        """After an error, with nothing of the transaction left."""
+        if not connection.closed:
+            with suppress(psycopg.Error):  # the pool throws the connection away; the cause is what counts
+                await connection.rollback()
+        await self.pool.putconn(connection)
+
+    async def _begin(self, tenant: Tenant, plan: Plan, at_one_moment: bool) -> Connection:
         """A connection on which a transaction has begun, in one round trip.
 
         Connections that a restart of Postgres left dead in the pool are found here, before anything has been sent, and
@@ -162,7 +167,7 @@ class Database:
                 await connection.execute(self._opening(tenant, timeout_ms, plan, at_one_moment))
             except BaseException as error:
                 dead = connection.closed and isinstance(error, psycopg.OperationalError)
-                await self.pool.putconn(connection)
+                await to_its_end(self.pool.putconn(connection))
                 if not dead or self._is_replica:
                     raise
             else:

@@ -9,6 +9,7 @@ import psycopg
 import psycopg_pool
 from psycopg import errors as pg
 
+from memory_grpc import deadline
 from memory_grpc.errors import DeadlineExceeded, InvalidInput, StoreReadOnly, StoreUnavailable
 
 # What Postgres says when it is starting, stopping, out of connections or out of room: the call may be tried again.
@@ -48,6 +49,8 @@ def translated() -> Iterator[None]:
     except pg.ReadOnlySqlTransaction as error:  # a disk that is full, or a server that stands by
         raise StoreReadOnly from error
     except _TRY_AGAIN as error:
+        if isinstance(error, psycopg_pool.PoolTimeout):
+            deadline.remaining()  # raises where it was the call that had too little time
         raise StoreUnavailable from error
     except pg.InternalError_ as error:
         if (error.diag.message_primary or "").startswith(_NODE_LOST):

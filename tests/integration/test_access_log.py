@@ -13,7 +13,9 @@ import yaml
 
 from memory_grpc.resources import ENVOY_YAML
 from memory_grpc.rpcs import FACTS
-from tests.conftest import StartRest
+from tests.abuse.frames import connected, next_of
+from tests.chaos.wire import END_HEADERS, END_STREAM, HEADERS, field, frame
+from tests.conftest import RunningRest, StartRest
 
 KEY = "canary-key-of-sixteen"
 MESSAGE = {"tenant_id": "t", "conversation_id": "c", "role": "user", "content": "canary-content"}
@@ -50,8 +52,11 @@ async def test_the_edge_writes_a_line_for_each_call_without_its_query(start_rest
         assert (await rest.http.get("/v1/messages/canary-id", headers=long)).status_code == 400
         assert (await rest.http.get(f"/nowhere/{'z' * 300}canary?canary", headers=long)).status_code == 404
         await rest.http.post("/memory_layer.v1.MemoryService/canary", headers={"content-type": "application/grpc"})
+        # What is no trace, and over HTTP/2, where anything may be one, no method.
+        await rest.http.get("/v1/messages/1", headers={"traceparent": "canary"})
+        await by_http2(rest, "CANARY")
     written = tmp_path / "envoy/envoy.log"
-    stored, searched, unknown, one, nowhere, no_method = await lines(written, 6)
+    stored, searched, unknown, one, nowhere, no_method, no_trace, no_verb = await lines(written, 8)
     assert (stored["method"], stored["path"], stored["status"]) == ("POST", "/v1/messages", 202)
     assert (stored["request_id"], stored["traceparent"]) == ("call-1", TRACEPARENT)
     assert (stored["client"], stored["protocol"], stored["flags"]) == ("127.0.0.1", "HTTP/1.1", "-")
@@ -61,7 +66,19 @@ async def test_the_edge_writes_a_line_for_each_call_without_its_query(start_rest
     assert unknown["status"] == 401
     assert (one["path"], nowhere["path"], nowhere["status"]) == ("/v1/messages/*", "/*/*", 404)
     assert no_method["path"] == "/memory_layer.v1.MemoryService/*"
-    assert "canary" not in written.read_text()
+    assert (no_trace["path"], no_trace["traceparent"]) == ("/v1/messages/*", "-")
+    assert (no_verb["protocol"], no_verb["method"], no_verb["path"]) == ("HTTP/2", "-", "/v1/messages")
+    assert "canary" not in written.read_text().lower()
+
+
+async def by_http2(rest: RunningRest, method: str) -> None:
+    """A request with any method, as a client by HTTP/2 may send it."""
+    sent = {":method": method, ":path": "/v1/messages", ":authority": "localhost"}
+    block = b"\x86" + b"".join(field(name.encode(), value.encode()) for name, value in sent.items())  # http
+    async with connected(f"127.0.0.1:{rest.server.settings.http_port}") as (reader, writer):
+        writer.write(frame(HEADERS, END_HEADERS | END_STREAM, 1, block))
+        async with asyncio.timeout(10):
+            await next_of(reader, HEADERS)
 
 
 @pytest.mark.asyncio

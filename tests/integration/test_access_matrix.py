@@ -264,6 +264,7 @@ async def test_12_the_matrix(start_rest: StartRest, rows: Rows) -> None:
         assert cells.total() >= 2000
         for rpc in RPCS:
             assert kinds[rpc.name] >= {*KINDS, *(TOKEN + kind for kind in KINDS), "documented", *NO_KEY}
+            assert ways[rpc.name] >= {"grpc", "grpc through Envoy", "grpc-web"}
             assert any("wrong role" in kind for kind in kinds[rpc.name]) == (rpc.access.role > 1)
             for verb, path, body in rpc.bindings:
                 assert any(name.startswith(verb) for name in ways[rpc.name])

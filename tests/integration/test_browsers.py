@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import struct
 
 import httpx
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.edge import exchange
 from tests.conftest import StartRest
+from tests.grpc_web import framed, unframed
 
 GOOD, EVIL = "https://app.example", "https://evil.example"
 KEY = "the-key-of-this-browser"
@@ -116,25 +116,6 @@ async def test_offers_are_passed_over_and_old_clients_are_served(start_rest: Sta
             assert (await rest.http.get("/v1/admin/health", headers=headers)).status_code == 200, offer
         answer = await exchange(rest.server.settings.http_port, b"GET /v1/admin/health HTTP/1.0\r\n\r\n")
         assert answer.startswith(b"HTTP/1.0 200 ")
-
-
-def framed(request: pb.SearchMemoriesRequest) -> bytes:
-    body = request.SerializeToString()
-    return b"\0" + struct.pack(">I", len(body)) + body
-
-
-def unframed(body: bytes) -> tuple[list[bytes], dict[str, str]]:
-    """The messages of an answer, and its trailers."""
-    messages, trailers = [], {}
-    while body:
-        kind, length = body[0], int.from_bytes(body[1:5], "big")
-        content, body = body[5 : 5 + length], body[5 + length :]
-        if kind & 0x80:
-            pairs = (line.split(":", 1) for line in content.decode().split("\r\n") if line)
-            trailers |= {name.strip(): value.strip() for name, value in pairs}
-        else:
-            messages.append(content)
-    return messages, trailers
 
 
 @pytest.mark.asyncio

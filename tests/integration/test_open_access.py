@@ -11,6 +11,8 @@ import pytest
 
 from memory_grpc.errors import StartupError
 from memory_layer.v1 import key_service_pb2 as keys_pb
+from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1.memory_service_pb2_grpc import MemoryServiceStub
 from tests.conftest import RunningRest, StartRest, StartServer
 
 Rows = Callable[..., list[tuple[Any, ...]]]
@@ -98,6 +100,22 @@ async def test_without_keys_no_name_but_this_machines_own_is_answered(start_rest
         assert refused.json()["details"][0]["reason"] == "MALFORMED_REQUEST"
         for path in ("/metrics", "/docs", "/nothing"):
             assert (await rest.http.get(path, headers={"host": "rebound.example"})).status_code == 400
+
+
+@pytest.mark.asyncio
+async def test_without_keys_grpc_by_another_name_is_refused_as_not_permitted(start_rest: StartRest) -> None:
+    async with start_rest() as rest:
+        for name, code in (("localhost", "OK"), ("rebound.example", "PERMISSION_DENIED")):
+            assert await code_by(f"127.0.0.1:{rest.server.settings.http_port}", name) == code
+
+
+async def code_by(address: str, name: str) -> str:
+    async with grpc.aio.insecure_channel(address, options=[("grpc.default_authority", name)]) as channel:
+        try:
+            await MemoryServiceStub(channel).SearchMemories(pb.SearchMemoriesRequest(**SEARCH), timeout=10)
+        except grpc.aio.AioRpcError as error:
+            return error.code().name
+    return "OK"
 
 
 @pytest.mark.asyncio

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from memory_grpc.access import Grant, Role
 from memory_grpc.errors import IdentityUnavailable, StartupError
 from memory_grpc.operations.tokens import sources
 from memory_grpc.operations.tokens.configured import identity
@@ -23,7 +24,7 @@ from memory_grpc.operations.tokens.sources import FileSource, IssuerSource, Sour
 from tests.bad_answers import ENDLESS, answering, endless, packed, without_names
 from tests.chaos.harness import until
 from tests.conftest import settings_for_tests
-from tests.tokens import jwk, key_set, provider
+from tests.tokens import AUDIENCE, ISSUER, jwk, key_set, provider, token
 
 
 def test_an_issuer_says_where_its_keys_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +226,26 @@ def test_without_settings_no_token_is_believed() -> None:
     # An issuer that is a name, where its keys are said to be elsewhere.
     named = settings_for_tests(jwt_issuer="login", jwt_jwks_url="https://a.example/keys", jwt_audience="a")
     assert identity(named) is not None
+
+
+@pytest.mark.asyncio
+async def test_settings_say_which_claims_hold_the_role_and_the_tenants(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps(key_set(jwk())))
+    settings = settings_for_tests(
+        jwt_issuer=ISSUER,
+        jwt_jwks_file=file,
+        jwt_audience=AUDIENCE,
+        jwt_role_claim="https://login.example/role",
+        jwt_tenants_claim="organisations",
+    )
+    found = identity(settings)
+    assert found is not None
+    await found.keys.refresh()
+    # The default claims, which the settings do not name, grant nothing.
+    said = {"https://login.example/role": "writer", "organisations": ["rival"], "memory_role": "admin"}
+    assert found.tokens.find(token(**said)) == Grant(Role.WRITER, frozenset({"rival"}), actor="jwt:ann")
+    assert found.tokens.find(token()) is None
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "RS384", "PS256", ""])
