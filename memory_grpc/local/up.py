@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TextIO, TypeVar, cast
 
 import httpx
 from rich.console import Console
@@ -21,6 +22,7 @@ from memory_grpc.local.envoy_config import shows_metrics
 from memory_grpc.local.ports import ensure_free
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.local.processes import ServerProcesses, count, portion, room_for
+from memory_grpc.observability.log_sink import LogSink
 from memory_grpc.settings import Settings
 
 _T = TypeVar("_T")
@@ -35,7 +37,10 @@ async def up(settings: Settings) -> int:
     was started is then stopped again.
     """
     servers = count(settings)
-    console = Console(stderr=False, soft_wrap=True, highlight=False, markup=False)
+    # As for the log: a full disk, or a reader that has gone or stands still, is to end no service.
+    sink = LogSink(sys.stdout, "{} lines could not be written here.\n".format)
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    console = Console(file=cast(TextIO, sink), force_terminal=terminal, soft_wrap=True, highlight=False, markup=False)
     run = _Run(portion(_together(settings), servers), servers, console)
     main = asyncio.ensure_future(run.everything())
     with _signals_to(lambda: run.interrupted(main)):
@@ -45,6 +50,8 @@ async def up(settings: Settings) -> int:
             if not run.stopping:
                 raise  # cancelled from outside, not by a signal
             return run.code
+        finally:
+            sink.drain(1.0)
 
 
 @dataclass

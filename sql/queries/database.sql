@@ -120,12 +120,18 @@ select current_setting('search_path') as path;
 
 -- name: database.pin
 -- What every connection is set to, whatever the role, the database or the environment says: how values are written and
--- read, that row-level security holds, and where names are looked up.
+-- read, that row-level security holds, and where names are looked up; and that no session ends because it is idle (as
+-- the listener's is) or has a long transaction (as a build of a graph is, and Postgres 16 cannot bound): what bounds
+-- calls are their statements' timeouts.
 select set_config('client_encoding', 'UTF8', {local}), set_config('datestyle', 'ISO, MDY', {local}),
     set_config('intervalstyle', 'postgres', {local}), set_config('timezone', 'UTC', {local}),
     set_config('standard_conforming_strings', 'on', {local}), set_config('bytea_output', 'hex', {local}),
     set_config('extra_float_digits', '1', {local}), set_config('row_security', 'on', {local}),
     set_config('default_transaction_isolation', 'read committed', {local}),
+    set_config('idle_session_timeout', '0', {local}),
+    case when current_setting('transaction_timeout', true) is not null then
+        set_config('transaction_timeout', '0', {local})
+    end,
     set_config('search_path', {search_path}, {local});
 
 -- name: database.configure

@@ -59,6 +59,31 @@ async def test_a_page_that_may_call_may_read_every_answer(start_rest: StartRest)
 
 
 @pytest.mark.asyncio
+async def test_a_browser_asks_before_a_call_without_a_key(start_rest: StartRest) -> None:
+    """A preflight never has one; the call after it does."""
+    calls = [
+        ("POST", "/v1/messages"),
+        ("GET", SEARCH),
+        ("PATCH", "/v1/messages/550e8400-e29b-41d4-a716-446655440000"),
+        ("DELETE", "/v1/messages/550e8400-e29b-41d4-a716-446655440000"),
+        ("PUT", "/v1/admin/tenants/acme/policy"),
+        ("GET", "/v1/memory/search?tenant_id=acme&tenant_id=b&query=q"),  # whose 400 it may then read
+    ]
+    async with start_rest(allowed_origins=GOOD, api_keys=KEY) as rest:
+        for method, path in calls:
+            asked = {
+                "access-control-request-method": method,
+                "access-control-request-headers": "content-type,x-api-key",
+            }
+            answer = await rest.http.options(path, headers=asked | {"origin": GOOD})
+            assert (answer.status_code, answer.headers[ALLOWED]) == (200, GOOD), path
+            assert method in answer.headers["access-control-allow-methods"]
+            assert "x-api-key" in answer.headers["access-control-allow-headers"]
+            assert ALLOWED not in (await rest.http.options(path, headers=asked | {"origin": EVIL})).headers
+        assert (await rest.http.options("/v1/messages", headers={"origin": GOOD})).status_code == 401
+
+
+@pytest.mark.asyncio
 async def test_names_of_origins_are_never_code(start_rest: StartRest) -> None:
     async with start_rest(allowed_origins=['https://a"] = true}; error("x") --', GOOD, "https://ü.example"]) as rest:
         for origin, allowed in ((GOOD, GOOD), (EVIL, None)):

@@ -6,9 +6,7 @@ import ctypes
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -43,14 +41,13 @@ async def ready(client: Stubs) -> bool:
 
 
 @pytest.mark.asyncio
-async def test_a_build_takes_longer_than_a_statement_may(
-    dsn: str, start_server: StartServer, rows: Callable[..., list[tuple[Any, ...]]]
-) -> None:
+@pytest.mark.parametrize("bound", ["statement_timeout", "transaction_timeout"])
+async def test_a_build_takes_longer_than_a_statement_may(dsn: str, start_server: StartServer, bound: str) -> None:
     async with start_server() as server:
         await fill(server, 1000)
     with psycopg.connect(dsn, autocommit=True) as connection:
         name = sql.Identifier(connection.info.dbname)
-        connection.execute(sql.SQL("alter database {} set statement_timeout = '20ms'").format(name))
+        connection.execute(sql.SQL("alter database {} set {} = '20ms'").format(name, sql.Identifier(bound)))
     async with start_server(graph_threshold=500, graph_check_seconds=0.1) as server:
         await until(lambda: ready(server), 30)
 

@@ -33,6 +33,8 @@ ODD = {
     "extra_float_digits": "-3",
     "row_security": "off",
     "default_transaction_isolation": "serializable",
+    "idle_session_timeout": "1min",
+    "transaction_timeout": "1min",
     "search_path": '"$user", public',
 }
 PINNED = {
@@ -45,6 +47,8 @@ PINNED = {
     "extra_float_digits": "1",
     "row_security": "on",
     "default_transaction_isolation": "read committed",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
     "search_path": "public, pg_temp",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -23,7 +25,9 @@ PROGRAM = """
 import asyncio, sys
 from memory_grpc.errors import StartupError
 from memory_grpc.local.up import up
+from memory_grpc.observability.logging import configure
 from memory_grpc.settings import Settings
+configure("INFO", "json")
 try:
     sys.exit(asyncio.run(up(Settings(_env_file=None))))
 except StartupError as error:
@@ -35,7 +39,7 @@ except StartupError as error:
 class Run:
     """One `up` and what it said."""
 
-    def __init__(self, home: Path, ports: dict[str, str]) -> None:
+    def __init__(self, home: Path, ports: dict[str, str], output: int | None = None) -> None:
         self.home = home
         self.url = f"http://127.0.0.1:{ports['MEMORY_HTTP_PORT']}"
         self.output = home / f"up-{time.monotonic_ns()}.log"
@@ -48,7 +52,10 @@ class Run:
         outside = {name: value for name, value in os.environ.items() if not name.startswith("MEMORY_")}
         with self.output.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM], env={**outside, **settings}, stdout=log, stderr=subprocess.STDOUT
+                [sys.executable, "-c", PROGRAM],
+                env={**outside, **settings},
+                stdout=log if output is None else output,
+                stderr=subprocess.STDOUT,
             )
 
     @property
@@ -94,8 +101,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(home: Path, ports: dict[str, str]) -> Iterator[Callable[[], Run]]:
     runs: list[Run] = []
 
-    def starting(**changed: str) -> Run:
-        runs.append(Run(home, {**ports, **changed}))
+    def starting(output: int | None = None, **changed: str) -> Run:
+        runs.append(Run(home, {**ports, **changed}, output))
         return runs[-1]
 
     yield starting
@@ -219,6 +226,48 @@ def test_ipv6_and_no_terminal(start: Callable[..., Run]):
     ingest(run, "after the hang-up")
     assert run.process.poll() is None
     run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(20) == 0
+
+
+def full_disk() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+def reader_that_went() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+def reader_that_reads_nothing() -> int:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    for size in (1000, 1):
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writer, b"x" * size)
+    os.set_blocking(writer, True)
+    atexit.register(os.close, reader)
+    return writer
+
+
+@pytest.mark.parametrize("output", [full_disk, reader_that_went, reader_that_reads_nothing])
+def test_output_that_goes_nowhere_ends_nothing(start: Callable[..., Run], output: Callable[[], int]):
+    """It says where it is when it is ready, and that it stops; nobody has to hear it."""
+    descriptor = output()
+    run = start(descriptor)
+    os.close(descriptor)
+
+    def healthy() -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"{run.url}/v1/admin/health", trust_env=False, timeout=5).status_code == 200
+        return False
+
+    assert eventually(lambda: healthy() or run.process.poll() is not None, 60)
+    time.sleep(1.5)  # it has said by now that it is ready, or has ended of it
+    assert run.process.poll() is None
+    ingest(run, "unheard")
+    run.process.send_signal(signal.SIGTERM)
     assert run.process.wait(20) == 0
 
 
