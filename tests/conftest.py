@@ -103,13 +103,22 @@ def other_dsn(template: str) -> Iterator[str]:
     yield from _database(template, TEMPLATE)
 
 
+@asynccontextmanager
+async def pool(dsn: str, size: int = 4, timeout_seconds: float = 5.0) -> AsyncIterator[Database]:
+    """A pool of so many connections, open inside the block."""
+    database = Database(dsn, min_size=1, max_size=size, max_waiting=10, timeout_seconds=timeout_seconds)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
 @pytest_asyncio.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
     """The pool over the test's own database."""
-    pool = Database(dsn, min_size=1, max_size=4, max_waiting=10, timeout_seconds=5.0)
-    await pool.open()
-    yield pool
-    await pool.close()
+    async with pool(dsn) as opened:
+        yield opened
 
 
 @pytest.fixture

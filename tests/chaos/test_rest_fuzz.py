@@ -34,7 +34,7 @@ def operations() -> int:
 @pytest.mark.asyncio
 async def test_14_openapi_by_schemathesis(dsn: str, tmp_path: Path) -> None:
     """The short form takes a few cases of each operation; the long one all of its coverage phase too."""
-    examples = rounds("REST_FUZZ", 3)
+    examples = rounds("REST_FUZZ", 5)
     phases = "examples,coverage,fuzzing" if "CHAOS_REST_FUZZ" in os.environ else "examples,fuzzing"
     report = tmp_path / "report.json"
     with item(14, "schemathesis over the OpenAPI document") as result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +20,8 @@ from memory_grpc.store.database import EVERY_TENANT, Database
 from memory_grpc.store.interruption import Connection
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import Proxy
-from tests.conftest import StartServer
+from tests.conftest import StartServer, pool
+from tests.integration.test_ingest import eventually
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 BACKENDS = "select pid from pg_stat_activity where application_name = 'memory-grpc' order by pid"
@@ -30,10 +31,8 @@ SLEEPING = "select query from pg_stat_activity where starts_with(query, 'select 
 @pytest_asyncio.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
     """A pool of one connection, so that it is missed."""
-    pool = Database(dsn, min_size=1, max_size=1, max_waiting=10, timeout_seconds=5.0)
-    await pool.open()
-    yield pool
-    await pool.close()
+    async with pool(dsn, 1) as opened:
+        yield opened
 
 
 async def asleep(database: Database, seconds: float, *, pipelined: bool = False) -> None:
@@ -42,13 +41,19 @@ async def asleep(database: Database, seconds: float, *, pipelined: bool = False)
         await tx._connection.execute(f"select pg_sleep({seconds})".encode())
 
 
-async def ended(call: asyncio.Task[None], times: int = 1, apart: float = 0.001) -> float:
-    """Ends a call that is asleep, so many times; how long it took."""
-    await asyncio.sleep(0.1)
+async def working(call: Coroutine[None, None, None], rows: Rows) -> asyncio.Task[None]:
+    """A call whose statement is at work by now."""
+    task = asyncio.create_task(call)
+    await eventually(lambda: rows(SLEEPING) != [])
+    return task
+
+
+async def ended(call: asyncio.Task[None], times: int = 1) -> float:
+    """Ends a call so many times, a millisecond apart; how long it took."""
     started = time.monotonic()
     for _ in range(times):
         call.cancel()
-        await asyncio.sleep(apart)
+        await asyncio.sleep(0.001)
     with pytest.raises(asyncio.CancelledError):
         await call
     return time.monotonic() - started
@@ -60,7 +65,7 @@ async def ended(call: asyncio.Task[None], times: int = 1, apart: float = 0.001) 
 async def test_however_often_it_is_ended(database: Database, rows: Rows, times: int, pipelined: bool) -> None:
     await database.ping()
     before = rows(BACKENDS)
-    assert await ended(asyncio.create_task(asleep(database, 30, pipelined=pipelined)), times) < 2
+    assert await ended(await working(asleep(database, 30, pipelined=pipelined), rows), times) < 2
     assert rows(SLEEPING) == []
     await database.ping()
     assert rows(BACKENDS) == before
@@ -74,7 +79,7 @@ async def test_a_statement_that_is_nearly_done_is_not_cancelled(
     monkeypatch.setattr(Connection, "_try_cancel", None)
     await database.ping()
     before = rows(BACKENDS)
-    await ended(asyncio.create_task(asleep(database, 0.4)), 2)
+    await ended(await working(asleep(database, 1), rows), 2)
     await database.ping()
     assert rows(BACKENDS) == before
 
@@ -86,20 +91,15 @@ async def test_a_postgres_that_says_nothing_more_is_left(dsn: str, rows: Rows, m
     async with Proxy(unix_path=f"{parts['host']}/.s.PGSQL.{parts.get('port', 5432)}") as proxy:
         host, _, port = proxy.address.rpartition(":")
         through = psycopg.conninfo.make_conninfo(dsn, host=host, port=port)
-        pool = Database(through, min_size=1, max_size=1, max_waiting=10, timeout_seconds=5.0)
-        await pool.open()
-        try:
-            await pool.ping()
+        async with pool(through, 1) as database:
+            await database.ping()
             before = rows(BACKENDS)
-            call = asyncio.create_task(asleep(pool, 30))
-            await asyncio.sleep(0.1)
+            call = await working(asleep(database, 30), rows)
             proxy.flow(False)
             assert await ended(call, 2) < 2
             proxy.flow(True)
-            await pool.ping()
+            await database.ping()
             assert rows(BACKENDS) != before
-        finally:
-            await pool.close()
 
 
 @pytest.mark.asyncio
@@ -129,14 +129,9 @@ async def test_an_end_that_comes_while_an_error_is_dealt_with_is_not_lost(databa
 @pytest.mark.parametrize(("seconds", "error"), [(0.1, DeadlineExceeded), (5, StoreUnavailable)])
 async def test_who_had_too_little_time_to_wait_is_told_so(dsn: str, seconds: float, error: type[Exception]) -> None:
     """The database was not away: that would excuse calls which are late."""
-    pool = Database(dsn, min_size=1, max_size=1, max_waiting=10, timeout_seconds=0.2)
-    await pool.open()
-    try:
-        async with pool.transaction(tenant=EVERY_TENANT):
-            with deadline.within(seconds), pytest.raises(error):
-                await pool.ping()
-    finally:
-        await pool.close()
+    async with pool(dsn, 1, timeout_seconds=0.2) as database, database.transaction(tenant=EVERY_TENANT):
+        with deadline.within(seconds), pytest.raises(error):
+            await database.ping()
 
 
 @pytest.mark.asyncio

@@ -29,13 +29,14 @@ HOST = "127.0.0.1"
 LARGE = 20_000_000
 
 
-RELEASED = threading.Event()
+BEGUN, RELEASED = threading.Semaphore(0), threading.Event()
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Gives back what it gets; at /large something large, and at /held once it is released."""
     body = await Request(scope, receive).body()
     if scope["path"] == "/held":
+        BEGUN.release()
         await asyncio.to_thread(RELEASED.wait, 20)
     await Response(bytes(LARGE) if scope["path"] == "/large" else body)(scope, receive, send)
 
@@ -115,11 +116,20 @@ def test_who_holds_the_most_gives_one_up(port: int, monkeypatch: pytest.MonkeyPa
     ids=["nothing", "half of the headers", "half of the body", "an answer that is not taken"],
 )
 def test_who_is_waited_for_makes_room(port: int, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    read, reads = Connection.data_received, threading.Semaphore(0)
+
+    def noted(self: Connection, data: bytes) -> None:
+        read(self, data)
+        reads.release()
+
+    monkeypatch.setattr(Connection, "data_received", noted)
     monkeypatch.setattr(Connection, "max_connections", 2)
     with contextlib.ExitStack() as stack:
         for _ in range(2):
-            opened(stack, port, "127.0.0.1", sent)
-        time.sleep(0.2)  # until what was sent is there
+            held = opened(stack, port, "127.0.0.1", sent)
+            assert not sent or reads.acquire(timeout=5)
+            if sent.startswith(b"POST /large"):
+                assert held.recv(1)
         assert answered(opened(stack, port, "127.0.0.2"))
 
 
@@ -130,7 +140,7 @@ def test_a_call_at_work_does_not(port: int, monkeypatch: pytest.MonkeyPatch) -> 
         stack.callback(RELEASED.set)
         call = b"POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
         held = [opened(stack, port, "127.0.0.1", call) for _ in range(2)]
-        time.sleep(0.2)  # until what was sent is there
+        assert all(BEGUN.acquire(timeout=5) for _ in held)
         assert closed(opened(stack, port, "127.0.0.2"))
         RELEASED.set()
         assert all(map(answered, held))
