@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
@@ -20,6 +20,7 @@ from memory_grpc.domain.time_zone import WANTED, is_known
 
 # Anything shorter is a slip. What other machines reach needs longer ones: see operations/keys/open_access.py.
 _KEY_CHARACTERS = 4
+EMPTY = "empty"
 
 
 def _parts(text: str) -> list[str]:
@@ -42,7 +43,7 @@ def _stripped(value: object) -> object:
 
 
 def _unset(value: object) -> object:
-    """An empty value means none; an empty path would be the working directory."""
+    """An empty value means none."""
     return None if isinstance(value, str) and not value.strip() else value
 
 
@@ -54,17 +55,18 @@ def _no_pipe(path: Path | None) -> Path | None:
     return path
 
 
-def _not_blank(value: object) -> object:
-    """A key that is set and empty is a secret that did not arrive, and never means that none is needed."""
-    if isinstance(value, str) and not value.strip():
-        raise PydanticCustomError("blank", "a key is empty: give it a value, or leave the variable out")
+def _not_empty(value: object) -> object:
+    """What is set and empty did not arrive, and never means that its protection is not wanted. A list without entries
+    is empty too."""
+    if isinstance(value, str) and not any(_parts(value)):
+        raise PydanticCustomError(EMPTY, "it is empty: give it a value, or leave the variable out")
     return value
 
 
-def _none_blank(value: object) -> object:
+def _none_empty(value: object) -> object:
     """The same of each key in a list."""
-    for part in (_parts(value) or [""]) if isinstance(value, str) else []:
-        _not_blank(part)
+    if isinstance(value, str) and not all(_parts(value) or [""]):
+        raise PydanticCustomError(EMPTY, "a key is empty: give it a value, or leave the variable out")
     return value
 
 
@@ -91,13 +93,20 @@ def _known_zone(name: str) -> str:
 
 
 COMMAS = BeforeValidator(_split)
+# For what the service would be weaker without, and nobody would notice.
+NOT_EMPTY = BeforeValidator(_not_empty)
 
 Names = Annotated[list[str], NoDecode, COMMAS]
+# Of the validators, the last is the first to be asked.
+SomeNames = Annotated[Names, NOT_EMPTY]
+# Unset is empty, and only unset is.
+Text = Annotated[str, NOT_EMPTY, Field(validate_default=False)]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
-Host = Annotated[str, BeforeValidator(_host)]
+Host = Annotated[str, BeforeValidator(_host), NOT_EMPTY]
 # A number that may be left to what else decides it.
 OwnWeight = Annotated[float | None, BeforeValidator(_unset)]
-File = Annotated[Path | None, AfterValidator(_no_pipe), BeforeValidator(_unset)]
-# Of the validators, the last is the first to be asked.
-Key = Annotated[SecretStr | None, BeforeValidator(_stripped), BeforeValidator(_not_blank)]
-Keys = Annotated[list[SecretStr], NoDecode, AfterValidator(_not_guessed), COMMAS, BeforeValidator(_none_blank)]
+# An empty path would be the working directory.
+Folder = Annotated[Path, NOT_EMPTY]
+File = Annotated[Path | None, AfterValidator(_no_pipe), NOT_EMPTY]
+Secret = Annotated[SecretStr | None, BeforeValidator(_stripped), NOT_EMPTY]
+Keys = Annotated[list[SecretStr], NoDecode, AfterValidator(_not_guessed), COMMAS, BeforeValidator(_none_empty)]

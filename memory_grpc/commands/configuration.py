@@ -69,6 +69,7 @@ def _look_at_env_file(path: Any, known: set[str]) -> list[str]:
 
 def sentence(error: ValidationError) -> str:
     """What is wrong with the settings, without the values of those that may be secret."""
+    from memory_grpc.setting_types import EMPTY
     from memory_grpc.settings import Settings
 
     faults = []
@@ -78,7 +79,7 @@ def sentence(error: ValidationError) -> str:
             continue
         name = str(fault["loc"][0])
         secret = "Secret" in str(getattr(Settings.model_fields.get(name), "annotation", "Secret"))
-        value = "" if secret else f" (it is {str(fault['input'])[:40]!r})"
+        value = "" if secret or fault["type"] == EMPTY else f" (it is {str(fault['input'])[:40]!r})"
         faults.append(f"MEMORY_{name.upper()}: {_lower_first(fault['msg'])}{value}")
     return f"The configuration is wrong: {'; '.join(faults)}."
 
@@ -103,6 +104,8 @@ def target(
         address = f"https://{address}"
     key = (api_key or os.environ.get(CLIENT_API_KEY) or "").strip() or None  # files of secrets end with a newline
     if key is None and with_deployments_key and settings.api_keys:
+        if api_key is not None or CLIENT_API_KEY in os.environ:
+            raise CommandError(f"The API key is empty: give it a value, or leave {CLIENT_API_KEY} out.", USAGE)
         key = settings.api_keys[0].get_secret_value()
     if key is not None and not (key.isascii() and key.isprintable()):
         raise CommandError("The API key contains characters that a header cannot carry.", USAGE)

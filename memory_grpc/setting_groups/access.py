@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field
 
-from memory_grpc.setting_types import Keys, Names
+from memory_grpc.setting_types import Keys, Names, Secret, SomeNames
 
 
 class Access(BaseModel):
@@ -18,7 +18,7 @@ class Access(BaseModel):
     accept_open_access: bool = Field(
         False, description="Start even if other machines can reach the service and there is no key."
     )
-    allowed_hosts: Names = Field(
+    allowed_hosts: SomeNames = Field(
         [],
         description="Comma-separated host names, or *, that Envoy answers to besides localhost while "
         "MEMORY_API_KEYS is not set.",
@@ -30,7 +30,7 @@ class Access(BaseModel):
     tenant_rate_limit: str = Field(
         "", description="Calls per tenant, whoever makes them, in the same notation; empty for none."
     )
-    rate_limit_storage: SecretStr | None = Field(
+    rate_limit_storage: Secret = Field(
         None,
         description="URL of a Redis in which all servers count together, such as redis://host:6379/0.",
     )

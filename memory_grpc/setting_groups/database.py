@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from memory_grpc.setting_types import COMMAS
+from memory_grpc.setting_types import COMMAS, Folder
 
 DataLoss = Literal["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
 
@@ -41,7 +41,7 @@ class Database(BaseModel):
     database_read_max_lag_seconds: float = Field(
         10.0, gt=0, description="How far a replica may be behind the primary; beyond that it gets no reads."
     )
-    data_dir: Path = Field(Path(".data"), description="Where the embedded Postgres keeps its data.")
+    data_dir: Folder = Field(Path(".data"), description="Where the embedded Postgres keeps its data.")
     database_pool_min_size: int = Field(2, ge=0, description="Connections kept open.")
     database_pool_max_size: int = Field(10, ge=1, description="Most connections opened for calls.")
     database_background_pool_size: int = Field(

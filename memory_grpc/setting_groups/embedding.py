@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from memory_grpc.setting_types import File, Key
+from memory_grpc.setting_types import File, Secret
 
 
 class Embedding(BaseModel):
@@ -100,7 +100,7 @@ class Embedding(BaseModel):
         8000, ge=32, le=1_000_000, description="Tokens that a remote model reads; longer texts are split into windows."
     )
     openai_base_url: str = Field("", description="Base URL of an OpenAI-compatible embeddings API (…/v1).")
-    openai_api_key: Key = Field(None, description="API key for it.")
+    openai_api_key: Secret = Field(None, description="API key for it.")
     openai_timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for an answer from it.")
     openai_max_retries: int = Field(
         3, ge=0, le=10, description="Retries after the first attempt, with jittered backoff."

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 from pydantic_settings import NoDecode
 
-from memory_grpc.setting_types import COMMAS, File, Names
+from memory_grpc.setting_types import COMMAS, NOT_EMPTY, File, SomeNames, Text
 
 Algorithm = Literal["RS256", "ES256", "EdDSA"]
 
@@ -15,7 +15,7 @@ Algorithm = Literal["RS256", "ES256", "EdDSA"]
 class Identity(BaseModel):
     """Tokens."""
 
-    jwt_issuer: str = Field(
+    jwt_issuer: Text = Field(
         "",
         description="Issuer whose tokens (authorization: Bearer …) are accepted besides keys, as in "
         "their `iss`. Its keys are found by OpenID discovery, unless one of the next two is "
@@ -24,17 +24,14 @@ class Identity(BaseModel):
     jwt_jwks_file: File = Field(
         None, description="Its keys: a file with a JSON Web Key Set, read again when it changes."
     )
-    jwt_jwks_url: str = Field("", description="Its keys: the https URL of the key set.")
-    jwt_audience: Names = Field([], description="Comma-separated audiences; a token must be meant for one of them.")
-    jwt_algorithms: Annotated[list[Algorithm], NoDecode, COMMAS] = Field(
-        ["RS256", "ES256", "EdDSA"], min_length=1, description="Comma-separated signature algorithms that are accepted."
+    jwt_jwks_url: Text = Field("", description="Its keys: the https URL of the key set.")
+    jwt_audience: SomeNames = Field([], description="Comma-separated audiences; a token must be meant for one of them.")
+    jwt_algorithms: Annotated[list[Algorithm], NoDecode, COMMAS, NOT_EMPTY] = Field(
+        ["RS256", "ES256", "EdDSA"], description="Comma-separated signature algorithms that are accepted."
     )
-    jwt_role_claim: str = Field(
-        "memory_role", min_length=1, description="Claim that holds the role: reader, writer or admin."
-    )
-    jwt_tenants_claim: str = Field(
+    jwt_role_claim: Text = Field("memory_role", description="Claim that holds the role: reader, writer or admin.")
+    jwt_tenants_claim: Text = Field(
         "memory_tenants",
-        min_length=1,
         description="Claim that holds the tenants: a list of names, or the text * for all.",
     )
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from memory_grpc.setting_types import Key
+from memory_grpc.setting_types import Secret
 
 
 class Reranking(BaseModel):
@@ -23,7 +23,7 @@ class Reranking(BaseModel):
         "service's name for it.",
     )
     rerank_url: str = Field("", description="Full URL of the service's reranking endpoint.")
-    rerank_api_key: Key = Field(None, description="API key for it.")
+    rerank_api_key: Secret = Field(None, description="API key for it.")
     rerank_timeout_ms: float = Field(
         1000.0,
         gt=0,

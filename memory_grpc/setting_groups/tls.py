@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from memory_grpc.setting_types import File
+from memory_grpc.setting_types import File, Text
 
 
 class Tls(BaseModel):
@@ -32,6 +32,6 @@ class Tls(BaseModel):
         None, description="Certificate of Envoy's port with its chain, in PEM. Unset: the port speaks plaintext."
     )
     http_tls_key_file: File = Field(None, description="Its private key, in PEM, without a password.")
-    tls_server_name: str = Field(
+    tls_server_name: Text = Field(
         "", description="Name that the server's certificate must have. Unset: the host that is connected to."
     )
