@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from typing import TypeAlias
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_NAME_CHARACTERS = 253
+_NAME = re.compile(r"((?!-)[\w-]{1,63}(?<!-)\.)*(?!-|\d+$|0x)[\w-]{1,63}(?<!-)", re.ASCII | re.IGNORECASE)
 # What one customer of a provider gets at least: whoever has an IPv6 address has as many as that.
 _IPV6_PREFIX = 64
 
@@ -39,7 +42,16 @@ def leads_here(host: str) -> bool:
 
 def from_here(host: str) -> str:
     """Where a client on this machine reaches what listens on ``host``."""
-    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+
+
+def is_host(text: str) -> bool:
+    """Whether a text is an IP address, or may be a name. What ends in a number is an address or nothing: 127.1, which
+    sockets take, gRPC and Envoy do not."""
+    if parsed(text) is not None:
+        return True
+    name = text.removesuffix(".")
+    return len(name) <= _NAME_CHARACTERS and _NAME.fullmatch(name) is not None
 
 
 def unbracketed(host: str) -> str:

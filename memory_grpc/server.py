@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from memory_grpc import reflection
+from memory_grpc import ports, reflection
 from memory_grpc.addresses import bracketed
 from memory_grpc.at_work import AtWork
 from memory_grpc.errors import StartupError
@@ -148,7 +148,7 @@ class Server:
         reflection.enable((*_NAMES, health.SERVICE_NAME), self._server)
 
     async def start(self) -> int:
-        """Listens, NOT_SERVING; returns the port. Raises StartupError when the port is taken or a certificate unfit."""
+        """Listens, NOT_SERVING; returns the port. Raises StartupError when it cannot, or a certificate is unfit."""
         self._set_health(_NOT_SERVING)
         address = f"{bracketed(self._settings.host)}:{self._settings.grpc_port}"
         credentials = server_credentials(self._settings)
@@ -158,7 +158,8 @@ class Server:
             else:
                 port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
-            raise StartupError(f"Port {address} is taken: stop what listens there, or set MEMORY_GRPC_PORT.") from error
+            host, port = self._settings.host, self._settings.grpc_port
+            raise StartupError(ports.why_refused(host, port, "MEMORY_HOST", "MEMORY_GRPC_PORT")) from error
         await self._server.start()
         return port
 

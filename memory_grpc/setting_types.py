@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
-from memory_grpc.addresses import unbracketed
+from memory_grpc.addresses import is_host, parsed, unbracketed
 from memory_grpc.domain.time_zone import WANTED, is_known
 
 # Anything shorter is a slip. What other machines reach needs longer ones: see operations/keys/open_access.py.
@@ -86,6 +86,18 @@ def _host(value: object) -> object:
     return unbracketed(value) if isinstance(value, str) else value
 
 
+def _address_or_name(host: str) -> str:
+    if not is_host(host):
+        raise PydanticCustomError("host", "neither an IP address nor a host name")
+    return host
+
+
+def _address(host: str) -> str:
+    if parsed(host) is None:
+        raise PydanticCustomError("address", "not an IP address, and Envoy listens on no names")
+    return host
+
+
 def _known_zone(name: str) -> str:
     if not is_known(name):
         raise PydanticCustomError("zone", WANTED)
@@ -102,7 +114,8 @@ SomeNames = Annotated[Names, NOT_EMPTY]
 # Unset is empty, and only unset is.
 Text = Annotated[str, NOT_EMPTY, Field(validate_default=False)]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
-Host = Annotated[str, BeforeValidator(_host), NOT_EMPTY]
+Host = Annotated[str, AfterValidator(_address_or_name), BeforeValidator(_host), NOT_EMPTY]
+EnvoyAddress = Annotated[Host, AfterValidator(_address)]
 # A number that may be left to what else decides it.
 OwnWeight = Annotated[float | None, BeforeValidator(_unset)]
 # An empty path would be the working directory.

@@ -79,7 +79,9 @@ def sentence(error: ValidationError) -> str:
             continue
         name = str(fault["loc"][0])
         secret = "Secret" in str(getattr(Settings.model_fields.get(name), "annotation", "Secret"))
-        value = "" if secret or fault["type"] == EMPTY else f" (it is {str(fault['input'])[:40]!r})"
+        given = str(fault["input"])
+        secret = secret or "@" in given  # a URL in the wrong place, with its password
+        value = "" if secret or fault["type"] == EMPTY else f" (it is {given[:40]!r})"
         faults.append(f"MEMORY_{name.upper()}: {_lower_first(fault['msg'])}{value}")
     return f"The configuration is wrong: {'; '.join(faults)}."
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from memory_grpc.addresses import is_host, unbracketed
 from memory_grpc.commands.options import Address, Timeout, target
 
 
@@ -33,7 +34,15 @@ ApiKeyFile = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, metavar="FILE", help="File with the key, instead of --api-key."),
 ]
-Host = Annotated[str, typer.Option(metavar="ADDRESS", help="For http: the address to listen on.")]
+
+
+def _host(text: str) -> str:
+    if not is_host(host := unbracketed(text)):
+        raise typer.BadParameter("neither an IP address nor a host name")
+    return host
+
+
+Host = Annotated[str, typer.Option(metavar="ADDRESS", callback=_host, help="For http: the address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="For http: the port to listen on; 0 takes a free one.")]
 AllowHost = Annotated[
     list[str] | None,

@@ -15,7 +15,7 @@ from pathlib import Path
 from memory_grpc.errors import StartupError
 from memory_grpc.local import account, child, sockets
 from memory_grpc.local.envoy_config import write
-from memory_grpc.local.ports import ensure_free
+from memory_grpc.ports import ensure_free
 from memory_grpc.resources import DESCRIPTORS
 from memory_grpc.settings import Settings
 from memory_grpc.tls import channel_credentials, http_pair
@@ -53,9 +53,10 @@ class EnvoyProcess:
     def start(self) -> None:
         """Starts Envoy; StartupError when its port is taken or its configuration cannot be made."""
         # A killed run's Envoy dies with its parent, a moment later.
-        ensure_free(self._settings.http_host, self._settings.http_port, "MEMORY_HTTP_PORT", within_seconds=1.0)
-        if port := self._settings.envoy_stats_port:
-            ensure_free(self._settings.host, port, "MEMORY_ENVOY_STATS_PORT", within_seconds=1.0)
+        settings = self._settings
+        ensure_free(settings.http_host, settings.http_port, "MEMORY_HTTP_HOST", "MEMORY_HTTP_PORT", within_seconds=1.0)
+        if port := settings.envoy_stats_port:
+            ensure_free(settings.host, port, "MEMORY_HOST", "MEMORY_ENVOY_STATS_PORT", within_seconds=1.0)
         program = binary()
         if not DESCRIPTORS.is_file():
             raise StartupError(f"The descriptor set {DESCRIPTORS} is missing: run `make gen`.")

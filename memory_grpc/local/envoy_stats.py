@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from memory_grpc.addresses import parsed
+from memory_grpc.errors import StartupError
 from memory_grpc.local.envoy_tree import Node, at
 from memory_grpc.settings import Settings
 
@@ -19,9 +21,12 @@ _ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 
 
 def add(config: Node, settings: Settings, admin_socket: Path | None) -> Path | None:
-    """Adds the listener, if there is to be one; returns the socket that the admin interface must then have."""
+    """Adds the listener, if there is to be one; returns the socket that the admin interface must then have.
+    Raises StartupError."""
     if settings.envoy_stats_port == 0:
         return admin_socket
+    if parsed(settings.host) is None:
+        raise StartupError("MEMORY_ENVOY_STATS_PORT needs an IP address in MEMORY_HOST: Envoy listens on no names.")
     socket = admin_socket or _ADMIN_SOCKET
     at(config, "static_resources", "listeners").append(_listener(settings))
     at(config, "static_resources", "clusters").append(_cluster(socket))

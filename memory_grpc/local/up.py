@@ -19,10 +19,10 @@ from memory_grpc.errors import StartupError
 from memory_grpc.local.database_user import prepare
 from memory_grpc.local.envoy import EnvoyProcess
 from memory_grpc.local.envoy_config import shows_metrics
-from memory_grpc.local.ports import ensure_free
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.local.processes import ServerProcesses, count, portion, room_for
 from memory_grpc.observability.log_sink import LogSink
+from memory_grpc.ports import ensure_free
 from memory_grpc.settings import Settings
 
 _T = TypeVar("_T")
@@ -104,12 +104,12 @@ class _Run:
 
     def _check_ports(self) -> None:
         settings = self.settings
-        ports = [(settings.http_host, settings.http_port, "MEMORY_HTTP_PORT")]
+        ports = [(settings.http_host, settings.http_port, "MEMORY_HTTP_HOST", "MEMORY_HTTP_PORT")]
         for index in range(self.servers):
-            ports.append((settings.host, settings.grpc_port + index, "MEMORY_GRPC_PORT"))
-            ports.append((settings.host, settings.metrics_port + index, "MEMORY_METRICS_PORT"))
-        for host, port, name in ports:
-            ensure_free(host, port, name, within_seconds=1.0)  # a killed run's parts are just ending
+            ports.append((settings.host, settings.grpc_port + index, "MEMORY_HOST", "MEMORY_GRPC_PORT"))
+            ports.append((settings.host, settings.metrics_port + index, "MEMORY_HOST", "MEMORY_METRICS_PORT"))
+        for each in ports:
+            ensure_free(*each, within_seconds=1.0)  # a killed run's parts are just ending
 
     async def _answers(self) -> None:
         """Returns once a REST call passes through Envoy and the server and back."""

@@ -21,7 +21,7 @@ from memory_grpc.mcp.server import MemoryServer
 
 PATH = "/mcp"
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
-_WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - not bound here
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - not bound here
 _EVERYBODY = {"*", "0.0.0.0/0", "::/0"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -115,8 +115,8 @@ class _Server(uvicorn.Server):
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host.strip("[]"), port), family=family)
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
-        raise CommandError(f"{host}:{port}: {error.strerror or type(error).__name__}.") from None
+        raise CommandError(f"{bracketed(host)}:{port}: {error.strerror or type(error).__name__}.") from None
     with listener:
         yield listener

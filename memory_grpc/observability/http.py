@@ -15,6 +15,7 @@ import uvicorn
 from prometheus_client.registry import CollectorRegistry
 from starlette.applications import Starlette
 
+from memory_grpc import ports
 from memory_grpc.errors import StartupError
 from memory_grpc.observability.http_app import application
 from memory_grpc.observability.http_connection import Connection
@@ -43,11 +44,9 @@ class HttpSide:
         app = application(self._registry)
         try:
             listener = _listener(self._host, self._port)
-        except (OSError, OverflowError) as refused:
-            why = getattr(refused, "strerror", None) or str(refused)
+        except OSError as refused:
             raise StartupError(
-                f"The metrics endpoint cannot listen on {self._host}:{self._port} ({why}): "
-                "set MEMORY_METRICS_PORT to a free port."
+                ports.refusal(self._host, self._port, "MEMORY_HOST", "MEMORY_METRICS_PORT", refused)
             ) from None
         self._server = _Server(app, listener)
         return int(listener.getsockname()[1])
@@ -116,11 +115,8 @@ class _Server(uvicorn.Server):
 
 def _listener(host: str, port: int) -> socket.socket:
     """A socket that listens already: who connects before the thread runs waits, and is not refused."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener = ports.bound(host, port)
     try:
-        # A restart binds while old connections are in TIME_WAIT. Two servers never share the port: no SO_REUSEPORT.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
         listener.listen(_BACKLOG)
     except BaseException:
         listener.close()

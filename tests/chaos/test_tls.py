@@ -256,7 +256,7 @@ async def test_16_envoy_refuses_a_server_that_it_cannot_check(start_rest: StartR
     cases: dict[str, dict[str, Any]] = {
         "another CA": {"tls_ca_file": clients.file},
         "another name": {"tls_server_name": "other.internal"},
-        "an address that the certificate does not bear": {"tls_server_name": ""},
+        "an address that the certificate does not bear": {"tls_server_name": "127.0.0.1"},
         "expired": {"tls_cert_file": late.cert, "tls_key_file": late.key},
         "no certificate for mTLS": {"tls_client_ca_file": clients.file},
         "a certificate of another CA for mTLS": {

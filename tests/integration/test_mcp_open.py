@@ -55,6 +55,10 @@ async def test_wrong_usage_is_said_at_the_start(cli: Cli):
     done = await cli(*OPTIONS, "--host", "0.0.0.0", "--allow-host", "x", "--address", away)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(f"No server answers at {away}")
+    for host in ("", "127.1", "http://localhost"):
+        done = await cli(*OPTIONS, "--host", host, "--allow-host", "x", "--allow-unauthenticated")
+        assert done.code == 2
+        assert "neither an IP address nor a host name" in done.err
     (cli.folder / "empty").write_text("\n")
     done = await cli("mcp", "--tenant", "acme", "--user", "ann", "--api-key-file", "empty")
     assert (done.code, done.err) == (2, "--api-key-file: empty is to hold a key, on one line.\n")

@@ -227,15 +227,14 @@ def test_a_taken_port_is_one_clear_sentence(port: int) -> None:
     with pytest.raises(StartupError) as refused:
         HttpSide(HOST, port).start()
     sentence = str(refused.value)
-    assert f"{HOST}:{port}" in sentence
+    assert sentence.startswith(f"Port {port} on {HOST} is already taken")
     assert "MEMORY_METRICS_PORT" in sentence
     assert "\n" not in sentence
 
 
-@pytest.mark.parametrize(("host", "port"), [("no.such.host.invalid", 0), (HOST, 70000)])
-def test_an_impossible_address_is_refused(host: str, port: int) -> None:
-    with pytest.raises(StartupError):
-        HttpSide(host, port).start()
+def test_an_impossible_address_is_refused() -> None:
+    with pytest.raises(StartupError, match=r"^MEMORY_HOST: no\.such\.host\.invalid is no name "):
+        HttpSide("no.such.host.invalid", 0).start()
 
 
 def test_a_missing_document_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
