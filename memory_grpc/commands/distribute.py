@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from memory_grpc.commands import output
-from memory_grpc.commands.extras import needed
 from memory_grpc.commands.failure import FAILED, OK, complain
 from memory_grpc.commands.serving import configured, conninfo
 
 
 def distribute(shards: int, *, dry_run: bool, as_json: bool) -> int:
     """Does it, or says what would be done; returns the exit code."""
-    with needed("server"), configured() as settings:
+    with configured("server") as settings:
         from memory_grpc.store import distribution
 
         def tell(step: distribution.Step) -> None:

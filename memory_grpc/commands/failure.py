@@ -31,7 +31,8 @@ def complain(message: str) -> None:
     """Prints to standard error, as it is: no markup, no wrapping. Where nobody can read it, the exit code must do."""
     if sys.stderr is not None:
         with suppress(OSError):
-            print(message, file=sys.stderr, flush=True)
+            sys.stderr.write(f"{message}\n")  # in one piece: others may write here too
+            sys.stderr.flush()
 
 
 @contextmanager

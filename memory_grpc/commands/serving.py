@@ -10,7 +10,7 @@ from pathlib import Path
 
 from memory_grpc.commands.configuration import load_settings
 from memory_grpc.commands.extras import needed
-from memory_grpc.commands.failure import OK, CommandError
+from memory_grpc.commands.failure import OK, CommandError, said_plainly
 from memory_grpc.settings import Settings
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -18,7 +18,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def up() -> int:
     """Postgres (embedded, unless MEMORY_DATABASE_URL is set), the server and Envoy, until a signal."""
-    with needed("local"), configured() as settings:
+    with configured("local") as settings:
         from memory_grpc.local.up import up as run_everything
 
         return asyncio.run(run_everything(settings))
@@ -26,13 +26,13 @@ def up() -> int:
 
 def serve(processes: int = 1) -> int:
     """The server alone, until a signal; one of ``processes`` behind one Envoy."""
-    with needed("server"), configured() as settings:
+    with configured("server") as settings:
         return asyncio.run(_serve(settings, conninfo(settings), processes))
 
 
 def migrate(*, as_json: bool) -> int:
     """Brings the database up to date and says what was applied."""
-    with needed("server"), configured() as settings:
+    with configured("server") as settings:
         from memory_grpc.store.migrations import migrate as apply
 
         applied = apply(settings.direct_conninfo or conninfo(settings))
@@ -62,21 +62,21 @@ def envoy_config(output: Path | None) -> int:
 
 
 @contextmanager
-def configured() -> Iterator[Settings]:
-    """The settings, with logging set up by them. What was logged is written before anything else is said."""
-    import structlog
+def configured(extra: str) -> Iterator[Settings]:
+    """The settings, with logging set up by them, for what needs an extra. Nothing that is said on standard error waits
+    for a reader: neither a warning of the settings, nor the sentence on why it ends, which is said here."""
+    with needed(extra):
+        from memory_grpc.observability.logging import configure, unblocked
+    with unblocked(), said_plainly(), needed(extra):
+        import structlog
 
-    from memory_grpc import libpq_environment
-    from memory_grpc.observability.logging import configure, flush
+        from memory_grpc import libpq_environment
 
-    settings = load_settings()
-    configure(settings.log_level, settings.log_format)
-    if forgotten := libpq_environment.forget_changes():
-        structlog.get_logger(__name__).info("libpq_variables_ignored", names=forgotten)
-    try:
+        settings = load_settings()
+        configure(settings.log_level, settings.log_format)
+        if forgotten := libpq_environment.forget_changes():
+            structlog.get_logger(__name__).info("libpq_variables_ignored", names=forgotten)
         yield settings
-    finally:
-        flush()
 
 
 def conninfo(settings: Settings) -> str:

@@ -34,7 +34,7 @@ class LogSink(io.TextIOBase):
 
     def __init__(self, stream: TextIO | None, report: Report, *, lines: int = _LINES) -> None:
         super().__init__()
-        self._stream, self._report = stream, report
+        self._stream, self.report = stream, report
         self._capacity = lines
         self._waiting: deque[str] = deque()
         self._characters = 0
@@ -48,7 +48,7 @@ class LogSink(io.TextIOBase):
         """Writes to another stream from now on: loggers keep the sink that they were made with."""
         self.drain(1.0)
         with self._changed:
-            self._stream, self._report, self._torn = stream, report, False
+            self._stream, self.report, self._torn = stream, report, False
 
     def write(self, text: str, /) -> int:
         """Queues one line, or drops it where too many wait."""
@@ -83,7 +83,7 @@ class LogSink(io.TextIOBase):
                 lines = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
                 self._characters -= sum(map(len, lines))
                 unsaid = self._unsaid
-            if unsaid and not self._put([self._report(unsaid)]):
+            if unsaid and not self._put([self.report(unsaid)]):
                 with self._changed:
                     self._unsaid -= unsaid
             lost = self._put(lines)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO, cast
 
 import structlog
 
-from memory_grpc.observability.log_sink import LogSink
+from memory_grpc.observability.log_sink import LogSink, Report
 
 # Libraries that put DSNs, URLs or texts into their messages: what they have to say, the service says itself.
 _SILENCED = (
@@ -30,8 +32,12 @@ def configure(level: str, style: str) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if style == "console" else structlog.processors.JSONRenderer()
     )
-    _hold_standard_error()
-    sink = _sink_of_the_process(renderer)
+
+    def report(lines: int) -> str:
+        event = {"lines": lines, "event": "log_lines_dropped", "level": "warning"}
+        return f"{renderer(None, 'warning', _TIMESTAMP(None, 'warning', event))!s}\n"
+
+    sink = _sink_of_the_process(report)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -50,22 +56,34 @@ def configure(level: str, style: str) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+@contextmanager
+def unblocked() -> Iterator[None]:
+    """Inside, whatever Python writes to standard error goes the way of the log, also before the log is set up. What is
+    left at the end has a second."""
+    stream = sys.stderr
+    sink = _sink_of_the_process("{} lines could not be written here.\n".format)
+    sys.stderr = cast(TextIO, sink)
+    try:
+        yield
+    finally:
+        sys.stderr = stream
+        flush()
+
+
 def flush(seconds: float = 1.0) -> None:
     """Waits until what was logged is written, so long at most."""
     if _sink is not None:
         _sink.drain(seconds)
 
 
-def _sink_of_the_process(renderer: structlog.typing.Processor) -> LogSink:
+def _sink_of_the_process(report: Report) -> LogSink:
     """The one sink, writing to standard error as it is now."""
     global _sink  # noqa: PLW0603 - as standard error itself, there is one
-
-    def report(lines: int) -> str:
-        event = {"lines": lines, "event": "log_lines_dropped", "level": "warning"}
-        return f"{renderer(None, 'warning', _TIMESTAMP(None, 'warning', event))!s}\n"
-
+    _hold_standard_error()
     if _sink is None:
         _sink = LogSink(sys.stderr, report)
+    elif sys.stderr is _sink:
+        _sink.report = report
     else:
         _sink.redirect(sys.stderr, report)
     return _sink

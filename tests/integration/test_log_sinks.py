@@ -6,8 +6,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from memory_layer.v1 import admin_service_pb2 as apb
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.conftest import free_port
 from tests.integration.test_observability import dsn_url, wait_serving
+from tests.outputs import full_disk, full_pipe, pipe_whose_reader_went
 from tests.stubs import Stubs
 
 
@@ -37,19 +39,24 @@ class Started(Stubs):
         return float(line.split()[1])
 
 
-@asynccontextmanager
-async def started(dsn: str, directory: Path, stderr: int) -> AsyncIterator[Started]:
-    port, metrics_port = free_port(), free_port()
-    variables = {
+async def begun(dsn: str, directory: Path, stderr: int, **variables: str) -> asyncio.subprocess.Process:
+    """A server's process."""
+    settings = {
         "MEMORY_DATABASE_URL": dsn_url(dsn),
         "MEMORY_EMBEDDING_PROVIDER": "hashing",
         "MEMORY_GLOBAL_RATE_LIMIT": "",
-        "MEMORY_GRPC_PORT": str(port),
-        "MEMORY_METRICS_PORT": str(metrics_port),
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "memory_grpc", "serve"), env=os.environ | variables, cwd=directory, stderr=stderr
+    environment = os.environ | settings | variables
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "memory_grpc", "serve"), env=environment, cwd=directory, stderr=stderr
     )
+
+
+@asynccontextmanager
+async def started(dsn: str, directory: Path, stderr: int, **variables: str) -> AsyncIterator[Started]:
+    port, metrics_port = free_port(), free_port()
+    variables |= {"MEMORY_GRPC_PORT": str(port), "MEMORY_METRICS_PORT": str(metrics_port)}
+    process = await begun(dsn, directory, stderr, **variables)
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             await wait_serving(channel)
@@ -78,14 +85,11 @@ async def ends(server: Started) -> None:
 
 @pytest.mark.asyncio
 async def test_a_full_disk(dsn: str, tmp_path: Path) -> None:
-    full = os.open("/dev/full", os.O_WRONLY)
-    try:
+    with full_disk() as full:
         async with started(dsn, tmp_path, full) as server:
             await works(server, 5)
             assert await server.dropped() >= 7
             await ends(server)
-    finally:
-        os.close(full)
 
 
 @pytest.mark.asyncio
@@ -103,20 +107,38 @@ async def test_a_pipe_whose_reader_went(dsn: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_pipe_that_nobody_reads(dsn: str, tmp_path: Path) -> None:
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    with pytest.raises(BlockingIOError):
-        while True:
-            os.write(writer, b"x" * 1000)
-    os.set_blocking(writer, True)
-    try:
-        async with started(dsn, tmp_path, writer) as server:
+@pytest.mark.parametrize("warned_of", [{}, {"MEMORY_NO_SUCH_SETTING": "1"}])
+async def test_a_pipe_that_nobody_reads(dsn: str, tmp_path: Path, warned_of: dict[str, str]) -> None:
+    """Nor does what is said before the log is set up wait for a reader."""
+    with full_pipe() as writer:
+        async with started(dsn, tmp_path, writer, **warned_of) as server:
             await works(server, 5)
             await ends(server)  # which waits for the log a second, and no longer
-    finally:
-        os.close(reader)
-        os.close(writer)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("wrong", [{"MEMORY_GRPC_PORT": "many"}, {"MEMORY_HOST": "192.0.2.1"}])
+@pytest.mark.parametrize("output", [full_disk, pipe_whose_reader_went, full_pipe])
+async def test_a_start_that_is_refused_ends_though_nobody_hears_why(
+    dsn: str, tmp_path: Path, output: Callable[[], AbstractContextManager[int]], wrong: dict[str, str]
+) -> None:
+    with output() as writer:
+        process = await begun(dsn, tmp_path, writer, **wrong)
+        try:
+            assert await asyncio.wait_for(process.wait(), 30) == 1
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+@pytest.mark.asyncio
+async def test_what_is_said_before_the_log_is_set_up_comes_first(dsn: str, tmp_path: Path) -> None:
+    process = await begun(dsn, tmp_path, PIPE, MEMORY_NO_SUCH_SETTING="1", MEMORY_HOST="192.0.2.1")
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    first, last = said.decode().splitlines()
+    assert first == "Warning: no setting reads MEMORY_NO_SUCH_SETTING: look for a misspelling."
+    assert last.startswith("MEMORY_HOST: 192.0.2.1 is no address of this machine")
 
 
 @pytest.mark.asyncio

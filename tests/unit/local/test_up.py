@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import httpx
@@ -19,21 +18,8 @@ import psycopg
 import pytest
 
 from tests.certificates import Authority
+from tests.outputs import full_disk, full_pipe, pipe_whose_reader_went
 from tests.unit.local.processes import eventually, gone
-
-PROGRAM = """
-import asyncio, sys
-from memory_grpc.errors import StartupError
-from memory_grpc.local.up import up
-from memory_grpc.observability.logging import configure
-from memory_grpc.settings import Settings
-configure("INFO", "json")
-try:
-    sys.exit(asyncio.run(up(Settings(_env_file=None))))
-except StartupError as error:
-    print(error)
-    sys.exit(1)
-"""
 
 
 class Run:
@@ -42,6 +28,7 @@ class Run:
     def __init__(self, home: Path, ports: dict[str, str], output: int | None = None) -> None:
         self.home = home
         self.url = f"http://127.0.0.1:{ports['MEMORY_HTTP_PORT']}"
+        self.metrics_url = f"http://127.0.0.1:{ports['MEMORY_METRICS_PORT']}"
         self.output = home / f"up-{time.monotonic_ns()}.log"
         settings = {
             "MEMORY_DATA_DIR": str(home / "data"),
@@ -52,7 +39,8 @@ class Run:
         outside = {name: value for name, value in os.environ.items() if not name.startswith("MEMORY_")}
         with self.output.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM],
+                [sys.executable, "-m", "memory_grpc", "up"],
+                cwd=home,
                 env={**outside, **settings},
                 stdout=log if output is None else output,
                 stderr=subprocess.STDOUT,
@@ -229,46 +217,48 @@ def test_ipv6_and_no_terminal(start: Callable[..., Run]):
     assert run.process.wait(20) == 0
 
 
-def full_disk() -> int:
-    return os.open("/dev/full", os.O_WRONLY)
+class Unheard:
+    """An output that refuses what is written: the process counts the lines."""
 
+    def __init__(self, output: Callable[[], AbstractContextManager[int]]) -> None:
+        self.output = output
 
-def reader_that_went() -> int:
-    reader, writer = os.pipe()
-    os.close(reader)
-    return writer
-
-
-def reader_that_reads_nothing() -> int:
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    for size in (1000, 1):
-        with suppress(BlockingIOError):
-            while True:
-                os.write(writer, b"x" * size)
-    os.set_blocking(writer, True)
-    atexit.register(os.close, reader)
-    return writer
-
-
-@pytest.mark.parametrize("output", [full_disk, reader_that_went, reader_that_reads_nothing])
-def test_output_that_goes_nowhere_ends_nothing(start: Callable[..., Run], output: Callable[[], int]):
-    """It says where it is when it is ready, and that it stops; nobody has to hear it."""
-    descriptor = output()
-    run = start(descriptor)
-    os.close(descriptor)
-
-    def healthy() -> bool:
+    def has_said_hello(self, run: Run) -> bool:
+        """Whether more has been tried than the one warning at the start."""
         with suppress(httpx.HTTPError):
-            return httpx.get(f"{run.url}/v1/admin/health", trust_env=False, timeout=5).status_code == 200
+            page = httpx.get(f"{run.metrics_url}/metrics", trust_env=False, timeout=5).text
+            (count,) = [line for line in page.splitlines() if line.startswith("memory_log_lines_dropped_total ")]
+            return float(count.split()[1]) > 1
         return False
 
-    assert eventually(lambda: healthy() or run.process.poll() is not None, 60)
-    time.sleep(1.5)  # it has said by now that it is ready, or has ended of it
-    assert run.process.poll() is None
-    ingest(run, "unheard")
-    run.process.send_signal(signal.SIGTERM)
-    assert run.process.wait(20) == 0
+
+class Stuck(Unheard):
+    """An output that takes nothing: threads wait for it."""
+
+    def has_said_hello(self, run: Run) -> bool:
+        """Whether the lines of standard output are waiting too, beside the warning on standard error."""
+        waiting = 0
+        for thread in Path(f"/proc/{run.process.pid}/task").iterdir():
+            with suppress(OSError):
+                waiting += "pipe_write" in (thread / "wchan").read_text()
+        return waiting == 2
+
+
+@pytest.mark.parametrize("nowhere", [Unheard(full_disk), Unheard(pipe_whose_reader_went), Stuck(full_pipe)])
+def test_output_that_goes_nowhere_ends_nothing(start: Callable[..., Run], nowhere: Unheard):
+    """It warns before the log is set up, and says where it is when it is ready; nobody has to hear it."""
+    with nowhere.output() as descriptor:
+        run = start(descriptor, MEMORY_NO_SUCH_SETTING="1", MEMORY_LOG_LEVEL="ERROR")
+        assert eventually(lambda: nowhere.has_said_hello(run) or run.process.poll() is not None, 60)
+        assert run.process.poll() is None
+        ingest(run, "unheard")
+        run.process.send_signal(signal.SIGTERM)
+        assert run.process.wait(20) == 0
+
+
+def test_a_start_that_is_refused_ends_though_nobody_hears_why(start: Callable[..., Run]):
+    with full_pipe() as descriptor:
+        assert start(descriptor, MEMORY_HOST="192.0.2.1").process.wait(30) == 1
 
 
 def test_https(start: Callable[..., Run], tmp_path: Path):
