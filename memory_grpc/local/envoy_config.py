@@ -141,6 +141,10 @@ def _set_origins(manager: Node, settings: Settings) -> None:
     policy = at(_virtual_host(manager), "typed_per_filter_config", "envoy.filters.http.cors")
     # Envoy takes an exact `*` for any origin.
     replace(policy, allow_origin_string_match=[{"exact": origin} for origin in settings.allowed_origins])
+    if settings.allowed_origins:
+        anybody = {"header": {"key": "access-control-allow-origin", "value": "*"}}
+        for mapper in at(manager, "local_reply_config", "mappers"):
+            mapper["headers_to_add"] = [*mapper.get("headers_to_add", []), anybody]
     script = at(_filter(manager, "envoy.filters.http.lua"), "default_source_code")
     if _NO_ORIGINS not in at(script, "inline_string"):
         raise gone(f"line «{_NO_ORIGINS}»")
