@@ -81,10 +81,7 @@ def render(
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what anchors share in full, and text of several lines as it stands: easier to read."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
+    """Writes text of several lines as it stands: easier to read."""
 
     def represent_text(self, data: str) -> yaml.ScalarNode:
         return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
