@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.filtering import Node
-
-# What a message has besides its text takes as long to tell as so many characters of one.
-_AROUND_A_TEXT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +103,8 @@ class SearchResult:
     """Whether a reranker read the best again; None where it was not asked."""
 
     @property
-    def size(self) -> int:
-        """About how much there is to tell, in characters."""
-        told = [hit.message for hit in self.hits]
-        told += [turn for hit in self.hits for side in hit.neighbours or () for turn in side]
-        return sum(len(message.content) + _AROUND_A_TEXT for message in told)
+    def messages(self) -> Iterator[StoredMessage]:
+        """All that is told of: what was found, and the turns around it."""
+        for hit in self.hits:
+            yield hit.message
+            yield from (turn for side in hit.neighbours or () for turn in side)

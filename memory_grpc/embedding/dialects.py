@@ -14,6 +14,7 @@ from memory_grpc.errors import EmbeddingUnavailable
 from memory_grpc.whole_answer import MOST_PARTS, Answer
 
 from .prompts import Prompts
+from .provider import check_shape
 
 LONGEST_VECTOR = 8192
 """Numbers. A vector of another length than is configured is read as well: only then can the error say so."""
@@ -113,8 +114,8 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(value.get(name))
 
 
-def vectors(answer: Answer, count: int) -> npt.NDArray[np.float64]:
-    """An answer's vectors, ``[count, n]``; EmbeddingUnavailable when it is malformed.
+def vectors(answer: Answer, count: int, dimensions: int) -> npt.NDArray[np.float64]:
+    """An answer's vectors, ``[count, dimensions]``; EmbeddingUnavailable when it is malformed.
 
     They stand in the order of ``index``. Some services leave it out, or give 0 for all: theirs are in the order asked.
     """
@@ -134,4 +135,5 @@ def vectors(answer: Answer, count: int) -> npt.NDArray[np.float64]:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise EmbeddingUnavailable("The embedding service returned an answer that cannot be read.") from None
+    check_shape(found, dimensions, count)
     return found

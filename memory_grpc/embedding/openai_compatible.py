@@ -17,12 +17,13 @@ from pydantic import SecretStr
 from tokenizers import Tokenizer
 
 from memory_grpc.errors import EmbeddingUnavailable
+from memory_grpc.whole_answer import Answer
 
 from . import dialects
 from .http_client import http_url
 from .prompts import Prompts
 from .provider import ModelIdentity, Vectors, Window, checked, normalised
-from .remote_service import VARIABLES, RemoteService
+from .remote_service import VARIABLES, Refused, RemoteService
 from .text_windows import CHARACTERS_A_TOKEN, TextWindows
 
 MAX_TOKENS = 8_000
@@ -147,14 +148,18 @@ class OpenAICompatibleProvider:
         """One request's vectors; another's, without the fields that the service does not know, if it says so."""
         dialect = self._dialect
         besides = len(texts) * dialects.LONGEST_VECTOR * dialects.BYTES_A_NUMBER
-        answer, why = self._service.post(dialect.body(texts, is_query=is_query), besides=besides)
-        while why == "no such field" and (other := dialect.without_refused(answer)) is not None:
+
+        def read(answer: Answer) -> Rows:
+            return dialects.vectors(answer, len(texts), self._identity.dimensions)
+
+        found = self._service.post(dialect.body(texts, is_query=is_query), read, besides=besides)
+        while isinstance(found, Refused):
+            answer, why = found
+            if why in ("too long", "too many"):
+                raise _TooMuchError(answer.status, why)
+            if why != "no such field" or (other := dialect.without_refused(answer)) is None:
+                raise EmbeddingUnavailable(_REFUSED.format(answer.status))
             dialect = other
-            answer, why = self._service.post(dialect.body(texts, is_query=is_query), besides=besides)
-        if why in ("too long", "too many"):
-            raise _TooMuchError(answer.status, why)
-        if why is not None:
-            raise EmbeddingUnavailable(_REFUSED.format(answer.status))
-        rows = dialects.vectors(answer, len(texts))
+            found = self._service.post(dialect.body(texts, is_query=is_query), read, besides=besides)
         self._dialect = dialect
-        return rows
+        return found

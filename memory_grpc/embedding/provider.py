@@ -100,12 +100,7 @@ def checked(vectors: npt.NDArray[Any], dimensions: int, count: int) -> Vectors:
 
     Unfit is: another shape, NaN or infinity, numbers past what Postgres stores in 16 bits, a zero vector.
     """
-    if vectors.shape != (count, dimensions):
-        if vectors.ndim == 2 and vectors.shape[0] == count:
-            raise EmbeddingUnavailable(
-                f"The embedding model returned vectors of {vectors.shape[1]} dimensions; {dimensions} are configured."
-            )
-        raise EmbeddingUnavailable("The embedding model returned the wrong number of vectors.")
+    check_shape(vectors, dimensions, count)
     with np.errstate(over="ignore"):
         result: Vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if not (np.abs(result) <= _LARGEST_HALF).all():  # false for NaN too
@@ -113,6 +108,17 @@ def checked(vectors: npt.NDArray[Any], dimensions: int, count: int) -> Vectors:
     if not result.any(axis=1).all():
         raise EmbeddingUnavailable("The embedding model returned a zero vector.")
     return result
+
+
+def check_shape(vectors: npt.NDArray[Any], dimensions: int, count: int) -> None:
+    """EmbeddingUnavailable unless ``vectors`` is ``[count, dimensions]``."""
+    if vectors.shape == (count, dimensions):
+        return
+    if vectors.ndim == 2 and vectors.shape[0] == count:
+        raise EmbeddingUnavailable(
+            f"The embedding model returned vectors of {vectors.shape[1]} dimensions; {dimensions} are configured."
+        )
+    raise EmbeddingUnavailable("The embedding model returned the wrong number of vectors.")
 
 
 def spans(total: int, size: int, overlap: int) -> list[tuple[int, int]]:

@@ -1,7 +1,8 @@
 """Asking a service that may be down: retries with jittered backoff, and a circuit breaker.
 
-Failures that say nothing about the texts (no connection, timeout, 408, 429, 5xx) are tried again; in a row they open
-the circuit. Neither the key nor a text nor the service's own words ever reach an error or a log.
+Failures that say nothing about the texts open the circuit when they come in a row. Those that may pass (no connection,
+timeout, 408, 429, 5xx) are tried again; other statuses, and answers that are not what was asked for, are not. Neither
+the key nor a text nor the service's own words ever reach an error or a log.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 import structlog
 
-from memory_grpc.errors import ProviderDown
+from memory_grpc.errors import EmbeddingUnavailable, ProviderDown
 from memory_grpc.whole_answer import Answer, NoAnswerError
 
 from . import dialects
@@ -31,7 +32,16 @@ VARIABLES = Variables("MEMORY_OPENAI_BASE_URL", "MEMORY_OPENAI_API_KEY")
 _REPEATED = 8
 """Some services that refuse a text repeat it, several times and escaped."""
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
+
+
+class Refused(NamedTuple):
+    """An answer that refuses what was sent, and why."""
+
+    answer: Answer
+    why: dialects.Refusal
 
 
 class RemoteService:
@@ -65,10 +75,11 @@ class RemoteService:
         # Waiting on the event, not sleeping, lets close() end the wait.
         self._sleep: Callable[[float], object] = self._closed.wait if sleep is None else sleep
 
-    def post(self, body: dict[str, Any], *, besides: int) -> tuple[Answer, dialects.Refusal | None]:
-        """A 200 answer, or one that refuses the body and why; ProviderDown when neither is to be had.
+    def post(self, body: dict[str, Any], read: Callable[[Answer], T], *, besides: int) -> T | Refused:
+        """What ``read`` makes of a 200 answer, or one that refuses the body; ProviderDown when neither is to be had.
 
-        An answer may be about ``besides`` bytes long, and repeat what was sent.
+        An answer may be about ``besides`` bytes long, and repeat what was sent. ``read`` raises EmbeddingUnavailable,
+        and so does this, for one that is not what was asked for: a text may have been too much for a gateway between.
         """
         for attempt in range(self._tries):
             if self._closed.is_set():
@@ -82,16 +93,16 @@ class RemoteService:
                 reason = str(error)
             else:
                 status = answer.status
-                why = dialects.refusal(answer)
-                if status == 200 or why is not None:
+                if (why := dialects.refusal(answer)) is not None:
                     self._breaker.succeeded()  # it answered, so it is not down
-                    return answer, why
-                if status not in (408, 429) and status < 500:
-                    self._breaker.succeeded()
-                    raise ProviderDown(f"The embedding service refused the request (HTTP {status}).")
+                    return Refused(answer, why)
+                if status == 200:
+                    return self._made_of(answer, read, attempt)
                 reason, retry_after = f"HTTP {status}", retry_after_seconds(answer.headers)
-            self._breaker.failed()
-            log.warning("embedding_service_failed", reason=reason, attempt=attempt + 1, tries=self._tries)
+                if status not in (408, 429) and status < 500:
+                    self._failed(reason, attempt)
+                    raise ProviderDown(f"The embedding service refused the request ({reason}).")
+            self._failed(reason, attempt)
             if attempt + 1 == self._tries:
                 break
             delay = self._backoff.delay(attempt, self._random)
@@ -106,6 +117,19 @@ class RemoteService:
         """Wakes threads that wait, to try again or for an answer, and closes the connections."""
         self._closed.set()
         self._posting.close()
+
+    def _made_of(self, answer: Answer, read: Callable[[Answer], T], attempt: int) -> T:
+        try:
+            made = read(answer)
+        except EmbeddingUnavailable as error:
+            self._failed(str(error), attempt)
+            raise
+        self._breaker.succeeded()
+        return made
+
+    def _failed(self, reason: str, attempt: int) -> None:
+        self._breaker.failed()
+        log.warning("embedding_service_failed", reason=reason, attempt=attempt + 1, tries=self._tries)
 
 
 def retry_after_seconds(headers: httpx.Headers) -> float | None:

@@ -33,11 +33,11 @@ import grpc
 
 from memory_grpc import headers, positions
 from memory_grpc.accounts import ACCOUNTS, Kind
+from memory_grpc.encode import encode, encoded
 from memory_grpc.errors import BodyTooLarge, UnknownMethod
 from memory_grpc.interceptors import decode
 from memory_grpc.interceptors.authenticate import guard_reflection
 from memory_grpc.interceptors.call import UNKNOWN_METHOD, Call, Interceptor
-from memory_grpc.interceptors.encode import encode, encoded
 from memory_grpc.interceptors.observe import meter, new_request_id
 from memory_grpc.interceptors.translate import status_of
 
@@ -161,7 +161,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                 given = headers.begin()
                 # Twice where a copy of the database fails it: what writes reads from none.
                 async with self._at_work(call):
-                    response = encode(await positions.read(lambda: handler.unary_unary(request, context)))
+                    response = encoded(await positions.read(lambda: handler.unary_unary(request, context)))
                 _bill(call, "bytes_out", len(response))
                 if call.facts.http_status != 200:
                     # Envoy's transcoder answers 200; a filter of ours makes it what this header says.
@@ -178,7 +178,7 @@ class Chain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                 _bill(call, "bytes_in", len(raw))
                 async for response in handler.unary_stream(request, context):
                     await self._holds(call, request)
-                    answer = encode(response)
+                    answer = encoded(response)
                     _bill(call, "bytes_out", len(answer))
                     yield answer
 

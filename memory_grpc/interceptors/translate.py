@@ -14,8 +14,8 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 
 from memory_grpc import errors
+from memory_grpc.encode import encode
 from memory_grpc.interceptors.call import Call
-from memory_grpc.interceptors.encode import encode
 from memory_grpc.observability import metrics
 from memory_layer.v1.errors_pb2 import ErrorReason
 

@@ -33,6 +33,10 @@ BYTES_A_SCORE = 200
 log = structlog.get_logger(__name__)
 
 
+class _RefusedError(RerankFailed):
+    """The service refuses what it was sent; another search's may suit it."""
+
+
 class RerankService:
     """One URL that is posted to. Use from one event loop."""
 
@@ -75,6 +79,9 @@ class RerankService:
             if seconds >= self._timeout:
                 self._breaker.failed()
             raise RerankLate from None
+        except _RefusedError:
+            self._breaker.succeeded()  # it answered, so it is not down
+            raise
         except RerankFailed:
             self._breaker.failed()
             raise
@@ -102,4 +109,6 @@ class RerankService:
             return [*await self._of(query, texts[:half]), *await self._of(query, texts[half:])]
         if why == "too long" and (longest := max(map(len, texts))) > SMALLEST_PIECE:
             return await self._of(query, [text[: longest // 2] for text in texts])
-        raise RerankFailed(f"The reranking service refused the request (HTTP {answer.status}).")
+        # A status that says nothing about texts, or a field that is not known, meets every search.
+        failed = RerankFailed if why in (None, "no such field") else _RefusedError
+        raise failed(f"The reranking service refused the request (HTTP {answer.status}).")

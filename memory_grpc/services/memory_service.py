@@ -17,6 +17,7 @@ from memory_grpc.offload import by_size
 from memory_grpc.operations.models.registry import Slot
 from memory_grpc.paging import PageRequest
 from memory_grpc.services import convert, convert_context, convert_listing, convert_revisions
+from memory_grpc.services.answers import made, told
 from memory_grpc.services.convert_page import page_request
 from memory_layer.v1 import context_pb2, listing_pb2, message_pb2, revision_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
@@ -49,7 +50,7 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         size = request.ByteSize()
         messages = await by_size(size, _batch, request)
         stored = await self._slot.operations.ingest(messages)
-        return await by_size(size, _stored, stored)
+        return await made(size, _stored, stored)
 
     async def StreamIngest(
         self, requests: AsyncIterator[pb.StreamIngestRequest], context: Context
@@ -82,7 +83,7 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         """Lists what a message was."""
         message_id = UUID(request.message_id)
         page = await self._slot.operations.revisions(message_id, request.tenant_id, _page(request))
-        return convert_revisions.revisions(page)
+        return await made(told(row.message for row in page.rows), convert_revisions.revisions, page)
 
     async def ListMessages(
         self, request: listing_pb2.ListMessagesRequest, context: Context
@@ -90,8 +91,7 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
         """Lists messages."""
         wanted = convert_listing.message_list(request)
         page, total = await self._slot.operations.listing.messages(wanted, _page(request))
-        size = sum(len(message.content) for message in page.rows)
-        return await by_size(size, convert_listing.messages, page, total)
+        return await made(told(page.rows), convert_listing.messages, page, total)
 
     async def ListConversations(
         self, request: listing_pb2.ListConversationsRequest, context: Context
@@ -114,14 +114,14 @@ class MemoryService(pb_grpc.MemoryServiceServicer):
     async def SearchMemories(self, request: pb.SearchMemoriesRequest, context: Context) -> pb.SearchMemoriesResponse:
         """Ranks a tenant's memory."""
         result = await self._slot.operations.search(convert.search_request(request))
-        return await by_size(result.size, partial(convert.search_response, explain=request.explain), result)
+        return await made(told(result.messages), partial(convert.search_response, explain=request.explain), result)
 
     async def BuildContext(
         self, request: context_pb2.BuildContextRequest, context: Context
     ) -> context_pb2.BuildContextResponse:
         """Fills a budget of tokens."""
         built = await self._slot.operations.build_context(convert_context.request(request))
-        return await by_size(sum(len(part.message.content) for part in built.parts), convert_context.response, built)
+        return await made(told(part.message for part in built.parts), convert_context.response, built)
 
 
 async def _streamed(requests: AsyncIterator[pb.StreamIngestRequest]) -> AsyncIterator[NewMessage]:

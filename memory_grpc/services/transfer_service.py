@@ -12,6 +12,7 @@ from memory_grpc import filtering
 from memory_grpc.offload import by_size
 from memory_grpc.operations.models.registry import Slot
 from memory_grpc.services import convert, convert_transfer
+from memory_grpc.services.answers import made, told
 from memory_layer.v1 import transfer_service_pb2 as pb
 from memory_layer.v1 import transfer_service_pb2_grpc as pb_grpc
 
@@ -35,7 +36,8 @@ class TransferService(pb_grpc.TransferServiceServicer):
             if request.include_policy:
                 yield convert_transfer.policy(await export.policy(request.tenant_id))
         async for one in export(request.tenant_id, node, after, with_vectors=request.include_embeddings):
-            yield convert_transfer.message(one)
+            told_of = [one.message, *(was.revision.message for was in one.revisions)]
+            yield await made(told(told_of), convert_transfer.message, one)
 
     async def Import(self, request: pb.ImportRequest, context: Context) -> pb.ImportResponse:
         """Stores messages of an export."""

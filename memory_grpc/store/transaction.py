@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -13,6 +15,10 @@ from memory_grpc.observability import tracing
 from memory_grpc.positions import UNKNOWN, Written
 from memory_grpc.store.opening import Tenant
 from memory_grpc.store.queries import QUERIES, Parts, looked_back, text
+
+# Rows that are read at a time: of the longest texts and the most metadata, in a few milliseconds.
+_PORTION = 8
+_HOLD_SECONDS = 0.005
 
 Row = dict[str, Any]
 Params = Mapping[str, Any]
@@ -38,7 +44,7 @@ class Deferred(Generic[T]):
 
     async def get(self) -> T:
         """Waits for it within the transaction; after its end it is there."""
-        return self._read(await self._cursor.fetchall())
+        return self._read(await _rows(self._cursor))
 
 
 class Transaction:
@@ -84,7 +90,7 @@ class Transaction:
     async def all(self, query: str, params: Params | None = None, *, parts: Parts = ()) -> list[Row]:
         """Runs a query; returns all its rows."""
         with tracing.statement(query):
-            return await (await self._connection.execute(*self._sent(query, params, parts))).fetchall()
+            return await _rows(await self._connection.execute(*self._sent(query, params, parts)))
 
     async def defer(
         self, query: str, params: Params | None, read: Callable[[list[Row]], T], *, parts: Parts = ()
@@ -104,7 +110,21 @@ class Transaction:
                     await self._connection.execute(*self._sent(query, params, parts), binary=True)
                     for query, params, parts in statements
                 ]
-                return [await cursor.fetchall() for cursor in sent]
+                return [await _rows(cursor) for cursor in sent]
+
+
+async def _rows(cursor: psycopg.AsyncCursor[Row]) -> list[Row]:
+    """All rows, which are there; they are read in portions, between which the event loop serves others."""
+    found: list[Row] = []
+    began = time.perf_counter()
+    while some := await cursor.fetchmany(_PORTION):
+        found += some
+        if len(some) < _PORTION:
+            break
+        if time.perf_counter() - began > _HOLD_SECONDS:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
+    return found
 
 
 class End:

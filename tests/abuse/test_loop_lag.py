@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.abuse import empty_fields, metadata, names, words
+from tests.abuse import empty_fields, large_reads, metadata, names, words
 from tests.abuse.instance import Attack, under_attack
 from tests.abuse.lag import loop_lag
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    "attack", [names.attack, metadata.attack, empty_fields.attack, words.attack], ids=lambda a: a.__module__
+    "attack",
+    [names.attack, metadata.attack, empty_fields.attack, words.attack, large_reads.attack],
+    ids=lambda a: a.__module__,
 )
 async def test_no_request_holds_the_event_loop(attack: Attack, dsn: str, tmp_path: Path) -> None:
     async with under_attack(dsn, tmp_path) as instance:

@@ -22,6 +22,7 @@ from memory_grpc.jobs import erase
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_layer.v1 import erasure_service_pb2 as pb
 from memory_layer.v1 import memory_service_pb2 as memory
+from tests.chaos import short_pauses
 from tests.chaos.harness import (
     TRY_AGAIN,
     Client,
@@ -158,7 +159,7 @@ async def test_17_killed_in_the_middle_of_an_erasure(tmp_path: Path) -> None:
     try:
         with item(17, "SIGKILL in the middle of an erasure") as result:
             async with (
-                serving(dsn, tmp_path, REQUEST_TIMEOUT_SECONDS=60) as server,
+                serving(dsn, tmp_path, command=short_pauses.COMMAND, REQUEST_TIMEOUT_SECONDS=60) as server,
                 connected(server.address) as client,
             ):
                 await _ingest(client, "bystanders", 100)

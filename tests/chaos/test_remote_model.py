@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from memory_layer.v1 import memory_service_pb2 as pb
+from tests.chaos import short_pauses
 from tests.chaos.harness import Client, ServerProcess, connected, faults_of_store, fetch, item, message, serving, until
 from tests.chaos.remote_model import FAULTS, RemoteModel, remote_model
 
@@ -27,6 +28,7 @@ async def test_5_a_remote_model_that_crashes_or_answers_garbage(dsn: str, tmp_pa
             serving(
                 dsn,
                 tmp_path,
+                command=short_pauses.COMMAND,
                 EMBEDDING_PROVIDER="openai",
                 EMBEDDING_MODEL_NAME="remote",
                 OPENAI_BASE_URL=model.url,

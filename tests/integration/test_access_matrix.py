@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
+import httpx
 import pytest
 
 from memory_layer.v1 import access_pb2, key_service_pb2
@@ -22,6 +23,7 @@ from tests.tokens import AUDIENCE, jwk, provider, token
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 ROOT = "root-key-of-this-test"
+CONNECTIONS = 8
 OWN, OTHER, NOBODY = "acme", "globex", "never-heard-of"
 CANARY = {OWN: "CANARY of acme", OTHER: "CANARY of globex"}
 ROLES = {1: "reader", 2: "writer", 3: "admin"}
@@ -93,6 +95,10 @@ async def around(start_rest: StartRest, rows: Rows, settings: dict[str, str]) ->
     async with (
         start_rest(api_keys=ROOT, **settings) as rest,
         grpc.aio.insecure_channel(f"127.0.0.1:{rest.server.settings.http_port}") as envoy,
+        # httpx looks at each connection for each request, which with a hundred takes longer than the request.
+        httpx.AsyncClient(
+            base_url=rest.http.base_url, timeout=30, trust_env=False, limits=httpx.Limits(max_connections=CONNECTIONS)
+        ) as http,
     ):
         server = rest.server
         root = [("x-api-key", ROOT)]
@@ -116,7 +122,7 @@ async def around(start_rest: StartRest, rows: Rows, settings: dict[str, str]) ->
                     rows("update api_keys set expires_at = now() where id = %s", made.api_key.id)
         spare = await make(server, "reader", "spare")
         server.application.operations.keyring.forget()
-        yield World(Caller(server.channel, envoy, rest.http), messages, keys, spare.api_key.id)
+        yield World(Caller(server.channel, envoy, http), messages, keys, spare.api_key.id)
 
 
 def signed(issuer: str, kind: str, role: str, tenants: list[str]) -> str:

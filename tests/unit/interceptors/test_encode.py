@@ -12,16 +12,21 @@ import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message as AnyMessage
 from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 
+from memory_grpc.encode import encode, encode_in_steps
 from memory_grpc.interceptors.chain import Chain
-from memory_grpc.interceptors.encode import encode
 from memory_grpc.interceptors.translate import _packed
+from memory_layer.v1 import context_pb2, listing_pb2
+from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1.message_pb2 import Message
 
 # A set of texts has another order for each PYTHONHASHSEED.
 PROGRAM = """
-from memory_grpc.interceptors.encode import encode
+from memory_grpc.encode import encode
 from memory_layer.v1.message_pb2 import Message
 
 def names():
@@ -62,6 +67,29 @@ def struct(*names: str) -> Struct:
 
 
 NAMES = [f"key {number}" for number in range(100)]
+MESSAGE = Message(id="1", content="x" * 300, metadata=struct(*NAMES), pinned=True, created_at=Timestamp(seconds=7))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Empty(),
+        MESSAGE,
+        struct(*NAMES),
+        listing_pb2.ListMessagesResponse(messages=[MESSAGE] * 3, next_page_token="t", total_size=9),
+        pb.SearchMemoriesResponse(
+            total=2, items=[pb.MemoryHit(content="a", score=0.5), pb.MemoryHit()], pending=1, relevance=0.0
+        ),
+        context_pb2.BuildContextResponse(
+            text="a\nb", messages=[context_pb2.ContextMessage(message=MESSAGE)], left_out=context_pb2.LeftOut()
+        ),
+        listing_pb2.ListUsersResponse(next_page_token="t"),
+        listing_pb2.Conversation(conversation_id="c", user_ids=["u-1", "", "u-2"]),
+    ],
+    ids=lambda message: message.DESCRIPTOR.name,
+)
+def test_written_in_steps_it_is_the_same_bytes(message: AnyMessage) -> None:
+    assert encode_in_steps(message) == encode(message)
 
 
 def test_the_order_in_which_keys_were_set_does_not_show() -> None:

@@ -118,6 +118,58 @@ async def test_a_service_that_is_late_is_left_alone_after_a_while(server: Server
     await reranker.close()
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        (200, b"<html>"),
+        (200, b""),
+        (200, {"results": []}),
+        (200, [{"index": n, "score": 0.5} for n in range(4)]),
+        (204, b""),
+        (302, b""),
+        (401, {"message": "no valid api key supplied"}),
+        (404, b"<html>"),
+        (422, {"detail": "unknown field encoding_format"}),
+        (500, {"message": "out of memory"}),
+    ],
+)
+@pytest.mark.asyncio
+async def test_so_is_one_that_does_not_give_what_was_asked_for(server: Server, reply: Any) -> None:
+    now = 0.0
+    reranker = service(server, breaker_threshold=2, clock=lambda: now)
+    server.replies = [reply] * 2
+    for _ in range(2):
+        with pytest.raises(RerankFailed, match=r"refused|cannot be read"):
+            await reranker.scores(QUERY, TEXTS, 5)
+    for moment in (0.0, 14.9):
+        now = moment
+        with pytest.raises(RerankPaused):
+            await reranker.scores(QUERY, TEXTS, 5)
+    now = 15.0
+    assert await reranker.scores(QUERY, TEXTS, 5) == WANTED
+    await reranker.close()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        (400, {"message": "The query breaks a rule."}),
+        (413, b""),
+        (422, {"error": "the input has too many tokens"}),
+        (500, {"error": "input is too large to process, exceeds the context size"}),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_refusal_of_texts_pauses_nothing_for_others(server: Server, reply: Any) -> None:
+    reranker = service(server, breaker_threshold=2, clock=lambda: 0.0)
+    server.replies = [reply] * 3
+    for _ in range(3):
+        with pytest.raises(RerankFailed, match="refused"):
+            await reranker.scores(QUERY, ["a text"], 5)
+    assert await reranker.scores(QUERY, TEXTS, 5) == WANTED
+    await reranker.close()
+
+
 @pytest.mark.asyncio
 async def test_a_caller_with_less_time_says_nothing_about_the_service(server: Server) -> None:
     server.hold = threading.Event()
