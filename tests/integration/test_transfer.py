@@ -364,7 +364,14 @@ async def test_over_rest_an_export_is_lines(rest: RunningRest) -> None:
     )
     assert (back.status_code, back.json()) == (
         200,
-        {"stored": 3, "repeated_indexes": [], "conflicting_indexes": [], "pending": 0, "erased_indexes": []},
+        {
+            "stored": 3,
+            "repeated_indexes": [],
+            "conflicting_indexes": [],
+            "pending": 0,
+            "erased_indexes": [],
+            "ignored_revisions_indexes": [],
+        },
     )
     bad = await rest.http.get("/v1/admin/export")
     assert bad.status_code == 400
