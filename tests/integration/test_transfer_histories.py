@@ -25,7 +25,7 @@ from memory_layer.v1 import transfer_service_pb2 as transfer
 from memory_layer.v1 import transfer_service_pb2_grpc as transfer_grpc
 from tests.cli import Cli, Rows
 from tests.conftest import RunningServer, StartServer
-from tests.integration.test_ingest import message
+from tests.integration.test_ingest import eventually, message
 from tests.integration.test_transfer import exported, messages, refused, search
 
 pytestmark = pytest.mark.asyncio
@@ -223,7 +223,7 @@ async def test_further_revisions_are_stored_once(
         for answer in await imported(server, whole[:reached]):
             assert not answer.ignored_revisions_indexes
     assert as_bytes(await exported(server)) == as_bytes(whole)
-    assert rows(COUNTS) == counts
+    await eventually(lambda: rows(COUNTS) == counts)
     # All in one call.
     rows("delete from messages")
     further = [one.revisions for one in whole if one.HasField("revisions")]
@@ -231,7 +231,7 @@ async def test_further_revisions_are_stored_once(
     for stored in (4, 0):
         assert (await server.transfer.Import(request)).stored == stored
         assert as_bytes(await exported(server)) == as_bytes(whole)
-        assert rows(COUNTS) == counts
+        await eventually(lambda: rows(COUNTS) == counts)
 
 
 async def test_further_revisions_of_no_message_or_of_another_history_are_ignored(
@@ -292,7 +292,7 @@ async def test_imports_of_further_revisions_and_a_deletion_at_once_leave_each_on
     first = next(place for place, one in enumerate(whole) if one.HasField("revisions"))
     await imported(server, whole[:first])
     await asyncio.gather(*(imported(server, whole[first:]) for _ in range(4)))
-    assert rows(COUNTS) == counts
+    await eventually(lambda: rows(COUNTS) == counts)
     assert as_bytes(await exported(server)) == as_bytes(whole)
     rows("delete from messages")
     await imported(server, whole[:first])
