@@ -117,8 +117,7 @@ order by found.message_id, found.revision, found.chunk;
 -- Of further revisions of a message, given as arrays in step: whether each is there already (`known`), or fits between what
 -- is there. Each is looked up by itself.
 select new.revision, coalesce(own.valid_from = new.valid_from and own.valid_to = new.valid_to, false) as known,
-    own.valid_from is null
-        and coalesce(earlier.valid_to <= new.valid_from, true)
+    own.valid_from is null and coalesce(earlier.valid_to <= new.valid_from, true)
         and coalesce(later.valid_from >= new.valid_to, true) as fits
 from unnest(%(revisions)s::integer[], %(valid_froms)s::timestamptz[], %(valid_tos)s::timestamptz[])
     as new (revision, valid_from, valid_to)

@@ -12,8 +12,10 @@ import grpc
 import psycopg
 import pytest
 
+from memory_grpc import positions
 from memory_grpc.client.streams import Resumption
 from memory_grpc.domain.transfer import Rest
+from memory_grpc.operations.transfer.export import Export
 from memory_grpc.services import transfer_records
 from memory_grpc.store import transfer as transfer_store
 from memory_grpc.store import transfer_revisions
@@ -24,7 +26,7 @@ from memory_layer.v1 import revision_pb2 as revision
 from memory_layer.v1 import transfer_service_pb2 as transfer
 from memory_layer.v1 import transfer_service_pb2_grpc as transfer_grpc
 from tests.cli import Cli, Rows
-from tests.conftest import RunningServer, StartServer
+from tests.conftest import RunningServer, StartServer, pool
 from tests.integration.test_ingest import eventually, message
 from tests.integration.test_transfer import exported, messages, refused, search
 
@@ -174,6 +176,32 @@ async def test_an_export_goes_on_after_any_record(server: RunningServer, monkeyp
     rest = [one async for one in server.transfer.Export(resumption.request)]
     assert rest[0].revisions == transfer.TransferRevisions(message_id=id_, message_revision=12)
     assert [one.message.content for one in rest[1:]] == ["once more 1", "after"]
+
+
+async def test_a_copy_that_is_behind_ends_no_history(
+    server: RunningServer, database: Database, other_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message was read from one copy, and what it was is asked of another, which does not have it yet."""
+    short(monkeypatch, 500)
+    id_ = await said(server)
+
+    class Copies:
+        def __init__(self, behind: Database) -> None:
+            self._behind = behind
+            self._reads = 0
+
+        def transaction(self, **how: Any) -> Any:
+            self._reads += 1
+            is_behind = self._reads > 1 and positions.least() != positions.UNKNOWN
+            return (self._behind if is_behind else database).transaction(**how)
+
+    async with pool(other_dsn) as behind:
+        export = Export(Copies(behind), 30.0)
+        found = [one async for one in export("acme", None, None, with_vectors=False)]
+    came = [
+        was.revision.message.revision for one in found for was in one.revisions if str(was.revision.message.id) == id_
+    ]
+    assert came == list(range(1, 12))
 
 
 async def test_half_a_place_is_refused(server: RunningServer) -> None:

@@ -36,15 +36,10 @@ def batches(path: Path, options: Options) -> Iterator[list[Line]]:
 def history(path: Path, line: Line, unfinished: str) -> str:
     """The message that further revisions must follow, if any; ``unfinished`` is that before the line. Raises
     CommandError for a line that does not belong there."""
-    holder = line.message or line.revisions
     of = line.revisions.message_id if line.revisions is not None else ""
     if of != unfinished:
-        what = (
-            f"revisions of message {unfinished} are missing before it"
-            if unfinished
-            else "their message is not before it"
-        )
-        raise CommandError(f"{path.name}: line {line.number}: {what}.")
-    if holder is None or not holder.more_revisions:
-        return ""
-    return of or (line.message.id if line.message is not None else "")
+        missing = f"revisions of message {unfinished}" if unfinished else "the message of these revisions"
+        raise CommandError(f"{path.name}: line {line.number}: {missing} should come before it.")
+    if line.message is not None:
+        return line.message.id if line.message.more_revisions else ""
+    return of if line.revisions is not None and line.revisions.more_revisions else ""

@@ -83,6 +83,11 @@ class Export:
         while more:
             portion = partial(self._portion, tenant_id, message_id, rest, with_vectors=with_vectors)
             further = await positions.read(portion)
+            if further is None:  # a copy may be behind that which the message was read from
+                positions.require(positions.UNKNOWN)
+                further = await positions.read(portion)
+            if further is None:
+                further = FurtherRevisions(message_id, rest.before, ())
             yield further
             rest, more = replace(rest, after=_last(further.revisions)), further.more
 
@@ -111,13 +116,16 @@ class Export:
             for m in messages
         ], last
 
-    async def _portion(self, tenant_id: str, message_id: UUID, rest: Rest, *, with_vectors: bool) -> FurtherRevisions:
-        """The next revisions of a message; none where it is gone."""
+    async def _portion(
+        self, tenant_id: str, message_id: UUID, rest: Rest, *, with_vectors: bool
+    ) -> FurtherRevisions | None:
+        """The next revisions of a message; None where it is gone, or has yet to become what it was."""
         with deadline.within(self._timeout_seconds):
             async with self._database.transaction(tenant=tenant_id, plan="each") as tx:
-                there = await transfer.there(tx, tenant_id, [message_id])
-                wanted = {id_: (message, rest) for id_, message in there.items()}
-                found, cut_at = await transfer_revisions.of_messages(tx, tenant_id, wanted)
+                message = (await transfer.there(tx, tenant_id, [message_id])).get(message_id)
+                if message is None or message.revision < rest.before:
+                    return None
+                found, cut_at = await transfer_revisions.of_messages(tx, tenant_id, {message_id: (message, rest)})
                 revisions = await _transferred(tx, tenant_id, found, with_vectors=with_vectors)
         return FurtherRevisions(message_id, rest.before, revisions.get(message_id, ()), more=cut_at is not None)
 

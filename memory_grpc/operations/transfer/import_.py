@@ -17,7 +17,17 @@ from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.quotas import Quotas, Room
 from memory_grpc.operations.transfer.checks import check_ids, check_revisions, check_times
 from memory_grpc.operations.transfer.vectors import OfRevisions, of_messages, of_revisions
-from memory_grpc.store import clock, embeddings, erasure, jobs, lexical, reembedding, transfer, transfer_revisions
+from memory_grpc.store import (
+    clock,
+    embeddings,
+    erasure,
+    jobs,
+    lexical,
+    models,
+    reembedding,
+    transfer,
+    transfer_revisions,
+)
 from memory_grpc.store.database import Database, Transaction
 
 
@@ -77,6 +87,8 @@ class Import:
         ):
             check_times(sent, further, await clock.now(tx))
             wanted = await self._models.check_write(tx, tenant_id, model) if (vectors or past) and model else None
+            if further:  # the messages that are there stay as they are
+                await models.lock_tenant_shared(tx, tenant_id)
             ids = [one.message.id for one in sent]
             erased = await (await erasure.erased_among(tx, tenant_id, "message", ids)).get()
             ready = [
