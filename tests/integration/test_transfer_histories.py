@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from memory_grpc import positions
+from memory_grpc.client import MemoryClient, types
 from memory_grpc.client.streams import Resumption
 from memory_grpc.domain.transfer import Rest
 from memory_grpc.operations.transfer.export import Export
@@ -260,6 +261,25 @@ async def test_further_revisions_are_stored_once(
         assert (await server.transfer.Import(request)).stored == stored
         assert as_bytes(await exported(server)) == as_bytes(whole)
         await eventually(lambda: rows(COUNTS) == counts)
+
+
+async def test_the_client_passes_long_histories_on(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    short(monkeypatch, 500)
+    await said(server)
+
+    def walk() -> tuple[list[types.TransferRecord], list[types.TransferRecord]]:
+        with MemoryClient(server.grpc_address, tenant_id="acme") as memory:
+            records = list(memory.export())
+            memory.import_(
+                tenant_id="copy",
+                messages=[record.message for record in records if record.message],
+                revisions=[record.revisions for record in records if record.revisions],
+            )
+            return records, list(memory.export(tenant_id="copy"))
+
+    records, again = await asyncio.to_thread(walk)
+    assert sum(record.revisions is not None for record in records) > 3
+    assert again[1:] == records[1:]
 
 
 async def test_further_revisions_of_no_message_or_of_another_history_are_ignored(
