@@ -29,7 +29,7 @@ class Account:
 def for_paths(name: str, directory: Path, program: Path, *files: Path, port: int = 0) -> Account | None:
     """The account called ``name``, to run ``program`` on ``directory`` as; None when this process is not root.
 
-    ``files`` are others that it reads, ``port`` is where it listens.
+    ``files`` are others that it reads, directories that it watches included; ``port`` is where it listens.
 
     A checkout below ``/root`` is closed to every other user. Rather than opening other people's directories, the
     account then keeps the right to read and search past permissions (in a container without it, the wider right that
@@ -39,7 +39,7 @@ def for_paths(name: str, directory: Path, program: Path, *files: Path, port: int
         return None
     entry = _entry(name)
     capabilities = [_CAP_NET_BIND_SERVICE] if 0 < port < _FIRST_FREE_PORT else []
-    if not all(map(_open_to_all, (directory.parent, program, *files))):
+    if not (_is_reached(directory) and all(map(_open_to_all, (program, *files)))):
         executable = bool(program.stat().st_mode & stat.S_IXOTH)
         narrow = executable and _permitted() & 1 << _CAP_DAC_READ_SEARCH
         capabilities.append(_CAP_DAC_READ_SEARCH if narrow else _CAP_DAC_OVERRIDE)
@@ -76,11 +76,15 @@ def _make(name: str) -> None:
 
 
 def _open_to_all(path: Path) -> bool:
-    """Whether every user reads a file, and reaches a directory; a program has to be executable besides."""
-    wanted = stat.S_IXOTH if path.is_dir() else stat.S_IROTH
+    """Whether every user reads a file or a directory; a program has to be executable besides."""
+    wanted = stat.S_IROTH
     if path.stat().st_mode & stat.S_IXUSR:
         wanted |= stat.S_IXOTH
-    return path.stat().st_mode & wanted == wanted and all(up.stat().st_mode & stat.S_IXOTH for up in path.parents)
+    return path.stat().st_mode & wanted == wanted and _is_reached(path)
+
+
+def _is_reached(path: Path) -> bool:
+    return all(up.stat().st_mode & stat.S_IXOTH for up in path.parents)
 
 
 def _permitted() -> int:

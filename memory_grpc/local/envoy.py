@@ -65,7 +65,7 @@ class EnvoyProcess:
         # Root's directory stays root's, and what Envoy may write is one below: it plants no links where root writes.
         self._run.mkdir(parents=True, exist_ok=True)
         user = account.for_paths(account.ENVOY, self._run, program, *self._files(), port=self._settings.http_port)
-        self._run.chmod(0o711 if user else 0o700)
+        self._run.chmod(0o755 if user else 0o700)  # Envoy watches it; what is secret in it is closed by itself
         self._socket = sockets.directory(self._run / "run", _ADMIN, owner=user.uid if user else None) / _ADMIN
         self._socket.unlink(missing_ok=True)
         config = self._run / "envoy.yaml"
@@ -115,11 +115,12 @@ class EnvoyProcess:
         self._process = None
 
     def _files(self) -> list[Path]:
-        """What Envoy reads besides its configuration."""
+        """What Envoy reads besides its configuration, and the directories in which it sees that this is renewed."""
         settings = self._settings
         upstream = (settings.tls_ca_file, settings.tls_client_cert_file, settings.tls_client_key_file)
         named = (*upstream, settings.http_tls_cert_file, settings.http_tls_key_file)
-        return [DESCRIPTORS, *(path.absolute() for path in named if path is not None)]
+        read = [path.absolute() for path in named if path is not None]
+        return [DESCRIPTORS, *read, *(path.parent for path in read)]
 
     def _is_live(self) -> bool:
         return self._admin("GET", "/ready") is not None

@@ -16,7 +16,7 @@ from memory_grpc import tls
 from memory_grpc.addresses import bracketed, is_loopback
 from memory_grpc.errors import StartupError
 from memory_grpc.local import envoy_stats, envoy_upstreams
-from memory_grpc.local.envoy_tls import downstream_socket, secret
+from memory_grpc.local.envoy_tls import Secrets, downstream_socket
 from memory_grpc.local.envoy_tree import Node, at, gone, load, named, replace
 from memory_grpc.resources import DESCRIPTORS
 from memory_grpc.settings import Settings
@@ -34,14 +34,11 @@ def write(
     admin_socket: Path | None = None,
     servers: int = 1,
 ) -> list[Path]:
-    """Writes the configuration, and beside it what Envoy reads again when the certificate of its port is renewed;
-    returns the files. Raises StartupError."""
-    pair = tls.http_pair(settings)
-    secret_file = output.absolute().with_name(f"{output.stem}-tls.yaml") if pair else None
-    texts = {output: render(settings, descriptors, admin_socket=admin_socket, secret_file=secret_file, servers=servers)}
-    if pair is not None and secret_file is not None:
-        pair.read()  # files that do not fit are told in a sentence here, not by Envoy
-        texts[secret_file] = yaml.safe_dump(secret(pair), sort_keys=False)
+    """Writes the configuration, and beside it what Envoy reads again when certificates are renewed; returns the files.
+    Raises StartupError."""
+    secrets = Secrets(output)
+    text = render(settings, descriptors, admin_socket=admin_socket, secrets=secrets, servers=servers)
+    texts = {output: text} | {path: yaml.safe_dump(node, sort_keys=False) for path, node in secrets.files.items()}
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
     return list(texts)
@@ -52,7 +49,7 @@ def render(
     descriptors: Path | None = None,
     *,
     admin_socket: Path | None = None,
-    secret_file: Path | None = None,
+    secrets: Secrets | None = None,
     servers: int = 1,
 ) -> str:
     """The configuration as YAML text.
@@ -60,14 +57,15 @@ def render(
     ``descriptors`` is where Envoy will find the descriptor set; without it the set is written into the text, which then
     needs no other file. ``admin_socket`` is a unix socket for the admin interface; without it there is none,
     unless MEMORY_ENVOY_STATS_PORT needs one.
-    ``secret_file`` names the certificate of Envoy's port (see ``write``); without it the port speaks plaintext.
+    ``secrets`` gets what has to be written beside the text (see ``write``); without it settings of TLS are refused.
     ``servers`` share the calls, on the gRPC port and those after it.
     Raises StartupError when envoy.yaml or the descriptor set is missing or lacks a place.
     """
     config = load()
     manager = _manager(config)
     _set_listener(config, settings)
-    _set_listener_tls(config, settings, secret_file)
+    secrets = secrets or Secrets(None)
+    _set_listener_tls(config, settings, secrets)
     _set_access_log(manager, settings)
     _set_hosts(manager, settings)
     _set_origins(manager, settings)
@@ -77,16 +75,13 @@ def render(
     _set_timeouts(manager, settings)
     _set_descriptors(manager, descriptors)
     envoy_upstreams.set_addresses(config, settings, servers)
-    envoy_upstreams.set_tls(config, settings)
+    envoy_upstreams.set_tls(config, settings, secrets)
     _set_admin(config, envoy_stats.add(config, settings, admin_socket))
     return yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what anchors share in full, and text of several lines as it stands: easier to read."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
+    """Writes text of several lines as it stands: easier to read."""
 
     def represent_text(self, data: str) -> yaml.ScalarNode:
         return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
@@ -103,14 +98,14 @@ def _set_listener(config: Node, settings: Settings) -> None:
         address["ipv4_compat"] = True  # everywhere, as the server's own ports
 
 
-def _set_listener_tls(config: Node, settings: Settings, secret_file: Path | None) -> None:
-    if secret_file is None:
-        if tls.http_pair(settings) is not None:
-            raise StartupError("MEMORY_HTTP_TLS_CERT_FILE needs a file beside the configuration: give --output.")
+def _set_listener_tls(config: Node, settings: Settings, secrets: Secrets) -> None:
+    pair = tls.http_pair(settings)
+    if pair is None:
         return
+    shown = secrets.pair("tls", pair)
     listener = named(at(config, "static_resources", "listeners"), "memory_layer")
     for chain in at(listener, "filter_chains"):
-        chain["transport_socket"] = downstream_socket(secret_file)
+        chain["transport_socket"] = downstream_socket(shown)
 
 
 def _set_access_log(manager: Node, settings: Settings) -> None:
@@ -143,6 +138,10 @@ def _set_origins(manager: Node, settings: Settings) -> None:
     policy = at(_virtual_host(manager), "typed_per_filter_config", "envoy.filters.http.cors")
     # Envoy takes an exact `*` for any origin.
     replace(policy, allow_origin_string_match=[{"exact": origin} for origin in settings.allowed_origins])
+    if settings.allowed_origins:
+        anybody = {"header": {"key": "access-control-allow-origin", "value": "*"}}
+        for mapper in at(manager, "local_reply_config", "mappers"):
+            mapper["headers_to_add"] = [*mapper.get("headers_to_add", []), anybody]
     script = at(_filter(manager, "envoy.filters.http.lua"), "default_source_code")
     if _NO_ORIGINS not in at(script, "inline_string"):
         raise gone(f"line «{_NO_ORIGINS}»")

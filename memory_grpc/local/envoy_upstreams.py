@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from memory_grpc import tls
 from memory_grpc.errors import StartupError
-from memory_grpc.local.envoy_tls import upstream_socket
+from memory_grpc.local.envoy_tls import Secrets, upstream_socket
 from memory_grpc.local.envoy_tree import Node, at, named, replace
 from memory_grpc.settings import Settings
 
@@ -28,7 +28,7 @@ def _endpoint(host: str, port: int) -> Node:
     return {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
 
 
-def set_tls(config: Node, settings: Settings) -> None:
+def set_tls(config: Node, settings: Settings, secrets: Secrets) -> None:
     """TLS to the servers where MEMORY_TLS_CA_FILE is set. Raises StartupError where it is missing or unfit."""
     pair = tls.client_pair(settings)
     if settings.tls_ca_file is None:
@@ -37,8 +37,8 @@ def set_tls(config: Node, settings: Settings) -> None:
                 "MEMORY_TLS_CERT_FILE needs MEMORY_TLS_CA_FILE: Envoy must know by which CA to check the server."
             )
         return
-    name = settings.tls_server_name or settings.upstream_host
+    authorities = secrets.authorities("tls-ca", settings.tls_ca_file, "MEMORY_TLS_CA_FILE")
+    shown = secrets.pair("tls-client", pair) if pair else None
+    socket = upstream_socket(settings.tls_server_name or settings.upstream_host, authorities, shown)
     for cluster in _GRPC:
-        named(at(config, "static_resources", "clusters"), cluster)["transport_socket"] = upstream_socket(
-            name, settings.tls_ca_file, pair
-        )
+        named(at(config, "static_resources", "clusters"), cluster)["transport_socket"] = socket

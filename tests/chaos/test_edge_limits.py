@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from memory_grpc.local import envoy_config
+from memory_grpc.local.envoy import EnvoyProcess
 from tests.chaos.edge import edge, patch_envoy
 from tests.chaos.harness import item, until
-from tests.conftest import settings_for_tests
+from tests.conftest import free_port, settings_for_tests
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -28,8 +31,9 @@ async def test_16_connections_past_the_limit_are_closed_and_it_goes_on(dsn: str,
             opened = []
             closed = 0
             try:
-                for _ in range(limit + 20):
-                    opened.append(await asyncio.open_connection("127.0.0.1", running.port))
+                for number in range(limit + 20):  # one address may not have so many
+                    source = (f"127.0.0.{number % 16 + 1}", 0)
+                    opened.append(await asyncio.open_connection("127.0.0.1", running.port, local_addr=source))
                 for reader, _ in opened[-20:]:
                     with suppress(TimeoutError, ConnectionError):
                         closed += await asyncio.wait_for(reader.read(1), 5) == b""
@@ -40,6 +44,60 @@ async def test_16_connections_past_the_limit_are_closed_and_it_goes_on(dsn: str,
                     writer.close()
             result.note = f"{closed} of the last 20 closed at once"
         result.held = 1
+
+
+@asynccontextmanager
+async def holding(port: int, host: str, count: int) -> AsyncIterator[int]:
+    """Keeps ``count`` connections from an address of loopback; gives how many of them are open after a while."""
+    target = "::1" if ":" in host else "127.0.0.1"
+    streams = [await asyncio.open_connection(target, port, local_addr=(host, 0)) for _ in range(count)]
+    try:
+        await asyncio.sleep(0.5)
+        yield sum(not reader.at_eof() and reader.exception() is None for reader, _ in streams)
+    finally:
+        for _, writer in streams:
+            writer.close()
+
+
+async def is_served(port: int, host: str) -> bool:
+    """Whether Envoy answers a call from an address."""
+    transport = httpx.AsyncHTTPTransport(local_address=host)
+    url = f"http://{'[::1]' if ':' in host else '127.0.0.1'}:{port}/nothing"
+    async with httpx.AsyncClient(transport=transport, timeout=10) as client:
+        try:
+            return (await client.get(url)).status_code == 404
+        except httpx.TransportError:
+            return False
+
+
+@pytest.mark.asyncio
+async def test_16_no_address_holds_every_connection(tmp_path: Path) -> None:
+    """An address gets 400 of them, and by that shuts out a quarter of the others of IPv4, or those of IPv6."""
+    share, crowd = 400, [f"127.0.1.{number}" for number in range(1, 101)]
+    settings = settings_for_tests(http_host="::", http_port=free_port(), allowed_hosts="*")
+    port = settings.http_port
+    envoy = EnvoyProcess(settings, tmp_path / "envoy")
+    with item(16, "one address and its share of the connections") as result:
+        result.tried = 2
+        try:
+            await asyncio.to_thread(envoy.start)
+            await asyncio.to_thread(envoy.wait_ready)
+            for greedy, others in (("127.0.0.1", "::1"), ("::1", "127.0.0.1")):
+                async with holding(port, greedy, share + 20) as held:
+                    assert held == share, greedy
+                    assert not await is_served(port, greedy)
+                    assert await is_served(port, others)
+                    served = sum([await is_served(port, host) for host in crowd])
+                    assert 60 <= served <= 90 if ":" in others else served == len(crowd), served
+                    result.note += f"{served} of {len(crowd)} others served beside {greedy}. "
+
+                async def again(host: str = greedy) -> bool:
+                    return await is_served(port, host)
+
+                await until(again, 5, "places are given back")
+                result.held += 1
+        finally:
+            await asyncio.to_thread(envoy.stop, 0.0)
 
 
 @pytest.mark.asyncio

@@ -13,7 +13,7 @@ from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from memory_grpc.local import envoy_config
-from tests.certificates import Authority, Files
+from tests.certificates import Authority, Files, put_in_place
 from tests.chaos.harness import item, until
 from tests.cli import Cli
 from tests.conftest import StartRest, settings_for_tests
@@ -36,12 +36,6 @@ def shown(port: int, authority: Authority) -> int:
         certificate = connection.getpeercert(binary_form=True)
     assert certificate is not None
     return x509.load_der_x509_certificate(certificate).serial_number
-
-
-def put_in_place(new: Files, old: Files) -> None:
-    """As `mv` does it, the key first: Envoy looks when a file has come."""
-    new.key.replace(old.key)
-    new.cert.replace(old.cert)
 
 
 @pytest.mark.asyncio

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from memory_layer.v1 import memory_service_pb2 as pb
-from tests.chaos.edge import exchange
+from tests.chaos.edge import exchange, patch_envoy, status
+from tests.chaos.harness import until
 from tests.conftest import StartRest
 from tests.grpc_web import framed, unframed
 
@@ -56,6 +57,47 @@ async def test_a_page_that_may_call_may_read_every_answer(start_rest: StartRest)
         assert {answer.headers.get(ALLOWED) for answer in late} == {GOOD}
         assert late[0].json()["details"][0]["reason"] == "RATE_LIMITED"
         assert late[0].headers["retry-after"] == "10"
+
+
+@pytest.mark.asyncio
+async def test_a_page_may_read_what_envoy_answers_before_it_knows_the_origin(
+    start_rest: StartRest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path or headers that Envoy cannot take apart, and a memory that is full: fixed words, which anybody may read
+    where some origins may, since nothing tells whose page has asked."""
+    large, many = b"x: " + b"x" * 40_000, b"\r\n".join(b"a%d: 1" % number for number in range(120))
+    calls = [
+        (b"GET /v1/%00 HTTP/1.1", b"", 400),
+        (b"GET /v1/messages HTTP/1.1", b"x_api_key: 1", 400),
+        (b"GET /v1/messages HTTP/1.1", large, 431),
+        (b"GET /v1/messages HTTP/1.1", many, 431),
+        (b"GET /v1/" + b"x" * 40_000 + b" HTTP/1.1", b"", 431),
+    ]
+
+    async def answered(port: int, line: bytes, header: bytes) -> bytes:
+        own = [b"host: localhost", b"origin: " + GOOD.encode(), header]
+        return await exchange(port, b"\r\n".join([line, *filter(None, own), b"", b""]))
+
+    for origins, allowed in (([GOOD, "https://other.example"], 1), ([], 0)):
+        async with start_rest(allowed_origins=origins) as rest:
+            for line, header, expected in calls:
+                answer = await answered(rest.server.settings.http_port, line, header)
+                assert status(answer) == expected, answer
+                assert answer.count(b"access-control-allow-origin: *") == allowed, answer
+                assert b"x_api_key" not in answer
+            # Known origins are told apart, whoever answers.
+            for origin in (EVIL, ""):
+                refused = await rest.http.get("/v2/nothing", headers={"origin": origin} if origin else {})
+                assert ALLOWED not in refused.headers
+    patch_envoy(monkeypatch, {"max_heap_size_bytes: 536870912": "max_heap_size_bytes: 1048576"})
+    async with start_rest(allowed_origins=GOOD) as rest:
+
+        async def refused() -> httpx.Response | None:
+            answer = await rest.http.get("/v1/admin/health", headers={"origin": GOOD})
+            return answer if answer.status_code == 503 else None
+
+        answer = await until(refused, 5, "Envoy looks at its heap")
+        assert answer.headers[ALLOWED] == "*"
 
 
 @pytest.mark.asyncio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from memory_grpc import tls, tls_server
 from memory_grpc.errors import StartupError
-from memory_grpc.local.envoy_config import render
+from memory_grpc.local.envoy_config import render, write
 from memory_grpc.settings import Settings
 from tests.certificates import Authority, Files
 
@@ -143,35 +144,71 @@ def test_files_are_read_again_when_they_change_and_kept_when_the_new_ones_do_not
     assert served.changed() is None
 
 
-def upstream(settings: Settings) -> dict[str, object]:
-    clusters = yaml.safe_load(render(settings))["static_resources"]["clusters"]
+def upstream(settings: Settings, directory: Path) -> dict[str, Any]:
+    write(settings, directory / "envoy.yaml")
+    clusters = yaml.safe_load((directory / "envoy.yaml").read_text())["static_resources"]["clusters"]
     (cluster,) = [cluster for cluster in clusters if cluster["name"] == "memory_grpc"]
-    return cluster
+    return dict(cluster)
 
 
-def test_envoy_checks_the_servers_certificate_and_shows_its_own(authority: Authority, files: Files) -> None:
-    assert "transport_socket" not in upstream(Settings())
+def named_by(source: dict[str, Any]) -> dict[str, Any]:
+    """The secret that a configuration names."""
+    path = Path(source["sds_config"]["path_config_source"]["path"])
+    (secret,) = yaml.safe_load(path.read_text())["resources"]
+    assert secret["name"] == source["name"]
+    return dict(secret)
+
+
+def test_envoy_checks_the_servers_certificate_and_shows_its_own(
+    authority: Authority, files: Files, tmp_path: Path
+) -> None:
+    assert "transport_socket" not in upstream(Settings(), tmp_path)
     settings = Settings(
         tls_ca_file=authority.file,
         tls_client_cert_file=files.cert,
         tls_client_key_file=files.key,
         upstream_host="server",
     )
-    socket = upstream(settings)["transport_socket"]["typed_config"]
+    socket = upstream(settings, tmp_path)["transport_socket"]["typed_config"]
     context = socket["common_tls_context"]
     assert socket["sni"] == "server"
-    assert context["validation_context"]["trusted_ca"] == {"filename": str(authority.file)}
-    assert context["validation_context"]["match_typed_subject_alt_names"] == [
+    validation = context["combined_validation_context"]
+    assert validation["default_validation_context"]["match_typed_subject_alt_names"] == [
         {"san_type": "DNS", "matcher": {"exact": "server"}}
     ]
-    assert context["tls_certificates"] == [
-        {"certificate_chain": {"filename": str(files.cert)}, "private_key": {"filename": str(files.key)}}
-    ]
-    named = upstream(Settings(tls_ca_file=authority.file, tls_server_name="memory.internal"))
+    authorities = named_by(validation["validation_context_sds_secret_config"])["validation_context"]
+    assert authorities["trusted_ca"] == {"filename": str(authority.file)}
+    (source,) = context["tls_certificate_sds_secret_configs"]
+    shown = named_by(source)["tls_certificate"]
+    assert shown["certificate_chain"] == {"filename": str(files.cert)}
+    assert shown["private_key"] == {"filename": str(files.key)}
+    for written in tmp_path.glob("envoy*.yaml"):
+        assert "PRIVATE KEY" not in written.read_text(), "the key stays in its file"
+    named = upstream(Settings(tls_ca_file=authority.file, tls_server_name="memory.internal"), tmp_path)
     assert named["transport_socket"]["typed_config"]["sni"] == "memory.internal"
-    by_address = upstream(Settings(tls_ca_file=authority.file))["transport_socket"]["typed_config"]
+    by_address = upstream(Settings(tls_ca_file=authority.file), tmp_path)["transport_socket"]["typed_config"]
     assert "sni" not in by_address
-    assert "PRIVATE KEY" not in render(settings), "the key stays in its file"
+
+
+def test_envoys_configuration_is_not_written_with_files_that_do_not_fit(
+    authority: Authority, files: Files, tmp_path: Path
+) -> None:
+    other = authority.issue("other", file="other").key
+    pair = {"tls_ca_file": authority.file, "tls_client_cert_file": files.cert}
+    for values, sentence in (
+        ({"tls_ca_file": tmp_path / "gone"}, "MEMORY_TLS_CA_FILE: .*gone cannot be read"),
+        (pair | {"tls_client_key_file": other}, "MEMORY_TLS_CLIENT_CERT_FILE and MEMORY_TLS_CLIENT_KEY_FILE do not"),
+        ({"http_tls_cert_file": files.cert, "http_tls_key_file": other}, "MEMORY_HTTP_TLS_CERT_FILE and MEMORY_HTTP"),
+    ):
+        with pytest.raises(StartupError, match=f"^{sentence}"):
+            write(Settings(**values), tmp_path / "envoy.yaml")
+        assert not (tmp_path / "envoy.yaml").exists()
+    for values, variable in (
+        ({"tls_ca_file": authority.file}, "MEMORY_TLS_CA_FILE"),
+        ({"http_tls_cert_file": files.cert, "http_tls_key_file": files.key}, "MEMORY_HTTP_TLS_CERT_FILE"),
+    ):
+        with pytest.raises(StartupError, match=f"^{variable} needs a file beside the configuration: give --output"):
+            render(Settings(**values))
 
 
 def test_envoy_is_not_sent_to_a_server_that_it_cannot_check(files: Files) -> None:
