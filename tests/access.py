@@ -98,7 +98,8 @@ def request(descriptor: Descriptor, values: Body) -> Body:
         limits = item.GetOptions().Extensions[limits_pb2.limits]
         if item.name in values:
             found[item.name] = values[item.name]
-        elif limits.required or limits.min_items:
+        # Import wants messages or revisions, which no limit says.
+        elif limits.required or limits.min_items or item.full_name.endswith(".ImportRequest.messages"):
             found[item.name] = _example(item, limits, values)
     return found
 

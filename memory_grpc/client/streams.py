@@ -19,11 +19,22 @@ class Resumption:
         """Whether a record came for the first time. A stream that is asked for again begins with its head again."""
         kind = record.WhichOneof("record")
         if kind == "message":
-            self.request.after_id = record.message.id
+            self._go_on(record.message.id, record.message.revision, record.message)
+        elif kind == "revisions":
+            self._go_on(record.revisions.message_id, record.revisions.message_revision, record.revisions)
         elif kind in self._came:
             return False
         self._came.add(kind)
         return True
+
+    def _go_on(self, message_id: str, number: int, holder: Any) -> None:
+        """After a message, or within what it was, where there is more of it."""
+        self.request.after_id = message_id
+        self.request.ClearField("after_revision")
+        self.request.ClearField("before_revision")
+        if holder.more_revisions:
+            self.request.after_revision = holder.revisions[-1].revision if holder.revisions else 0
+            self.request.before_revision = number
 
 
 class Unanswered:

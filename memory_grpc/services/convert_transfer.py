@@ -9,7 +9,15 @@ from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
 from memory_grpc.domain.revisions import Revision
-from memory_grpc.domain.transfer import Imported, MessageVectors, OwnPolicy, Transferred, TransferredRevision
+from memory_grpc.domain.transfer import (
+    FurtherRevisions,
+    Imported,
+    MessageVectors,
+    OwnPolicy,
+    Transferred,
+    TransferredRevision,
+)
+from memory_grpc.errors import InvalidInput
 from memory_grpc.services import convert
 from memory_grpc.services.convert_language import language
 from memory_layer.v1 import transfer_service_pb2 as pb
@@ -42,7 +50,7 @@ def policy(own: OwnPolicy) -> pb.TransferRecord:
 
 
 def message(one: Transferred) -> pb.TransferRecord:
-    """A message as it leaves."""
+    """A message as it leaves, without what it was."""
     m = one.message
     result = pb.TransferMessage(
         id=str(m.id),
@@ -62,11 +70,11 @@ def message(one: Transferred) -> pb.TransferRecord:
     )
     if one.vectors is not None:
         result.embedding.CopyFrom(_embedding(one.vectors))
-    result.revisions.extend(map(_revision, one.revisions))
     return pb.TransferRecord(message=result)
 
 
-def _revision(was: TransferredRevision) -> pb.TransferRevision:
+def revision(was: TransferredRevision) -> pb.TransferRevision:
+    """What a message was, as it leaves."""
     m = was.revision.message
     return pb.TransferRevision(
         revision=m.revision,
@@ -87,9 +95,13 @@ def _embedding(vectors: MessageVectors) -> pb.TransferEmbedding:
     return pb.TransferEmbedding(model=vectors.model, windows=vectors.windows)
 
 
-def transferred(request: pb.ImportRequest) -> list[Transferred]:
-    """The messages of an import, which are valid. Raises InvalidInput for a language that is no tag."""
-    return [_transferred(request.tenant_id, one, f"messages[{place}].") for place, one in enumerate(request.messages)]
+def transferred(request: pb.ImportRequest) -> tuple[list[Transferred], list[FurtherRevisions]]:
+    """The messages of an import, which are valid, and further revisions. Raises InvalidInput for a language that is no
+    tag, and where there is neither."""
+    if not (request.messages or request.revisions):
+        raise InvalidInput.of("messages", "must have at least 1 item, unless there are revisions")
+    sent = [_transferred(request.tenant_id, one, f"messages[{place}].") for place, one in enumerate(request.messages)]
+    return sent, [_further(request.tenant_id, one) for one in request.revisions]
 
 
 def _transferred(tenant_id: str, one: pb.TransferMessage, place: str) -> Transferred:
@@ -115,6 +127,24 @@ def _transferred(tenant_id: str, one: pb.TransferMessage, place: str) -> Transfe
         language=language(one, place),
     )
     return Transferred(stored, _vectors(one), tuple(_transferred_revision(stored, was) for was in one.revisions))
+
+
+def _further(tenant_id: str, one: pb.TransferRevisions) -> FurtherRevisions:
+    unknown = StoredMessage(
+        id=UUID(one.message_id),
+        tenant_id=tenant_id,
+        conversation_id="",
+        role="",
+        name=None,
+        content="",
+        metadata={},
+        importance=0.0,
+        embedding_status="pending",
+        created_at=_EPOCH,
+        updated_at=_EPOCH,
+    )
+    revisions = tuple(_transferred_revision(unknown, was) for was in one.revisions)
+    return FurtherRevisions(unknown.id, one.message_revision, revisions)
 
 
 def _transferred_revision(message: StoredMessage, one: pb.TransferRevision) -> TransferredRevision:
@@ -148,4 +178,5 @@ def imported(result: Imported) -> pb.ImportResponse:
         conflicting_indexes=result.conflicting,
         pending=result.pending,
         erased_indexes=result.erased,
+        ignored_revisions_indexes=result.ignored,
     )

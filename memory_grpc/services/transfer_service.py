@@ -11,8 +11,7 @@ import grpc
 from memory_grpc import filtering
 from memory_grpc.offload import by_size
 from memory_grpc.operations.models.registry import Slot
-from memory_grpc.services import convert, convert_transfer
-from memory_grpc.services.answers import made, told
+from memory_grpc.services import convert, convert_transfer, transfer_records
 from memory_layer.v1 import transfer_service_pb2 as pb
 from memory_layer.v1 import transfer_service_pb2_grpc as pb_grpc
 
@@ -27,6 +26,7 @@ class TransferService(pb_grpc.TransferServiceServicer):
 
     async def Export(self, request: pb.ExportRequest, context: Context) -> AsyncIterator[pb.TransferRecord]:
         """Streams a tenant's messages."""
+        rest = transfer_records.rest(request)
         export = self._slot.operations.export
         text = convert.optional(request, "filter", "")
         node = filtering.parse(text) if text.strip() else None
@@ -35,11 +35,11 @@ class TransferService(pb_grpc.TransferServiceServicer):
             yield convert_transfer.header(request)
             if request.include_policy:
                 yield convert_transfer.policy(await export.policy(request.tenant_id))
-        async for one in export(request.tenant_id, node, after, with_vectors=request.include_embeddings):
-            told_of = [one.message, *(was.revision.message for was in one.revisions)]
-            yield await made(told(told_of), convert_transfer.message, one)
+        found = export(request.tenant_id, node, after, rest, with_vectors=request.include_embeddings)
+        async for record in transfer_records.records(found):
+            yield record
 
     async def Import(self, request: pb.ImportRequest, context: Context) -> pb.ImportResponse:
         """Stores messages of an export."""
-        sent = await by_size(request.ByteSize(), convert_transfer.transferred, request)
-        return convert_transfer.imported(await self._slot.operations.import_(request.tenant_id, sent))
+        sent, further = await by_size(request.ByteSize(), convert_transfer.transferred, request)
+        return convert_transfer.imported(await self._slot.operations.import_(request.tenant_id, sent, further))

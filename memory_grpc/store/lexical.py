@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from memory_grpc.domain.language import text_config
 from memory_grpc.domain.messages import StoredMessage
@@ -16,6 +18,18 @@ from memory_grpc.store.portions import portions
 MOST_NAMES = 1000
 # Other work on so many bytes takes as long as reading one.
 _QUICKER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a message was, as far as its words need it."""
+
+    message_id: UUID
+    revision: int
+    name: str | None
+    content: str
+    role: str
+    language: str | None
 
 
 async def begin(tx: Transaction, tenant_id: str, config: str) -> Deferred[list[str]]:
@@ -54,6 +68,26 @@ async def insert_many(
                 "others": [r.others for r in read],
                 "contents": [m.content for m in some],
                 "roles": [m.role for m in some],
+            },
+        )
+
+
+async def insert_revisions(tx: Transaction, tenant_id: str, configs: Sequence[str], past: Sequence[Past]) -> None:
+    """Stores the words of what messages were by some configurations; words already stored stay."""
+    async for some in portions(past, lambda was: len(was.content) + len(was.name or "")):
+        read = await read_many([(was.content, was.name) for was in some])
+        await tx.execute(
+            "lexical.insert_revisions",
+            {
+                "tenant_id": tenant_id,
+                "configs": list(configs),
+                "message_ids": [was.message_id for was in some],
+                "revisions": [was.revision for was in some],
+                "text_configs": [text_config(was.language) for was in some],
+                "words": [r.words for r in read],
+                "others": [r.others for r in read],
+                "contents": [was.content for was in some],
+                "roles": [was.role for was in some],
             },
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import numpy as np
@@ -13,8 +13,8 @@ from memory_grpc.filtering import Where
 from memory_grpc.store.database import Params, Transaction
 from memory_grpc.store.portions import portions
 
-# Of the texts on a page: to read more at once would hold everybody's calls up.
-_PAGE_BYTES = 2 * 2**20
+# Of the texts that a statement reads: to read more at once would hold everybody's calls up.
+PAGE_BYTES = 2 * 2**20
 
 
 async def page(
@@ -22,7 +22,7 @@ async def page(
 ) -> tuple[list[StoredMessage], UUID | None]:
     """Of the next ``limit`` messages past ``after``, or fewer long ones, those that pass, by id; and the last that was
     looked at, None where there are no more."""
-    params = {**where.params, "tenant_id": tenant_id, "after": after, "limit": limit, "most_bytes": _PAGE_BYTES}
+    params = {**where.params, "tenant_id": tenant_id, "after": after, "limit": limit, "most_bytes": PAGE_BYTES}
     rows = await tx.all("transfer.page", params, parts=(("filter", where.text),))
     last_id = rows[0]["last_id"] if rows else None
     for row in rows:
@@ -54,6 +54,12 @@ async def insert_many(tx: Transaction, tenant_id: str, messages: Sequence[Stored
 async def there(tx: Transaction, tenant_id: str, ids: Sequence[UUID]) -> dict[UUID, StoredMessage]:
     """What the tenant has under these ids, expired or not."""
     rows = await tx.all("transfer.there", {"tenant_id": tenant_id, "ids": list(ids)})
+    return {row["id"]: StoredMessage(**row) for row in rows}
+
+
+async def lock(tx: Transaction, tenant_id: str, ids: Collection[UUID]) -> dict[UUID, StoredMessage]:
+    """The same; nobody updates or deletes them until the transaction ends."""
+    rows = await tx.all("transfer.lock", {"tenant_id": tenant_id, "ids": list(ids)})
     return {row["id"]: StoredMessage(**row) for row in rows}
 
 

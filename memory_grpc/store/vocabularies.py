@@ -113,17 +113,5 @@ async def remove(tx: Transaction, tenant_id: str, config: str, limit: int) -> bo
 async def _fill_revisions(tx: Transaction, tenant_id: str, config: str, languages: Mapping[UUID, str | None]) -> None:
     of = {"tenant_id": tenant_id, "message_ids": list(languages)}
     revisions = await tx.all("vocabularies.unfilled_revisions", of)
-    read = await lexical.read_many([(r["content"], r["name"]) for r in revisions])
-    await tx.execute(
-        "lexical.fill_revisions",
-        {
-            "tenant_id": tenant_id,
-            "config": config,
-            "message_ids": [r["message_id"] for r in revisions],
-            "revisions": [r["revision"] for r in revisions],
-            "text_configs": [text_config(languages[r["message_id"]]) for r in revisions],
-            "words": [r.words for r in read],
-            "others": [r.others for r in read],
-            "cues": [r["cues"] for r in revisions],
-        },
-    )
+    past = [lexical.Past(language=languages[r["message_id"]], **r) for r in revisions]
+    await lexical.insert_revisions(tx, tenant_id, [config], past)

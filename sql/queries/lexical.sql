@@ -45,15 +45,16 @@ from split s
 join messages m on m.tenant_id = %(tenant_id)s and m.id = s.message_id
 on conflict do nothing;
 
--- name: lexical.fill_revisions
--- The same of what messages were.
+-- name: lexical.insert_revisions
+-- The same as lexical.insert_many, of what messages were.
 with given as materialized (
-    select message_id, revision, %(config)s as config, cues,
-        text_lexemes(coalesce(text_config, %(config)s), words, others) as lexemes
+    select message_id, revision, config, message_cues(content, role) as cues,
+        text_lexemes(coalesce(text_config, config), words, others) as lexemes
     from unnest(
         %(message_ids)s::uuid[], %(revisions)s::integer[], %(text_configs)s::text[], %(words)b::text[], %(others)b::text[],
-        %(cues)s::smallint[]
-    ) as messages (message_id, revision, text_config, words, others, cues)
+        %(contents)b::text[], %(roles)s::text[]
+    ) as messages (message_id, revision, text_config, words, others, content, role)
+    cross join unnest(%(configs)s::text[]) as configs (config)
 ), {{lexical.split}}
 insert into revision_lexemes (tenant_id, message_id, revision, config, part, parts, length, lexemes, cues)
 select %(tenant_id)s, message_id, revision, config, part, parts, length, words, cues

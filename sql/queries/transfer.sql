@@ -68,27 +68,101 @@ cross join lateral (
     limit 1
 ) as found;
 
+-- name: transfer.lock
+-- The same, in the order of their ids: from here on nobody updates or deletes them until the transaction ends.
+select {{messages.columns}}
+from messages m
+where m.tenant_id = %(tenant_id)s and m.id = any(%(ids)s)
+order by m.id
+for no key update;
+
 -- name: transfer.revisions
--- What some messages were before they were updated, the first first.
-select message_id, revision, valid_from, valid_to, user_id, name, content, metadata, importance, pinned, expires_at
-from message_revisions
-where tenant_id = %(tenant_id)s and message_id = any(%(message_ids)s)
+-- What some messages were, after the revisions `afters` and before `befores`, the first first. The arrays run in step. No more
+-- than `limit` of them, and fewer where the texts of those before are `most_bytes` long: one at least.
+select *
+from (
+    select *, (sum(octet_length(content)) over (order by message_id, revision rows unbounded preceding)
+        - octet_length(content))::bigint as bytes_before
+    from (
+        select r.*
+        from unnest(%(message_ids)s::uuid[], %(afters)s::integer[], %(befores)s::integer[]) as wanted (id, after, before)
+        cross join lateral (
+            select message_id, revision, valid_from, valid_to, user_id, name, content, metadata, importance, pinned,
+                expires_at
+            from message_revisions
+            where tenant_id = %(tenant_id)s and message_id = wanted.id
+                and revision > wanted.after and revision < wanted.before
+            order by revision
+            limit %(limit)s
+        ) as r
+        order by r.message_id, r.revision
+        limit %(limit)s
+    ) as next
+) as portion
+where bytes_before < %(most_bytes)s
 order by message_id, revision;
 
 -- name: transfer.revision_vectors
--- The vectors that a model made of these, in the order of their windows.
-select message_id, revision, embedding
-from revision_embeddings
-where tenant_id = %(tenant_id)s and model_id = %(model_id)s and message_id = any(%(message_ids)s)
-order by message_id, revision, chunk;
+-- The vectors that a model made of some revisions, in the order of their windows. The arrays run in step.
+select found.*
+from unnest(%(message_ids)s::uuid[], %(revisions)s::integer[]) as wanted (id, number)
+cross join lateral (
+    select message_id, revision, chunk, embedding
+    from revision_embeddings
+    where tenant_id = %(tenant_id)s and message_id = wanted.id and revision = wanted.number and model_id = %(model_id)s
+) as found
+order by found.message_id, found.revision, found.chunk;
 
--- name: transfer.insert_revision
--- Stores what a message was, as it was.
+-- name: transfer.fitting
+-- Of further revisions of a message, given as arrays in step: whether each is there already (`known`), or fits between what
+-- is there. Each is looked up by itself.
+select new.revision, coalesce(own.valid_from = new.valid_from and own.valid_to = new.valid_to, false) as known,
+    own.valid_from is null and coalesce(earlier.valid_to <= new.valid_from, true)
+        and coalesce(later.valid_from >= new.valid_to, true) as fits
+from unnest(%(revisions)s::integer[], %(valid_froms)s::timestamptz[], %(valid_tos)s::timestamptz[])
+    as new (revision, valid_from, valid_to)
+left join lateral (
+    select valid_from, valid_to
+    from message_revisions
+    where tenant_id = %(tenant_id)s and message_id = %(id)s and revision = new.revision
+) as own on true
+left join lateral (
+    select valid_to
+    from message_revisions
+    where tenant_id = %(tenant_id)s and message_id = %(id)s and revision < new.revision
+    order by revision desc
+    limit 1
+) as earlier on true
+left join lateral (
+    select valid_from
+    from message_revisions
+    where tenant_id = %(tenant_id)s and message_id = %(id)s and revision > new.revision
+    order by revision
+    limit 1
+) as later on true
+order by new.revision;
+
+-- name: transfer.insert_revisions
+-- Stores what messages were, as they were. The arrays run in step.
 insert into message_revisions (
     tenant_id, message_id, revision, valid_from, valid_to, user_id, name, content, metadata, importance,
     embedding_status, updated_at, pinned, expires_at
 )
-values (
-    %(tenant_id)s, %(id)s, %(revision)s, %(valid_from)s, %(valid_to)s, %(user_id)s, %(name)s, %(content)s, %(metadata)s,
-    %(importance)s, %(embedding_status)s, %(valid_from)s, %(pinned)s, %(expires_at)s
+select %(tenant_id)s, message_id, revision, valid_from, valid_to, user_id, name, content, metadata, importance,
+    embedding_status, valid_from, pinned, expires_at
+from unnest(
+    %(message_ids)s::uuid[], %(revisions)s::integer[], %(valid_froms)s::timestamptz[], %(valid_tos)s::timestamptz[],
+    %(user_ids)s::text[], %(names)s::text[], %(contents)b::text[], %(metadatas)s::jsonb[],
+    %(importances)s::double precision[], %(embedding_statuses)s::text[], %(pinneds)s::boolean[],
+    %(expires_ats)s::timestamptz[]
+) as new (
+    message_id, revision, valid_from, valid_to, user_id, name, content, metadata, importance, embedding_status, pinned,
+    expires_at
 );
+
+-- name: transfer.insert_revision_vectors
+-- Stores their vectors, one element a window.
+insert into revision_embeddings (tenant_id, message_id, revision, chunk, model_id, embedding)
+select %(tenant_id)s, message_id, revision, chunk, %(model_id)s, embedding
+from unnest(%(message_ids)s::uuid[], %(revisions)s::integer[], %(chunks)s::integer[], %(embeddings)b::halfvec[])
+    as new (message_id, revision, chunk, embedding);

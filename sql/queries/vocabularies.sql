@@ -50,9 +50,9 @@ limit %(limit)s;
 
 -- name: vocabularies.unfilled_revisions
 -- What messages were.
-select message_id, revision, name, content, message_cues(content, (
+select message_id, revision, name, content, (
         select role from messages m where m.tenant_id = %(tenant_id)s and m.id = r.message_id
-    )) as cues
+    ) as role
 from message_revisions r
 where tenant_id = %(tenant_id)s and message_id = any (%(message_ids)s);
 

@@ -170,6 +170,17 @@ def _valid(name: str) -> list[Message]:
                         embedding=transfer.TransferEmbedding(model="m", windows=[b"\x00\x3c" * 384]),
                     )
                 ],
+                revisions=[
+                    transfer.TransferRevisions(
+                        message_id=str(uuid4()),
+                        message_revision=2,
+                        revisions=[
+                            transfer.TransferRevision(
+                                revision=1, content="was", valid_from=full.created_at, valid_to=full.created_at
+                            )
+                        ],
+                    )
+                ],
             )
         ],
         "RevokeApiKey": [keys.RevokeApiKeyRequest(key_id=str(uuid4()))],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 from memory_grpc import filtering
+from memory_grpc.domain.transfer import FurtherRevisions, Transferred
 from memory_grpc.ids import Uuid7
 from memory_grpc.local.postgres import EmbeddedPostgres
 from memory_grpc.operations.erasure.erasures import Erasures
-from memory_grpc.services import convert_transfer
+from memory_grpc.services import transfer_records
 from tests.chaos.harness import item, rounds
 from tests.chaos.workers import TENANT, exported, request_of, words_of
 from tests.chaos.world import World, world
@@ -197,8 +198,12 @@ async def test_19_killed_in_the_middle_of_updates(postgres: tuple[EmbeddedPostgr
 
 async def _lines(world: World, tenant_id: str) -> list[bytes]:
     """An export of everything, as it leaves the service."""
-    found = await exported(world.parts.database, tenant_id, with_vectors=True)
-    return [convert_transfer.message(one).SerializeToString(deterministic=True) for one in found]
+
+    async def found() -> AsyncIterator[Transferred | FurtherRevisions]:
+        for one in await exported(world.parts.database, tenant_id, with_vectors=True):
+            yield one
+
+    return [one.SerializeToString(deterministic=True) async for one in transfer_records.records(found())]
 
 
 async def test_18_killed_in_the_middle_of_imports(postgres: tuple[EmbeddedPostgres, str], tmp_path: Path) -> None:

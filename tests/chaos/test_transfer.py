@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from memory_layer.v1 import memory_service_pb2 as pb
+from memory_layer.v1 import revision_pb2 as revision
 from tests.chaos.harness import ServerProcess, connected, fetch, item, message, rounds, serving
 from tests.cli import Cli
 
@@ -25,6 +26,23 @@ async def _said(server: ServerProcess) -> None:
                 message(f"turn {number} " + "word " * 40, embed_later=True) for number in range(start, start + 100)
             ]
             await client.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=batch), timeout=60)
+
+
+async def _updated_often(server: ServerProcess) -> None:
+    """Another message, whose history takes several records."""
+    async with connected(server.address) as client:
+        one = await client.memory.IngestMessage(message("what was", embed_later=True), timeout=60)
+        for number in range(12):
+            await client.memory.UpdateMessage(
+                revision.UpdateMessageRequest(
+                    message_id=one.id,
+                    tenant_id="chaos",
+                    update_mask=["content"],
+                    content=f"what is {number} ".ljust(100_000, "🎉"),
+                    embed_later=True,
+                ),
+                timeout=60,
+            )
 
 
 async def _interrupted(
@@ -47,9 +65,12 @@ async def test_18_an_export_that_is_cut_off(dsn: str, tmp_path: Path, whom: str)
     with item(18, f"export, SIGKILL of the {whom}") as result:
         async with serving(dsn, tmp_path) as server:
             await _said(server)
+            await _updated_often(server)
+            await _said(server)
             to_server = ("export", "--tenant", "chaos", "--address", server.address)
             whole = (await cli(*to_server)).out
-            assert len(whole.splitlines()) == COUNT + 1
+            assert whole.count('{"revisions":') == 2
+            assert len(whole.splitlines()) == 1 + COUNT + 3 + COUNT
             for _ in range(rounds("TRANSFER", 2)):
                 result.tried += 1
                 (tmp_path / "part.jsonl").write_text("")

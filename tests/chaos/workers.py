@@ -102,10 +102,15 @@ async def update(dsn: str, ids: Sequence[str], version: int) -> None:
 
 
 async def exported(database: Database, tenant_id: str, *, with_vectors: bool) -> list[Transferred]:
-    """All messages of a tenant with their revisions, as of one tenant for all."""
+    """All messages of a tenant with their revisions, as of one tenant for all. None was updated so often that further
+    revisions follow it."""
     export = Export(database, 30.0)
-    found = [one async for one in export(tenant_id, None, None, with_vectors=with_vectors)]
-    return [replace(one, message=replace(one.message, tenant_id=TENANT)) for one in found]
+    found = []
+    async for one in export(tenant_id, None, None, with_vectors=with_vectors):
+        assert isinstance(one, Transferred)
+        assert not one.more
+        found.append(replace(one, message=replace(one.message, tenant_id=TENANT)))
+    return found
 
 
 async def move(dsn: str, to: str, batch: int) -> None:

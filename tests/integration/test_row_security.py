@@ -261,7 +261,6 @@ READ: dict[str, list[Any]] = {
     "text_configs": [None, None],
     "words": ["a new word"] * 2,
     "others": ["'new':1"] * 2,
-    "cues": [0, 0],
 }
 READ_BOTH = {name: values * (len(BOTH) // 2) for name, values in READ.items()}
 OF_ONE_QUERY: dict[str, dict[str, Any]] = {
@@ -281,20 +280,12 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
         "embedding_status": "completed",
     },
     "transfer.insert_many": FRESH_ROWS | {"ids": FRESH},
-    "transfer.insert_revision": {
-        "id": LIVE[OURS][0],
-        "revision": 9,
-        "valid_from": NOW,
-        "valid_to": NOW,
-        "content": "words",
-        "metadata": Jsonb({}),
-        "name": None,
-        "user_id": None,
-        "importance": 0.5,
-        "pinned": False,
-        "expires_at": None,
-        "embedding_status": "pending",
-    },
+    "transfer.insert_revisions": FRESH_ROWS
+    | {"message_ids": LIVE[OURS][:2], "revisions": [9, 9], "valid_froms": [NOW] * 2, "valid_tos": [NOW] * 2},
+    "transfer.insert_revision_vectors": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "revisions": [8, 8]},
+    "transfer.revisions": {"afters": [0] * len(BOTH), "befores": [10] * len(BOTH)},
+    "transfer.revision_vectors": {"revisions": [7] * len(BOTH)},
+    "transfer.fitting": {"revisions": [8], "valid_froms": [NOW], "valid_tos": [NOW]},
     "duplicates.find": {
         "user_ids": ["u"] * len(BOTH),
         "contents": ["words said by rival"] * len(BOTH),
@@ -319,7 +310,9 @@ OF_ONE_QUERY: dict[str, dict[str, Any]] = {
     "jobs.hold": {"tenant_ids": [OURS] * 6 + [THEIRS] * 6, "attempts": [0] * len(BOTH)},
     "lexical.insert_many": FRESH_ROWS | {"message_ids": LIVE[OURS][:2], "configs": ["english"]} | READ,
     "lexical.fill": {"config": "english"} | READ_BOTH,
-    "lexical.fill_revisions": {"message_ids": LIVE[OURS][:2], "revisions": [8, 8], "config": "english"} | READ,
+    "lexical.insert_revisions": FRESH_ROWS
+    | {"message_ids": LIVE[OURS][:2], "revisions": [8, 8], "configs": ["english"]}
+    | READ,
     "vocabularies.begin": {"next_config": "german/2"},
 }
 

@@ -296,7 +296,7 @@ async def test_pages_of_long_texts_have_fewer_messages(
     server: RunningServer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the reading of one would hold everybody up."""
-    monkeypatch.setattr(transfer_store, "_PAGE_BYTES", 1_000)
+    monkeypatch.setattr(transfer_store, "PAGE_BYTES", 1_000)
     lengths = [400, 400, 400, 400, 5_000, 5_000, *[10] * 20]
     sent = [message(f"{number} ".ljust(length, "x")) for number, length in enumerate(lengths)]
     await server.memory.BatchIngestMessages(pb.BatchIngestMessagesRequest(messages=sent))
@@ -364,7 +364,14 @@ async def test_over_rest_an_export_is_lines(rest: RunningRest) -> None:
     )
     assert (back.status_code, back.json()) == (
         200,
-        {"stored": 3, "repeated_indexes": [], "conflicting_indexes": [], "pending": 0, "erased_indexes": []},
+        {
+            "stored": 3,
+            "repeated_indexes": [],
+            "conflicting_indexes": [],
+            "pending": 0,
+            "erased_indexes": [],
+            "ignored_revisions_indexes": [],
+        },
     )
     bad = await rest.http.get("/v1/admin/export")
     assert bad.status_code == 400

@@ -80,6 +80,7 @@ async def test_the_real_model_answers_the_same_after_the_move(
             "conflicting": 0,
             "erased": 0,
             "pending": 0 if with_embeddings else 5,
+            "ignored_revisions": 0,
         }
         with psycopg.connect(other_dsn) as connection:
             await eventually(

@@ -827,6 +827,8 @@ class AsyncCalls:
         after_id: str | None = None,
         include_embeddings: bool = False,
         include_policy: bool = False,
+        after_revision: int | None = None,
+        before_revision: int | None = None,
         timeout: float | None = None,
     ) -> AsyncIterator[types.TransferRecord]:
         """Streams a tenant's messages, live and archived, in the order of their ids; over REST as newline-delimited
@@ -834,9 +836,12 @@ class AsyncCalls:
 
         The same request on the same database state returns the same records. They are read in pages, each at its
         own moment: a message stored during the export comes at the end, and one deleted before its page is read
-        does not come at all. A slow client blocks nothing. To resume a broken stream, set `after_id` to the id of
-        the last message received. Revoking the key ends the stream. When there is no such tenant, or nothing passes
-        the filter, only a header is returned. Needs an admin key, because it hands out everything at once.
+        does not come at all. A slow client blocks nothing. A record has at most 2 MiB, or one message or revision
+        where that is longer: the revisions of a message that do not fit come in records of their own, directly
+        after it. To resume a broken stream, set `after_id` to the id of the last message received; if
+        `more_revisions` is set in the last record, set `after_revision` and `before_revision` too. Revoking the key
+        ends the stream. When there is no such tenant, or nothing passes the filter, only a header is returned.
+        Needs an admin key, because it hands out everything at once.
 
         Args:
             tenant_id: The tenant.
@@ -844,6 +849,10 @@ class AsyncCalls:
             after_id: Only messages after this one, in the order of ids, to resume.
             include_embeddings: Include the vectors of the model that the tenant's searches use.
             include_policy: Include the tenant's own policy values.
+            after_revision: To resume within the history of the message `after_id`: first come its revisions after
+                this one.
+            before_revision: Those before this one: the message's `revision` when it was received, which later
+                records repeat as `message_revision`.
             timeout: Seconds for the stream, including all its attempts; no limit when not given.
         """
         arguments: dict[str, Any] = dict(
@@ -852,32 +861,46 @@ class AsyncCalls:
             after_id=after_id,
             include_embeddings=include_embeddings,
             include_policy=include_policy,
+            after_revision=after_revision,
+            before_revision=before_revision,
         )
         return self._stream(rpcs.EXPORT, arguments, timeout)
 
     async def import_(
         self,
         *,
-        messages: Iterable[types.TransferMessage],
         tenant_id: str | None = None,
+        messages: Iterable[types.TransferMessage] = (),
+        revisions: Iterable[types.TransferRevisions] = (),
         timeout: float | None = None,
     ) -> types.ImportResponse:
         """Stores messages of an export unchanged: with their ids, times, importance, pins, expiry, archive and
         revisions.
 
-        All messages of a call are stored, or none. A call may be repeated with the same messages any number of
-        times: a message whose id the tenant already has is not stored again, but reported as repeated, or, if it
-        differs, as conflicting; the stored one stays unchanged. An erased message stays erased. Messages come with
-        the vectors of the tenant's model, or are embedded afterwards.
+        All messages and revisions of a call are stored, or none. A call may be repeated any number of times: a
+        message whose id the tenant already has is not stored again, but reported as repeated, or, if it differs, as
+        conflicting; the stored one stays unchanged. An erased message stays erased. Messages come with the vectors
+        of the tenant's model, or are embedded afterwards.
+
+        Further revisions (`revisions`) are added to messages that the tenant has, or that the same call stores.
+        Those that it has already, with the same number and times, are left as they are. A record is ignored as a
+        whole, and reported, if the tenant does not have its message (because it was erased, for example) or if it
+        does not belong to the history that is stored: a number is not lower than that of the stored message, the
+        stored message is an earlier state than the one exported, a revision of the same number has other times, or
+        the times overlap with those of the revision stored before or after. So nothing is added to the history of a
+        message that was updated here before all of its own had come.
 
         Args:
-            messages: Messages of an export.
             tenant_id: The tenant.
+            messages: Messages of an export.
+            revisions: Further revisions of these messages, or of messages that earlier calls have stored; in the
+                order of the export.
             timeout: Seconds for the call, including all its attempts; the client's default when not given.
         """
         arguments: dict[str, Any] = dict(
             tenant_id=tenant_id,
             messages=messages,
+            revisions=revisions,
         )
         return await self._call(rpcs.IMPORT, arguments, timeout)
 

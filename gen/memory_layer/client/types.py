@@ -69,6 +69,7 @@ __all__ = [
     "TransferPolicy",
     "TransferRecord",
     "TransferRevision",
+    "TransferRevisions",
     "User",
     "VerifyErasureResponse",
 ]
@@ -514,6 +515,11 @@ class ImportResponse:
 
     erased_indexes: tuple[int, ...] = ()
     """Which of them had been erased, and stay erased: their places in the request."""
+
+    ignored_revisions_indexes: tuple[int, ...] = ()
+    """Which of `revisions` were ignored, because the tenant does not have their message or has another history of it:
+    their places in the request.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1428,7 +1434,10 @@ class TransferMessage:
     """Its vectors, if they are included and exist."""
 
     revisions: tuple[TransferRevision, ...] = ()
-    """Its previous states, the oldest first."""
+    """Its previous states, the oldest first; as many as fit."""
+
+    more_revisions: bool = False
+    """Whether more of them follow in records of their own (`TransferRevisions`)."""
 
     language: str | None = None
     """The language of the text, where its caller said so."""
@@ -1462,7 +1471,7 @@ class TransferPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferRecord:
-    """One record of an export: a header, a policy or a message."""
+    """One record of an export: a header, a policy, a message or further revisions of one."""
 
     header: TransferHeader | None = None
     """The first record: what this export contains."""
@@ -1472,6 +1481,9 @@ class TransferRecord:
 
     message: TransferMessage | None = None
     """A message."""
+
+    revisions: TransferRevisions | None = None
+    """More revisions of the message before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1510,6 +1522,23 @@ class TransferRevision:
 
     embedding: TransferEmbedding | None = None
     """Its vectors, if they are included and exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferRevisions:
+    """Previous states of a message that do not fit into its own record; they follow it."""
+
+    message_id: str
+    """The message's id."""
+
+    message_revision: int = 0
+    """The number of the message's state in this export, its `revision`."""
+
+    revisions: tuple[TransferRevision, ...] = ()
+    """The states that follow those before, the oldest first."""
+
+    more_revisions: bool = False
+    """Whether more of them follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

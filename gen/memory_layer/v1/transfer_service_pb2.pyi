@@ -32,6 +32,8 @@ class ExportRequest(_message.Message):
     AFTER_ID_FIELD_NUMBER: _builtins.int
     INCLUDE_EMBEDDINGS_FIELD_NUMBER: _builtins.int
     INCLUDE_POLICY_FIELD_NUMBER: _builtins.int
+    AFTER_REVISION_FIELD_NUMBER: _builtins.int
+    BEFORE_REVISION_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
     filter: _builtins.str
@@ -42,6 +44,12 @@ class ExportRequest(_message.Message):
     """Include the vectors of the model that the tenant's searches use."""
     include_policy: _builtins.bool
     """Include the tenant's own policy values."""
+    after_revision: _builtins.int
+    """To resume within the history of the message `after_id`: first come its revisions after this one. It is the number of the
+    last revision received of it, or 0 if none was. Set `before_revision` too.
+    """
+    before_revision: _builtins.int
+    """Those before this one: the message's `revision` when it was received, which later records repeat as `message_revision`."""
     def __init__(
         self,
         *,
@@ -50,17 +58,27 @@ class ExportRequest(_message.Message):
         after_id: _builtins.str | None = ...,
         include_embeddings: _builtins.bool = ...,
         include_policy: _builtins.bool = ...,
+        after_revision: _builtins.int | None = ...,
+        before_revision: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_after_id", b"_after_id", "_filter", b"_filter", "after_id", b"after_id", "filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after_id", b"_after_id", "_after_revision", b"_after_revision", "_before_revision", b"_before_revision", "_filter", b"_filter", "after_id", b"after_id", "after_revision", b"after_revision", "before_revision", b"before_revision", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after_id", b"_after_id", "_filter", b"_filter", "after_id", b"after_id", "filter", b"filter", "include_embeddings", b"include_embeddings", "include_policy", b"include_policy", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after_id", b"_after_id", "_after_revision", b"_after_revision", "_before_revision", b"_before_revision", "_filter", b"_filter", "after_id", b"after_id", "after_revision", b"after_revision", "before_revision", b"before_revision", "filter", b"filter", "include_embeddings", b"include_embeddings", "include_policy", b"include_policy", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__after_id: _TypeAlias = _typing.Literal["after_id"]  # noqa: Y015
     _WhichOneofArgType__after_id: _TypeAlias = _typing.Literal["_after_id", b"_after_id"]  # noqa: Y015
+    _WhichOneofReturnType__after_revision: _TypeAlias = _typing.Literal["after_revision"]  # noqa: Y015
+    _WhichOneofArgType__after_revision: _TypeAlias = _typing.Literal["_after_revision", b"_after_revision"]  # noqa: Y015
+    _WhichOneofReturnType__before_revision: _TypeAlias = _typing.Literal["before_revision"]  # noqa: Y015
+    _WhichOneofArgType__before_revision: _TypeAlias = _typing.Literal["_before_revision", b"_before_revision"]  # noqa: Y015
     _WhichOneofReturnType__filter: _TypeAlias = _typing.Literal["filter"]  # noqa: Y015
     _WhichOneofArgType__filter: _TypeAlias = _typing.Literal["_filter", b"_filter"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__after_id) -> _WhichOneofReturnType__after_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after_revision) -> _WhichOneofReturnType__after_revision | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__before_revision) -> _WhichOneofReturnType__before_revision | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__filter) -> _WhichOneofReturnType__filter | None: ...
 
@@ -68,13 +86,14 @@ Global___ExportRequest: _TypeAlias = ExportRequest  # noqa: Y015
 
 @_typing.final
 class TransferRecord(_message.Message):
-    """One record of an export: a header, a policy or a message."""
+    """One record of an export: a header, a policy, a message or further revisions of one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     HEADER_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    REVISIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def header(self) -> Global___TransferHeader:
         """The first record: what this export contains."""
@@ -87,18 +106,23 @@ class TransferRecord(_message.Message):
     def message(self) -> Global___TransferMessage:
         """A message."""
 
+    @_builtins.property
+    def revisions(self) -> Global___TransferRevisions:
+        """More revisions of the message before it."""
+
     def __init__(
         self,
         *,
         header: Global___TransferHeader | None = ...,
         policy: Global___TransferPolicy | None = ...,
         message: Global___TransferMessage | None = ...,
+        revisions: Global___TransferRevisions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "message", b"message", "policy", b"policy", "record", b"record"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "message", b"message", "policy", b"policy", "record", b"record", "revisions", b"revisions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "message", b"message", "policy", b"policy", "record", b"record"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "message", b"message", "policy", b"policy", "record", b"record", "revisions", b"revisions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["header", "policy", "message"]  # noqa: Y015
+    _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["header", "policy", "message", "revisions"]  # noqa: Y015
     _WhichOneofArgType_record: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_record) -> _WhichOneofReturnType_record | None: ...
 
@@ -226,6 +250,7 @@ class TransferMessage(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     EMBEDDING_FIELD_NUMBER: _builtins.int
     REVISIONS_FIELD_NUMBER: _builtins.int
+    MORE_REVISIONS_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id."""
@@ -245,6 +270,8 @@ class TransferMessage(_message.Message):
     """Whether retention never archives it."""
     revision: _builtins.int
     """The number of its current state: 1 for a message that was never updated."""
+    more_revisions: _builtins.bool
+    """Whether more of them follow in records of their own (`TransferRevisions`)."""
     language: _builtins.str
     """The language of the text, where its caller said so."""
     @_builtins.property
@@ -269,7 +296,7 @@ class TransferMessage(_message.Message):
 
     @_builtins.property
     def revisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferRevision]:
-        """Its previous states, the oldest first."""
+        """Its previous states, the oldest first; as many as fit."""
 
     def __init__(
         self,
@@ -289,11 +316,12 @@ class TransferMessage(_message.Message):
         revision: _builtins.int = ...,
         embedding: Global___TransferEmbedding | None = ...,
         revisions: _abc.Iterable[Global___TransferRevision] | None = ...,
+        more_revisions: _builtins.bool = ...,
         language: _builtins.str | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "created_at", b"created_at", "embedding", b"embedding", "expires_at", b"expires_at", "language", b"language", "metadata", b"metadata", "name", b"name", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embedding", b"embedding", "expires_at", b"expires_at", "id", b"id", "importance", b"importance", "language", b"language", "metadata", b"metadata", "name", b"name", "pinned", b"pinned", "revision", b"revision", "revisions", b"revisions", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language", b"_language", "_name", b"_name", "_user_id", b"_user_id", "archived_at", b"archived_at", "content", b"content", "conversation_id", b"conversation_id", "created_at", b"created_at", "embedding", b"embedding", "expires_at", b"expires_at", "id", b"id", "importance", b"importance", "language", b"language", "metadata", b"metadata", "more_revisions", b"more_revisions", "name", b"name", "pinned", b"pinned", "revision", b"revision", "revisions", b"revisions", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__language: _TypeAlias = _typing.Literal["language"]  # noqa: Y015
     _WhichOneofArgType__language: _TypeAlias = _typing.Literal["_language", b"_language"]  # noqa: Y015
@@ -309,6 +337,42 @@ class TransferMessage(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__user_id) -> _WhichOneofReturnType__user_id | None: ...
 
 Global___TransferMessage: _TypeAlias = TransferMessage  # noqa: Y015
+
+@_typing.final
+class TransferRevisions(_message.Message):
+    """Previous states of a message that do not fit into its own record; they follow it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_REVISION_FIELD_NUMBER: _builtins.int
+    REVISIONS_FIELD_NUMBER: _builtins.int
+    MORE_REVISIONS_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    """The message's id."""
+    message_revision: _builtins.int
+    """The number of the message's state in this export, its `revision`."""
+    more_revisions: _builtins.bool
+    """Whether more of them follow."""
+    @_builtins.property
+    def revisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferRevision]:
+        """The states that follow those before, the oldest first."""
+
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+        message_revision: _builtins.int = ...,
+        revisions: _abc.Iterable[Global___TransferRevision] | None = ...,
+        more_revisions: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "message_revision", b"message_revision", "more_revisions", b"more_revisions", "revisions", b"revisions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferRevisions: _TypeAlias = TransferRevisions  # noqa: Y015
 
 @_typing.final
 class TransferRevision(_message.Message):
@@ -425,21 +489,27 @@ class ImportRequest(_message.Message):
 
     TENANT_ID_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
+    REVISIONS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferMessage]:
-        """Messages of an export."""
+        """Messages of an export. At least one, unless there are `revisions`."""
+
+    @_builtins.property
+    def revisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferRevisions]:
+        """Further revisions of these messages, or of messages that earlier calls have stored; in the order of the export."""
 
     def __init__(
         self,
         *,
         tenant_id: _builtins.str = ...,
         messages: _abc.Iterable[Global___TransferMessage] | None = ...,
+        revisions: _abc.Iterable[Global___TransferRevisions] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "revisions", b"revisions", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -456,6 +526,7 @@ class ImportResponse(_message.Message):
     CONFLICTING_INDEXES_FIELD_NUMBER: _builtins.int
     PENDING_FIELD_NUMBER: _builtins.int
     ERASED_INDEXES_FIELD_NUMBER: _builtins.int
+    IGNORED_REVISIONS_INDEXES_FIELD_NUMBER: _builtins.int
     stored: _builtins.int
     """How many were stored."""
     pending: _builtins.int
@@ -472,6 +543,12 @@ class ImportResponse(_message.Message):
     def erased_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Which of them had been erased, and stay erased: their places in the request."""
 
+    @_builtins.property
+    def ignored_revisions_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Which of `revisions` were ignored, because the tenant does not have their message or has another history of it: their
+        places in the request.
+        """
+
     def __init__(
         self,
         *,
@@ -480,10 +557,11 @@ class ImportResponse(_message.Message):
         conflicting_indexes: _abc.Iterable[_builtins.int] | None = ...,
         pending: _builtins.int = ...,
         erased_indexes: _abc.Iterable[_builtins.int] | None = ...,
+        ignored_revisions_indexes: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflicting_indexes", b"conflicting_indexes", "erased_indexes", b"erased_indexes", "pending", b"pending", "repeated_indexes", b"repeated_indexes", "stored", b"stored"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflicting_indexes", b"conflicting_indexes", "erased_indexes", b"erased_indexes", "ignored_revisions_indexes", b"ignored_revisions_indexes", "pending", b"pending", "repeated_indexes", b"repeated_indexes", "stored", b"stored"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

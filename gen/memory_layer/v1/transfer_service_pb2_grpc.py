@@ -56,9 +56,11 @@ class TransferServiceServicer:
 
         The same request on the same database state returns the same records. They are read in pages, each at its own moment: a
         message stored during the export comes at the end, and one deleted before its page is read does not come at all. A slow
-        client blocks nothing. To resume a broken stream, set `after_id` to the id of the last message received. Revoking the
-        key ends the stream. When there is no such tenant, or nothing passes the filter, only a header is returned. Needs an
-        admin key, because it hands out everything at once.
+        client blocks nothing. A record has at most 2 MiB, or one message or revision where that is longer: the revisions of a
+        message that do not fit come in records of their own, directly after it. To resume a broken stream, set `after_id` to
+        the id of the last message received; if `more_revisions` is set in the last record, set `after_revision` and
+        `before_revision` too. Revoking the key ends the stream. When there is no such tenant, or nothing passes the filter, only
+        a header is returned. Needs an admin key, because it hands out everything at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -67,10 +69,17 @@ class TransferServiceServicer:
     def Import(self, request, context):
         """Stores messages of an export unchanged: with their ids, times, importance, pins, expiry, archive and revisions.
 
-        All messages of a call are stored, or none. A call may be repeated with the same messages any number of times: a message
-        whose id the tenant already has is not stored again, but reported as repeated, or, if it differs, as conflicting; the
-        stored one stays unchanged. An erased message stays erased. Messages come with the vectors of the tenant's model, or are
-        embedded afterwards.
+        All messages and revisions of a call are stored, or none. A call may be repeated any number of times: a message whose id
+        the tenant already has is not stored again, but reported as repeated, or, if it differs, as conflicting; the stored one
+        stays unchanged. An erased message stays erased. Messages come with the vectors of the tenant's model, or are embedded
+        afterwards.
+
+        Further revisions (`revisions`) are added to messages that the tenant has, or that the same call stores. Those that it
+        has already, with the same number and times, are left as they are. A record is ignored as a whole, and reported, if the
+        tenant does not have its message (because it was erased, for example) or if it does not belong to the history that is
+        stored: a number is not lower than that of the stored message, the stored message is an earlier state than the one
+        exported, a revision of the same number has other times, or the times overlap with those of the revision stored before
+        or after. So nothing is added to the history of a message that was updated here before all of its own had come.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,17 +58,19 @@ def _record(line: bytes, before: Mark, after: Mark, *, too_long: bool) -> Record
     return Record(label, before, after, request, faults)
 
 
-def lines(file: IO[bytes]) -> Iterator[tuple[int, int, bytes, bool]]:
-    """(number, bytes read so far, line without blanks around it, whether it was cut as too long).
+def lines(file: IO[bytes], longest: int | None = None) -> Iterator[tuple[int, int, bytes, bool]]:
+    """(number, bytes read so far, line without blanks around it, whether it was cut as too long: as longer than
+    ``longest`` bytes, or MAX_LINE_BYTES).
 
     Blanks at the end do not count, so that the last line stays the same when a newline and more lines come after it.
     """
     number = position = 0
-    while line := file.readline(MAX_LINE_BYTES):
+    most = longest or MAX_LINE_BYTES
+    while line := file.readline(most):
         number += 1
         position += len(line)
-        too_long = len(line) == MAX_LINE_BYTES and not line.endswith(b"\n")
-        while too_long and (rest := file.readline(MAX_LINE_BYTES)):
+        too_long = len(line) == most and not line.endswith(b"\n")
+        while too_long and (rest := file.readline(most)):
             position += len(rest)
             if rest.endswith(b"\n"):
                 break

@@ -65,6 +65,7 @@ def _go_on(request: ExportRequest, path: Path) -> int:
             size -= 1
         file.truncate(size)
     had = 0
+    resumption = Resumption(request)
     for line in read(path):
         wanted = TransferHeader(
             version=line.header.version,
@@ -74,9 +75,8 @@ def _go_on(request: ExportRequest, path: Path) -> int:
         )
         if line.header != wanted:
             raise CommandError(f"{path} is another export: give the tenant, the filter and the options of that one.")
-        if line.message is not None:
-            had += 1
-            request.after_id = line.message.id
+        had += line.message is not None
+        resumption.takes(line.record)
     return had
 
 

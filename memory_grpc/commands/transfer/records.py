@@ -12,12 +12,19 @@ from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
 from memory_grpc.commands.failure import CommandError
 from memory_grpc.commands.importing import utf8
-from memory_grpc.commands.importing.jsonl import MAX_LINE_BYTES, lines
+from memory_grpc.commands.importing.jsonl import lines
 from memory_grpc.errors import InvalidInput
 from memory_grpc.validation import validate
-from memory_layer.v1.transfer_service_pb2 import TransferHeader, TransferMessage, TransferRecord
+from memory_layer.v1.transfer_service_pb2 import (
+    TransferHeader,
+    TransferMessage,
+    TransferRecord,
+    TransferRevisions,
+)
 
 VERSION = 1
+# A record has 2 MiB, and what JSON escapes becomes six times as long.
+_MAX_LINE_BYTES = 16 * 2**20
 
 
 def written(record: TransferRecord) -> str:
@@ -40,18 +47,23 @@ class Line:
         """The message that it is, if it is one."""
         return self.record.message if self.record.HasField("message") else None
 
+    @property
+    def revisions(self) -> TransferRevisions | None:
+        """The further revisions of a message that it is, if it is some."""
+        return self.record.revisions if self.record.HasField("revisions") else None
+
 
 def read(path: Path) -> Iterator[Line]:
     """The records of a file; several exports may stand one after another. Raises CommandError, with the line and the
     field, for what is none."""
     header: TransferHeader | None = None
     with utf8.opened(path) as file:
-        for number, position, text, too_long in lines(file):
+        for number, position, text, too_long in lines(file, _MAX_LINE_BYTES):
             if not text:
                 continue
             place = f"{path.name}: line {number}"
             if too_long:
-                raise CommandError(f"{place}: is longer than {MAX_LINE_BYTES:,} bytes.")
+                raise CommandError(f"{place}: is longer than {_MAX_LINE_BYTES:,} bytes.")
             record = _record(text, place)
             if record.HasField("header"):
                 header = record.header

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from uuid import UUID
 
 from memory_grpc.domain.messages import StoredMessage
-from memory_grpc.domain.transfer import Imported, Transferred
+from memory_grpc.domain.revisions import Revision
+from memory_grpc.domain.transfer import FurtherRevisions, Imported, Transferred
 from memory_grpc.embedding.provider import Vectors
-from memory_grpc.errors import EmbeddingUnavailable, FieldViolation, InvalidInput, ModelChanged
-from memory_grpc.operations.messages.ingest import LONGEST_FUTURE
+from memory_grpc.errors import EmbeddingUnavailable, ModelChanged
 from memory_grpc.operations.models.models import Model, Models
-from memory_grpc.operations.policy.quotas import Quotas
+from memory_grpc.operations.policy.quotas import Quotas, Room
+from memory_grpc.operations.transfer.checks import check_ids, check_revisions, check_times
 from memory_grpc.operations.transfer.vectors import OfRevisions, of_messages, of_revisions
-from memory_grpc.store import clock, embeddings, erasure, jobs, lexical, reembedding, transfer, transfer_revisions
+from memory_grpc.store import (
+    clock,
+    embeddings,
+    erasure,
+    jobs,
+    lexical,
+    models,
+    reembedding,
+    transfer,
+    transfer_revisions,
+)
 from memory_grpc.store.database import Database, Transaction
 
 
@@ -25,7 +36,7 @@ class _Erased(Exception):
 
 
 class Import:
-    """All messages of a call or none, in one transaction."""
+    """All messages and revisions of a call or none, in one transaction."""
 
     def __init__(self, database: Database, models: Models, quotas: Quotas, *, word_config: str) -> None:
         self._database = database
@@ -33,19 +44,23 @@ class Import:
         self._models = models
         self._word_config = word_config
 
-    async def __call__(self, tenant_id: str, sent: Sequence[Transferred]) -> Imported:
+    async def __call__(
+        self, tenant_id: str, sent: Sequence[Transferred], further: Sequence[FurtherRevisions] = ()
+    ) -> Imported:
         """Stores messages with the vectors that the tenant's model made of them; the others are embedded afterwards.
+        Then further revisions, of these messages or of those that are there.
 
-        Raises InvalidInput (an id twice, a time in the future, vectors that are none), QuotaExceeded, StoreUnavailable;
-        nothing is stored then. After DeadlineExceeded they may have been.
+        Raises InvalidInput (an id twice, a time in the future, times or numbers out of order, vectors that are none),
+        QuotaExceeded, StoreUnavailable; nothing is stored then. After DeadlineExceeded they may have been.
         """
-        _check_ids(sent)
-        _check_revisions(sent)
+        check_ids(sent)
+        check_revisions(sent, further)
         while True:
-            model = await self._model(tenant_id) if any(one.vectors or one.revisions for one in sent) else None
+            need_model = any(one.vectors or one.revisions for one in sent) or any(one.revisions for one in further)
+            model = await self._model(tenant_id) if need_model else None
             vectors = of_messages(sent, model)
-            past = await of_revisions(tenant_id, sent, model)
-            store = partial(self._store, tenant_id, sent, model, vectors, past)
+            past = await of_revisions(tenant_id, sent, further, model)
+            store = partial(self._store, tenant_id, sent, further, model, vectors, past)
             try:
                 return await self._quotas.asked_twice(tenant_id, store)
             except (ModelChanged, _Erased):  # nothing was stored
@@ -61,6 +76,7 @@ class Import:
         self,
         tenant_id: str,
         sent: Sequence[Transferred],
+        further: Sequence[FurtherRevisions],
         model: Model | None,
         vectors: dict[UUID, Vectors],
         past: OfRevisions,
@@ -69,8 +85,10 @@ class Import:
             self._quotas.room(tenant_id, [one.message for one in sent]) as room,
             self._database.transaction(tenant=tenant_id, plan="once") as tx,
         ):
-            _check_times(sent, await clock.now(tx))
+            check_times(sent, further, await clock.now(tx))
             wanted = await self._models.check_write(tx, tenant_id, model) if (vectors or past) and model else None
+            if further:  # the messages that are there stay as they are
+                await models.lock_tenant_shared(tx, tenant_id)
             ids = [one.message.id for one in sent]
             erased = await (await erasure.erased_among(tx, tenant_id, "message", ids)).get()
             ready = [
@@ -83,11 +101,8 @@ class Import:
                 raise _Erased
             new = [message for message in ready if message.id in stored]
             await room.take(new)
-            past_ones = [was.revision.message for one in sent if one.message.id in stored for was in one.revisions]
-            await room.take(past_ones, adds=False)
-            for one in sent:
-                if one.message.id in stored:
-                    await self._store_revisions(tx, tenant_id, one, model, past)
+            past_ones = [was.revision for one in sent if one.message.id in stored for was in one.revisions]
+            await self._store_revisions(tx, room, tenant_id, past_ones, model, past)
             await self._project(tx, tenant_id, new)
             own = {id_: vector for id_, vector in vectors.items() if id_ in stored}
             if own and model:
@@ -101,27 +116,65 @@ class Import:
             there = await transfer.there(tx, tenant_id, [m.id for m in known.values()])
             if len(there) < len(known):  # gone since their ids were found taken
                 raise _Erased
-        same = {place for place, message in known.items() if _says(message) == _says(there[message.id])}
+            same = {place for place, message in known.items() if _says(message) == _says(there[message.id])}
+            others = {message.id for place, message in known.items() if place not in same}
+            ignored = await self._store_further(tx, room, tenant_id, further, others, model, past) if further else []
         return Imported(
             stored=len(new),
             pending=len(pending),
             repeated=tuple(sorted(same)),
             conflicting=tuple(sorted(known.keys() - same)),
             erased=tuple(place for place, message in enumerate(ready) if message.id in erased),
+            ignored=tuple(ignored),
         )
 
     async def _store_revisions(
-        self, tx: Transaction, tenant_id: str, one: Transferred, model: Model | None, past: OfRevisions
+        self,
+        tx: Transaction,
+        room: Room,
+        tenant_id: str,
+        revisions: Sequence[Revision],
+        model: Model | None,
+        past: OfRevisions,
     ) -> None:
-        for was in one.revisions:
-            vectors = past.get((one.message.id, was.revision.message.revision))
-            model_id = model.id if model else None
-            await transfer_revisions.insert(tx, tenant_id, self._word_config, was.revision, model_id, vectors)
+        await room.take([was.message for was in revisions], adds=False)
+        model_id = model.id if model else None
+        await transfer_revisions.insert_many(tx, tenant_id, self._word_config, revisions, model_id, past)
+
+    async def _store_further(
+        self,
+        tx: Transaction,
+        room: Room,
+        tenant_id: str,
+        further: Sequence[FurtherRevisions],
+        others: AbstractSet[UUID],
+        model: Model | None,
+        past: OfRevisions,
+    ) -> list[int]:
+        """Returns the places of those that belong to no message that is there; what is there of ``others`` is something
+        else."""
+        there = await transfer.lock(tx, tenant_id, {one.message_id for one in further} - others)
+        ignored = []
+        for place, one in enumerate(further):
+            message, revisions = there.get(one.message_id), [was.revision for was in one.revisions]
+            new = None
+            if message is not None and message.revision >= one.message_revision:
+                new = await transfer_revisions.missing(tx, tenant_id, message.id, revisions)
+            if message is None or new is None:
+                ignored.append(place)
+                continue
+            await self._store_revisions(tx, room, tenant_id, [_of(message, was) for was in new], model, past)
+        return ignored
 
     async def _project(self, tx: Transaction, tenant_id: str, new: Sequence[StoredMessage]) -> None:
         await lexical.insert_many(tx, tenant_id, self._word_config, new)
         if archived := [message.id for message in new if message.archived_at is not None]:
             await transfer.archive_words(tx, tenant_id, archived)
+
+
+def _of(message: StoredMessage, was: Revision) -> Revision:
+    """The same with what a message never changes."""
+    return replace(was, message=replace(was.message, role=message.role, language=message.language))
 
 
 def _says(message: StoredMessage) -> tuple[object, ...]:
@@ -135,42 +188,3 @@ def _says(message: StoredMessage) -> tuple[object, ...]:
         message.metadata,
         message.created_at,
     )
-
-
-def _check_ids(sent: Sequence[Transferred]) -> None:
-    first: dict[UUID, int] = {}
-    twice = [
-        FieldViolation(f"messages[{place}].id", f"is the same as that of messages[{first[one.message.id]}]")
-        for place, one in enumerate(sent)
-        if first.setdefault(one.message.id, place) != place
-    ]
-    if twice:
-        raise InvalidInput(twice)
-
-
-def _check_times(sent: Sequence[Transferred], now: datetime) -> None:
-    latest = now + LONGEST_FUTURE
-    late = [f"messages[{place}].created_at" for place, one in enumerate(sent) if one.message.created_at > latest]
-    late += [
-        f"messages[{place}].revisions[{number}].valid_to"
-        for place, one in enumerate(sent)
-        for number, was in enumerate(one.revisions)
-        if was.revision.valid_to > latest
-    ]
-    if late:
-        raise InvalidInput([FieldViolation(field, "is more than a day in the future") for field in late])
-
-
-def _check_revisions(sent: Sequence[Transferred]) -> None:
-    faults = []
-    for place, one in enumerate(sent):
-        following = one.message.revision
-        for number, was in reversed(list(enumerate(one.revisions))):
-            field = f"messages[{place}].revisions[{number}]"
-            if was.revision.message.revision >= following:
-                faults.append(FieldViolation(f"{field}.revision", "must be lower than that of the next one"))
-            if was.revision.valid_from > was.revision.valid_to:
-                faults.append(FieldViolation(f"{field}.valid_to", "must not be before valid_from"))
-            following = was.revision.message.revision
-    if faults:
-        raise InvalidInput(faults)

@@ -8,10 +8,11 @@ from uuid import UUID
 import numpy as np
 
 from memory_grpc import deadline
-from memory_grpc.domain.transfer import MessageVectors, Transferred
+from memory_grpc.domain.transfer import FurtherRevisions, MessageVectors, Transferred
 from memory_grpc.embedding.provider import Vectors
 from memory_grpc.errors import EmbeddingUnavailable, InvalidInput, QueueFull
 from memory_grpc.operations.models.models import Model
+from memory_grpc.operations.transfer.checks import histories
 
 # A vector has length 1, but for what 16 bits make of it.
 _LENGTH_TOLERANCE = 0.01
@@ -30,7 +31,9 @@ def of_messages(sent: Sequence[Transferred], model: Model | None) -> dict[UUID, 
     }
 
 
-async def of_revisions(tenant_id: str, sent: Sequence[Transferred], model: Model | None) -> OfRevisions:
+async def of_revisions(
+    tenant_id: str, sent: Sequence[Transferred], further: Sequence[FurtherRevisions], model: Model | None
+) -> OfRevisions:
     """Of revisions, by the message's id and their numbers; made now where none came along: nothing makes them later.
 
     Where the model is down or full they are missing: a search of the past does not find them then.
@@ -39,11 +42,11 @@ async def of_revisions(tenant_id: str, sent: Sequence[Transferred], model: Model
         return {}
     found: OfRevisions = {}
     texts: dict[tuple[UUID, int], str] = {}
-    for place, one in enumerate(sent):
-        for number, past in enumerate(one.revisions):
-            key = (one.message.id, past.revision.message.revision)
+    for holder, _, revisions in histories(sent, further):
+        for number, past in enumerate(revisions):
+            key = (past.revision.message.id, past.revision.message.revision)
             if past.vectors is not None and past.vectors.model == str(model.embedder.identity):
-                found[key] = _read(past.vectors, model, f"messages[{place}].revisions[{number}]")
+                found[key] = _read(past.vectors, model, f"{holder}.revisions[{number}]")
             else:
                 texts[key] = past.revision.message.content
     if texts:
