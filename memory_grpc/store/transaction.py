@@ -16,8 +16,8 @@ from memory_grpc.positions import UNKNOWN, Written
 from memory_grpc.store.opening import Tenant
 from memory_grpc.store.queries import QUERIES, Parts, looked_back, text
 
-# Rows that are read at a time, of the longest texts and the most metadata in a few milliseconds; then twice as many each
-# time, while that is quick.
+# Rows that are read at a time, of the longest texts and the most metadata in a few milliseconds; then twice as many
+# each time, while that is quick.
 _PORTION = 8
 _HOLD_SECONDS = 0.005
 
