@@ -51,8 +51,10 @@ def refusal(host: str, port: int, host_variable: str, port_variable: str, proble
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket bound to the first address of ``host``. Raises OSError."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    """A socket bound to the first address of ``host``, an IPv4 one if there is any. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # Envoy looks for the server there: of a name with addresses of both kinds it takes an IPv4 one too.
+    family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     listener = socket.socket(family, kind, protocol)
     try:
         # Connections of an earlier process that linger in TIME_WAIT do not count. Two servers never share a port: no

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from memory_grpc.errors import StartupError
-from memory_grpc.ports import ensure_free, why_refused
+from memory_grpc.ports import bound, ensure_free, why_refused
 from tests.conftest import free_port
 
 
@@ -55,6 +55,25 @@ def test_a_name_that_resolves_to_nothing_is_told():
         StartupError, match=r"^MEMORY_HTTP_HOST: host\.invalid is no name that this machine can resolve: "
     ):
         ensure_free("host.invalid", 8000, "MEMORY_HTTP_HOST", "MEMORY_HTTP_PORT")
+
+
+def test_of_a_name_with_both_kinds_of_address_the_ipv4_one_is_taken(listener, monkeypatch):
+    """As Envoy does, which looks for the server there."""
+    port = listener.getsockname()[1]
+    both = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **named: both)
+    with pytest.raises(StartupError, match=rf"^Port {port} on localhost is already taken: "):
+        ensure_free("localhost", port, "MEMORY_HOST", "MEMORY_METRICS_PORT")
+    listener.close()
+    ensure_free("localhost", port, "MEMORY_HOST", "MEMORY_METRICS_PORT")
+    with bound("localhost", port) as taken:
+        assert taken.getsockname() == ("127.0.0.1", port)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **named: both[:1])
+    with bound("localhost", port) as taken:
+        assert taken.family == socket.AF_INET6
 
 
 def test_a_port_that_is_free_here_is_not_called_taken():
