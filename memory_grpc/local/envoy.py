@@ -60,7 +60,8 @@ class EnvoyProcess:
         program = binary()
         if not DESCRIPTORS.is_file():
             raise StartupError(f"The descriptor set {DESCRIPTORS} is missing: run `make gen`.")
-        channel_credentials(self._settings)  # files that do not fit are told in a sentence here, not by Envoy
+        # Files that do not fit are told in a sentence here: Envoy would start all the same, and serve nobody.
+        channel_credentials(self._settings)
         if (pair := http_pair(self._settings)) is not None:
             pair.read()
         # Root's directory stays root's, and what Envoy may write is one below: it plants no links where root writes.

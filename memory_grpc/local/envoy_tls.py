@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from memory_grpc.errors import StartupError
-from memory_grpc.tls import KeyPair, read_authorities
+from memory_grpc.tls import KeyPair
 
 Node = dict[str, Any]
 
@@ -20,7 +20,8 @@ class Secrets:
     """What Envoy reads again when it is renewed: certificates and CAs, each named by a file beside the configuration.
 
     Envoy looks when something is moved into the directory of the certificate: put new files in their place by `mv`,
-    the certificate last, or swap a link as Kubernetes does. ``files`` are to be written before Envoy starts.
+    the certificate last, or swap a link as Kubernetes does. ``files`` are to be written before Envoy starts. The
+    certificates are not read here: they may be where only Envoy sees them.
     """
 
     def __init__(self, config: Path | None) -> None:
@@ -29,9 +30,7 @@ class Secrets:
         self.files: dict[Path, Node] = {}
 
     def pair(self, name: str, pair: KeyPair) -> Node:
-        """Where Envoy finds a certificate and its key. Raises StartupError when they do not fit: Envoy would start all
-        the same, and serve nobody."""
-        pair.read()
+        """Where Envoy finds a certificate and its key."""
         content = {
             "certificate_chain": {"filename": str(pair.cert.absolute())},
             "private_key": {"filename": str(pair.key.absolute())},
@@ -39,8 +38,7 @@ class Secrets:
         return self._add(name, "tls_certificate", content, pair.cert, pair.names[0])
 
     def authorities(self, name: str, path: Path, variable: str) -> Node:
-        """Where Envoy finds CAs, which ``variable`` names. Raises StartupError as ``pair`` does."""
-        read_authorities(path, variable)
+        """Where Envoy finds CAs, which ``variable`` names."""
         return self._add(name, "validation_context", {"trusted_ca": {"filename": str(path.absolute())}}, path, variable)
 
     def _add(self, name: str, kind: str, content: Node, watched: Path, variable: str) -> Node:

@@ -29,7 +29,7 @@ def _endpoint(host: str, port: int) -> Node:
 
 
 def set_tls(config: Node, settings: Settings, secrets: Secrets) -> None:
-    """TLS to the servers where MEMORY_TLS_CA_FILE is set. Raises StartupError where it is missing or unfit."""
+    """TLS to the servers where MEMORY_TLS_CA_FILE is set. Raises StartupError where it is missing."""
     pair = tls.client_pair(settings)
     if settings.tls_ca_file is None:
         if tls.server_pair(settings) is not None:

@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives import serialization
 
 from memory_grpc import tls, tls_server
 from memory_grpc.errors import StartupError
+from memory_grpc.local.envoy import EnvoyProcess
 from memory_grpc.local.envoy_config import render, write
 from memory_grpc.settings import Settings
 from tests.certificates import Authority, Files
+from tests.conftest import free_port
 
 
 @pytest.fixture
@@ -189,9 +191,16 @@ def test_envoy_checks_the_servers_certificate_and_shows_its_own(
     assert "sni" not in by_address
 
 
-def test_envoys_configuration_is_not_written_with_files_that_do_not_fit(
-    authority: Authority, files: Files, tmp_path: Path
-) -> None:
+def test_envoys_configuration_is_written_where_the_files_are_not(tmp_path: Path) -> None:
+    """In a cluster only Envoy's container has them."""
+    away = tmp_path / "away"
+    names = ("tls_ca_file", "tls_client_cert_file", "tls_client_key_file", "http_tls_cert_file", "http_tls_key_file")
+    write(Settings(**{name: away / name for name in names}), tmp_path / "envoy.yaml")
+    written = "".join(path.read_text() for path in tmp_path.glob("envoy*.yaml"))
+    assert all(str(away / name) in written for name in names)
+
+
+def test_envoy_is_not_started_with_files_that_do_not_fit(authority: Authority, files: Files, tmp_path: Path) -> None:
     other = authority.issue("other", file="other").key
     pair = {"tls_ca_file": authority.file, "tls_client_cert_file": files.cert}
     for values, sentence in (
@@ -199,9 +208,14 @@ def test_envoys_configuration_is_not_written_with_files_that_do_not_fit(
         (pair | {"tls_client_key_file": other}, "MEMORY_TLS_CLIENT_CERT_FILE and MEMORY_TLS_CLIENT_KEY_FILE do not"),
         ({"http_tls_cert_file": files.cert, "http_tls_key_file": other}, "MEMORY_HTTP_TLS_CERT_FILE and MEMORY_HTTP"),
     ):
+        envoy = EnvoyProcess(Settings(http_port=free_port(), **values), tmp_path / "run")
         with pytest.raises(StartupError, match=f"^{sentence}"):
-            write(Settings(**values), tmp_path / "envoy.yaml")
-        assert not (tmp_path / "envoy.yaml").exists()
+            envoy.start()
+        assert envoy.pid is None
+        assert not (tmp_path / "run" / "envoy.yaml").exists()
+
+
+def test_files_beside_the_configuration_need_a_place(authority: Authority, files: Files) -> None:
     for values, variable in (
         ({"tls_ca_file": authority.file}, "MEMORY_TLS_CA_FILE"),
         ({"http_tls_cert_file": files.cert, "http_tls_key_file": files.key}, "MEMORY_HTTP_TLS_CERT_FILE"),
