@@ -215,10 +215,14 @@ def _set_admin(config: Node, admin_socket: Path | None) -> None:
 
 def _manager(config: Node) -> Node:
     listener = named(at(config, "static_resources", "listeners"), "memory_layer")
-    for chain in at(listener, "filter_chains"):
-        manager: Node = at(named(at(chain, "filters"), "envoy.filters.network.http_connection_manager"), "typed_config")
-        return manager
-    raise gone("a filter chain")
+    chains = at(listener, "filter_chains")
+    if not chains:
+        raise gone("a filter chain")
+    filters = at(chains[0], "filters")
+    if any(at(chain, "filters") is not filters for chain in chains):  # settings would reach the first chain alone
+        raise gone("one list of filters for all chains")
+    manager: Node = at(named(filters, "envoy.filters.network.http_connection_manager"), "typed_config")
+    return manager
 
 
 def _virtual_host(manager: Node) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import threading
@@ -184,6 +185,26 @@ def test_a_place_that_is_gone_is_told(place: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(envoy_tree, "ENVOY_YAML", changed)
     with pytest.raises(StartupError, match=r"^envoy\.yaml has no .*: restore it\.$"):
         envoy_config.render(Settings(_env_file=None))
+
+
+def test_a_chain_with_filters_of_its_own_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Settings would not reach it."""
+    config = yaml.safe_load(ENVOY_YAML.read_text())
+    chains = config["static_resources"]["listeners"][0]["filter_chains"]
+    chains[-1]["filters"] = json.loads(json.dumps(chains[-1]["filters"]))
+    changed = tmp_path / "envoy.yaml"
+    changed.write_text(yaml.safe_dump(config))
+    monkeypatch.setattr(envoy_tree, "ENVOY_YAML", changed)
+    with pytest.raises(
+        StartupError, match=r"^envoy\.yaml has no one list of filters for all chains, .*: restore it\.$"
+    ):
+        envoy_config.render(Settings(_env_file=None))
+
+
+def test_idle_it_takes_what_the_file_says(envoy: EnvoyProcess):
+    (said,) = re.findall(r"idle it takes (\d+) MiB", ENVOY_YAML.read_text())
+    allocated = re.search(r"memory_allocated: (\d+)", envoy._admin("GET", "/stats?filter=^server.memory_allocated$"))
+    assert int(said) == pytest.approx(int(allocated[1]) / 1024 / 1024, rel=0.25)
 
 
 def test_rendered_without_a_path_needs_no_other_file(tmp_path: Path):
