@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Read by the command line alone, so no setting of the service.
 CLIENT_API_KEY = "MEMORY_CLIENT_API_KEY"
+# A short word, number or address. Anything else may be a DSN, a URL or a key that is in the wrong variable.
+_PLAIN = re.compile(r"[\w.:%\[\]-]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def _look_at_env_file(path: Any, known: set[str]) -> list[str]:
 
 
 def sentence(error: ValidationError) -> str:
-    """What is wrong with the settings, without the values of those that may be secret."""
+    """What is wrong with the settings, without values that may be secret."""
     from memory_grpc.setting_types import EMPTY
     from memory_grpc.settings import Settings
 
@@ -80,8 +83,8 @@ def sentence(error: ValidationError) -> str:
         name = str(fault["loc"][0])
         secret = "Secret" in str(getattr(Settings.model_fields.get(name), "annotation", "Secret"))
         given = str(fault["input"])
-        secret = secret or "@" in given  # a URL in the wrong place, with its password
-        value = "" if secret or fault["type"] == EMPTY else f" (it is {given[:40]!r})"
+        is_shown = not secret and fault["type"] != EMPTY and _PLAIN.fullmatch(given)
+        value = f" (it is {given!r})" if is_shown else ""
         faults.append(f"MEMORY_{name.upper()}: {_lower_first(fault['msg'])}{value}")
     return f"The configuration is wrong: {'; '.join(faults)}."
 
@@ -97,7 +100,7 @@ def target(
     """The service to talk to: what the options say, and the settings for the rest.
 
     Where no key is given, it is the first of MEMORY_API_KEYS, if any, ``with_deployments_key``: not of what acts for
-    others.
+    others, or sends no key.
     """
     settings = load_settings(**kwargs)
     if not address:

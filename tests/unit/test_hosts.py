@@ -65,6 +65,27 @@ def test_addresses_are_taken(variable: str, text: str, monkeypatch: pytest.Monke
     assert getattr(load_settings(), variable.removeprefix("MEMORY_").lower()) == text.strip(" \n[]")
 
 
+@pytest.mark.parametrize("variable", [*VARIABLES, "MEMORY_GRPC_PORT", "MEMORY_TIME_ZONE", "MEMORY_LOG_LEVEL"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "host=db user=memory password=hunter2",
+        "a hunter2",
+        "postgresql://db/memory?password=hunter2",
+        "//hunter2",
+        "hunter2+",
+        "-" + "hunter2" * 6,
+    ],
+)
+def test_a_secret_in_the_wrong_variable_is_not_printed(
+    variable: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(CommandError, match=rf"^The configuration is wrong: {variable}: ") as wrong:
+        load_settings()
+    assert "hunter2" not in str(wrong.value)
+
+
 def test_envoy_listens_on_no_names(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StartupError, match=r"^MEMORY_ENVOY_STATS_PORT needs an IP address in MEMORY_HOST"):
         envoy_config.render(Settings(host="localhost", envoy_stats_port=9901))
