@@ -26,7 +26,7 @@ Report = Callable[[int], str]
 
 
 class LogSink(io.TextIOBase):
-    """A stream of lines that takes each at once: ``write()`` never blocks and never raises.
+    """A stream of lines that takes each at once: writing text never blocks and never fails.
 
     ``stream`` is written to as a file descriptor if it has one, since a buffer of Python's would keep what failed and
     try it again. None is a stream that takes nothing. ``report`` makes the line that says how many were dropped.
@@ -51,7 +51,9 @@ class LogSink(io.TextIOBase):
             self._stream, self.report, self._torn = stream, report, False
 
     def write(self, text: str, /) -> int:
-        """Queues one line, or drops it where too many wait."""
+        """Queues one line, or drops it where too many wait. TypeError for what is no text."""
+        if not isinstance(text, str):  # as of other text streams: who asks whether bytes will do is told
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         with self._changed:
             if len(self._waiting) >= self._capacity or self._characters + len(text) > _CHARACTERS:
                 self._drop(1)
@@ -63,6 +65,14 @@ class LogSink(io.TextIOBase):
                     self._thread.start()
                 self._changed.notify_all()
         return len(text)
+
+    def isatty(self) -> bool:
+        """Whether the lines come out on a terminal."""
+        return self._stream is not None and not self._stream.closed and self._stream.isatty()
+
+    def fileno(self) -> int:
+        """The stream's descriptor, for processes and C code; what is written to it does not go through the queue."""
+        return super().fileno() if self._stream is None else self._stream.fileno()
 
     def drain(self, seconds: float) -> bool:
         """Waits until every line is written or dropped, so long at most; says whether it is so."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import os
+import pty
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +103,41 @@ def test_a_line_that_was_cut_off_does_not_spoil_the_next(pipe: tuple[TextIO, Tex
     assert set(start) == {"x"}
     assert dropped() - before == 1
     assert (tmp_path / "log").read_text() == "\ndropped 1\nwhole\n"
+
+
+def test_what_is_no_text_is_refused_as_by_other_streams_and_ends_nothing() -> None:
+    """click tries whether a stream takes bytes."""
+    stream = io.StringIO()
+    sink = LogSink(stream, report)
+    for wrong in (b"", None):
+        with pytest.raises(TypeError, match="str"):
+            sink.write(wrong)  # type: ignore[arg-type]
+    sink.write("kept\n")
+    assert sink.drain(10)
+    assert stream.getvalue() == "kept\n"
+
+
+def test_it_is_a_terminal_if_the_stream_is_one_and_has_its_descriptor(tmp_path: Path) -> None:
+    """Progress bars ask the first; whoever starts a process with it, the second."""
+    master, slave = pty.openpty()
+    with os.fdopen(master), os.fdopen(slave, "w") as terminal, (tmp_path / "log").open("w") as file:
+        sink = LogSink(terminal, report)
+        assert sink.isatty()
+        assert sink.fileno() == terminal.fileno()
+        sink.redirect(file, report)
+        assert not sink.isatty()
+        subprocess.run([sys.executable, "-c", "import sys; sys.stderr.write('said')"], stderr=sink, check=True)
+        faulthandler.dump_traceback(sink)
+    said = (tmp_path / "log").read_text()
+    assert said.startswith("said")
+    assert "most recent call first" in said
+    for none in (None, io.StringIO()):
+        sink.redirect(none, report)
+        assert not sink.isatty()
+        with pytest.raises(io.UnsupportedOperation):
+            sink.fileno()
+    sink.redirect(file, report)  # closed
+    assert not sink.isatty()
 
 
 def test_a_process_without_standard_error_counts_what_it_cannot_say() -> None:
