@@ -165,7 +165,7 @@ def health(
         if "://" not in url:
             raise typer.BadParameter("--rest needs a URL, as http://127.0.0.1:8000", param_hint="--address")
         raise typer.Exit(health.rest_report(url, timeout, as_json=as_json, is_own=not address))
-    service = target(address, None, timeout, warn=False)
+    service = target(address, None, timeout, warn=False, with_deployments_key=not grpc)
     raise typer.Exit(
         health.standard_check(service, as_json=as_json) if grpc else health.report(service, as_json=as_json)
     )

@@ -14,15 +14,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from memory_grpc.cli import app
+from memory_grpc.cli import app, main
 from memory_grpc.commands import output
 from memory_grpc.commands.configuration import load_settings, target
 from memory_grpc.commands.extras import needed
-from memory_grpc.commands.failure import CommandError, said_plainly
+from memory_grpc.commands.failure import UNHEALTHY, CommandError, said_plainly
 from memory_grpc.commands.health import rest_report
 from memory_grpc.commands.options import moment
 from memory_grpc.settings import Settings
 from tests.bad_answers import ENDLESS, answering, endless, without_names
+from tests.conftest import free_port
 
 COMMANDS = ["up", "serve", "migrate", "envoy-config", "health", "import", "search", "policy show"]
 COMMANDS += ["retention run", "retention simulate", "retention restore"]
@@ -111,6 +112,16 @@ def test_unknown_variables_are_warned_of(monkeypatch: pytest.MonkeyPatch, capsys
     said = capsys.readouterr().err
     assert "MEMORY_RATE_LIMIT" in said
     assert "MEMORY_CLIENT_API_KEY" not in said
+
+
+def test_a_probe_sends_no_key_and_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORY_API_KEYS", "the-key-of-an-admin")
+    monkeypatch.setenv("MEMORY_CLIENT_API_KEY", "")
+    probe = ["health", "--grpc", "--address", f"127.0.0.1:{free_port()}", "--timeout", "1"]
+    monkeypatch.setattr(sys, "argv", ["memory-grpc", *probe])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == UNHEALTHY
 
 
 def test_where_the_service_is_and_with_which_key(monkeypatch: pytest.MonkeyPatch) -> None:
