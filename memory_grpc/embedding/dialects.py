@@ -127,8 +127,8 @@ def vectors(answer: Answer, count: int, dimensions: int) -> npt.NDArray[np.float
             if sorted(places) != list(range(count)):
                 raise ValueError
         lists = [row["embedding"] for row in rows]
-        # numpy would take "1.5" and true for numbers, too.
-        if any(not {int, float}.issuperset(map(type, values)) for values in lists):
+        # numpy would take "1.5" and true for numbers, too. JSON has no NaN: many write null for it, and numpy reads it.
+        if any(not {int, float, type(None)}.issuperset(map(type, values)) for values in lists):
             raise ValueError
         found = np.array(lists, dtype=np.float64)
         if found.ndim != 2 or len(found) != count:

@@ -100,7 +100,10 @@ class RemoteService:
                     return self._made_of(answer, read, attempt)
                 reason, retry_after = f"HTTP {status}", retry_after_seconds(answer.headers)
                 if status not in (408, 429) and status < 500:
-                    self._failed(reason, attempt)
+                    if status == 403:  # a firewall's word on one text, perhaps
+                        self._breaker.succeeded()
+                    else:
+                        self._failed(reason, attempt)
                     raise ProviderDown(f"The embedding service refused the request ({reason}).")
             self._failed(reason, attempt)
             if attempt + 1 == self._tries:

@@ -13,10 +13,12 @@ from memory_layer.v1 import transfer_service_pb2 as pb
 
 # Half of what a client of gRPC takes unless it is told otherwise.
 _MOST_BYTES = 2 * 2**20
-# What the contract lets a record have.
-_MOST_REVISIONS = 10_000
+# Who imports a record without vectors has them made while its call lasts.
+_MOST_REVISIONS = 256
 # A revision in a record: its tag and its length.
 _FRAME_BYTES = 5
+# What a record of revisions has around them.
+_AROUND_BYTES = 80
 
 
 def rest(request: pb.ExportRequest) -> Rest | None:
@@ -39,19 +41,20 @@ async def records(found: AsyncIterable[Transferred | FurtherRevisions]) -> Async
     async for one in found:
         if isinstance(one, Transferred):
             record = await by_size(told([one.message]), convert_transfer.message, one)
-            size = record.ByteSize()
+            size = record.ByteSize() + _AROUND_BYTES
             place = str(one.message.id), one.message.revision
         elif record is None:
             place = str(one.message_id), one.message_revision
-            record, size = _further(*place), 0
+            record, size = _further(*place), _AROUND_BYTES
         holder = _holder(record)
         for was in one.revisions:
             revision = await by_size(told([was.revision.message]), convert_transfer.revision, was)
             more = revision.ByteSize() + _FRAME_BYTES
-            if size and (size + more > _MOST_BYTES or len(holder.revisions) == _MOST_REVISIONS):
+            is_begun = record.HasField("message") or len(holder.revisions) > 0
+            if is_begun and (size + more > _MOST_BYTES or len(holder.revisions) == _MOST_REVISIONS):
                 holder.more_revisions = True
                 yield record
-                record, size = _further(*place), 0
+                record, size = _further(*place), _AROUND_BYTES
                 holder = _holder(record)
             holder.revisions.append(revision)
             size += more

@@ -18,7 +18,7 @@ from memory_grpc.store.database import Params, Transaction
 from memory_grpc.store.embeddings import Vectors
 from memory_grpc.store.portions import portions
 
-# That a statement reads at most.
+# That a statement reads at most, or is asked about.
 _MOST = 256
 
 
@@ -68,17 +68,21 @@ async def vectors(
 async def missing(tx: Transaction, tenant_id: str, id_: UUID, revisions: Sequence[Revision]) -> list[Revision] | None:
     """Which revisions of a message, in order, are not stored yet; None where not all of them belong to those that are:
     one of the same number has other times, or the times are not between those before and after."""
-    params = {
-        "tenant_id": tenant_id,
-        "id": id_,
-        "revisions": [was.message.revision for was in revisions],
-        "valid_froms": [was.valid_from for was in revisions],
-        "valid_tos": [was.valid_to for was in revisions],
-    }
-    rows = await tx.all("transfer.fitting", params)
-    if not all(row["known"] or row["fits"] for row in rows):
-        return None
-    return [was for was, row in zip(revisions, rows, strict=True) if not row["known"]]
+    found: list[Revision] = []
+    for start in range(0, len(revisions), _MOST):
+        some = revisions[start : start + _MOST]
+        params = {
+            "tenant_id": tenant_id,
+            "id": id_,
+            "revisions": [was.message.revision for was in some],
+            "valid_froms": [was.valid_from for was in some],
+            "valid_tos": [was.valid_to for was in some],
+        }
+        rows = await tx.all("transfer.fitting", params)
+        if not all(row["known"] or row["fits"] for row in rows):
+            return None
+        found += [was for was, row in zip(some, rows, strict=True) if not row["known"]]
+    return found
 
 
 async def insert_many(

@@ -20,6 +20,10 @@ from memory_grpc.ranking.lexemes import VERSION
 from memory_grpc.store import lexical, models
 from memory_grpc.store.database import Transaction
 
+# What messages were is filled in so many at a time, or fewer long ones.
+_REVISIONS = 256
+_REVISION_BYTES = 2 * 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
@@ -111,7 +115,11 @@ async def remove(tx: Transaction, tenant_id: str, config: str, limit: int) -> bo
 
 
 async def _fill_revisions(tx: Transaction, tenant_id: str, config: str, languages: Mapping[UUID, str | None]) -> None:
-    of = {"tenant_id": tenant_id, "message_ids": list(languages)}
-    revisions = await tx.all("vocabularies.unfilled_revisions", of)
-    past = [lexical.Past(language=languages[r["message_id"]], **r) for r in revisions]
-    await lexical.insert_revisions(tx, tenant_id, [config], past)
+    of = {"tenant_id": tenant_id, "message_ids": list(languages), "limit": _REVISIONS, "most_bytes": _REVISION_BYTES}
+    last: tuple[UUID, int] = UUID(int=0), 0
+    while revisions := await tx.all(
+        "vocabularies.unfilled_revisions", of | {"after_id": last[0], "after_revision": last[1]}
+    ):
+        past = [lexical.Past(language=languages[r["message_id"]], **r) for r in revisions]
+        await lexical.insert_revisions(tx, tenant_id, [config], past)
+        last = past[-1].message_id, past[-1].revision

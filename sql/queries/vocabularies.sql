@@ -49,12 +49,25 @@ order by id
 limit %(limit)s;
 
 -- name: vocabularies.unfilled_revisions
--- What messages were.
-select message_id, revision, name, content, (
-        select role from messages m where m.tenant_id = %(tenant_id)s and m.id = r.message_id
-    ) as role
-from message_revisions r
-where tenant_id = %(tenant_id)s and message_id = any (%(message_ids)s);
+-- What messages were, in order, after one revision: no more than `limit`, and fewer where the texts of those before are
+-- `most_bytes` long: one at least.
+select message_id, revision, name, content, role
+from (
+    select *, sum(octet_length(content)) over (order by message_id, revision rows unbounded preceding)
+        - octet_length(content) as bytes_before
+    from (
+        select message_id, revision, name, content, (
+                select role from messages m where m.tenant_id = %(tenant_id)s and m.id = r.message_id
+            ) as role
+        from message_revisions r
+        where tenant_id = %(tenant_id)s and message_id = any (%(message_ids)s)
+            and (message_id, revision) > (%(after_id)s::uuid, %(after_revision)s::integer)
+        order by message_id, revision
+        limit %(limit)s
+    ) as next
+) as portion
+where bytes_before < %(most_bytes)s
+order by message_id, revision;
 
 -- name: vocabularies.note_filled
 -- To where messages are filled in.

@@ -16,7 +16,7 @@ from memory_grpc.jobs.change_words import LEASE, LEASE_SECONDS, ChangeWords
 from memory_grpc.jobs.lease import Lease
 from memory_grpc.jobs.words import IndexWords
 from memory_grpc.store import graphs, lexical, messages, models, revisions, vocabularies, word_index
-from memory_grpc.store.database import EVERY_TENANT, Database
+from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from tests.conftest import StartServer
 from tests.integration.test_ingest import eventually
 from tests.integration.test_search import fill, message, query
@@ -84,6 +84,29 @@ async def test_all_words_are_made_anew_and_the_old_ones_removed(database: Databa
     assert await state(database) == vocabularies.Vocabulary(NEW, None, None, [])
     await job(database)()
     assert len(rows(WORDS)) == 2
+
+
+async def test_long_histories_are_filled_in_by_portions(
+    database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vocabularies, "_REVISIONS", 3)
+    monkeypatch.setattr(vocabularies, "_REVISION_BYTES", 20)
+    portions, insert = [], lexical.insert_revisions
+
+    async def counted(tx: Transaction, tenant_id: str, configs: list[str], past: list[lexical.Past]) -> None:
+        portions.append([len(was.content) for was in past])
+        await insert(tx, tenant_id, configs, past)
+
+    monkeypatch.setattr(lexical, "insert_revisions", counted)
+    first, second = await store(database, "the cats", "dogs")
+    for number in range(4):
+        await update(database, first.id, f"bird {number} ".ljust(15 * (number % 2) + 10, "x"))
+        await update(database, second.id, f"fish {number}")
+    await job(database)()
+    assert sum(map(len, portions)) == 8
+    assert all(len(one) <= 3 and sum(one[:-1]) < 20 for one in portions), portions
+    assert rows("select config, count(*) from revision_lexemes group by config") == [(NEW, 8)]
+    assert rows(ADRIFT) == [(0,)]
 
 
 async def test_searches_that_run_keep_what_they_read(database: Database, rows: Rows) -> None:

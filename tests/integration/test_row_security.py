@@ -224,6 +224,7 @@ DEFAULTS: dict[str, Any] = {
     "event_requests": ["r"] * len(BOTH),
     "after_at": NOW - timedelta(days=1000),
     "after_id": UUID(int=0),
+    "after_revision": 0,
     "after_place": NOW - timedelta(days=1000),
     "after_key": "",
     "most_bytes": 2**30,

@@ -263,6 +263,36 @@ async def test_further_revisions_are_stored_once(
         await eventually(lambda: rows(COUNTS) == counts)
 
 
+async def test_a_record_has_no_more_revisions_than_are_embedded_in_a_call(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer_records, "_MOST_REVISIONS", 4)
+    id_ = await said(server)
+    whole = await exported(server)
+    holders = [one.revisions if one.HasField("revisions") else one.message for one in whole[1:]]
+    assert [len(one.revisions) for one in holders if one.revisions] == [4, 4, 3, 1]
+    assert numbers(whole, id_) == list(range(1, 12))
+
+
+async def test_what_another_export_has_in_the_message_fills_the_hole_of_one_that_was_cut_off(
+    server: RunningServer, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short(monkeypatch, 1_500)
+    id_ = await said(server)
+    other = await exported(server)
+    short(monkeypatch, 500)
+    whole = await exported(server)
+    counts = rows(COUNTS)
+    own, theirs = (next(len(m.revisions) for m in messages(one) if m.id == id_) for one in (whole, other))
+    assert own + 1 < theirs < 11
+    rows("delete from messages")
+    await imported(server, whole[: next(place for place, one in enumerate(whole) if one.HasField("revisions"))])
+    for answer in await imported(server, other):
+        assert not answer.ignored_revisions_indexes
+    assert as_bytes(await exported(server)) == as_bytes(whole)
+    await eventually(lambda: rows(COUNTS) == counts)
+
+
 async def test_the_client_passes_long_histories_on(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     short(monkeypatch, 500)
     await said(server)

@@ -71,15 +71,16 @@ class TransferServiceServicer:
 
         All messages and revisions of a call are stored, or none. A call may be repeated any number of times: a message whose id
         the tenant already has is not stored again, but reported as repeated, or, if it differs, as conflicting; the stored one
-        stays unchanged. An erased message stays erased. Messages come with the vectors of the tenant's model, or are embedded
-        afterwards.
+        stays unchanged, but for revisions of a repeated one that the tenant does not have yet: they are added like further ones.
+        An erased message stays erased. Messages come with the vectors of the tenant's model, or are embedded afterwards.
 
         Further revisions (`revisions`) are added to messages that the tenant has, or that the same call stores. Those that it
         has already, with the same number and times, are left as they are. A record is ignored as a whole, and reported, if the
         tenant does not have its message (because it was erased, for example) or if it does not belong to the history that is
-        stored: a number is not lower than that of the stored message, the stored message is an earlier state than the one
-        exported, a revision of the same number has other times, or the times overlap with those of the revision stored before
-        or after. So nothing is added to the history of a message that was updated here before all of its own had come.
+        stored: the stored message is an earlier state than the one exported, a revision of the same number has other times, or
+        the times overlap with those of the revision stored before or after. So nothing is added to the history of a message that
+        was updated here before all of its own had come. A record that contradicts itself, by its numbers or its times, is
+        INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -9,26 +9,31 @@ from memory_grpc.commands.failure import CommandError
 from memory_grpc.commands.importing.run import Options
 from memory_grpc.commands.transfer.records import Line, read
 
+# Whose vectors are made while the call lasts, where the export has none.
+_MOST_REVISIONS = 256
+
 
 def batches(path: Path, options: Options) -> Iterator[list[Line]]:
     """Messages of one tenant and their further revisions, as many as a call takes; a policy by itself."""
     batch: list[Line] = []
-    size = 0
+    size = revisions = 0
     for line in read(path):
         holder = line.message or line.revisions
         if holder is None:
             if batch:
                 yield batch
-            batch, size = [], 0
+            batch, size, revisions = [], 0, 0
             if line.record.HasField("policy"):
                 yield [line]
             continue
-        more = holder.ByteSize()
-        if batch and (len(batch) >= options.batch_size or size + more > options.max_bytes):
+        more, past = holder.ByteSize(), len(holder.revisions)
+        is_full = len(batch) >= options.batch_size or size + more > options.max_bytes
+        if batch and (is_full or revisions + past > _MOST_REVISIONS):
             yield batch
-            batch, size = [], 0
+            batch, size, revisions = [], 0, 0
         batch.append(line)
         size += more
+        revisions += past
     if batch:
         yield batch
 

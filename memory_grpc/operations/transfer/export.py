@@ -104,6 +104,8 @@ class Export:
                 messages, last = await transfer.page(tx, tenant_id, condition, after, _PAGE)
                 updated = {m.id: (m, Rest(0, m.revision)) for m in messages if m.revision > 1}
                 found, cut_at = await transfer_revisions.of_messages(tx, tenant_id, updated)
+                if cut_at is not None:  # the page ends there, so that the next one reads many histories at once again
+                    messages, last = [m for m in messages if m.id <= cut_at], cut_at
                 revisions = await _transferred(tx, tenant_id, found, with_vectors=with_vectors)
                 vectors = await _of_messages(tx, tenant_id, messages) if with_vectors and messages else {}
         return [
@@ -111,7 +113,7 @@ class Export:
                 m,
                 vectors.get(m.id),
                 revisions.get(m.id, ()),
-                more=m.id in updated and cut_at is not None and m.id >= cut_at,
+                more=m.id == cut_at,
             )
             for m in messages
         ], last

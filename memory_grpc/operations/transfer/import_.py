@@ -13,6 +13,7 @@ from memory_grpc.domain.revisions import Revision
 from memory_grpc.domain.transfer import FurtherRevisions, Imported, Transferred
 from memory_grpc.embedding.provider import Vectors
 from memory_grpc.errors import EmbeddingUnavailable, ModelChanged
+from memory_grpc.offload import by_size
 from memory_grpc.operations.models.models import Model, Models
 from memory_grpc.operations.policy.quotas import Quotas, Room
 from memory_grpc.operations.transfer.checks import check_ids, check_revisions, check_times
@@ -29,6 +30,9 @@ from memory_grpc.store import (
     transfer_revisions,
 )
 from memory_grpc.store.database import Database, Transaction
+
+# To check one takes as long as work on so many bytes.
+_A_REVISION = 20
 
 
 class _Erased(Exception):
@@ -54,7 +58,7 @@ class Import:
         QuotaExceeded, StoreUnavailable; nothing is stored then. After DeadlineExceeded they may have been.
         """
         check_ids(sent)
-        check_revisions(sent, further)
+        await by_size(_A_REVISION * _count(sent, further), check_revisions, sent, further)
         while True:
             need_model = any(one.vectors or one.revisions for one in sent) or any(one.revisions for one in further)
             model = await self._model(tenant_id) if need_model else None
@@ -85,9 +89,10 @@ class Import:
             self._quotas.room(tenant_id, [one.message for one in sent]) as room,
             self._database.transaction(tenant=tenant_id, plan="once") as tx,
         ):
-            check_times(sent, further, await clock.now(tx))
+            now = await clock.now(tx)
+            await by_size(_A_REVISION * _count(sent, further), check_times, sent, further, now)
             wanted = await self._models.check_write(tx, tenant_id, model) if (vectors or past) and model else None
-            if further:  # the messages that are there stay as they are
+            if _count(sent, further):  # the messages that are there stay as they are
                 await models.lock_tenant_shared(tx, tenant_id)
             ids = [one.message.id for one in sent]
             erased = await (await erasure.erased_among(tx, tenant_id, "message", ids)).get()
@@ -118,14 +123,22 @@ class Import:
                 raise _Erased
             same = {place for place, message in known.items() if _says(message) == _says(there[message.id])}
             others = {message.id for place, message in known.items() if place not in same}
-            ignored = await self._store_further(tx, room, tenant_id, further, others, model, past) if further else []
+            # An import that was cut off, or another export, may have brought a part of what these were.
+            again = [
+                FurtherRevisions(one.message.id, one.message.revision, one.revisions)
+                for place, one in enumerate(sent)
+                if place in same and one.revisions
+            ]
+            ignored: list[int] = []
+            if again or further:
+                ignored = await self._store_further(tx, room, tenant_id, [*again, *further], others, model, past)
         return Imported(
             stored=len(new),
             pending=len(pending),
             repeated=tuple(sorted(same)),
             conflicting=tuple(sorted(known.keys() - same)),
             erased=tuple(place for place, message in enumerate(ready) if message.id in erased),
-            ignored=tuple(ignored),
+            ignored=tuple(place - len(again) for place in ignored if place >= len(again)),
         )
 
     async def _store_revisions(
@@ -170,6 +183,10 @@ class Import:
         await lexical.insert_many(tx, tenant_id, self._word_config, new)
         if archived := [message.id for message in new if message.archived_at is not None]:
             await transfer.archive_words(tx, tenant_id, archived)
+
+
+def _count(sent: Sequence[Transferred], further: Sequence[FurtherRevisions]) -> int:
+    return sum(len(one.revisions) for one in sent) + sum(len(more.revisions) for more in further)
 
 
 def _of(message: StoredMessage, was: Revision) -> Revision:

@@ -18,7 +18,7 @@ THRESHOLD = 3
 Make = Callable[..., OpenAICompatibleProvider]
 
 
-def vector(*numbers: float) -> dict[str, Any]:
+def vector(*numbers: float | None) -> dict[str, Any]:
     return {"data": [{"index": 0, "embedding": [*numbers]}]}
 
 
@@ -35,7 +35,6 @@ USELESS: dict[str, Reply] = {
     "no content": (204, {}, b""),
     "a redirect": (302, {"location": "/login"}, b""),
     "unknown key": (401, {}, {"error": "key"}),
-    "forbidden": (403, {}, {"error": "key"}),
     "no such path": (404, {}, b"<html>"),
     "no such method": (405, {}, b""),
 }
@@ -44,6 +43,7 @@ A_TEXTS: dict[str, Reply] = {
     "too large": (413, {}, b""),
     "refused": (422, {}, {"error": "the text breaks a rule"}),
     "NaN": (200, {}, vector(float("nan"), *[1.0] * 63)),
+    "null, which JSON has for NaN": (200, {}, vector(None, *[1.0] * 63)),
     "infinity": (200, {}, vector(float("inf"), *[1.0] * 63)),
     "zeros": (200, {}, vector(*[0.0] * 64)),
 }
@@ -109,6 +109,15 @@ def test_what_may_be_one_texts_fault_closes_the_door_to_no_other(kind: str, make
         assert not isinstance(failed.value, ProviderDown)
     assert encode(provider, "another").shape == (1, 64)
     assert len(server.requests) == 2 * THRESHOLD + 1
+
+
+def test_a_firewalls_word_on_one_text_closes_the_door_to_no_other(make: Make, server: Server) -> None:
+    provider = make(breaker_threshold=THRESHOLD, clock=lambda: 0.0)
+    server.replies = [(403, {}, b"<html>")] * 2 * THRESHOLD
+    for _ in range(2 * THRESHOLD):
+        with pytest.raises(ProviderDown, match="HTTP 403"):
+            encode(provider, "one")
+    assert encode(provider, "another").shape == (1, 64)
 
 
 def test_a_useless_answer_to_some_is_forgotten_with_a_good_one(make: Make, server: Server) -> None:
