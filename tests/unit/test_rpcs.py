@@ -39,7 +39,8 @@ def found(node: Any, key: str) -> list[Any]:
 
 def test_every_service_of_the_contract_is_known_and_transcoded() -> None:
     assert {service.full_name for service in SERVICES} == names()
-    (transcoded,) = found(ENVOY, "services")
+    # The chains of the listener share their filters, which count once.
+    (transcoded,) = {id(services): services for services in found(ENVOY, "services")}.values()
     assert transcoded == [service.full_name for service in SERVICES]
 
 
