@@ -20,7 +20,10 @@ from memory_grpc.store.transaction import Row
 # Most statements end sooner, or by their statement_timeout. To cancel one takes another connection, and a process of
 # Postgres'.
 GRACE_SECONDS = 0.02
-# Then it is cancelled; where that does not end it either, Postgres learns of it as the connection is closed.
+# Then it is cancelled, and again after these: a cancellation that comes between two statements of a pipeline is lost.
+_AGAIN_SECONDS = (0.1, 0.5)
+_CANCEL_SECONDS = 2.0
+# Where that does not end it either, Postgres learns of it as the connection is closed.
 _PATIENCE_SECONDS = 5.0
 _CHECK_SECONDS = 0.1
 
@@ -39,10 +42,12 @@ class Connection(psycopg.AsyncConnection[Row]):
 
     async def _end(self, gen: PQGen[RV]) -> None:
         try:
-            if not await self._ends(gen, GRACE_SECONDS):
-                await self._try_cancel(timeout=_PATIENCE_SECONDS)
-                if not await self._ends(gen, _PATIENCE_SECONDS):
-                    self.pgconn.finish()
+            for seconds in (GRACE_SECONDS, *_AGAIN_SECONDS):
+                if await self._ends(gen, seconds):
+                    return
+                await self._try_cancel(timeout=_CANCEL_SECONDS)
+            if not await self._ends(gen, _PATIENCE_SECONDS):
+                self.pgconn.finish()
         except asyncio.CancelledError:  # the process ends
             self.pgconn.finish()
             raise

@@ -18,7 +18,8 @@ from tests.chaos.harness import Client, connected, item, message, rounds, servin
 pytestmark = pytest.mark.timeout(600)
 
 # Far less than any timeout of the service (60 s a call here, 300 s in the background): none of those is what helps. A
-# cancellation that comes before its statement is lost; after 5 s the driver hangs up, which Postgres then sees.
+# cancellation that comes before its statement is lost, and sent again; after 5 s more the connection is closed, which
+# Postgres then sees.
 SOON = 8.0
 DEADLINE = 1.0
 # What waits for the test's lock; pollings of the background do not.

@@ -72,6 +72,27 @@ async def test_however_often_it_is_ended(database: Database, rows: Rows, times: 
 
 
 @pytest.mark.asyncio
+async def test_a_cancellation_that_is_lost_is_sent_again(
+    database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await database.ping()
+    before, lost, try_cancel = rows(BACKENDS), [1], Connection._try_cancel
+
+    async def loses_the_first(connection: Connection, *, timeout: float) -> None:
+        if lost:
+            lost.pop()
+        else:
+            await try_cancel(connection, timeout=timeout)
+
+    monkeypatch.setattr(Connection, "_try_cancel", loses_the_first)
+    assert await ended(await working(asleep(database, 30), rows)) < 2
+    assert not lost
+    assert rows(SLEEPING) == []
+    await database.ping()
+    assert rows(BACKENDS) == before
+
+
+@pytest.mark.asyncio
 async def test_a_statement_that_is_nearly_done_is_not_cancelled(
     database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +108,7 @@ async def test_a_statement_that_is_nearly_done_is_not_cancelled(
 @pytest.mark.asyncio
 async def test_a_postgres_that_says_nothing_more_is_left(dsn: str, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interruption, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(interruption, "_CANCEL_SECONDS", 0.1)
     parts = psycopg.conninfo.conninfo_to_dict(dsn)
     async with Proxy(unix_path=f"{parts['host']}/.s.PGSQL.{parts.get('port', 5432)}") as proxy:
         host, _, port = proxy.address.rpartition(":")
