@@ -209,6 +209,20 @@ class RunningRest:
 StartRest = Callable[..., AbstractAsyncContextManager[RunningRest]]
 
 
+@asynccontextmanager
+async def envoy_running(settings: Settings, directory: Path) -> AsyncIterator[tuple[EnvoyProcess, httpx.AsyncClient]]:
+    """A real Envoy while the block runs, and an HTTP client of it."""
+    envoy = EnvoyProcess(settings, directory)
+    try:
+        await asyncio.to_thread(envoy.start)
+        await asyncio.to_thread(envoy.wait_ready)
+        base = f"http://127.0.0.1:{settings.http_port}"
+        async with httpx.AsyncClient(base_url=base, timeout=30, trust_env=False) as http:
+            yield envoy, http
+    finally:
+        await asyncio.to_thread(envoy.stop, 0.0)
+
+
 @pytest.fixture
 def start_rest(start_server: StartServer, tmp_path: Path) -> StartRest:
     """Starts a server and a real Envoy in front of it, with the settings given."""
@@ -216,16 +230,11 @@ def start_rest(start_server: StartServer, tmp_path: Path) -> StartRest:
     @asynccontextmanager
     async def start(**changes: Any) -> AsyncIterator[RunningRest]:
         ports = {"grpc_port": free_port(), "metrics_port": free_port(), "http_port": free_port()}
-        async with start_server(**(ports | changes)) as server:
-            envoy = EnvoyProcess(server.settings, tmp_path / "envoy")
-            try:
-                await asyncio.to_thread(envoy.start)
-                await asyncio.to_thread(envoy.wait_ready)
-                base = f"http://127.0.0.1:{server.settings.http_port}"
-                async with httpx.AsyncClient(base_url=base, timeout=30, trust_env=False) as http:
-                    yield RunningRest(server, http)
-            finally:
-                await asyncio.to_thread(envoy.stop, 0.0)
+        async with (
+            start_server(**(ports | changes)) as server,
+            envoy_running(server.settings, tmp_path / "envoy") as (_, http),
+        ):
+            yield RunningRest(server, http)
 
     return start
 

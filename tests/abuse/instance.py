@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,11 +11,10 @@ from typing import Any
 
 import grpc
 
-from memory_grpc.local.envoy import EnvoyProcess
 from memory_layer.v1 import key_service_pb2
 from memory_layer.v1 import memory_service_pb2 as pb
 from tests.chaos.harness import Client, ServerProcess, connected, scrape, serving
-from tests.conftest import free_port, settings_for_tests
+from tests.conftest import envoy_running, free_port, settings_for_tests
 
 ROOT = "root-key-of-the-instance"
 ATTACKER, VICTIM = "attacker", "victim"
@@ -114,13 +112,8 @@ async def _envoy(server: ServerProcess, directory: Path) -> AsyncIterator[tuple[
     settings = settings_for_tests(
         grpc_port=server.grpc_port, metrics_port=server.metrics_port, http_port=port, api_keys=ROOT
     )
-    envoy = EnvoyProcess(settings, directory / "envoy")
-    try:
-        await asyncio.to_thread(envoy.start)
-        await asyncio.to_thread(envoy.wait_ready)
+    async with envoy_running(settings, directory / "envoy") as (envoy, _):
         yield f"127.0.0.1:{port}", envoy.pid
-    finally:
-        await asyncio.to_thread(envoy.stop, 0.0)
 
 
 def keyed(client: Client, key: str) -> Client:

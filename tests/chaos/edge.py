@@ -14,7 +14,7 @@ import pytest
 from memory_grpc.local import envoy_config
 from memory_grpc.local.envoy import EnvoyProcess
 from tests.chaos.harness import ServerProcess, serving
-from tests.conftest import free_port, settings_for_tests
+from tests.conftest import envoy_running, free_port, settings_for_tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +54,8 @@ async def edge(dsn: str, directory: Path, **variables: object) -> AsyncIterator[
             http_port=port,
             **{name.lower(): value for name, value in variables.items()},
         )
-        envoy = EnvoyProcess(settings, directory / "envoy")
-        try:
-            await asyncio.to_thread(envoy.start)
-            await asyncio.to_thread(envoy.wait_ready)
-            base = f"http://127.0.0.1:{port}"
-            async with httpx.AsyncClient(base_url=base, timeout=30, trust_env=False) as http:
-                yield Edge(envoy, server, http, port)
-        finally:
-            await asyncio.to_thread(envoy.stop, 0.0)
+        async with envoy_running(settings, directory / "envoy") as (envoy, http):
+            yield Edge(envoy, server, http, port)
 
 
 async def exchange(port: int, *parts: bytes, pause: float = 0.0, patience: float = 20.0) -> bytes:

@@ -12,10 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from memory_grpc.local.envoy import EnvoyProcess
 from tests.certificates import Authority, put_in_place
 from tests.chaos.harness import Proxy, item, until
-from tests.conftest import StartServer, free_port, settings_for_tests
+from tests.conftest import StartServer, envoy_running, free_port, settings_for_tests
 
 NAME = "memory.internal"
 MESSAGE = {"tenant_id": "t", "conversation_id": "c", "role": "user", "content": "over mTLS"}
@@ -55,15 +54,8 @@ async def through_envoy(start_server: StartServer, directory: Path, **tls: Any) 
         settings = settings_for_tests(
             **tls, grpc_port=port, http_port=free_port(), metrics_port=server.settings.metrics_port
         )
-        envoy = EnvoyProcess(settings, directory / "envoy")
-        try:
-            await asyncio.to_thread(envoy.start)
-            await asyncio.to_thread(envoy.wait_ready)
-            base = f"http://127.0.0.1:{settings.http_port}"
-            async with httpx.AsyncClient(base_url=base, timeout=30, trust_env=False) as http:
-                yield Way(http, proxy)
-        finally:
-            await asyncio.to_thread(envoy.stop, 0.0)
+        async with envoy_running(settings, directory / "envoy") as (_, http):
+            yield Way(http, proxy)
 
 
 @pytest.mark.asyncio
@@ -151,9 +143,5 @@ async def test_16_certificates_that_everybody_may_read_are_watched_all_the_same(
         settings = settings_for_tests(http_port=free_port(), tls_ca_file=ours.file)
         for directory in (Path(name), place):
             directory.chmod(mode)
-        envoy = EnvoyProcess(settings, Path(name) / "envoy")
-        try:
-            await asyncio.to_thread(envoy.start)
-            await asyncio.to_thread(envoy.wait_ready)
-        finally:
-            await asyncio.to_thread(envoy.stop, 0.0)
+        async with envoy_running(settings, Path(name) / "envoy"):
+            pass

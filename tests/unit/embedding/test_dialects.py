@@ -2,8 +2,7 @@
 refuse, and how they answer."""
 
 import re
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from memory_grpc.embedding.hashing import HashingProvider
 from memory_grpc.embedding.openai_compatible import OpenAICompatibleProvider
 from memory_grpc.embedding.prompts import Prompts
 from memory_grpc.errors import EmbeddingUnavailable, ProviderDown
@@ -25,30 +23,6 @@ def tokens(text: str) -> int:
     """A model's count, roughly: one for an ideograph, one for four other characters."""
     wide = sum(character > "\u2e80" for character in text)
     return wide + (len(text) - wide) // 4
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(HashingProvider(64)) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def make(server: Server) -> Iterator[Make]:
-    made: list[OpenAICompatibleProvider] = []
-
-    def make(**changes: Any) -> OpenAICompatibleProvider:
-        arguments: dict[str, Any] = {"base_url": server.url, "model": "m", "dimensions": 64, "sleep": lambda _: None}
-        made.append(OpenAICompatibleProvider(**arguments | changes))
-        return made[-1]
-
-    yield make
-    for provider in made:
-        provider.close()
 
 
 def encode(provider: OpenAICompatibleProvider, *texts: str, is_query: bool = False) -> Any:

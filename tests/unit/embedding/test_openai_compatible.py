@@ -14,7 +14,6 @@ import pytest
 from pydantic import SecretStr
 
 from memory_grpc.embedding import create_provider
-from memory_grpc.embedding.hashing import HashingProvider
 from memory_grpc.embedding.openai_compatible import OpenAICompatibleProvider
 from memory_grpc.embedding.provider import EmbeddingProvider
 from memory_grpc.embedding.remote_service import retry_after_seconds
@@ -25,16 +24,7 @@ from tests.bad_answers import ENDLESS, STATUS, answering, endless, packed
 from tests.embeddings_server import Server
 
 KEY = "sk-very-secret"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(HashingProvider(64)) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+Make = Callable[..., OpenAICompatibleProvider]
 
 
 class Sleeps(list[float]):
@@ -50,26 +40,17 @@ def sleeps() -> Sleeps:
 
 
 @pytest.fixture
-def make(server: Server, sleeps: Sleeps) -> Iterator[Callable[..., OpenAICompatibleProvider]]:
-    made: list[OpenAICompatibleProvider] = []
-
-    def make(**changes: Any) -> OpenAICompatibleProvider:
-        arguments: dict[str, Any] = {
-            "base_url": server.url,
-            "model": "some-model",
-            "dimensions": 64,
-            "api_key": SecretStr(KEY),
-            "backoff": Backoff(base_seconds=1, cap_seconds=8),
-            "random": lambda: 0.5,
-            "sleep": sleeps,
-            "clock": lambda: 0.0,
-        }
-        made.append(OpenAICompatibleProvider(**arguments | changes))
-        return made[-1]
-
-    yield make
-    for provider in made:
-        provider.close()
+def make(make: Make, server: Server, sleeps: Sleeps) -> Make:
+    """The same, with a key, and pauses that are noted."""
+    usual: dict[str, Any] = {
+        "model": "some-model",
+        "api_key": SecretStr(KEY),
+        "backoff": Backoff(base_seconds=1, cap_seconds=8),
+        "random": lambda: 0.5,
+        "sleep": sleeps,
+        "clock": lambda: 0.0,
+    }
+    return lambda **changes: make(**usual | changes)
 
 
 def encode(provider: EmbeddingProvider, *texts: str) -> Any:

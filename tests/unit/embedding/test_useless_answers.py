@@ -3,13 +3,11 @@ be one text's fault says nothing about the others'."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from memory_grpc.embedding.hashing import HashingProvider
 from memory_grpc.embedding.openai_compatible import OpenAICompatibleProvider
 from memory_grpc.errors import EmbeddingUnavailable, ProviderDown
 from tests.embeddings_server import Reply, Server
@@ -47,30 +45,6 @@ A_TEXTS: dict[str, Reply] = {
     "infinity": (200, {}, vector(float("inf"), *[1.0] * 63)),
     "zeros": (200, {}, vector(*[0.0] * 64)),
 }
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(HashingProvider(64)) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def make(server: Server) -> Iterator[Make]:
-    made: list[OpenAICompatibleProvider] = []
-
-    def make(**changes: Any) -> OpenAICompatibleProvider:
-        arguments: dict[str, Any] = {"base_url": server.url, "model": "m", "dimensions": 64, "sleep": lambda _: None}
-        made.append(OpenAICompatibleProvider(**arguments | changes))
-        return made[-1]
-
-    yield make
-    for provider in made:
-        provider.close()
 
 
 def encode(provider: OpenAICompatibleProvider, *texts: str) -> Any:
