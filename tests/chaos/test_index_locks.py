@@ -23,8 +23,9 @@ DRAIN_SECONDS = 5
 TABLES = ["message_embeddings", "message_lexemes"]
 WAITS = """
 select pid from pg_stat_activity
-where datname = current_database() and application_name = 'memory-grpc maintenance' and wait_event_type = 'Lock'
-    and query like '%create index concurrently%'
+where datname = current_database() and application_name = 'memory-grpc maintenance'
+    -- A build also waits for a moment for the transactions of calls: that is another kind of lock.
+    and wait_event_type = 'Lock' and wait_event = 'relation' and query like '%create index concurrently%'
 """
 BUILT = """
 select (select count(*) from tenant_graphs where state = 'ready'), (select count(*) from tenant_word_statistics),
