@@ -123,6 +123,10 @@ bench-ingest: $(STAMP) ## Measure ingest against the bare model: make bench-inge
 	@test -n "$(FILE)" || { echo "Name the data: make bench-ingest FILE=locomo10.json"; exit 2; }
 	@$(BIN)/python bench/ingest.py "$(FILE)" $(ARGS)
 
+.PHONY: bench-memory
+bench-memory: $(STAMP) ## Measure what a server holds while a tenant is searched that grows
+	@$(BIN)/python bench/memory.py $(ARGS)
+
 .PHONY: bench-tracing
 bench-tracing: $(STAMP) ## Measure what traces cost a call, on and off
 	@$(BIN)/python bench/tracing.py $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from operator import itemgetter
 from uuid import UUID
 
 import numpy as np
@@ -15,7 +16,7 @@ from memory_grpc.ranking import QueryPlan
 from memory_grpc.ranking.corpus import Floats
 from memory_grpc.ranking.date_fit import date_fit
 from memory_grpc.ranking.fusion import Flags, Ids, Integers, Memory
-from memory_grpc.store.database import Row, Transaction
+from memory_grpc.store.database import Row, Statement, Transaction
 from memory_grpc.store.queries import Parts, part
 from memory_grpc.store.rank_request import ALL, HybridQuery, RankRequest
 
@@ -33,6 +34,8 @@ _SPARE_BITS = 4
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / the golden ratio
 # Arrays are made of so many bytes of records in the time that other work takes for one.
 _READING = 16
+# The strings of hybrid.columns, and their bytes that come at a time.
+_STRINGS, _PIECE = ("groups", "turns", "windows"), 1 << 16
 # The flags of a turn and of a window, as hybrid.turn and hybrid.flags set them.
 ASKED, _UNSAID, _FURTHER = 1, 2, 8
 _CUES = 4  # bits of the flags before those of the cues
@@ -63,11 +66,13 @@ class Stretches:
 
 async def whole(tx: Transaction, request: RankRequest, hybrid: HybridQuery) -> Memory:
     """Reads a whole tenant."""
-    params = request.params | {"most": ALL}
-    row = await tx.one("hybrid.all", params, binary=True, parts=parts(request, hybrid, late=part("search.all_late")))
-    assert row is not None, "an aggregate has a row"
+    params = request.params | {"most": ALL, "piece": _PIECE}
+    late = parts(request, hybrid, late=part("search.all_late"))
+    (pieces,) = await tx.together(Statement("hybrid.all", params, late))
+    pieces.sort(key=itemgetter("place"))
+    row = pieces[0] | {name: b"".join([piece[name] or b"" for piece in pieces]) for name in _STRINGS}
     # Of a tenant of many messages this takes long, and must not keep the event loop from other calls.
-    size = len(row["turns"] or b"") + len(row["windows"] or b"")
+    size = len(row["turns"]) + len(row["windows"])
     read, memory = await by_size(size // _READING, _read, row, request, hybrid)
     return memory if len(memory.ids) == len(read.turns) else await _joined(tx, request, memory, read)
 

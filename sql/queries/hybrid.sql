@@ -19,6 +19,7 @@ limit 64;
 
 -- name: hybrid.all
 -- What the hybrid score of a whole tenant is made of; the columns are described at hybrid.columns. Two index-only scans.
+-- The strings come in pieces, by `place`: a connection keeps as much memory as its longest row took.
 with {{search.wanted}}, lexemes as (
     select conversation_id as stretch, conversation_id, created_at, message_id, part, name, length, cues, lexemes
     from message_lexemes
@@ -30,7 +31,11 @@ with {{search.wanted}}, lexemes as (
     from message_embeddings
     where {{search.scanned}}
 )
-{{hybrid.columns}};
+select place, as_of, substring(groups from place for %(piece)s) as groups,
+    substring(turns from place for %(piece)s) as turns, substring(windows from place for %(piece)s) as windows
+from ({{hybrid.columns}}) as whole
+cross join lateral
+    generate_series(1, greatest(length(groups), length(turns), length(windows), 1), %(piece)s::integer) as place;
 
 -- name: hybrid.stretches
 -- The same of stretches of conversations: around each of some messages so many turns before and after, and two more before

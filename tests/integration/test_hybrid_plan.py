@@ -89,7 +89,7 @@ def executed(connection: psycopg.Connection[Any], request: RankRequest, mode: st
     """The plan of a search of a whole tenant, executed: made for its values, or for any."""
     assert request.hybrid is not None
     statement = text("hybrid.all", parts(request, request.hybrid, late=part("search.all_late")))
-    params = request.params | {"most": ALL}
+    params = request.params | {"most": ALL, "piece": 4096}
     names = dict.fromkeys(re.findall(r"%\((\w+)\)[bs]", statement))
     connection.execute(f"set plan_cache_mode = {mode}".encode())
     connection.execute(f"prepare searching as {numbered(statement)}".encode())

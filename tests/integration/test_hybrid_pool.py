@@ -19,7 +19,7 @@ from memory_grpc.domain.search import Ranked, SearchFilters
 from memory_grpc.filtering import parse
 from memory_grpc.ranking import HybridWeights, Participants
 from memory_grpc.ranking.weights import Recipe
-from memory_grpc.store import embeddings, graphs, lexical, messages, models, word_index
+from memory_grpc.store import embeddings, graphs, hybrid_columns, lexical, messages, models, word_index
 from memory_grpc.store.database import EVERY_TENANT, Database, Transaction
 from memory_grpc.store.hybrid import Hybrid
 from memory_grpc.store.hybrid_pool_size import DEFAULT, PoolSize
@@ -219,6 +219,21 @@ async def test_a_pool_that_covers_the_tenant_gives_the_scores_of_the_whole(datab
         pooled, exact = await both(database, "acme", question, vector, size=EVERYTHING, top_k=100, parts=parts)
         assert pooled is not None
         assert pooled[0] == exact, question
+
+
+@pytest.mark.asyncio
+async def test_a_tenant_is_ranked_alike_in_however_many_pieces_it_comes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(database, "acme", talk(100))
+    await index(database, "acme")
+    for question, vector in questions(10):
+        found = []
+        for size in (1, 100, 1 << 20):
+            monkeypatch.setattr(hybrid_columns, "_PIECE", size)
+            found.append((await both(database, "acme", question, vector, top_k=100))[1])
+        assert found[0] == found[1] == found[2]
+        assert len(found[0]) == 100
 
 
 @pytest.mark.asyncio

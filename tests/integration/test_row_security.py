@@ -187,6 +187,7 @@ DEFAULTS: dict[str, Any] = {
     "is_counted": True,
     "least": 1,
     "most": 1000,
+    "piece": 4096,
     "index_name": "graph_new",
     "state": "ready",
     "messages": 1,
