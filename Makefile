@@ -28,9 +28,13 @@ install: $(STAMP) ## Make the virtual environment with pinned dependencies
 run: $(STAMP) ## Run everything: Postgres, the server and Envoy; Ctrl-C stops it
 	@exec $(BIN)/memory-grpc up
 
+# What looks at times, and wants the processors to itself.
+ALONE := tests/abuse tests/chaos
+
 .PHONY: test
 test: lint check-gen node ## Run every check: lint, generated files, all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ALONE:%=--ignore=%)
+	@$(BIN)/python -m pytest $(ALONE)
 
 # Without npm, or where it reaches nothing, the pages for Node and browsers are skipped by name.
 .PHONY: node

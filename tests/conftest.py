@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -33,18 +34,18 @@ from tests.stubs import Stubs
 
 TEMPLATE = "memory_template"
 _numbers = itertools.count()
-# Below those that kernels give to outgoing connections; and by chance, because another run may look for some, too.
-_PORTS, _chance = range(10_000, 32_000), SystemRandom()
+# Below those that kernels give to outgoing connections; and by chance, because another run may look for some, too. Each
+# process of pytest-xdist has its own.
+_WORKER, _WORKERS = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
+_PORTS, _chance = range(10_000 + int(_WORKER.removeprefix("gw")), 32_000, int(_WORKERS)), SystemRandom()
 _given: set[int] = set()
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable and no .env of the developer's reaches a test."""
-    import os
-
+    """No variable and no .env of the developer's reaches a test, nor the size of a terminal."""
     for name in list(os.environ):
-        if name.startswith("MEMORY_"):
+        if name.startswith("MEMORY_") or name in ("COLUMNS", "LINES"):
             monkeypatch.delenv(name)
     monkeypatch.setitem(Settings.model_config, "env_file", None)
 
