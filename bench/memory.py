@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import sys
 import tempfile
 from pathlib import Path
@@ -35,7 +36,7 @@ async def fill(client: Client, stored: int, size: int) -> None:
 
 async def searching(client: Client, caller: int, calls: list[int]) -> None:
     """One search after the other, until it is cancelled."""
-    for number in range(caller, 1_000_000_000, CALLERS):
+    for number in itertools.count(caller, CALLERS):
         request = pb.SearchMemoriesRequest(tenant_id="chaos", query=f"turn {number % 5000}", ranking="hybrid")
         await client.memory.SearchMemories(request, timeout=30)
         calls.append(number)
@@ -82,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0].partition(": ")[2])
     sizes = [1000, 5000, 10_000, 20_000, 40_000]
     parser.add_argument("--sizes", type=int, nargs="+", default=sizes, help="messages of the tenant")
-    parser.add_argument("--seconds", type=float, default=40, help="of searches at each size")
+    parser.add_argument("--seconds", type=float, default=30, help="of searches at each size")
     options = parser.parse_args()
     asyncio.run(run(options.sizes, options.seconds))
 

@@ -19,9 +19,9 @@ _HELD_SECONDS = 1.0
 
 
 async def attack(instance: Attacker) -> None:
-    """Opens them, and holds them for a while."""
+    """Opens them all at once, and holds them for a while."""
     async with AsyncExitStack() as stack:
-        await opened(instance, stack)
+        await asyncio.gather(*(_connection(instance, stack, first) for first in range(0, STREAMS, _A_CONNECTION)))
         await asyncio.sleep(_HELD_SECONDS)
 
 
@@ -30,14 +30,17 @@ async def opened(instance: Attacker, stack: AsyncExitStack) -> Counter[str]:
     connection after the other: of more than a thousand calls that wait, grpc itself ends some as CANCELLED."""
     codes: Counter[str] = Counter()
     for first in range(0, STREAMS, _A_CONNECTION):
-        address = instance.address
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS))
-        watch = health_pb2_grpc.HealthStub(channel).Watch
-        calls = [watch(health_pb2.HealthCheckRequest()) for _ in range(first, min(first + _A_CONNECTION, STREAMS))]
-        for call in calls:
-            stack.callback(call.cancel)
-        codes.update(await asyncio.gather(*map(_first, calls)))
+        codes += await _connection(instance, stack, first)
     return codes
+
+
+async def _connection(instance: Attacker, stack: AsyncExitStack, first: int) -> Counter[str]:
+    channel = await stack.enter_async_context(grpc.aio.insecure_channel(instance.address, options=CHANNEL_OPTIONS))
+    watch = health_pb2_grpc.HealthStub(channel).Watch
+    calls = [watch(health_pb2.HealthCheckRequest()) for _ in range(first, min(first + _A_CONNECTION, STREAMS))]
+    for call in calls:
+        stack.callback(call.cancel)
+    return Counter(await asyncio.gather(*map(_first, calls)))
 
 
 async def _first(call: Any) -> str:
